@@ -1,0 +1,326 @@
+//! Arming and disarming.
+//!
+//! Invariant: before anything is created it is listed in the armed file, and the file counts only once
+//! all of it is there. So a half-finished arming is cleaned up by the next one, or by `disarm`, and
+//! disarming removes exactly what arming made. Recordings are never removed.
+
+use std::{
+    fs,
+    io::{self, Read as _, Write as _},
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use lastrites_traces::{
+    session::How,
+    storage::{Created, FileStorage},
+};
+
+use crate::{
+    doctor,
+    error::{self, Error},
+    inits::{self, Init, Layout, Promise, RealRun, Run},
+    kernel::{self, Kernel},
+    lock, machine,
+    place::{self, Place},
+    probe, seal,
+    state::{self, Armed, Made, Mode},
+    status::Status,
+};
+
+/// How long the drainer may take to its first word.
+const START: Duration = Duration::from_secs(20);
+/// How long a drainer is given to leave.
+const LEAVE_MS: u32 = 3000;
+
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    pub mode: Mode,
+    /// Bytes of a new ring file.
+    pub size: Option<u64>,
+    pub settle_s: Option<u64>,
+}
+
+/// What arming did.
+#[derive(Debug)]
+pub struct Report {
+    pub armed: Armed,
+    pub promise: Promise,
+    /// Things that the user should know.
+    pub warnings: Vec<String>,
+    /// It was armed already and only brought up to date.
+    pub again: bool,
+}
+
+/// Directory of our pins; named after the layout of what is in them.
+pub fn pins() -> PathBuf {
+    Path::new(kernel::BPFFS).join(format!("lastrites-v{}", lastrites_traces::abi::VERSION))
+}
+
+pub fn arm(options: &Options) -> Result<Report, Error> {
+    error::require_root("arming")?;
+    let root = Path::new("/");
+    let run_dir = lock::run_dir()?;
+    let mut run = RealRun;
+    let mut warnings = Vec::new();
+    let old = state::load(root);
+    let again = match &old {
+        Some((_, old)) if old.complete => true,
+        Some(_) => {
+            warnings.push("an earlier arming was not finished; what it left was cleaned up".to_owned());
+            clean_up(root, &mut run)?;
+            false
+        }
+        None => {
+            if pins().exists() {
+                unpin(&pins())?;
+            }
+            false
+        }
+    };
+    for check in doctor::blocking() {
+        return Err(Error::failed(check.what, check.why, check.next));
+    }
+    let place = choose_place(root, &mut warnings)?;
+    let state_path = state_path(root, &mut warnings);
+    let (init, detected) = inits::detect(root);
+    let size = ring_file(&place, options.size, &mut warnings)?;
+    let binary = place.dir.join(place::BINARY_NAME);
+    let layout = Layout { binary: &binary, dir: &place.dir, on_root: place.on_root };
+    let items = if state_path.ends_with(state::ARMED) { init.plan(root, &layout) } else { Vec::new() };
+    let mut armed = Armed {
+        complete: false,
+        mode: options.mode,
+        ring: place.dir.join(place::RING_NAME),
+        binary: binary.clone(),
+        pins: pins(),
+        init: detected.name.into(),
+        init_version: detected.version,
+        boot_id: machine::boot_id(),
+        armed_at_s: machine::realtime_ns() / 1_000_000_000,
+        settle_s: options.settle_s,
+        made: made(root, &old, &binary, &items, size),
+    };
+    // Once it is armed, a failure to bring it up to date must not disarm it.
+    armed.complete = again;
+    if let (true, Some((_, old))) = (again, &old) {
+        armed.armed_at_s = old.armed_at_s;
+        armed.boot_id.clone_from(&old.boot_id);
+    }
+    armed.store(&state_path)?;
+    let done = set_up(root, &mut armed, &state_path, init, &layout, &items, run_dir, &mut run);
+    if let Err(error) = done {
+        if !again {
+            let _ = clean_up(root, &mut run);
+            if size.is_some() {
+                let _ = fs::remove_file(&armed.ring);
+                let _ = fs::remove_dir(&place.dir);
+            }
+        }
+        return Err(error);
+    }
+    let promise = init.promise(&layout);
+    Ok(Report { armed, promise, warnings, again })
+}
+
+/// Everything after the armed file is there, in an order that leaves hooks harmless if it ends early.
+#[expect(clippy::too_many_arguments, reason = "one story, told once")]
+fn set_up(
+    root: &Path,
+    armed: &mut Armed,
+    state_path: &Path,
+    init: &dyn Init,
+    layout: &Layout<'_>,
+    items: &[inits::Item],
+    run_dir: &Path,
+    run: &mut dyn Run,
+) -> Result<(), Error> {
+    copy_binary(&armed.binary)?;
+    inits::install(root, items, run)?;
+    init.reload(run)?;
+    if !armed.pins.exists() {
+        kernel::load(&armed.pins)?;
+    }
+    armed.complete = true;
+    armed.store(state_path)?;
+    if lock::holder(run_dir, &armed.ring).is_none() {
+        let _ = fs::remove_file(Status::path(run_dir));
+        init.start(layout, run)?;
+    }
+    wait_for_drainer(run_dir, &armed.ring)
+}
+
+/// What arming makes, in order of creation, and what an earlier arming made.
+fn made(
+    root: &Path,
+    old: &Option<(PathBuf, Armed)>,
+    binary: &Path,
+    items: &[inits::Item],
+    new_ring: Option<u64>,
+) -> Vec<Made> {
+    let mut made = old.as_ref().map_or_else(Vec::new, |(_, old)| old.made.clone());
+    let mut new = Vec::new();
+    if new_ring.is_some()
+        && let Some(dir) = binary.parent()
+    {
+        new.push(Made::Dir(dir.to_owned()));
+    }
+    new.push(Made::File(binary.to_owned()));
+    new.extend(inits::listing(root, items));
+    for entry in new {
+        if !made.contains(&entry) {
+            made.push(entry);
+        }
+    }
+    made
+}
+
+fn choose_place(root: &Path, warnings: &mut Vec<String>) -> Result<Place, Error> {
+    let place = place::choose(root)
+        .map_err(|e| Error::file(root, "look for a place for the ring file", e, "see `lastrites doctor`"))?;
+    if !place.on_root {
+        warnings.push(format!(
+            "{} is not on the root file system, and / is read-only: what happens after it is unmounted will be lost",
+            place.dir.display()
+        ));
+    }
+    Ok(place)
+}
+
+/// Where the armed file goes: /run when /etc cannot be written, and then only until the next boot.
+fn state_path(root: &Path, warnings: &mut Vec<String>) -> PathBuf {
+    let path = root.join(state::ARMED);
+    let etc = root.join("etc");
+    let read_only = rustix::fs::statvfs(&etc)
+        .is_ok_and(|vfs| vfs.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY));
+    if read_only {
+        warnings.push(
+            "/etc is read-only, so no hooks can be installed: only what happens until the recorder is killed will be \
+             recorded, and not the next boot; to get all of it, run `mount -o remount,rw /`, arm, and remount it read-only"
+                .to_owned(),
+        );
+        return root.join(state::ARMED_VOLATILE);
+    }
+    path
+}
+
+/// Makes sure of the ring file. Its size if it is new.
+fn ring_file(place: &Place, asked: Option<u64>, warnings: &mut Vec<String>) -> Result<Option<u64>, Error> {
+    let ring = place.dir.join(place::RING_NAME);
+    let size = asked.unwrap_or(place::RING_SIZE);
+    if !ring.exists() {
+        place::check_room(&place.dir, size)?;
+    }
+    place::make_dir(&place.dir)?;
+    let next = "move it away, or make its file system writable, then arm again";
+    let (_, created) =
+        FileStorage::create(&ring, size).map_err(|e| Error::failed(ring.display().to_string(), e, next))?;
+    place::restrict(&ring, 0o600).map_err(|e| Error::file(&ring, "restrict who may read it", e, next))?;
+    match created {
+        Created::New => Ok(Some(size)),
+        Created::Existing { size: there } => {
+            if asked.is_some_and(|asked| asked != there) {
+                warnings.push(format!(
+                    "{} has {} MiB and keeps them, since it holds recordings; for another size, move it away and arm again",
+                    ring.display(),
+                    there >> 20
+                ));
+            }
+            Ok(None)
+        }
+    }
+}
+
+/// Copies this program to where the hooks expect it.
+fn copy_binary(to: &Path) -> Result<(), Error> {
+    let copy = || -> io::Result<()> {
+        let mut own = Vec::new();
+        fs::File::open("/proc/self/exe")?.read_to_end(&mut own)?;
+        if fs::read(to).is_ok_and(|there| there == own) {
+            return Ok(());
+        }
+        let temporary = to.with_extension("new");
+        let mut file =
+            fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o700).open(&temporary)?;
+        file.write_all(&own)?;
+        file.set_permissions(fs::Permissions::from_mode(0o700))?;
+        file.sync_all()?;
+        fs::rename(&temporary, to)
+    };
+    copy().map_err(|e| Error::file(to, "copy this program there", e, "make room there, then arm again"))
+}
+
+/// Waits until the drainer says that it records.
+fn wait_for_drainer(run_dir: &Path, ring: &Path) -> Result<(), Error> {
+    let begin = Instant::now();
+    let mut why = "it did not say a word".to_owned();
+    while begin.elapsed() < START {
+        if let Some(status) = Status::load(run_dir) {
+            match status.phase.as_str() {
+                "recording" if lock::holder(run_dir, ring).is_some() => return Ok(()),
+                "stopped" => {
+                    why = status.problem;
+                    break;
+                }
+                _ => {}
+            }
+        }
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+    Err(Error::failed("starting the recorder", why, "see `lastrites doctor`"))
+}
+
+/// Undoes arming. Says whether there was anything to undo.
+pub fn disarm() -> Result<bool, Error> {
+    error::require_root("disarming")?;
+    let root = Path::new("/");
+    let Some((_, armed)) = state::load(root) else {
+        let left = pins().exists();
+        if left {
+            unpin(&pins())?;
+        }
+        return Ok(left);
+    };
+    let began_ns = machine::boottime_ns();
+    let gone = lock::dismiss(Path::new(lock::RUN), &armed.ring, LEAVE_MS);
+    if !gone {
+        eprintln!("lastrites-tracer: the recorder is still busy writing; it leaves as soon as it can");
+    }
+    // A ring file that cannot be written is no reason to stay armed.
+    let ended = match Kernel::open(&armed.pins) {
+        Ok(kernel) if gone => {
+            seal::finish(kernel, &armed.ring, &armed.pins, How::Disarmed, "disarmed", began_ns)
+        }
+        _ => Ok(()),
+    };
+    inits::by_name(&armed.init).stopped(&mut RealRun);
+    clean_up(root, &mut RealRun)?;
+    ended.map(|()| true)
+}
+
+fn unpin(dir: &Path) -> Result<(), Error> {
+    probe::unpin(dir)
+        .map_err(|e| Error::failed(dir.display().to_string(), e, "remove that directory, or reboot"))
+}
+
+/// Removes everything that the armed file lists, the probe, and the armed file itself.
+pub fn clean_up(root: &Path, run: &mut dyn Run) -> Result<(), Error> {
+    let Some((path, armed)) = state::load(root) else { return Ok(()) };
+    let removed = inits::remove(root, &armed.made, run);
+    let reloaded = inits::by_name(&armed.init).reload(run);
+    let unpinned = if armed.pins.exists() { unpin(&armed.pins) } else { Ok(()) };
+    removed?;
+    unpinned?;
+    fs::remove_file(&path).map_err(|e| {
+        Error::file(&path, "remove the armed file", e, "make its file system writable, then disarm again")
+    })?;
+    if let Some(dir) = path.parent() {
+        // The ones that others use as well stay.
+        let _ = fs::remove_dir(dir);
+    }
+    for name in ["status", "armed"] {
+        let _ = fs::remove_file(Path::new(lock::RUN).join(name));
+    }
+    reloaded
+}

@@ -1,0 +1,254 @@
+//! The census: what was already running when recording began, and which cgroup has which id.
+//!
+//! Invariant: /proc changes while it is read; a process that goes away half-way is left out, and what
+//! cannot be read of one is empty. Kernel threads are not counted.
+
+use std::{
+    collections::HashMap,
+    fs, io,
+    io::Read as _,
+    os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use lastrites_traces::{
+    abi::{ARGV_MAX, ENV_MAX},
+    event::{Bytes, ProcId, Process, What},
+};
+
+/// Environment variables that name a service; the probe keeps the same ones of each exec.
+pub const ENV_KEYS: [&str; 14] = [
+    "UPSTART_JOB",
+    "UPSTART_INSTANCE",
+    "INVOCATION_ID",
+    "RUNLEVEL",
+    "PREVLEVEL",
+    "NOTIFY_SOCKET",
+    "RC_SVCNAME",
+    "DINIT_SERVICE",
+    "SUPERVISOR_PROCESS_NAME",
+    "SUPERVISOR_GROUP_NAME",
+    "MONIT_SERVICE",
+    "SYSTEMD_EXEC_PID",
+    "JOURNAL_STREAM",
+    "container",
+];
+
+/// `PF_KTHREAD` of include/linux/sched.h.
+const PF_KTHREAD: u64 = 0x0020_0000;
+
+/// Where the unified hierarchy is mounted: alone, or beside version 1 hierarchies.
+fn cgroup_root() -> Option<PathBuf> {
+    ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"]
+        .into_iter()
+        .map(PathBuf::from)
+        .find(|dir| dir.join("cgroup.procs").exists())
+}
+
+/// At most `max` bytes of a file.
+fn read_some(path: &Path, max: usize) -> Vec<u8> {
+    let mut out = Vec::new();
+    if let Ok(file) = fs::File::open(path) {
+        // What was read before an error is as good as it gets.
+        let _ = file.take(max as u64).read_to_end(&mut out);
+    }
+    out
+}
+
+/// The fields of /proc/PID/stat that matter.
+#[derive(Debug, PartialEq, Eq)]
+struct Stat {
+    comm: Vec<u8>,
+    ppid: u32,
+    session: u32,
+    tty: u32,
+    flags: u64,
+    start_ticks: u64,
+}
+
+fn parse_stat(text: &[u8]) -> Option<Stat> {
+    // The name may hold anything, parentheses and newlines too; behind its last one come numbers.
+    let open = text.iter().position(|b| *b == b'(')?;
+    let close = text.iter().rposition(|b| *b == b')')?;
+    let comm = text.get(open + 1..close)?.to_vec();
+    let rest = std::str::from_utf8(&text[close + 1..]).ok()?;
+    let words: Vec<&str> = rest.split_whitespace().collect();
+    Some(Stat {
+        comm,
+        ppid: words.get(1)?.parse().ok()?,
+        session: words.get(3)?.parse().ok()?,
+        tty: words.get(4)?.parse::<i64>().ok()? as u32,
+        flags: words.get(6)?.parse().ok()?,
+        start_ticks: words.get(19)?.parse().ok()?,
+    })
+}
+
+/// The name of a terminal by its device number: `pts/0`, `ttyS0`.
+fn tty_name(device: u32, cache: &mut HashMap<u32, Bytes>) -> Bytes {
+    if device == 0 {
+        return Arc::from([]);
+    }
+    let (major, minor) = ((device >> 8) & 0xfff, (device & 0xff) | ((device >> 12) & 0xf_ff00));
+    cache
+        .entry(device)
+        .or_insert_with(|| {
+            if (136..=143).contains(&major) {
+                return Arc::from(format!("pts/{}", (major - 136) * 256 + minor).as_bytes());
+            }
+            let uevent = fs::read_to_string(format!("/sys/dev/char/{major}:{minor}/uevent")).unwrap_or_default();
+            let name = uevent.lines().find_map(|line| line.strip_prefix("DEVNAME=")).unwrap_or_default();
+            Arc::from(name.as_bytes())
+        })
+        .clone()
+}
+
+/// Of an environment block the variables in [`ENV_KEYS`], at most [`ENV_MAX`] bytes of them.
+fn keep_env(environ: &[u8]) -> Vec<u8> {
+    let mut kept = Vec::new();
+    for variable in environ.split(|b| *b == 0) {
+        let key = variable.split(|b| *b == b'=').next().unwrap_or_default();
+        if ENV_KEYS.iter().any(|k| k.as_bytes() == key) && kept.len() + variable.len() < ENV_MAX {
+            kept.extend_from_slice(variable);
+            kept.push(0);
+        }
+    }
+    kept
+}
+
+/// The path in the unified hierarchy of a /proc/PID/cgroup.
+fn unified(text: &[u8]) -> &[u8] {
+    text.split(|b| *b == b'\n').find_map(|line| line.strip_prefix(b"0::")).unwrap_or_default()
+}
+
+fn real_uid(status: &[u8]) -> u32 {
+    String::from_utf8_lossy(status)
+        .lines()
+        .find_map(|line| line.strip_prefix("Uid:")?.split_whitespace().next()?.parse().ok())
+        .unwrap_or(u32::MAX)
+}
+
+fn process(pid: u32, tick_ns: u64, caches: &mut Caches) -> Option<Process> {
+    let dir = PathBuf::from(format!("/proc/{pid}"));
+    let stat = parse_stat(&read_some(&dir.join("stat"), 4096))?;
+    if stat.flags & PF_KTHREAD != 0 {
+        return None;
+    }
+    let exe = fs::read_link(dir.join("exe")).unwrap_or_default();
+    let exe = exe.as_os_str().as_bytes();
+    let environ = read_some(&dir.join("environ"), 256 << 10);
+    let cgroup = read_some(&dir.join("cgroup"), 8 << 10);
+    let path = unified(&cgroup);
+    Some(Process {
+        process: ProcId { tgid: pid, start_ns: stat.start_ticks.saturating_mul(tick_ns) },
+        ppid: stat.ppid,
+        uid: real_uid(&read_some(&dir.join("status"), 4096)),
+        session: stat.session,
+        comm: stat.comm.into(),
+        filename: exe.strip_suffix(b" (deleted)").unwrap_or(exe).into(),
+        argv: read_some(&dir.join("cmdline"), ARGV_MAX).into(),
+        env: keep_env(&environ).into(),
+        tty: tty_name(stat.tty, &mut caches.ttys),
+        cgroup_path: path.into(),
+        cgroup: caches.cgroup_id(path),
+    })
+}
+
+/// Asked again and again during one census.
+#[derive(Debug, Default)]
+struct Caches {
+    ttys: HashMap<u32, Bytes>,
+    cgroups: HashMap<Vec<u8>, u64>,
+    cgroup_root: Option<PathBuf>,
+}
+
+impl Caches {
+    /// The id of a cgroup is its directory's inode number (kernfs, 64 bit).
+    fn cgroup_id(&mut self, path: &[u8]) -> u64 {
+        let Some(root) = &self.cgroup_root else { return 0 };
+        *self.cgroups.entry(path.to_vec()).or_insert_with(|| {
+            let relative = path.strip_prefix(b"/").unwrap_or(path);
+            let dir = root.join(std::ffi::OsStr::from_bytes(relative));
+            fs::metadata(dir).map_or(0, |meta| meta.ino())
+        })
+    }
+}
+
+/// Counts every process, and tells the path of every cgroup that none of them is in.
+pub fn take() -> io::Result<Vec<What>> {
+    let mut caches = Caches { cgroup_root: cgroup_root(), ..Caches::default() };
+    let tick_ns = 1_000_000_000 / rustix::param::clock_ticks_per_second().max(1);
+    let mut out = Vec::new();
+    for entry in fs::read_dir("/proc")?.flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        out.extend(process(pid, tick_ns, &mut caches).map(|p| What::Process(Box::new(p))));
+    }
+    if let Some(root) = caches.cgroup_root.clone() {
+        cgroups(&root, &mut caches, &mut out);
+    }
+    Ok(out)
+}
+
+fn cgroups(root: &Path, caches: &mut Caches, out: &mut Vec<What>) {
+    let mut dirs = vec![root.to_owned()];
+    while let Some(dir) = dirs.pop() {
+        let Ok(entries) = fs::read_dir(&dir) else { continue };
+        dirs.extend(entries.flatten().filter(|e| e.file_type().is_ok_and(|t| t.is_dir())).map(|e| e.path()));
+        let Ok(below) = dir.strip_prefix(root) else { continue };
+        let path = [b"/", below.as_os_str().as_bytes()].concat();
+        if caches.cgroups.contains_key(&path) {
+            continue;
+        }
+        let id = caches.cgroup_id(&path);
+        if id != 0 {
+            out.push(What::CgroupMkdir { process: ProcId::KERNEL, id, hierarchy: 0, path: path.into() });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_census_finds_this_very_process() {
+        let census = take().expect("/proc is there");
+        let own = census
+            .iter()
+            .find_map(|what| match what {
+                What::Process(p) if p.process.tgid == std::process::id() => Some(p),
+                _ => None,
+            })
+            .expect("counted");
+        assert!(own.process.start_ns > 0 && own.ppid > 0);
+        assert!(!own.comm.is_empty() && !own.argv.is_empty() && own.filename.starts_with(b"/"));
+        assert_eq!(own.uid, rustix::process::getuid().as_raw());
+    }
+
+    #[test]
+    fn a_process_may_call_itself_what_it_likes() {
+        let tail = b" S 1 5 5 34816 5 4194304 0 0 0 0 0 0 0 0 20 0 1 0 777 0 0";
+        for comm in [&b"sh"[..], b") S 9 (", b"\xff\n)(", b""] {
+            let text = [b"5 (", comm, b")", tail].concat();
+            let stat = parse_stat(&text).expect("parsed");
+            assert_eq!((stat.comm.as_slice(), stat.ppid, stat.start_ticks, stat.tty), (comm, 1, 777, 34816));
+        }
+        for bad in [&b""[..], b"5", b"5 (x", b"5 )x(", b"5 (x) S 1"] {
+            assert_eq!(parse_stat(bad), None);
+        }
+    }
+
+    #[test]
+    fn only_variables_that_name_a_service_are_kept() {
+        let environ = b"PATH=/bin\0UPSTART_JOB=mongod\0SECRET=x\0RUNLEVEL=6";
+        assert_eq!(keep_env(environ), b"UPSTART_JOB=mongod\0RUNLEVEL=6\0");
+        let long = [b"RUNLEVEL=", vec![b'x'; ENV_MAX].as_slice()].concat();
+        assert_eq!(keep_env(&long), b"");
+    }
+
+    #[test]
+    fn the_unified_path_is_found_beside_version_1_hierarchies() {
+        assert_eq!(unified(b"12:cpu:/x\n1:name=systemd:/y\n0::/system.slice/a\n"), b"/system.slice/a");
+        assert_eq!(unified(b"12:cpu:/x\n"), b"");
+    }
+}

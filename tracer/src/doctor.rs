@@ -1,0 +1,184 @@
+//! What this kernel, this init and these file systems allow, and what to do about what they do not.
+//!
+//! Invariant: looking changes nothing, and works without root as far as it can.
+
+use std::{fmt::Write as _, path::Path};
+
+use crate::{
+    inits::{self, Layout},
+    mounts, place, probe,
+};
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    pub verdict: Verdict,
+    pub what: String,
+    /// What was found.
+    pub why: String,
+    /// What to do; empty when nothing need be.
+    pub next: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    Good,
+    /// Recording works, with something missing.
+    Degraded,
+    /// Recording cannot work.
+    Bad,
+}
+
+impl Verdict {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Good => "ok",
+            Self::Degraded => "missing",
+            Self::Bad => "FAILED",
+        }
+    }
+}
+
+impl Check {
+    fn new(verdict: Verdict, what: &str, why: impl Into<String>, next: &str) -> Self {
+        Self { verdict, what: what.into(), why: why.into(), next: next.into() }
+    }
+}
+
+/// What makes arming impossible.
+pub fn blocking() -> Vec<Check> {
+    all().into_iter().filter(|check| check.verdict == Verdict::Bad).collect()
+}
+
+/// Everything.
+pub fn all() -> Vec<Check> {
+    let mut checks = vec![root()];
+    checks.extend(kernel());
+    checks.push(bpffs());
+    let root = Path::new("/");
+    checks.extend(place(root));
+    checks.extend(init(root));
+    checks
+}
+
+fn root() -> Check {
+    if rustix::process::geteuid().is_root() {
+        Check::new(Verdict::Good, "privilege", "running as root", "")
+    } else {
+        Check::new(Verdict::Bad, "privilege", "not root, so the kernel cannot be asked what it allows", "run it with sudo")
+    }
+}
+
+fn kernel() -> Vec<Check> {
+    probe::check()
+        .into_iter()
+        .map(|check| Check {
+            verdict: match check.ok {
+                true => Verdict::Good,
+                false if check.needed => Verdict::Bad,
+                false => Verdict::Degraded,
+            },
+            what: check.what,
+            why: check.why,
+            next: check.next,
+        })
+        .collect()
+}
+
+fn bpffs() -> Check {
+    let dir = Path::new(crate::kernel::BPFFS);
+    let mounted = mounts::all().is_ok_and(|all| all.iter().any(|m| m.fs_type == "bpf" && m.point == dir));
+    if mounted {
+        Check::new(Verdict::Good, "BPF file system", "mounted at /sys/fs/bpf", "")
+    } else if dir.is_dir() {
+        Check::new(Verdict::Good, "BPF file system", "not mounted; arming mounts it at /sys/fs/bpf", "")
+    } else {
+        Check::new(
+            Verdict::Bad,
+            "BPF file system",
+            "/sys/fs/bpf is not there",
+            "mount sysfs on /sys, and use a kernel with CONFIG_BPF_SYSCALL",
+        )
+    }
+}
+
+fn place(root: &Path) -> Vec<Check> {
+    let place = match place::choose(root) {
+        Ok(place) => place,
+        Err(e) => return vec![Check::new(Verdict::Bad, "ring file", e.to_string(), "check the root file system")],
+    };
+    let dir = place.dir.display().to_string();
+    let mut checks = Vec::new();
+    if !place.on_root {
+        checks.push(Check::new(
+            Verdict::Degraded,
+            "ring file",
+            format!("{dir} is not on the root file system: what happens after it is unmounted is lost"),
+            "make / writable and arm again",
+        ));
+    }
+    let ring = place.dir.join(place::RING_NAME);
+    checks.push(if ring.exists() {
+        Check::new(Verdict::Good, "ring file", format!("{} is there", ring.display()), "")
+    } else if !place.writable {
+        Check::new(Verdict::Bad, "ring file", format!("{dir} cannot be written to"), "remount it read-write")
+    } else {
+        match place::check_room(&place.dir, place::RING_SIZE) {
+            Ok(()) => Check::new(Verdict::Good, "ring file", format!("there is room in {dir}"), ""),
+            Err(e) => Check::new(Verdict::Degraded, "ring file", e.to_string(), "make room, or arm with a smaller --size"),
+        }
+    });
+    checks
+}
+
+fn init(root: &Path) -> Vec<Check> {
+    let (init, detected) = inits::detect(root);
+    let binary = Path::new("/var/lib/lastrites/lastrites-tracer");
+    let layout = Layout { binary, dir: Path::new("/var/lib/lastrites"), on_root: true };
+    let name = format!("{} {}", detected.name, detected.version);
+    let mut checks = Vec::new();
+    if init.name() == "unknown" {
+        let why = format!("pid 1 is `{}`, which is not known", detected.version);
+        checks.push(Check::new(Verdict::Degraded, "init", why, ""));
+    } else {
+        checks.push(Check::new(Verdict::Good, "init", name.trim().to_owned(), ""));
+    }
+    let promise = init.promise(&layout);
+    let degraded = if init.name() == "unknown" { Verdict::Degraded } else { Verdict::Good };
+    checks.extend(promise.recorded.into_iter().map(|s| Check::new(Verdict::Good, "will be recorded", s, "")));
+    checks.extend(promise.missing.into_iter().map(|s| Check::new(degraded, "will be missing", s, "")));
+    checks
+}
+
+/// The checks as text, one line each, and a second one where there is something to do.
+pub fn text(checks: &[Check]) -> String {
+    let mut out = String::new();
+    for check in checks {
+        let _ = writeln!(out, "{:8} {}: {}", check.verdict.name(), check.what, check.why);
+        if !check.next.is_empty() && check.verdict != Verdict::Good {
+            let _ = writeln!(out, "         -> {}", check.next);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advice_is_given_where_something_is_wrong_and_only_there() {
+        let checks = [
+            Check::new(Verdict::Good, "a", "fine", "nothing"),
+            Check::new(Verdict::Bad, "b", "broken", "mend it"),
+        ];
+        assert_eq!(text(&checks), "ok       a: fine\nFAILED   b: broken\n         -> mend it\n");
+    }
+
+    #[test]
+    fn every_check_that_is_not_good_says_what_was_found() {
+        for check in all() {
+            assert!(!check.what.is_empty() && !check.why.is_empty(), "{check:?}");
+        }
+    }
+}

@@ -1,0 +1,352 @@
+//! The inits: how each one starts our drainer at boot and runs our seal last of all.
+//!
+//! Invariant: an [`Init`] only *plans*; [`install`] creates what is planned and [`remove`] takes away
+//! what the armed file lists, nothing else. Every installed file is harmless when the tracer or the
+//! armed file is missing. Another init is one new file here with an entry in [`known`].
+
+mod systemd;
+mod sysvinit;
+mod unknown;
+
+use std::{
+    fs,
+    io::{self, Write as _},
+    os::unix::fs::{OpenOptionsExt as _, symlink},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use crate::{error::Error, state::Made};
+
+/// What pid 1 is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Detected {
+    pub name: &'static str,
+    /// Empty when it could not be found out.
+    pub version: String,
+}
+
+/// What the hooks refer to.
+#[derive(Debug, Clone, Copy)]
+pub struct Layout<'a> {
+    /// The tracer's copy beside the ring file.
+    pub binary: &'a Path,
+    /// Directory of the ring file.
+    pub dir: &'a Path,
+    /// The directory stays mounted until the last hook.
+    pub on_root: bool,
+}
+
+/// Something to create.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Item {
+    File { path: PathBuf, mode: u32, text: String },
+    Link { path: PathBuf, target: PathBuf },
+    /// The init script of this name is to be registered once its file is there.
+    Script(String),
+}
+
+/// What will be on the recording, in sentences for people.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Promise {
+    pub recorded: Vec<String>,
+    pub missing: Vec<String>,
+}
+
+pub trait Init {
+    fn name(&self) -> &'static str;
+
+    /// Whether pid 1 of the machine below `root` is this one, and which version.
+    fn detect(&self, root: &Path) -> Option<Detected>;
+
+    /// The files to create, absolute as the running machine sees them.
+    fn plan(&self, root: &Path, layout: &Layout<'_>) -> Vec<Item>;
+
+    /// Makes the init notice that files came or went.
+    fn reload(&self, _run: &mut dyn Run) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// Starts the drainer now, as the next boot would.
+    fn start(&self, layout: &Layout<'_>, run: &mut dyn Run) -> Result<(), Error> {
+        let binary = layout.binary.to_string_lossy();
+        run.run(&[&binary, "record", "--boot", "--detach"])
+    }
+
+    /// Forgets a drainer that has been stopped.
+    fn stopped(&self, _run: &mut dyn Run) {}
+
+    fn promise(&self, layout: &Layout<'_>) -> Promise;
+}
+
+/// Runs other people's programs; tests look on instead.
+pub trait Run {
+    fn run(&mut self, command: &[&str]) -> Result<(), Error>;
+}
+
+/// Runs them for real.
+#[derive(Debug, Default)]
+pub struct RealRun;
+
+impl Run for RealRun {
+    fn run(&mut self, command: &[&str]) -> Result<(), Error> {
+        let Some((program, arguments)) = command.split_first() else { return Ok(()) };
+        let what = command.join(" ");
+        let next = "see what it says when run by hand, or disarm";
+        let output = Command::new(program)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|error| Error::failed(&what, error, next))?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        Err(Error::failed(what, format!("it ended with {}: {}", output.status, said.trim()), next))
+    }
+}
+
+/// Every init we know, the most specific first, the one that fits all last.
+pub fn known() -> [&'static dyn Init; 3] {
+    [&systemd::Systemd, &sysvinit::Sysvinit, &unknown::Unknown]
+}
+
+/// The init of the machine below `root`.
+pub fn detect(root: &Path) -> (&'static dyn Init, Detected) {
+    known()
+        .into_iter()
+        .find_map(|init| init.detect(root).map(|detected| (init, detected)))
+        .unwrap_or((&unknown::Unknown, Detected { name: "unknown", version: String::new() }))
+}
+
+pub fn by_name(name: &str) -> &'static dyn Init {
+    known().into_iter().find(|init| init.name() == name).unwrap_or(&unknown::Unknown)
+}
+
+/// `path`, which the running machine sees as absolute, below `root`.
+pub fn below(root: &Path, path: &Path) -> PathBuf {
+    root.join(path.strip_prefix("/").unwrap_or(path))
+}
+
+/// What `items` will leave behind, in order of creation, with the directories they need.
+pub fn listing(root: &Path, items: &[Item]) -> Vec<Made> {
+    let mut made: Vec<Made> = Vec::new();
+    for item in items {
+        let (path, entry) = match item {
+            Item::File { path, .. } => (path, Made::File(path.clone())),
+            Item::Link { path, .. } => (path, Made::Link(path.clone())),
+            Item::Script(name) => {
+                made.push(Made::Script(name.clone()));
+                continue;
+            }
+        };
+        let missing: Vec<&Path> =
+            path.ancestors().skip(1).take_while(|p| !below(root, p).exists()).collect();
+        for dir in missing.into_iter().rev() {
+            let dir = Made::Dir(dir.to_owned());
+            if !made.contains(&dir) {
+                made.push(dir);
+            }
+        }
+        made.push(entry);
+    }
+    made
+}
+
+/// Creates `items` below `root`.
+pub fn install(root: &Path, items: &[Item], run: &mut dyn Run) -> Result<(), Error> {
+    for item in items {
+        match item {
+            Item::File { path, mode, text } => {
+                let at = below(root, path);
+                write_file(&at, *mode, text).map_err(|e| {
+                    Error::file(at, "install a hook", e, "make this file system writable, then arm again")
+                })?;
+            }
+            Item::Link { path, target } => {
+                let at = below(root, path);
+                make_link(&at, target).map_err(|e| {
+                    Error::file(at, "install a hook", e, "make this file system writable, then arm again")
+                })?;
+            }
+            Item::Script(name) => run.run(&["update-rc.d", name, "defaults"])?,
+        }
+    }
+    Ok(())
+}
+
+fn write_file(at: &Path, mode: u32, text: &str) -> io::Result<()> {
+    if let Some(parent) = at.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    let temporary = at.with_file_name(".lastrites.new");
+    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&temporary)?;
+    file.write_all(text.as_bytes())?;
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))?;
+    file.sync_all()?;
+    fs::rename(&temporary, at)
+}
+
+fn make_link(at: &Path, target: &Path) -> io::Result<()> {
+    if let Some(parent) = at.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    match symlink(target, at) {
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists && fs::read_link(at).is_ok_and(|to| to == target) => {
+            Ok(())
+        }
+        done => done,
+    }
+}
+
+/// Takes away what `made` lists, last first. Goes on after a failure; the first one is returned.
+pub fn remove(root: &Path, made: &[Made], run: &mut dyn Run) -> Result<(), Error> {
+    let mut first = Ok(());
+    for entry in made.iter().rev() {
+        let done = match entry {
+            // The tool wants the script's file gone before it forgets its links: see below.
+            Made::Script(_) => Ok(()),
+            Made::File(path) | Made::Link(path) => {
+                let at = below(root, path);
+                unlink(&at).map_err(|e| {
+                    Error::file(at, "remove what arming installed", e, "make it writable, then disarm again")
+                })
+            }
+            Made::Dir(path) => {
+                // A directory that others use by now stays.
+                let _ = fs::remove_dir(below(root, path));
+                Ok(())
+            }
+        };
+        if first.is_ok() {
+            first = done;
+        }
+    }
+    for entry in made.iter().rev() {
+        if let Made::Script(name) = entry {
+            let done = run.run(&["update-rc.d", name, "remove"]);
+            if first.is_ok() {
+                first = done;
+            }
+        }
+    }
+    first
+}
+
+fn unlink(at: &Path) -> io::Result<()> {
+    match fs::remove_file(at) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done,
+    }
+}
+
+/// What pid 1's executable is, as far as `root` can tell.
+fn pid1_exe(root: &Path) -> Option<PathBuf> {
+    fs::read_link(root.join("proc/1/exe")).ok()
+}
+
+/// Version of a Debian package, without its Debian revision, as dpkg's database has it.
+fn package_version(root: &Path, package: &str) -> Option<String> {
+    let status = fs::read_to_string(root.join("var/lib/dpkg/status")).ok()?;
+    let head = format!("Package: {package}");
+    let paragraph = status.split("\n\n").find(|p| p.lines().next() == Some(&head))?;
+    let version = paragraph.lines().find_map(|line| line.strip_prefix("Version: "))?;
+    let upstream = version.rsplit_once('-').map_or(version, |(upstream, _)| upstream);
+    Some(upstream.split_once(':').map_or(upstream, |(_, rest)| rest).to_owned())
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+
+    /// Notes what would have been run.
+    #[derive(Debug, Default)]
+    pub struct Noted(pub Vec<String>);
+
+    impl Run for Noted {
+        fn run(&mut self, command: &[&str]) -> Result<(), Error> {
+            self.0.push(command.join(" "));
+            Ok(())
+        }
+    }
+
+    pub fn layout() -> Layout<'static> {
+        Layout {
+            binary: Path::new("/var/lib/lastrites/lastrites-tracer"),
+            dir: Path::new("/var/lib/lastrites"),
+            on_root: true,
+        }
+    }
+
+    /// Every path below `root`, with its mode or target and its contents.
+    pub fn tree(root: &Path) -> Vec<String> {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mut out = Vec::new();
+        let mut dirs = vec![root.to_owned()];
+        while let Some(dir) = dirs.pop() {
+            for entry in fs::read_dir(&dir).expect("readable").flatten() {
+                let path = entry.path();
+                let meta = fs::symlink_metadata(&path).expect("there");
+                let name = path.strip_prefix(root).expect("below").display().to_string();
+                if meta.is_dir() {
+                    out.push(format!("{name}/"));
+                    dirs.push(path);
+                } else if meta.is_symlink() {
+                    out.push(format!("{name} -> {}", fs::read_link(&path).expect("a link").display()));
+                } else {
+                    let text = fs::read_to_string(&path).expect("text");
+                    out.push(format!("{name} {:o} {text}", meta.permissions().mode() & 0o7777));
+                }
+            }
+        }
+        out.sort();
+        out
+    }
+
+    /// Installs and removes, and checks that nothing is left of it, also when done twice over.
+    pub fn leaves_no_trace(init: &dyn Init, root: &Path) -> Vec<String> {
+        let before = tree(root);
+        let items = init.plan(root, &layout());
+        let made = listing(root, &items);
+        let mut run = Noted::default();
+        install(root, &items, &mut run).expect("installed");
+        let after = tree(root);
+        install(root, &items, &mut run).expect("installed again");
+        assert_eq!(tree(root), after, "installing twice is installing once");
+        remove(root, &made, &mut run).expect("removed");
+        assert_eq!(tree(root), before);
+        remove(root, &made, &mut run).expect("removed again");
+        // A half-finished installation, cut after any item, goes away as completely.
+        for cut in 0..=items.len() {
+            install(root, &items[..cut], &mut run).expect("installed in part");
+            remove(root, &made, &mut run).expect("removed");
+            assert_eq!(tree(root), before);
+        }
+        after.into_iter().filter(|entry| !before.contains(entry)).collect()
+    }
+
+    #[test]
+    fn a_directory_that_others_came_to_use_is_left() {
+        let root = tempfile::tempdir().expect("a directory");
+        let items = [Item::File { path: "/a/b/c".into(), mode: 0o644, text: "x".into() }];
+        let made = listing(root.path(), &items);
+        assert_eq!(made, [Made::Dir("/a".into()), Made::Dir("/a/b".into()), Made::File("/a/b/c".into())]);
+        install(root.path(), &items, &mut Noted::default()).expect("installed");
+        fs::write(root.path().join("a/theirs"), "").expect("written");
+        remove(root.path(), &made, &mut Noted::default()).expect("removed");
+        assert_eq!(tree(root.path()), ["a/", "a/theirs 644 "]);
+    }
+
+    #[test]
+    fn a_package_version_is_read_without_epoch_and_revision() {
+        let root = tempfile::tempdir().expect("a directory");
+        fs::create_dir_all(root.path().join("var/lib/dpkg")).expect("made");
+        fs::write(
+            root.path().join("var/lib/dpkg/status"),
+            "Package: sysv\nVersion: 1\n\nPackage: sysvinit-core\nStatus: x\nVersion: 1:3.06-4\n",
+        )
+        .expect("written");
+        assert_eq!(package_version(root.path(), "sysvinit-core").as_deref(), Some("3.06"));
+        assert_eq!(package_version(root.path(), "runit"), None);
+    }
+}

@@ -1,0 +1,218 @@
+//! systemd: a unit for the drainer, and an executable in `system-shutdown/` for the seal.
+//!
+//! Invariant: the unit takes no part in the shutdown. Without default dependencies nothing stops it
+//! before `systemd-shutdown` TERMs every process, and it is gone milliseconds after that; it never
+//! has anything to time out on. The executable runs after the last unmount, with / read-only
+//! (systemd-shutdown(8)).
+
+use std::{fs, path::Path};
+
+use super::{Detected, Init, Item, Layout, Promise, Run};
+use crate::error::Error;
+
+const UNIT: &str = "lastrites.service";
+
+#[derive(Debug)]
+pub struct Systemd;
+
+/// systemd's library has its version in its name, and pid 1 has it mapped.
+fn version(root: &Path) -> String {
+    let maps = fs::read_to_string(root.join("proc/1/maps")).unwrap_or_default();
+    let name = maps.split("libsystemd-shared-").nth(1).and_then(|rest| rest.split(".so").next());
+    name.map(str::to_owned).or_else(|| super::package_version(root, "systemd")).unwrap_or_default()
+}
+
+/// Where this systemd looks for shutdown executables: /usr/lib, or /lib before the two were merged.
+fn shutdown_dir(root: &Path) -> &'static str {
+    if !root.join("usr/lib/systemd/systemd-shutdown").exists()
+        && root.join("lib/systemd/systemd-shutdown").exists()
+    {
+        "/lib/systemd/system-shutdown"
+    } else {
+        "/usr/lib/systemd/system-shutdown"
+    }
+}
+
+fn unit(layout: &Layout<'_>) -> String {
+    let (binary, dir) = (layout.binary.display(), layout.dir.display());
+    // On a file system of its own the drainer must be gone before that is unmounted, and systemd
+    // sees to it; on / nothing of the kind is wanted.
+    let mounts = if layout.on_root { String::new() } else { format!("RequiresMountsFor={dir}\n") };
+    format!(
+        "# Installed by `lastrites arm`; `lastrites disarm` removes it.\n\
+         [Unit]\n\
+         Description=Flight recorder of the next shutdown and boot\n\
+         DefaultDependencies=no\n\
+         IgnoreOnIsolate=yes\n\
+         ConditionPathExists={binary}\n\
+         {mounts}\
+         \n\
+         [Service]\n\
+         Type=exec\n\
+         ExecStart={binary} record --boot\n\
+         Restart=no\n\
+         KillMode=mixed\n\
+         TimeoutStopSec=2s\n\
+         StandardInput=null\n\
+         StandardOutput=null\n\
+         StandardError=journal\n\
+         LogLevelMax=warning\n\
+         WorkingDirectory=/\n\
+         UMask=0077\n\
+         \n\
+         [Install]\n\
+         WantedBy=sysinit.target\n"
+    )
+}
+
+fn hook(binary: &Path) -> String {
+    let binary = binary.display();
+    format!(
+        "#!/bin/sh\n\
+         # Installed by `lastrites arm`; `lastrites disarm` removes it.\n\
+         # Takes what the recorder has not yet written; ends within two seconds, always with success.\n\
+         [ -x {binary} ] || exit 0\n\
+         {binary} seal --stage systemd-shutdown </dev/null >/dev/null 2>&1\n\
+         exit 0\n"
+    )
+}
+
+impl Init for Systemd {
+    fn name(&self) -> &'static str {
+        "systemd"
+    }
+
+    fn detect(&self, root: &Path) -> Option<Detected> {
+        // sd_booted(3).
+        root.join("run/systemd/system")
+            .is_dir()
+            .then(|| super::pid1_exe(root))
+            .flatten()
+            .filter(|exe| exe.file_name().is_some_and(|name| name.to_string_lossy().starts_with("systemd")))
+            .map(|_| Detected { name: "systemd", version: version(root) })
+    }
+
+    fn plan(&self, root: &Path, layout: &Layout<'_>) -> Vec<Item> {
+        let unit_path = format!("/etc/systemd/system/{UNIT}");
+        let mut items = vec![
+            Item::File { path: unit_path.clone().into(), mode: 0o644, text: unit(layout) },
+            Item::Link {
+                path: format!("/etc/systemd/system/sysinit.target.wants/{UNIT}").into(),
+                target: unit_path.into(),
+            },
+        ];
+        if layout.on_root {
+            items.push(Item::File {
+                path: format!("{}/lastrites.shutdown", shutdown_dir(root)).into(),
+                mode: 0o755,
+                text: hook(layout.binary),
+            });
+        }
+        items
+    }
+
+    fn reload(&self, run: &mut dyn Run) -> Result<(), Error> {
+        run.run(&["systemctl", "daemon-reload"])
+    }
+
+    fn start(&self, _layout: &Layout<'_>, run: &mut dyn Run) -> Result<(), Error> {
+        run.run(&["systemctl", "start", UNIT])
+    }
+
+    fn stopped(&self, run: &mut dyn Run) {
+        // Only tidies `systemctl list-units --failed`; it fails when there is nothing to tidy.
+        let _ = run.run(&["systemctl", "reset-failed", UNIT]);
+    }
+
+    fn promise(&self, layout: &Layout<'_>) -> Promise {
+        let mut promise = Promise {
+            recorded: vec![
+                "from now through the shutdown, to the last hook of systemd-shutdown: stopping units, both kill sprees, unmounting"
+                    .into(),
+                "the next boot from sysinit.target on, until it settles".into(),
+            ],
+            missing: vec![
+                "the few milliseconds after systemd-shutdown's last hook".into(),
+                "the boot before systemd starts its first units (initrd)".into(),
+            ],
+        };
+        if !layout.on_root {
+            promise.recorded[0] =
+                format!("from now until {} is unmounted", layout.dir.display());
+            promise.missing[0] =
+                format!("the kill sprees and all that follows: {} is unmounted before them", layout.dir.display());
+        }
+        promise
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::tests::{Noted, layout, leaves_no_trace},
+        *,
+    };
+
+    #[test]
+    fn what_is_installed_can_be_removed_without_a_trace() {
+        let root = tempfile::tempdir().expect("a directory");
+        fs::create_dir_all(root.path().join("etc/systemd/system/sysinit.target.wants")).expect("made");
+        let made = leaves_no_trace(&Systemd, root.path());
+        let names: Vec<&str> = made.iter().filter_map(|entry| entry.split(' ').next()).collect();
+        assert_eq!(
+            names,
+            [
+                "etc/systemd/system/lastrites.service",
+                "etc/systemd/system/sysinit.target.wants/lastrites.service",
+                "usr/",
+                "usr/lib/",
+                "usr/lib/systemd/",
+                "usr/lib/systemd/system-shutdown/",
+                "usr/lib/systemd/system-shutdown/lastrites.shutdown",
+            ]
+        );
+    }
+
+    #[test]
+    fn before_the_usr_merge_the_executable_goes_to_lib() {
+        let root = tempfile::tempdir().expect("a directory");
+        fs::create_dir_all(root.path().join("lib/systemd")).expect("made");
+        fs::write(root.path().join("lib/systemd/systemd-shutdown"), "").expect("written");
+        assert_eq!(shutdown_dir(root.path()), "/lib/systemd/system-shutdown");
+    }
+
+    #[test]
+    fn the_unit_keeps_out_of_the_shutdown() {
+        let text = unit(&layout());
+        for line in ["DefaultDependencies=no", "IgnoreOnIsolate=yes", "Restart=no", "TimeoutStopSec=2s"] {
+            assert!(text.lines().any(|l| l == line), "{line}");
+        }
+        assert!(!text.contains("shutdown.target") && !text.contains("RequiresMountsFor"));
+        let apart = unit(&Layout { on_root: false, ..layout() });
+        assert!(apart.contains("RequiresMountsFor=/var/lib/lastrites\n"));
+    }
+
+    #[test]
+    fn the_version_comes_from_the_library_that_pid_1_has_mapped() {
+        let root = tempfile::tempdir().expect("a directory");
+        fs::create_dir_all(root.path().join("proc/1")).expect("made");
+        fs::write(
+            root.path().join("proc/1/maps"),
+            "7f r-xp 0 0 0 /usr/lib/x86_64-linux-gnu/systemd/libsystemd-shared-252.so\n",
+        )
+        .expect("written");
+        assert_eq!(version(root.path()), "252");
+        assert_eq!(Systemd.detect(root.path()), None, "not booted with it");
+        fs::create_dir_all(root.path().join("run/systemd/system")).expect("made");
+        std::os::unix::fs::symlink("/usr/lib/systemd/systemd", root.path().join("proc/1/exe")).expect("linked");
+        assert_eq!(Systemd.detect(root.path()), Some(Detected { name: "systemd", version: "252".into() }));
+    }
+
+    #[test]
+    fn systemd_is_told_of_new_files_and_starts_the_unit() {
+        let mut run = Noted::default();
+        Systemd.reload(&mut run).expect("noted");
+        Systemd.start(&layout(), &mut run).expect("noted");
+        assert_eq!(run.0, ["systemctl daemon-reload", "systemctl start lastrites.service"]);
+    }
+}

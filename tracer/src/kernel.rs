@@ -1,0 +1,131 @@
+//! The kernel's rings behind the trait that the recorder works with, and the probe's pins.
+//!
+//! Invariant: whoever records asks [`pins_id`] first: positions in a ring file mean something only
+//! for the very pins under which they were taken.
+
+use std::{
+    os::{fd::BorrowedFd, unix::fs::MetadataExt as _},
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use lastrites_traces::{
+    event::{ProcId, What},
+    session::Session,
+};
+
+use crate::{
+    error::Error,
+    kernel_ring::KernelRing,
+    mounts, probe,
+    recorder::{Rings, Taken},
+};
+
+/// Where BPF objects are pinned.
+pub const BPFFS: &str = "/sys/fs/bpf";
+
+/// Key of [`Session::extra`] that holds [`pins_id`].
+pub const PINS_KEY: &str = "pins";
+
+/// Names one loading of the probe: the pin directory's inode and when it was filled.
+pub fn pins_id(dir: &Path) -> Option<String> {
+    let meta = std::fs::metadata(dir).ok()?;
+    Some(format!("{:x}-{:x}.{:09}", meta.ino(), meta.mtime(), meta.mtime_nsec()))
+}
+
+/// Whether `session` was recorded from the pins in `dir`.
+pub fn belongs(session: &Session, dir: &Path) -> bool {
+    let id = pins_id(dir);
+    id.is_some() && session.extra.iter().any(|(key, value)| key == PINS_KEY && Some(value) == id.as_ref())
+}
+
+/// The pinned rings.
+#[derive(Debug)]
+pub struct Kernel(KernelRing);
+
+impl Kernel {
+    pub fn open(dir: &Path) -> Result<Self, Error> {
+        KernelRing::open(dir).map(Self).map_err(|e| {
+            Error::failed(dir.display().to_string(), e, "run `lastrites disarm`, then arm again")
+        })
+    }
+
+    pub fn bell_fd(&self) -> BorrowedFd<'_> {
+        self.0.bell_fd()
+    }
+
+    pub fn clear_bell(&mut self) {
+        self.0.clear_bell();
+    }
+}
+
+impl Rings for Kernel {
+    fn heads(&self) -> Vec<u64> {
+        self.0.positions_now()
+    }
+
+    fn read(&mut self, cpu: u32, from: u64, until: u64, f: &mut dyn FnMut(u64, &[u8])) -> Result<Taken, String> {
+        let read = self
+            .0
+            .read_cpu(cpu, from, until, &mut |record| f(record.head, record.bytes))
+            .map_err(|e| e.to_string())?;
+        Ok(Taken {
+            next: read.next,
+            overwritten_records: read.overwritten_records,
+            overwritten_bytes: read.overwritten_bytes,
+            stuck: read.stuck,
+        })
+    }
+
+    fn lost(&self) -> Vec<((u32, u8), u64)> {
+        self.0.lost()
+    }
+
+    fn polls(&mut self, before_ns: u64) -> Vec<(u64, What)> {
+        Vec::new()
+    }
+}
+
+/// Loads the probe and pins it in `dir`. A child process does it: what loading needs of memory is given
+/// back with it.
+pub fn load(dir: &Path) -> Result<(), Error> {
+    mounts::ensure_bpffs(Path::new(BPFFS)).map_err(|e| {
+        Error::file(BPFFS, "mount a BPF file system", e, "check with `lastrites doctor` what this kernel allows")
+    })?;
+    let next = "see `lastrites doctor` for what this kernel allows";
+    let what = "loading the probe";
+    let output = Command::new("/proc/self/exe")
+        .arg("load")
+        .arg(dir)
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|e| Error::failed(what, e, next))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(Error::failed(what, if said.trim().is_empty() { "its process died" } else { said.trim() }, next))
+}
+
+/// Notes in `session` what is attached, and what this kernel lacks.
+pub fn describe(session: &mut Session, dir: &Path) {
+    session.extra.extend(pins_id(dir).map(|id| (PINS_KEY.to_owned(), id)));
+    if let Ok(report) = probe::load_report(dir) {
+        session.cpus = report.cpus;
+        session.extra.push(("probe".into(), report.object.to_owned()));
+        session.hooks = report.hooks.iter().map(describe_hook).collect();
+        session.missing = report.missing_fields;
+    }
+}
+
+fn describe_hook(hook: &probe::Hook) -> String {
+    match &hook.why {
+        Some(why) => format!("{} {:?}: {why}", hook.name, hook.how),
+        None => format!("{} {:?}", hook.name, hook.how),
+    }
+}
+
+/// What is attached, one text per hook.
+pub fn hooks(dir: &Path) -> Vec<String> {
+    probe::load_report(dir).map(|report| report.hooks.iter().map(describe_hook).collect()).unwrap_or_default()
+}

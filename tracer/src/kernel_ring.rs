@@ -1,0 +1,478 @@
+//! The kernel's rings, read from their pins.
+//!
+//! Invariant: a record is handed out only when its stamp was there before it was copied and its room was
+//! still its own afterwards; every record reserved between two positions is handed out, counted
+//! as overwritten, or still to come. Layout: `lastrites_traces::abi`.
+//!
+//! Nothing of BPF's machinery is needed for it: a few system calls, and a window of one chunk into the
+//! rings at a time.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
+    path::{Path, PathBuf},
+    sync::atomic::{Ordering, fence},
+    time::{Duration, Instant},
+};
+
+use lastrites_traces::abi::{self, CHUNK, Head, Header, POS_BITS, POS_MASK, Poll, PollKey, SLACK};
+
+use crate::probe::{ProbeError, meta::Meta};
+
+pub mod sys;
+
+use sys::Mapping;
+
+/// Bytes that are copied out of a ring at a time.
+const BLOCK: usize = 64 << 10;
+/// Looks at an unfinished record before it counts as stuck: some microseconds.
+const SPINS: u32 = 200;
+/// A record unfinished for so long is given up: its writer was torn from it.
+const STUCK_MAX: Duration = Duration::from_secs(1);
+/// How a storm's records are long, give or take: to guess laps of the record counter.
+const RECORD_BYTES_TYPICAL: u64 = 64;
+const COUNT_MASK: u64 = (1 << (64 - POS_BITS)) - 1;
+const PAGE: usize = 4096;
+const ENTRY: usize = CHUNK + SLACK;
+
+/// One record, whole and unchanged.
+#[derive(Debug, Clone, Copy)]
+pub struct RawRecord<'a> {
+    /// The head counter at which it was reserved: reading from there on gives it again.
+    pub head: u64,
+    /// Header and body, `len` bytes.
+    pub bytes: &'a [u8],
+}
+
+/// How far reading came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CpuRead {
+    /// The head counter to read from next.
+    pub next: u64,
+    /// Records that were overwritten before they could be read, or were never finished.
+    pub overwritten_records: u64,
+    pub overwritten_bytes: u64,
+    /// The record at `next` is not finished; later ones may be.
+    pub stuck: bool,
+}
+
+/// Readable ends of a pinned probe.
+#[derive(Debug)]
+pub struct KernelRing {
+    dir: PathBuf,
+    key: u64,
+    cpus: u32,
+    chunks: u64,
+    rings: OwnedFd,
+    heads: Mapping,
+    lost: OwnedFd,
+    polls: OwnedFd,
+    bell: Bell,
+    window: Option<(u64, Mapping)>,
+    block: Vec<u8>,
+    /// Since when which record of a CPU has been unfinished.
+    unfinished: BTreeMap<u32, (u64, Instant)>,
+    stuck_max: Duration,
+}
+
+#[derive(Debug)]
+struct Bell {
+    fd: OwnedFd,
+    /// Pages of the consumer's and of the producer's position; none when the pins are read-only.
+    positions: Option<(Mapping, Mapping)>,
+}
+
+impl Bell {
+    fn open(path: &Path) -> io::Result<Self> {
+        match sys::open_pin(path, false) {
+            Ok(fd) => {
+                let consumer = Mapping::new(&fd, 0, PAGE, true)?;
+                let producer = Mapping::new(&fd, PAGE as u64, PAGE, false)?;
+                Ok(Self { fd, positions: Some((consumer, producer)) })
+            }
+            // Nobody waits for a bell at the very end; a descriptor that never rings stands in.
+            Err(e) if e.raw_os_error() == Some(libc::EROFS) => {
+                let fd = rustix::event::eventfd(0, rustix::event::EventfdFlags::CLOEXEC)?;
+                Ok(Self { fd, positions: None })
+            }
+            Err(e) => Err(e),
+        }
+    }
+}
+
+/// Bytes from position `from` to position `to`, which is further on.
+fn distance(from: u64, to: u64) -> u64 {
+    to.wrapping_sub(from) & POS_MASK
+}
+
+/// Records between two head counters that lie `bytes` apart. The counter laps every 2^24 records; for
+/// longer gaps the number of laps is the one that makes the records' mean length the most usual.
+fn records(from: u64, to: u64, bytes: u64) -> u64 {
+    let counted = (to >> POS_BITS).wrapping_sub(from >> POS_BITS) & COUNT_MASK;
+    let lap = COUNT_MASK + 1;
+    let guess = bytes / RECORD_BYTES_TYPICAL;
+    let laps = (guess.saturating_sub(counted) + lap / 2) / lap;
+    // Records have at least a header: fewer bytes than that leave no choice.
+    if bytes < lap * size_of::<Header>() as u64 { counted } else { counted + laps * lap }
+}
+
+/// Where a scan for the next record ended.
+enum Found {
+    Record(u64),
+    Nothing,
+}
+
+impl KernelRing {
+    /// Opens the probe that is pinned in `dir`.
+    ///
+    /// # Errors
+    /// When there is none, or one of another version, or without root.
+    pub fn open(dir: &Path) -> Result<Self, ProbeError> {
+        let meta = Meta::read(dir)?;
+        let fail = |name: &str| {
+            let path = dir.join(name);
+            move |source| ProbeError::Open { path, source }
+        };
+        let map = |name: &str, value_size: usize, entries: u64, read_only: bool| {
+            let open = || {
+                let map = sys::open_pin(&dir.join(name), read_only)?;
+                let info = sys::expect_map(&map, value_size as u32)?;
+                if u64::from(info.max_entries) < entries {
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, "it has too few entries: a map of another version"));
+                }
+                Ok(map)
+            };
+            open().map_err(fail(name))
+        };
+        let (cpus, chunks) = (u64::from(meta.cpus), u64::from(meta.chunks));
+        let rings = map("RINGS", ENTRY, cpus * chunks, true)?;
+        let heads = map("HEADS", size_of::<Head>(), cpus, true)?;
+        let bytes = (cpus as usize * size_of::<Head>()).next_multiple_of(PAGE);
+        let heads = Mapping::new(&heads, 0, bytes, false).map_err(fail("HEADS"))?;
+        let polls = map("POLLS", size_of::<Poll>(), 1, false).or_else(|_| map("POLLS", size_of::<Poll>(), 1, true))?;
+        Ok(Self {
+            dir: dir.to_owned(),
+            key: meta.key,
+            cpus: meta.cpus,
+            chunks,
+            rings,
+            heads,
+            lost: map("LOST", size_of::<u64>(), abi::kind::COUNT as u64, true)?,
+            polls,
+            bell: Bell::open(&dir.join("BELL")).map_err(fail("BELL"))?,
+            window: None,
+            block: Vec::new(),
+            unfinished: BTreeMap::new(),
+            stuck_max: STUCK_MAX,
+        })
+    }
+
+    /// Number of possible CPUs, each of which has a ring.
+    pub fn cpus(&self) -> u32 {
+        self.cpus
+    }
+
+    /// Bytes in one CPU's ring.
+    pub fn capacity(&self) -> u64 {
+        self.chunks * CHUNK as u64
+    }
+
+    /// How long an unfinished record is waited for before it is given up (then counted as
+    /// overwritten); zero for who reads for the last time.
+    pub fn set_patience(&mut self, stuck_max: Duration) {
+        self.stuck_max = stuck_max;
+    }
+
+    fn head(&self, cpu: u32) -> u64 {
+        self.heads.load(cpu as usize * size_of::<Head>())
+    }
+
+    /// Where each CPU writes next: its head counter.
+    pub fn positions_now(&self) -> Vec<u64> {
+        (0..self.cpus).map(|cpu| self.head(cpu)).collect()
+    }
+
+    /// Readable when a CPU has written an eighth of its ring; see [`Self::clear_bell`].
+    pub fn bell_fd(&self) -> BorrowedFd<'_> {
+        self.bell.fd.as_fd()
+    }
+
+    /// Takes what rang, so that [`Self::bell_fd`] becomes readable by the next stroke only.
+    pub fn clear_bell(&mut self) {
+        if let Some((consumer, producer)) = &self.bell.positions {
+            consumer.store(0, producer.load(0));
+        }
+    }
+
+    /// Hands the records of `cpu` from head counter `from` up to the position of `until` to `f`, in
+    /// the order in which they were reserved. Only the position of `until` counts; it may lie inside a record,
+    /// which is then the last.
+    ///
+    /// # Errors
+    /// When `cpu` does not exist, `from` is not of this probe, or the rings cannot be mapped.
+    pub fn read_cpu(
+        &mut self,
+        cpu: u32,
+        from: u64,
+        until: u64,
+        f: &mut dyn FnMut(RawRecord<'_>),
+    ) -> Result<CpuRead, ProbeError> {
+        if cpu >= self.cpus {
+            return Err(ProbeError::Foreign { path: self.dir.clone(), why: "it knows fewer CPUs" });
+        }
+        let mut read = CpuRead { next: from, overwritten_records: 0, overwritten_bytes: 0, stuck: false };
+        let far = POS_MASK / 2;
+        let now = self.head(cpu);
+        if distance(from, now) > far {
+            return Err(ProbeError::Foreign { path: self.dir.clone(), why: "it has not come that far: the position is of another probe" });
+        }
+        let until = if distance(until, now) > far { now } else { until };
+        // After being lapped while copying, more is left behind, lest it happen again and again.
+        let mut margin = 0;
+        loop {
+            if distance(read.next, until) == 0 || distance(read.next, until) > far {
+                break;
+            }
+            let now = self.head(cpu);
+            if distance(read.next, now) + margin > self.capacity() {
+                let keep = self.capacity().saturating_sub(margin);
+                self.skip_to(cpu, now.wrapping_sub(keep) & POS_MASK, until, &mut read)?;
+                margin = 0;
+                continue;
+            }
+            let end = self.finished(cpu, read.next, until)?;
+            if end == read.next {
+                if self.is_lapped(cpu, read.next) {
+                    continue;
+                }
+                let waits = self.unfinished.get(&cpu).filter(|(head, _)| *head == read.next).map(|(_, since)| *since);
+                let since = waits.unwrap_or_else(Instant::now);
+                self.unfinished.insert(cpu, (read.next, since));
+                if since.elapsed() < self.stuck_max {
+                    read.stuck = true;
+                    break;
+                }
+                self.skip_to(cpu, (read.next & POS_MASK) + 8, until, &mut read)?;
+                continue;
+            }
+            fence(Ordering::SeqCst);
+            self.copy(cpu, read.next, distance(read.next, end) as usize)?;
+            fence(Ordering::SeqCst);
+            if self.is_lapped(cpu, read.next) {
+                margin = (margin + self.capacity() / 8).min(self.capacity() / 2);
+                continue;
+            }
+            read.next = self.hand_out(read.next, end, f);
+        }
+        Ok(read)
+    }
+
+    fn is_lapped(&self, cpu: u32, head: u64) -> bool {
+        distance(head, self.head(cpu)) > self.capacity()
+    }
+
+    /// The head counter behind the finished records from `head` on: as far as `until`, the end of the
+    /// chunk or of a block.
+    fn finished(&mut self, cpu: u32, head: u64, until: u64) -> Result<u64, ProbeError> {
+        let key = self.key;
+        let (first, window) = self.window(cpu, head)?;
+        let mut offset = first;
+        let mut at = head;
+        let wanted = distance(head, until) as usize;
+        while offset < CHUNK && offset - first < wanted.min(BLOCK) {
+            let mut spins = if offset == first { SPINS } else { 0 };
+            while window.load(offset) != abi::stamp(at, key) && spins > 0 {
+                spins -= 1;
+                std::hint::spin_loop();
+            }
+            if window.load(offset) != abi::stamp(at, key) {
+                break;
+            }
+            let len = record_len(window.load(offset + 16));
+            if !is_record_len(len) || offset + len > ENTRY {
+                break;
+            }
+            at = at.wrapping_add(len as u64 | 1 << POS_BITS);
+            offset += len;
+        }
+        Ok(at)
+    }
+
+    /// Copies `len` bytes from position `head` on, which lie in one chunk and its slack, into the block.
+    fn copy(&mut self, cpu: u32, head: u64, len: usize) -> Result<(), ProbeError> {
+        let mut block = std::mem::take(&mut self.block);
+        block.resize(len, 0);
+        let (offset, window) = self.window(cpu, head)?;
+        window.copy_to(offset, &mut block);
+        self.block = block;
+        Ok(())
+    }
+
+    /// Hands out the records in the block.
+    fn hand_out(&self, from: u64, end: u64, f: &mut dyn FnMut(RawRecord<'_>)) -> u64 {
+        let mut rest = self.block.as_slice();
+        let mut head = from;
+        while head != end {
+            let Some(word) = rest.get(16..24).and_then(|bytes| bytes.try_into().ok()) else { break };
+            let len = record_len(u64::from_le_bytes(word));
+            let Some((bytes, tail)) = rest.split_at_checked(len).filter(|_| is_record_len(len)) else { break };
+            f(RawRecord { head, bytes });
+            rest = tail;
+            head = head.wrapping_add(len as u64 | 1 << POS_BITS);
+        }
+        head
+    }
+
+    /// Goes on at the first record at or behind position `start`, and counts what is left out.
+    fn skip_to(&mut self, cpu: u32, start: u64, until: u64, read: &mut CpuRead) -> Result<(), ProbeError> {
+        self.unfinished.remove(&cpu);
+        let next = match self.scan(cpu, start, until)? {
+            Found::Record(head) => head,
+            Found::Nothing => until,
+        };
+        let bytes = distance(read.next, next);
+        read.overwritten_bytes += bytes;
+        read.overwritten_records += records(read.next, next, bytes);
+        read.next = next;
+        Ok(())
+    }
+
+    /// Looks for a stamp that belongs where it stands.
+    fn scan(&mut self, cpu: u32, start: u64, until: u64) -> Result<Found, ProbeError> {
+        let key = self.key;
+        let mut position = start.next_multiple_of(8) & POS_MASK;
+        let mut left = distance(position, until);
+        if left > POS_MASK / 2 {
+            return Ok(Found::Nothing);
+        }
+        while left > 0 {
+            let (mut offset, window) = self.window(cpu, position)?;
+            while offset < CHUNK && left > 0 {
+                let head = window.load(offset) ^ key;
+                if head & POS_MASK == position && is_record_len(record_len(window.load(offset + 16))) {
+                    return Ok(Found::Record(head));
+                }
+                offset += 8;
+                position = (position + 8) & POS_MASK;
+                left = left.saturating_sub(8);
+            }
+        }
+        Ok(Found::Nothing)
+    }
+
+    /// The chunk that holds position `head` of `cpu`, and the offset in it.
+    fn window(&mut self, cpu: u32, head: u64) -> Result<(usize, &Mapping), ProbeError> {
+        let position = head & POS_MASK;
+        let entry = u64::from(cpu) * self.chunks + (position / CHUNK as u64) % self.chunks;
+        if self.window.as_ref().is_none_or(|(mapped, _)| *mapped != entry) {
+            self.window = None;
+            let mapping = Mapping::new(&self.rings, entry * ENTRY as u64, ENTRY, false)
+                .map_err(|source| ProbeError::Open { path: self.dir.join("RINGS"), source })?;
+            self.window = Some((entry, mapping));
+        }
+        match &self.window {
+            Some((_, mapping)) => Ok((position as usize % CHUNK, mapping)),
+            None => unreachable!("set above"),
+        }
+    }
+
+    /// Events that the probe could not store, per CPU and kind, since it was loaded; zeros left out.
+    pub fn lost(&self) -> Vec<((u32, u8), u64)> {
+        let mut lost = Vec::new();
+        let mut values = vec![0; self.cpus as usize * size_of::<u64>()];
+        for kind in 0..abi::kind::COUNT as u8 {
+            if sys::lookup(&self.lost, &u32::from(kind).to_ne_bytes(), &mut values).is_err() {
+                continue;
+            }
+            for (cpu, value) in values.chunks_exact(8).enumerate() {
+                let count = value.try_into().map_or(0, u64::from_ne_bytes);
+                if count > 0 {
+                    lost.push(((cpu as u32, kind), count));
+                }
+            }
+        }
+        lost
+    }
+
+    /// Signal 0, counted per caller and target since [`Self::clear_polls`].
+    pub fn polls(&self) -> Vec<(PollKey, Poll)> {
+        let mut polls = Vec::new();
+        let mut key: Option<[u8; size_of::<PollKey>()]> = None;
+        let mut next = [0; size_of::<PollKey>()];
+        // A key that is evicted meanwhile starts the walk anew: it is bounded, and a key taken once.
+        let mut seen = std::collections::BTreeSet::new();
+        for _ in 0..8192 {
+            if sys::next_key(&self.polls, key.as_ref().map(<[u8; _]>::as_slice), &mut next).is_err() {
+                break;
+            }
+            key = Some(next);
+            let mut value = [0; size_of::<Poll>()];
+            if seen.insert(next) && sys::lookup(&self.polls, &next, &mut value).is_ok() {
+                polls.push((poll_key(&next), poll(&value)));
+            }
+        }
+        polls
+    }
+
+    /// Forgets these counts, which the next call with signal 0 begins anew. What is counted between
+    /// [`Self::polls`] and this is forgotten with them.
+    pub fn clear_polls(&self, keys: &[PollKey]) {
+        for key in keys {
+            // Evicted already, or the pins are read-only: both leave nothing to do.
+            let _ = sys::delete(&self.polls, &poll_key_bytes(key));
+        }
+    }
+}
+
+/// The length in the word at byte 16 of a record.
+fn record_len(word: u64) -> usize {
+    (word & 0xffff) as usize
+}
+
+fn is_record_len(len: usize) -> bool {
+    (size_of::<Header>()..=SLACK).contains(&len) && len.is_multiple_of(8)
+}
+
+fn word(bytes: &[u8], at: usize) -> u64 {
+    bytes.get(at..at + 8).and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_ne_bytes)
+}
+
+fn poll_key(bytes: &[u8]) -> PollKey {
+    let ids = word(bytes, 16);
+    PollKey { start_ns: word(bytes, 0), target: word(bytes, 8) as i64, tgid: ids as u32, call: (ids >> 32) as u32 }
+}
+
+fn poll_key_bytes(key: &PollKey) -> [u8; size_of::<PollKey>()] {
+    let mut bytes = [0; size_of::<PollKey>()];
+    bytes[0..8].copy_from_slice(&key.start_ns.to_ne_bytes());
+    bytes[8..16].copy_from_slice(&key.target.to_ne_bytes());
+    bytes[16..20].copy_from_slice(&key.tgid.to_ne_bytes());
+    bytes[20..24].copy_from_slice(&key.call.to_ne_bytes());
+    bytes
+}
+
+fn poll(bytes: &[u8]) -> Poll {
+    Poll { first_ns: word(bytes, 0), last_ns: word(bytes, 8), count: word(bytes, 16), last_ret: word(bytes, 24) as i64 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_between_two_counters_are_counted_across_laps_of_the_counter() {
+        let head = |count: u64, position: u64| (count & COUNT_MASK) << POS_BITS | position & POS_MASK;
+        assert_eq!(records(head(5, 1000), head(9, 1400), 400), 4);
+        assert_eq!(records(head(COUNT_MASK, 0), head(1, 100), 100), 2);
+        let many = 40_000_000u64;
+        assert_eq!(records(head(0, 0), head(many, many * 64), many * 64), many);
+        assert_eq!(records(head(0, 0), head(many, many * 72), many * 72), many);
+    }
+
+    #[test]
+    fn poll_keys_survive_the_way_to_the_kernel_and_back() {
+        let key = PollKey { start_ns: 1 << 40, target: -7, tgid: 1234, call: 1 };
+        assert_eq!(poll_key(&poll_key_bytes(&key)), key);
+    }
+}

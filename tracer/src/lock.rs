@@ -1,0 +1,174 @@
+//! One recorder per ring file.
+//!
+//! Invariant: who holds the lock holds an flock(2) on a file in /run named after the ring file's
+//! device and inode, so it is gone the moment its holder is, and two names of one file are one. The
+//! lock's file says who: pid, when that process started, and since when it records.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read as _, Seek as _, Write as _},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+};
+
+use rustix::{
+    fs::{FlockOperation, flock},
+    process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
+};
+
+use crate::{error::Error, machine};
+
+/// Where everything short-lived of ours is.
+pub const RUN: &str = "/run/lastrites";
+
+/// Makes sure of [`RUN`].
+pub fn run_dir() -> Result<&'static Path, Error> {
+    let path = Path::new(RUN);
+    match fs::DirBuilder::new().mode(0o755).create(path) {
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => {
+            Err(Error::file(path, "create it", e, "check that /run is mounted and writable"))
+        }
+        _ => Ok(path),
+    }
+}
+
+/// Who holds a lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    pub pid: u32,
+    /// Its start in clock ticks since boot, as in /proc/PID/stat: a pid alone is no identity.
+    pub start_ticks: u64,
+    /// Since when, for people.
+    pub since: String,
+}
+
+impl Holder {
+    fn parse(text: &str) -> Option<Self> {
+        let mut words = text.trim_end().splitn(3, ' ');
+        Some(Self {
+            pid: words.next()?.parse().ok()?,
+            start_ticks: words.next()?.parse().ok()?,
+            since: words.next()?.to_owned(),
+        })
+    }
+}
+
+/// Held until dropped.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+fn path_for(run: &Path, ring: &Path) -> io::Result<PathBuf> {
+    let meta = fs::metadata(ring)?;
+    Ok(run.join(format!("lock-{:x}-{:x}", meta.dev(), meta.ino())))
+}
+
+/// When process `pid` started, in clock ticks since boot.
+pub fn start_ticks(pid: u32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
+}
+
+/// Takes the lock of `ring`, or says who has it.
+pub fn take(run: &Path, ring: &Path) -> Result<Lock, Error> {
+    let path = path_for(run, ring)
+        .map_err(|e| Error::file(ring, "find the ring file", e, "arm first, or give --output"))?;
+    let fail = |e| Error::file(&path, "lock it", e, "check that /run is writable");
+    let mut file = File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o644)
+        .open(&path)
+        .map_err(fail)?;
+    if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+        let holder = read(&mut file);
+        return Err(Error::Held {
+            path: ring.to_owned(),
+            pid: holder.as_ref().map_or(0, |h| h.pid),
+            since: holder.map_or_else(|| "a moment ago".to_owned(), |h| h.since),
+        });
+    }
+    let pid = std::process::id();
+    let text = format!(
+        "{pid} {} {}\n",
+        start_ticks(pid).unwrap_or(0),
+        machine::local_time(machine::realtime_ns())
+    );
+    file.set_len(0).and_then(|()| file.write_all(text.as_bytes())).map_err(fail)?;
+    Ok(Lock { _file: file })
+}
+
+fn read(file: &mut File) -> Option<Holder> {
+    let mut text = String::new();
+    file.rewind().ok()?;
+    file.read_to_string(&mut text).ok()?;
+    Holder::parse(&text)
+}
+
+/// Who records into `ring` right now, if anybody does.
+pub fn holder(run: &Path, ring: &Path) -> Option<Holder> {
+    let mut file = File::open(path_for(run, ring).ok()?).ok()?;
+    if flock(&file, FlockOperation::NonBlockingLockShared).is_ok() {
+        return None;
+    }
+    read(&mut file)
+}
+
+/// Asks the holder of the lock on `ring` to leave, and waits for that, at most `wait_ms`. True when
+/// nobody holds it any more.
+pub fn dismiss(run: &Path, ring: &Path, wait_ms: u32) -> bool {
+    let Some(holder) = holder(run, ring) else { return true };
+    let Some(pid) = i32::try_from(holder.pid).ok().and_then(Pid::from_raw) else { return false };
+    let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else {
+        return self::holder(run, ring).is_none();
+    };
+    // Through the pidfd nobody else can be meant, once the process behind it is the right one.
+    if start_ticks(holder.pid) != Some(holder.start_ticks) {
+        return self::holder(run, ring).is_none();
+    }
+    // Stopped by an init's spree it could not answer; CONT comes second, so that TERM is what it
+    // finds when it wakes.
+    let _ = pidfd_send_signal(&process, Signal::TERM);
+    let _ = pidfd_send_signal(&process, Signal::CONT);
+    let mut polled = [rustix::event::PollFd::new(&process, rustix::event::PollFlags::IN)];
+    let timeout = rustix::event::Timespec {
+        tv_sec: i64::from(wait_ms / 1000),
+        tv_nsec: i64::from(wait_ms % 1000) * 1_000_000,
+    };
+    let _ = rustix::event::poll(&mut polled, Some(&timeout));
+    self::holder(run, ring).is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_recorder_is_told_who_the_first_is() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let ring = dir.path().join("ring");
+        fs::write(&ring, "").expect("written");
+        let other_name = dir.path().join("other");
+        fs::hard_link(&ring, &other_name).expect("linked");
+        assert_eq!(holder(dir.path(), &ring), None);
+        let held = take(dir.path(), &ring).expect("free");
+        let error = take(dir.path(), &other_name).expect_err("held");
+        assert_eq!(error.exit_code(), 4);
+        assert!(error.to_string().contains(&std::process::id().to_string()), "{error}");
+        assert_eq!(holder(dir.path(), &ring).map(|h| h.pid), Some(std::process::id()));
+        drop(held);
+        assert_eq!(holder(dir.path(), &ring), None);
+        take(dir.path(), &other_name).expect("free again");
+    }
+
+    #[test]
+    fn a_lock_that_says_nonsense_is_still_a_lock() {
+        for text in ["", "x", "1", "1 2", "99999999999999 1 x"] {
+            assert_eq!(Holder::parse(text), None, "{text:?}");
+        }
+        assert!(Holder::parse("12 34 2026-01-01 00:00:00 +0000\n").is_some());
+    }
+}

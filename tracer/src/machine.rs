@@ -1,0 +1,131 @@
+//! The machine that is recorded: its boot, kernel, names and clocks.
+//!
+//! Invariant: what cannot be found out is empty, never guessed; nothing here asks the network.
+
+use std::{fs, io::Read as _};
+
+use lastrites_traces::session::{Clock, Session, SessionId};
+use rustix::time::{ClockId, clock_gettime};
+
+fn now(clock: ClockId) -> u64 {
+    let time = clock_gettime(clock);
+    u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or(0)
+}
+
+/// `CLOCK_BOOTTIME`: the clock of all events.
+pub fn boottime_ns() -> u64 {
+    now(ClockId::Boottime)
+}
+
+pub fn realtime_ns() -> u64 {
+    now(ClockId::Realtime)
+}
+
+/// Seconds that the local time is ahead of UTC.
+fn utc_offset_s(realtime_ns: u64) -> i32 {
+    let seconds = libc::time_t::try_from(realtime_ns / 1_000_000_000).unwrap_or(0);
+    // SAFETY: all-zero is a valid tm: integers, and a pointer that may be null.
+    let mut local: libc::tm = unsafe { std::mem::zeroed() };
+    // SAFETY: both pointers are to live values of the right types.
+    let done = unsafe { libc::localtime_r(&raw const seconds, &raw mut local) };
+    if done.is_null() { 0 } else { i32::try_from(local.tm_gmtoff).unwrap_or(0) }
+}
+
+/// Both clocks, read together.
+pub fn clock() -> Clock {
+    let boottime_ns = boottime_ns();
+    let realtime_ns = realtime_ns();
+    Clock { boottime_ns, realtime_ns, utc_offset_s: utc_offset_s(realtime_ns) }
+}
+
+/// A word that the kernel tells in one line.
+fn line(path: &str) -> String {
+    fs::read_to_string(path).map(|text| text.trim().to_owned()).unwrap_or_default()
+}
+
+pub fn boot_id() -> String {
+    line("/proc/sys/kernel/random/boot_id")
+}
+
+/// Sixteen random bytes to name a session by.
+fn session_id() -> SessionId {
+    let mut id = [0; 16];
+    let drawn = fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut id));
+    if drawn.is_err() {
+        // Without /dev: unique on this machine at least.
+        id[..8].copy_from_slice(&realtime_ns().to_le_bytes());
+        id[8..].copy_from_slice(&boottime_ns().to_le_bytes());
+    }
+    SessionId(id)
+}
+
+/// A session record of this machine, now. What the caller knows better it fills in.
+pub fn session() -> Session {
+    let uname = rustix::system::uname();
+    Session {
+        id: session_id(),
+        boot_id: boot_id(),
+        hostname: uname.nodename().to_string_lossy().into_owned(),
+        kernel_release: uname.release().to_string_lossy().into_owned(),
+        kernel_version: uname.version().to_string_lossy().into_owned(),
+        machine: uname.machine().to_string_lossy().into_owned(),
+        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+        started: clock(),
+        ..Session::default()
+    }
+}
+
+pub fn page_kib() -> u64 {
+    u64::try_from(rustix::param::page_size() >> 10).unwrap_or(4)
+}
+
+/// `2026-11-24 15:04:05 +0100` for people, by the machine's local time.
+pub fn local_time(realtime_ns: u64) -> String {
+    let offset_s = utc_offset_s(realtime_ns);
+    let seconds = i64::try_from(realtime_ns / 1_000_000_000).unwrap_or(0) + i64::from(offset_s);
+    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    // Days to civil date: Howard Hinnant's "chrono-compatible low-level date algorithms".
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    let sign = if offset_s < 0 { '-' } else { '+' };
+    let offset_min = offset_s.unsigned_abs() / 60;
+    format!(
+        "{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02} {sign}{:02}{:02}",
+        second / 3600,
+        second / 60 % 60,
+        second % 60,
+        offset_min / 60,
+        offset_min % 60
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sessions_never_share_an_id() {
+        assert_ne!(session().id, session().id);
+    }
+
+    #[test]
+    fn the_clock_of_events_runs_and_is_readable() {
+        let clock = clock();
+        assert!(clock.boottime_ns > 0 && clock.realtime_ns > clock.boottime_ns);
+        assert!(boottime_ns() >= clock.boottime_ns);
+    }
+
+    #[test]
+    fn local_times_have_the_right_date() {
+        // Whatever the zone of the machine, noon of a leap day is within a day of it.
+        let text = local_time(1_709_208_000_000_000_000);
+        assert!(text.starts_with("2024-02-29 ") || text.starts_with("2024-03-01 "), "{text}");
+    }
+}

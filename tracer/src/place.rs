@@ -1,0 +1,166 @@
+//! Where the ring file goes, and whether there is room for it.
+//!
+//! Invariant: an existing ring file is never replaced, shortened or recreated. Directory and file
+//! are for root, or for root and the group adm where there is one.
+
+use std::{
+    fs, io,
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown},
+    path::{Path, PathBuf},
+};
+
+use rustix::fs::StatVfsMountFlags;
+
+use crate::error::Error;
+
+pub const RING_NAME: &str = "ring.lrt";
+pub const BINARY_NAME: &str = "lastrites-tracer";
+/// Unless told otherwise.
+pub const RING_SIZE: u64 = 64 << 20;
+/// Below this a ring holds less than a shutdown.
+pub const RING_SIZE_MIN: u64 = 1 << 20;
+/// What stays free on the file system beside a new ring file.
+const SPARE: u64 = 16 << 20;
+
+/// A directory for the ring file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    pub dir: PathBuf,
+    /// Still mounted when the last hook runs.
+    pub on_root: bool,
+    /// Can be written to now.
+    pub writable: bool,
+}
+
+/// The closest ancestor of `path`, or itself, that exists.
+fn existing(path: &Path) -> &Path {
+    path.ancestors().find(|p| p.exists()).unwrap_or(Path::new("/"))
+}
+
+fn writable(dir: &Path) -> bool {
+    rustix::fs::statvfs(existing(dir)).is_ok_and(|vfs| !vfs.f_flag.contains(StatVfsMountFlags::RDONLY))
+}
+
+/// Chooses below `root`: `/var/lib/lastrites` when it is on the root file system; else `/.lastrites`,
+/// since other mounts go away before the last hook runs; else `/var/lib/lastrites` after all. Where a
+/// ring file lies already, it stays in use.
+pub fn choose(root: &Path) -> io::Result<Place> {
+    let device = fs::metadata(root)?.dev();
+    let var = root.join("var/lib/lastrites");
+    let top = root.join(".lastrites");
+    let place = |dir: &Path| -> io::Result<Place> {
+        let on_root = fs::metadata(existing(dir))?.dev() == device;
+        Ok(Place { dir: dir.to_owned(), on_root, writable: writable(dir) })
+    };
+    let (var, top) = (place(&var)?, place(&top)?);
+    Ok(match () {
+        () if var.on_root && var.writable => var,
+        () if top.dir.join(RING_NAME).exists() => top,
+        () if !var.on_root && top.writable => top,
+        () => var,
+    })
+}
+
+/// Makes the directory; says which directories were missing, outermost first.
+pub fn make_dir(dir: &Path) -> Result<Vec<PathBuf>, Error> {
+    let fail = |source| {
+        Error::file(dir, "create the directory of the ring file", source, "make that file system writable and arm again")
+    };
+    let made: Vec<PathBuf> =
+        dir.ancestors().take_while(|p| !p.exists()).map(Path::to_owned).collect::<Vec<_>>().into_iter().rev().collect();
+    fs::create_dir_all(dir).map_err(fail)?;
+    restrict(dir, 0o700).map_err(fail)?;
+    Ok(made)
+}
+
+/// Restricts to root, or to root and the group adm where there is one (`mode` for root, the same
+/// without write for adm).
+pub fn restrict(path: &Path, mode: u32) -> io::Result<()> {
+    match adm_gid() {
+        Some(gid) if chown(path, Some(0), Some(gid)).is_ok() => {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode | ((mode >> 3) & 0o050)))
+        }
+        _ => fs::set_permissions(path, fs::Permissions::from_mode(mode)),
+    }
+}
+
+/// The group adm's id. /etc/group is read directly: asking the name service early at boot or late in
+/// a shutdown may wait for a network that is not there.
+fn adm_gid() -> Option<u32> {
+    let groups = fs::read_to_string("/etc/group").ok()?;
+    groups.lines().find_map(|line| line.strip_prefix("adm:")?.split(':').nth(1)?.parse().ok())
+}
+
+/// Checks that a new ring file of `size` bytes fits into `dir`.
+pub fn check_room(dir: &Path, size: u64) -> Result<(), Error> {
+    let at = existing(dir);
+    let vfs = rustix::fs::statvfs(at).map_err(|errno| {
+        Error::file(at, "ask how much is free", errno.into(), "check that file system, then arm again")
+    })?;
+    let free = vfs.f_bavail.saturating_mul(vfs.f_frsize);
+    if free < size.saturating_add(SPARE) {
+        return Err(Error::failed(
+            dir.display().to_string(),
+            format!(
+                "{} MiB are free there, and the ring file needs {} MiB and leaves {} MiB free",
+                free >> 20,
+                size >> 20,
+                SPARE >> 20
+            ),
+            "make room, or give a smaller --size",
+        ));
+    }
+    Ok(())
+}
+
+/// Reads sizes as people write them: `64M`, `1G`, `65536K`, `67108864`.
+pub fn parse_size(text: &str) -> Result<u64, String> {
+    let text = text.trim();
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let shift = match text[digits.len()..].to_ascii_lowercase().as_str() {
+        "" | "b" => 0,
+        "k" | "kib" => 10,
+        "m" | "mib" => 20,
+        "g" | "gib" => 30,
+        _ => return Err("give a size like 64M".into()),
+    };
+    let number: u64 = digits.parse().map_err(|_| "give a size like 64M".to_owned())?;
+    let size = number.checked_mul(1 << shift).ok_or("that is larger than any disk")?;
+    if size < RING_SIZE_MIN {
+        return Err(format!("at least {} MiB are needed to hold a shutdown", RING_SIZE_MIN >> 20));
+    }
+    Ok(size)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_as_people_write_them() {
+        assert_eq!(parse_size("64M"), Ok(64 << 20));
+        assert_eq!(parse_size("2GiB"), Ok(2 << 30));
+        assert_eq!(parse_size("67108864"), Ok(64 << 20));
+        for bad in ["", "M", "-1M", "12", "1k", "99999999999G", "64X", "6 4M", "١M"] {
+            assert!(parse_size(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_ring_goes_to_var_when_that_is_on_the_root_file_system() {
+        let root = tempfile::tempdir().expect("a directory");
+        let place = choose(root.path()).expect("a place");
+        assert_eq!(place, Place { dir: root.path().join("var/lib/lastrites"), on_root: true, writable: true });
+        let made = make_dir(&place.dir).expect("made");
+        assert_eq!(made, ["var", "var/lib", "var/lib/lastrites"].map(|p| root.path().join(p)));
+        assert_eq!(make_dir(&place.dir).expect("made"), Vec::<PathBuf>::new());
+    }
+
+    #[test]
+    fn too_little_room_is_said_before_anything_is_created() {
+        let root = tempfile::tempdir().expect("a directory");
+        check_room(root.path(), 1 << 20).expect("room for a mebibyte");
+        let error = check_room(&root.path().join("not/there"), u64::MAX >> 1).expect_err("no such disk");
+        assert!(error.to_string().contains("smaller --size"), "{error}");
+    }
+}

@@ -1,0 +1,368 @@
+//! Loading the probe into the kernel and pinning it there, so that it needs nobody to stay alive.
+//!
+//! Invariant: a pin directory with a readable `META` holds a whole probe; whatever else is found there
+//! is the rest of an attempt, and is removed before the next one. Hooks that this kernel does not
+//! allow are left out one by one and named in the [`LoadReport`]; only without the essential
+//! ones ([`hooks::Hook::needed`]) nothing is loaded.
+
+use std::{
+    fs,
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+};
+
+use aya::{
+    Ebpf, EbpfLoader, Pod,
+    maps::{Array, MapData},
+};
+use lastrites_traces::abi::{CHUNK, Config};
+
+use crate::{
+    btf::{Btf, BtfError},
+    mounts,
+};
+
+pub mod check;
+pub mod config;
+pub mod hooks;
+pub mod meta;
+
+pub use check::{Check, check};
+pub use hooks::{Hook, How};
+pub use meta::META_BYTES;
+
+use meta::Meta;
+
+static OBJECT_V3: &[u8] = aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/../ebpf/objects/lastrites-v3.o"));
+static OBJECT_V2: &[u8] = aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/../ebpf/objects/lastrites-v2.o"));
+
+/// Where BPF objects are pinned.
+const BPFFS: &str = "/sys/fs/bpf";
+/// Where the kernel shows its tracepoints.
+const TRACEFS: &str = "/sys/kernel/tracing";
+/// Maps that are pinned beside the links. `META` comes last: it says that all is there.
+const PINNED_MAPS: [&str; 6] = ["RINGS", "HEADS", "LOST", "BELL", "POLLS", "META"];
+
+/// Most memory of all rings together, in bytes.
+const RINGS_MAX_BYTES: u64 = 128 << 20;
+/// Bounds of one CPU's ring, in chunks.
+const CHUNKS_MIN: u64 = 4;
+const CHUNKS_MAX: u64 = 32;
+
+/// Which build of the probe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Object {
+    /// For kernels from 5.12: fetching atomics.
+    V3,
+    /// For older kernels.
+    V2,
+}
+
+impl Object {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::V3 => "v3",
+            Self::V2 => "v2",
+        }
+    }
+
+    fn bytes(self) -> &'static [u8] {
+        match self {
+            Self::V3 => OBJECT_V3,
+            Self::V2 => OBJECT_V2,
+        }
+    }
+}
+
+/// What to load; the default suits the running kernel and its memory.
+#[derive(Debug, Clone, Default)]
+pub struct LoadOptions {
+    /// 256 KiB chunks per CPU, rounded up to a power of two.
+    pub chunks: Option<u32>,
+    /// Only this build of the probe, whatever the kernel.
+    pub object: Option<Object>,
+    /// Leave out fentry and fexit, as on a kernel that refuses them.
+    pub no_trampolines: bool,
+    /// Hooks to leave out, by [`Hook::name`].
+    pub without: Vec<String>,
+}
+
+/// What was loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoadReport {
+    /// [`Object::name`].
+    pub object: &'static str,
+    pub hooks: Vec<Hook>,
+    /// "struct.member: what is unknown without it".
+    pub missing_fields: Vec<String>,
+    pub cpus: u32,
+    /// Chunks per CPU.
+    pub chunks: u32,
+}
+
+/// Why the probe is not loaded, or its pins not to be had.
+#[derive(Debug, thiserror::Error)]
+pub enum ProbeError {
+    #[error(transparent)]
+    Btf(#[from] BtfError),
+    #[error("the kernel's BTF: {0}; this kernel's types cannot be used: please report it with `uname -r`")]
+    KernelBtf(#[source] aya::BtfError),
+    #[error("the probe ({object}) cannot be loaded: {why}; run as root on a kernel from 5.10 with CONFIG_BPF_SYSCALL, and see that the lockdown mode in /sys/kernel/security/lockdown is not \"confidentiality\"")]
+    Load { object: &'static str, why: String },
+    #[error("the kernel refuses the hook {hook}: {why}; without it there is nothing to record: please report it with `uname -r`")]
+    Hook { hook: &'static str, why: String },
+    #[error("{path}: cannot pin the probe: {why}; check that {BPFFS} is a writable BPF file system (mount -t bpf bpf {BPFFS})")]
+    Pin { path: PathBuf, why: String },
+    #[error("{path}: a probe is pinned here already; use it, or remove it with `lastrites disarm`")]
+    Exists { path: PathBuf },
+    #[error("{path}: cannot read the pinned probe: {source}; arm again, and if this stays, remove that directory")]
+    Open { path: PathBuf, source: io::Error },
+    #[error("{path}: {why}; disarm and arm again")]
+    Foreign { path: PathBuf, why: &'static str },
+    #[error("{path}: cannot remove the pin: {source}; remove that directory as root, or reboot")]
+    Unpin { path: PathBuf, source: io::Error },
+}
+
+/// [`Config`] as aya takes it.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct Rodata(Config);
+// SAFETY: `Config` is `repr(C)` and made of integers without padding (a test in traces says so).
+unsafe impl Pod for Rodata {}
+
+/// The text of `META` as aya takes it.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct MetaBytes([u8; META_BYTES]);
+// SAFETY: bytes.
+unsafe impl Pod for MetaBytes {}
+
+/// Loads the probe, attaches it and pins it below `dir`. Needs tens of MB while it runs, which
+/// is why the recorder does it in a process of its own.
+///
+/// # Errors
+/// See [`ProbeError`]; nothing of a failed attempt stays pinned.
+pub fn load_and_pin(dir: &Path, options: &LoadOptions) -> Result<LoadReport, ProbeError> {
+    if load_report(dir).is_ok() {
+        return Err(ProbeError::Exists { path: dir.to_owned() });
+    }
+    unpin(dir)?;
+    if dir.starts_with(BPFFS) {
+        mounts::ensure_bpffs(Path::new(BPFFS))
+            .map_err(|e| ProbeError::Pin { path: BPFFS.into(), why: e.to_string() })?;
+    }
+    fs::create_dir_all(dir).map_err(|e| ProbeError::Pin { path: dir.to_owned(), why: e.to_string() })?;
+    let done = load(options).and_then(|mut loaded| loaded.attach_and_pin(dir, options));
+    if done.is_err() {
+        let _ = unpin(dir);
+    }
+    done
+}
+
+/// What is pinned in `dir`.
+///
+/// # Errors
+/// When there is no whole probe, or one of another version.
+pub fn load_report(dir: &Path) -> Result<LoadReport, ProbeError> {
+    let meta = Meta::read(dir)?;
+    let hooks = meta.hooks.into_iter().map(|hook| Hook {
+        pinned: hook.pinned && fs::symlink_metadata(dir.join(&hook.link)).is_ok(),
+        ..hook
+    });
+    Ok(LoadReport {
+        object: meta.object,
+        hooks: hooks.collect(),
+        missing_fields: meta.missing_fields,
+        cpus: meta.cpus,
+        chunks: meta.chunks,
+    })
+}
+
+/// Removes every pin of ours in `dir`, and `dir`. What is not there is no error.
+///
+/// # Errors
+/// When something cannot be removed.
+pub fn unpin(dir: &Path) -> Result<(), ProbeError> {
+    let fail = |path: &Path| {
+        let path = path.to_owned();
+        move |source| ProbeError::Unpin { path, source }
+    };
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(fail(dir)(e)),
+    };
+    // `META` first: from then on this is no whole probe any more.
+    let mut paths: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    paths.sort_by_key(|path| !path.ends_with("META"));
+    for path in paths {
+        fs::remove_file(&path).map_err(fail(&path))?;
+    }
+    fs::remove_dir(dir).map_err(fail(dir))
+}
+
+/// A probe whose maps are in the kernel, its programs not yet.
+pub(crate) struct Loaded {
+    ebpf: Ebpf,
+    pub(crate) object: Object,
+    types: aya::Btf,
+    pub(crate) missing: Vec<String>,
+    key: u64,
+    cpus: u32,
+    chunks: u32,
+}
+
+/// Chunks per CPU that suit this machine's memory.
+fn chunks_for(cpus: u32) -> u32 {
+    let memory = fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
+        let kib = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+        kib.trim().trim_end_matches("kB").trim().parse::<u64>().ok()
+    });
+    let all = (memory.unwrap_or(1 << 20) * 1024 / 32).min(RINGS_MAX_BYTES);
+    let chunks = (all / u64::from(cpus.max(1)) / CHUNK as u64).clamp(CHUNKS_MIN, CHUNKS_MAX);
+    1 << chunks.ilog2()
+}
+
+/// Whether the running kernel has fetching atomics.
+fn object_for(release: &str) -> Object {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|n| n.parse::<u32>().unwrap_or(0));
+    let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    if version >= (5, 12) { Object::V3 } else { Object::V2 }
+}
+
+/// Creates the maps of the probe that suits this kernel.
+pub(crate) fn load(options: &LoadOptions) -> Result<Loaded, ProbeError> {
+    let offsets = config::offsets(&Btf::of_kernel()?);
+    let types = aya::Btf::from_sys_fs().map_err(ProbeError::KernelBtf)?;
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let object = options.object.unwrap_or_else(|| object_for(&release));
+    let fail = |why: String| ProbeError::Load { object: object.name(), why };
+
+    let cpus = aya::util::nr_cpus().map_err(|(file, e)| fail(format!("{file}: {e}")))? as u32;
+    let chunks = options.chunks.map_or_else(|| chunks_for(cpus), u32::next_power_of_two);
+    let mut key = [0; 8];
+    fs::File::open("/dev/urandom")
+        .and_then(|mut random| random.read_exact(&mut key))
+        .map_err(|e| fail(format!("/dev/urandom: {e}")))?;
+    let key = u64::from_le_bytes(key);
+    let rodata = Rodata(Config {
+        key,
+        chunks,
+        bell_bytes: u64::from(chunks) * CHUNK as u64 / 8,
+        ..offsets.config
+    });
+    let ebpf = EbpfLoader::new()
+        .btf(Some(&types))
+        .override_global("CONFIG", &rodata, true)
+        .map_max_entries("RINGS", cpus * chunks)
+        .map_max_entries("HEADS", cpus)
+        .load(object.bytes())
+        .map_err(|e| fail(check::chain(&e)))?;
+    Ok(Loaded { ebpf, object, types, missing: offsets.missing, key, cpus, chunks })
+}
+
+impl Loaded {
+    fn attach_and_pin(&mut self, dir: &Path, options: &LoadOptions) -> Result<LoadReport, ProbeError> {
+        let _tracefs = Tracefs::mounted();
+        // The maps first: nothing is lost between the first hook and the last.
+        for name in PINNED_MAPS.iter().filter(|name| **name != "META") {
+            self.pin_map(dir, name)?;
+        }
+        let mut report = Vec::new();
+        for wanted in hooks::HOOKS {
+            if options.without.iter().any(|name| name == wanted.name) {
+                report.push(wanted.absent("left out on request".into()));
+                continue;
+            }
+            report.push(wanted.attach(&mut self.ebpf, &self.types, dir, options)?);
+        }
+        let meta = Meta {
+            key: self.key,
+            object: self.object.name(),
+            cpus: self.cpus,
+            chunks: self.chunks,
+            hooks: report,
+            missing_fields: std::mem::take(&mut self.missing),
+        };
+        let map = self.ebpf.map_mut("META").and_then(|map| Array::<_, MetaBytes>::try_from(map).ok());
+        let fail = |why: &str| ProbeError::Load { object: meta.object, why: why.to_owned() };
+        let mut map = map.ok_or_else(|| fail("the object has no map META"))?;
+        map.set(0, MetaBytes(meta.to_bytes()), 0).map_err(|e| fail(&check::chain(&e)))?;
+        self.pin_map(dir, "META")?;
+        load_report(dir)
+    }
+
+    fn pin_map(&self, dir: &Path, name: &str) -> Result<(), ProbeError> {
+        let path = dir.join(name);
+        let map = self.ebpf.map(name).and_then(map_data);
+        let Some(map) = map else {
+            return Err(ProbeError::Load { object: self.object.name(), why: format!("the object has no map {name}") });
+        };
+        map.pin(&path).map_err(|e| ProbeError::Pin { path, why: check::chain(&e) })
+    }
+
+    /// Loads every program without attaching it, and says how each hook would be done.
+    pub(crate) fn rehearse(&mut self, options: &LoadOptions) -> Vec<Hook> {
+        hooks::HOOKS.iter().map(|hook| hook.rehearse(&mut self.ebpf, &self.types, options)).collect()
+    }
+}
+
+fn map_data(map: &aya::maps::Map) -> Option<&MapData> {
+    use aya::maps::Map;
+    match map {
+        Map::Array(data) | Map::PerCpuArray(data) | Map::RingBuf(data) | Map::LruHashMap(data) => Some(data),
+        _ => None,
+    }
+}
+
+/// The tracepoints' directory, mounted for as long as their numbers have to be looked up.
+struct Tracefs {
+    ours: bool,
+}
+
+impl Tracefs {
+    fn mounted() -> Self {
+        if Path::new(TRACEFS).join("events").exists() || Path::new("/sys/kernel/debug/tracing/events").exists() {
+            return Self { ours: false };
+        }
+        let mounted = rustix::mount::mount("tracefs", TRACEFS, "tracefs", rustix::mount::MountFlags::empty(), None);
+        Self { ours: mounted.is_ok() }
+    }
+}
+
+impl Drop for Tracefs {
+    fn drop(&mut self) {
+        if self.ours {
+            let _ = rustix::mount::unmount(TRACEFS, rustix::mount::UnmountFlags::DETACH);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernels_from_5_12_get_the_object_with_fetching_atomics() {
+        assert_eq!(object_for("6.18.44-fc-v657"), Object::V3);
+        assert_eq!(object_for("5.12.0"), Object::V3);
+        assert_eq!(object_for("5.10.0-33-amd64"), Object::V2);
+        assert_eq!(object_for("5.4"), Object::V2);
+        assert_eq!(object_for("7.0.1"), Object::V3);
+        assert_eq!(object_for("nonsense"), Object::V2);
+    }
+
+    #[test]
+    fn rings_are_a_power_of_two_of_chunks_within_bounds() {
+        for cpus in [1, 2, 3, 64, 4096] {
+            let chunks = chunks_for(cpus);
+            assert!(chunks.is_power_of_two(), "{chunks}");
+            assert!((CHUNKS_MIN..=CHUNKS_MAX).contains(&u64::from(chunks)), "{chunks}");
+        }
+    }
+
+    #[test]
+    fn removing_pins_that_are_not_there_is_no_error() {
+        assert!(unpin(Path::new("/nonexistent/lastrites")).is_ok());
+    }
+}

@@ -1,0 +1,258 @@
+//! The probe's hooks: for each, the ways to it in order of preference.
+//!
+//! Invariant: of the ways of one hook at most one is attached, so that no event is recorded twice.
+
+use std::path::Path;
+
+use aya::{
+    Btf, Ebpf,
+    programs::{Program, ProgramError, links::FdLink},
+};
+use lastrites_traces::abi::kind;
+
+use super::{LoadOptions, ProbeError, check::chain};
+
+/// How a hook is attached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    TpBtf,
+    RawTracepoint,
+    Fentry,
+    Fexit,
+    /// A per-call tracepoint: while any of them is attached, every system call of the machine takes
+    /// the kernel's slow path.
+    Tracepoint,
+    Absent,
+}
+
+impl How {
+    pub const ALL: [Self; 6] =
+        [Self::TpBtf, Self::RawTracepoint, Self::Fentry, Self::Fexit, Self::Tracepoint, Self::Absent];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::TpBtf => "tp_btf",
+            Self::RawTracepoint => "raw_tp",
+            Self::Fentry => "fentry",
+            Self::Fexit => "fexit",
+            Self::Tracepoint => "tracepoint",
+            Self::Absent => "absent",
+        }
+    }
+}
+
+/// A hook, as it was attached or why not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hook {
+    pub name: String,
+    /// What it records, in numbers of [`kind`].
+    pub kinds: Vec<u8>,
+    pub how: How,
+    /// Why not in the preferred way.
+    pub why: Option<String>,
+    /// Whether its link is pinned, so that it stays without us.
+    pub pinned: bool,
+    /// Name of that pin; empty when there is none.
+    pub link: String,
+}
+
+/// One way to attach a hook: the program, and what it is attached to.
+struct Way {
+    how: How,
+    program: &'static str,
+    /// A tracepoint's name, a function, or for [`How::Tracepoint`] "category/name".
+    target: &'static str,
+}
+
+pub(super) struct Wanted {
+    pub(super) name: &'static str,
+    kinds: &'static [u8],
+    /// Without it nothing is worth recording.
+    needed: bool,
+    ways: &'static [Way],
+}
+
+const fn tp(name: &'static str) -> Way {
+    Way { how: How::TpBtf, program: name, target: name }
+}
+
+const fn raw(name: &'static str) -> Way {
+    Way { how: How::RawTracepoint, program: name, target: name }
+}
+
+macro_rules! hook {
+    ($name:literal, $needed:literal, [$($kind:ident),*], $($way:expr),*) => {
+        Wanted { name: $name, kinds: &[$(kind::$kind),*], needed: $needed, ways: &[$($way),*] }
+    };
+}
+
+macro_rules! call {
+    ($name:literal, $kind:ident, $how:ident $prefix:literal, $tracepoint:literal) => {
+        hook!(
+            $name,
+            false,
+            [$kind],
+            Way { how: How::$how, program: concat!($prefix, $name), target: concat!("__x64_sys_", $name) },
+            Way {
+                how: How::Tracepoint,
+                program: concat!($tracepoint, $name),
+                target: concat!("syscalls/", $tracepoint, $name)
+            }
+        )
+    };
+}
+
+pub(super) static HOOKS: &[Wanted] = &[
+    hook!("sched_process_fork", true, [FORK], tp("sched_process_fork")),
+    hook!("sched_process_exec", true, [EXEC], tp("sched_process_exec")),
+    hook!("sched_process_exit", true, [EXIT], tp("sched_process_exit")),
+    hook!("task_rename", false, [RENAME], tp("task_rename")),
+    hook!("signal_generate", true, [SIGNAL], tp("signal_generate")),
+    hook!("signal_deliver", false, [DELIVER], tp("signal_deliver")),
+    hook!("cgroup_mkdir", false, [CGROUP_MKDIR], raw("cgroup_mkdir")),
+    hook!("cgroup_rmdir", false, [CGROUP_RMDIR], raw("cgroup_rmdir")),
+    hook!("cgroup_attach_task", false, [CGROUP_ATTACH], raw("cgroup_attach_task")),
+    hook!("mark_victim", false, [OOM], raw("mark_victim")),
+    call!("reboot", REBOOT, Fentry "fentry_", "sys_enter_"),
+    call!("umount", UMOUNT, Fentry "fentry_", "sys_enter_"),
+    call!("mount", REMOUNT, Fentry "fentry_", "sys_enter_"),
+    call!("mount_setattr", REMOUNT, Fentry "fentry_", "sys_enter_"),
+    call!("kill", CALL, Fexit "fexit_", "sys_exit_"),
+    call!("tkill", CALL, Fexit "fexit_", "sys_exit_"),
+    call!("tgkill", CALL, Fexit "fexit_", "sys_exit_"),
+    call!("rt_sigqueueinfo", CALL, Fexit "fexit_", "sys_exit_"),
+    call!("rt_tgsigqueueinfo", CALL, Fexit "fexit_", "sys_exit_"),
+    call!("pidfd_send_signal", CALL, Fexit "fexit_", "sys_exit_"),
+];
+
+/// Names of all hooks.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    HOOKS.iter().map(|hook| hook.name)
+}
+
+impl Wanted {
+    pub(super) fn absent(&self, why: String) -> Hook {
+        Hook {
+            name: self.name.into(),
+            kinds: self.kinds.into(),
+            how: How::Absent,
+            why: Some(why),
+            pinned: false,
+            link: String::new(),
+        }
+    }
+
+    /// Attaches the hook in the first way that the kernel allows.
+    pub(super) fn attach(
+        &self,
+        ebpf: &mut Ebpf,
+        btf: &Btf,
+        dir: &Path,
+        options: &LoadOptions,
+    ) -> Result<Hook, ProbeError> {
+        let tried = self.first(ebpf, btf, options, |program, way| attach(program, way));
+        let (way, link, why) = match tried {
+            Ok(found) => found,
+            Err(why) if self.needed => return Err(ProbeError::Hook { hook: self.name, why }),
+            Err(why) => return Ok(self.absent(why)),
+        };
+        let name = format!("link_{}", way.program);
+        let path = dir.join(&name);
+        match link.pin(&path) {
+            Ok(_) => Ok(Hook { how: way.how, why, pinned: true, link: name, ..self.absent(String::new()) }),
+            // Perf links of kernels before 5.15 cannot be pinned: what is gone with us records nothing.
+            Err(e) if self.needed => Err(ProbeError::Pin { path, why: chain(&e) }),
+            Err(e) => Ok(self.absent(format!("its link cannot be pinned: {}", chain(&e)))),
+        }
+    }
+
+    /// Finds out how the hook would be attached.
+    pub(super) fn rehearse(&self, ebpf: &mut Ebpf, btf: &Btf, options: &LoadOptions) -> Hook {
+        match self.first(ebpf, btf, options, |_, _| Ok(())) {
+            Ok((way, (), why)) => Hook { how: way.how, why, ..self.absent(String::new()) },
+            Err(why) => self.absent(why),
+        }
+    }
+
+    pub(super) fn is_needed(&self) -> bool {
+        self.needed
+    }
+
+    /// Tries one way after the other: the way, what `then` made of it, and why not an earlier one.
+    fn first<T>(
+        &self,
+        ebpf: &mut Ebpf,
+        btf: &Btf,
+        options: &LoadOptions,
+        then: impl Fn(&mut Program, &Way) -> Result<T, String>,
+    ) -> Result<(&Way, T, Option<String>), String> {
+        let mut why_not = Vec::new();
+        for way in self.ways {
+            let done = if options.no_trampolines && matches!(way.how, How::Fentry | How::Fexit) {
+                Err("not wanted".into())
+            } else {
+                ebpf.program_mut(way.program)
+                    .ok_or_else(|| "not in this build of the probe".to_owned())
+                    .and_then(|program| load(program, way, btf).and_then(|()| then(program, way)))
+            };
+            match done {
+                Ok(made) => return Ok((way, made, (!why_not.is_empty()).then(|| why_not.join("; ")))),
+                Err(why) => why_not.push(format!("{}: {why}", way.how.name())),
+            }
+        }
+        Err(why_not.join("; "))
+    }
+}
+
+pub(super) fn needed(name: &str) -> bool {
+    HOOKS.iter().any(|hook| hook.name == name && hook.is_needed())
+}
+
+fn load(program: &mut Program, way: &Way, btf: &Btf) -> Result<(), String> {
+    let done = match program {
+        Program::BtfTracePoint(program) => program.load(way.target, btf),
+        Program::RawTracePoint(program) => program.load(),
+        Program::TracePoint(program) => program.load(),
+        Program::FEntry(program) => program.load(way.target, btf),
+        Program::FExit(program) => program.load(way.target, btf),
+        _ => Err(ProgramError::UnexpectedProgramType),
+    };
+    done.map_err(|e| said(&e))
+}
+
+fn attach(program: &mut Program, way: &Way) -> Result<FdLink, String> {
+    macro_rules! link {
+        ($program:expr, $attach:expr) => {{
+            let id = $attach.map_err(|e| said(&e))?;
+            let link = $program.take_link(id).map_err(|e| said(&e))?;
+            FdLink::try_from(link).map_err(|e| chain(&e))
+        }};
+    }
+    match program {
+        Program::BtfTracePoint(program) => link!(program, program.attach()),
+        Program::RawTracePoint(program) => link!(program, program.attach(way.target)),
+        Program::FEntry(program) => link!(program, program.attach()),
+        Program::FExit(program) => link!(program, program.attach()),
+        Program::TracePoint(program) => {
+            let (category, name) = way.target.split_once('/').unwrap_or_default();
+            link!(program, program.attach(category, name))
+        }
+        _ => Err("unexpected program type".into()),
+    }
+}
+
+/// What the kernel said, in a line: of a verifier's log the last words before its statistics.
+fn said(error: &ProgramError) -> String {
+    if let ProgramError::LoadError { io_error, verifier_log } = error {
+        if std::env::var_os("LASTRITES_VERIFIER_LOG").is_some() {
+            eprintln!("{verifier_log}");
+        }
+        let log = verifier_log.to_string();
+        let last = log.lines().rev().find(|line| !line.trim().is_empty() && !line.starts_with("processed "));
+        return match last {
+            Some(line) => format!("{io_error}: {}", line.trim()),
+            None => io_error.to_string(),
+        };
+    }
+    chain(error)
+}

@@ -1,0 +1,385 @@
+//! The drainer: a process that moves events from the kernel to the ring file until it is told to stop.
+//!
+//! Invariant: nothing waits for it. It holds no file open except its lock in /run, has / as its working
+//! directory, answers SIGTERM with one last batch, and whatever fails, the kernel goes on recording.
+
+use std::{
+    env,
+    os::{fd::AsFd as _, unix::process::CommandExt as _},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use lastrites_traces::{
+    ring::Writer,
+    session::{How, Layer, Session},
+    storage::FileStorage,
+};
+use tokio::{
+    io::{Interest, unix::AsyncFd},
+    signal::unix::{SignalKind, signal},
+    time::{Instant, MissedTickBehavior},
+};
+
+use crate::{
+    arm, census,
+    error::{self, Error},
+    inits,
+    kernel::{self, Kernel},
+    lock, machine, place, probe,
+    recorder::{Patience, Recorder, Rings as _},
+    settle::{Settle, Settled},
+    state::{self, Armed, Mode},
+    status::Status,
+};
+
+/// How often the kernel is looked at when its doorbell is silent.
+const TICK: Duration = Duration::from_millis(100);
+/// Pause after a failed write; doubles up to [`PAUSE_MAX`].
+const PAUSE_MIN: Duration = Duration::from_millis(100);
+const PAUSE_MAX: Duration = Duration::from_secs(2);
+/// Batches in one go at the end: bounds the time that a stop takes.
+const LAST_ROUNDS: u32 = 64;
+
+/// Records for what is armed. At a boot (`boot`), being not armed is no error.
+pub fn service(boot: bool, detach: bool) -> Result<(), Error> {
+    error::require_root("recording")?;
+    let Some(armed) = state::load_complete(Path::new("/")) else {
+        return if boot { Ok(()) } else { Err(Error::NotArmed) };
+    };
+    if detach {
+        return detached();
+    }
+    let run = lock::run_dir()?;
+    let _lock = lock::take(run, &armed.ring)?;
+    let mut status = Status {
+        pid: std::process::id(),
+        ring: armed.ring.clone(),
+        since_ns: machine::realtime_ns(),
+        phase: "starting".into(),
+        ..Status::default()
+    };
+    let done = adopt(&armed, &mut status).and_then(|recorder| drain(recorder, Purpose::Armed(&armed)));
+    if let Err(error) = &done {
+        status.phase = "stopped".into();
+        status.problem = error.to_string();
+        let _ = status.store(run);
+    }
+    done
+}
+
+/// Starts the same again, as a process that belongs to nobody.
+fn detached() -> Result<(), Error> {
+    let mut command = Command::new("/proc/self/exe");
+    command.args(["record", "--boot"]).current_dir("/");
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    // SAFETY: setsid is async-signal-safe and touches no memory.
+    unsafe {
+        command.pre_exec(|| rustix::process::setsid().map(|_| ()).map_err(Into::into));
+    }
+    command.spawn().map(|_| ()).map_err(|e| {
+        Error::failed("starting the recorder in the background", e, "free some memory and run it again")
+    })
+}
+
+/// Opens or loads the probe, and goes on with the newest session or begins one.
+fn adopt(armed: &Armed, status: &mut Status) -> Result<Recorder<Kernel>, Error> {
+    let run = Path::new(lock::RUN);
+    let same_boot = armed.boot_id == machine::boot_id();
+    if !armed.pins.exists() {
+        kernel::load(&armed.pins)?;
+    }
+    let kernel = Kernel::open(&armed.pins)?;
+    status.attached_ns = machine::boottime_ns();
+    let previous = Status::load(run);
+    if let Ok(writer) = Writer::open(FileStorage::new(&armed.ring))
+        && let Some(found) = writer.resume()
+        && found.end.is_none()
+        && kernel::belongs(&found.session, &armed.pins)
+    {
+        status.reported = previous.filter(|p| p.session == found.session.id.to_string()).unwrap_or_default().reported;
+        status.session = found.session.id.to_string();
+        return Ok(Recorder::resume(kernel, &armed.ring, writer, &found, status.clone()));
+    }
+    let mut session = machine::session();
+    session.began = if same_boot { "armed" } else { "boot" }.into();
+    session.mode = armed.mode.name().into();
+    session.init.clone_from(&armed.init);
+    session.init_version.clone_from(&armed.init_version);
+    kernel::describe(&mut session, &armed.pins);
+    Ok(begin(kernel, &armed.ring, session, status))
+}
+
+/// A new session, with its census.
+fn begin(kernel: Kernel, ring: &Path, mut session: Session, status: &mut Status) -> Recorder<Kernel> {
+    session.cpus = u32::try_from(kernel.heads().len()).unwrap_or(0);
+    status.session = session.id.to_string();
+    let now_ns = machine::boottime_ns();
+    let census = census::take();
+    let mut recorder = Recorder::new(kernel, ring, session, status.clone());
+    match census {
+        Ok(census) => recorder.add(census.into_iter().map(|what| (now_ns, what))),
+        Err(error) => recorder.status.problem = format!("census: cannot read /proc: {error}"),
+    }
+    recorder
+}
+
+/// Records into `output` until stopped, with a probe of its own: for tests, benches and the demo.
+pub fn foreground(output: &Path, size: u64) -> Result<(), Error> {
+    error::require_root("recording")?;
+    let run = lock::run_dir()?;
+    let output = std::path::absolute(output)
+        .map_err(|e| Error::file(output, "find its directory", e, "give an absolute path"))?;
+    FileStorage::create(&output, size)
+        .map_err(|e| Error::failed("opening the ring file", e, "give another file with --output"))?;
+    let _lock = lock::take(run, &output)?;
+    let private = Private(private_pins());
+    kernel::load(&private.0)?;
+    let kernel = Kernel::open(&private.0)?;
+    let mut status = Status {
+        pid: std::process::id(),
+        ring: output.clone(),
+        attached_ns: machine::boottime_ns(),
+        since_ns: machine::realtime_ns(),
+        ..Status::default()
+    };
+    let mut session = machine::session();
+    session.began = "record".into();
+    let (_, detected) = inits::detect(Path::new("/"));
+    session.init = detected.name.into();
+    session.init_version = detected.version;
+    kernel::describe(&mut session, &private.0);
+    let recorder = begin(kernel, &output, session, &mut status);
+    drain(recorder, Purpose::Foreground)
+}
+
+fn private_pins() -> PathBuf {
+    Path::new(kernel::BPFFS)
+        .join(format!("lastrites-v{}-{}", lastrites_traces::abi::VERSION, std::process::id()))
+}
+
+/// Pins that go when this process does.
+struct Private(PathBuf);
+
+impl Drop for Private {
+    fn drop(&mut self) {
+        if let Err(error) = probe::unpin(&self.0) {
+            eprintln!("lastrites-tracer: {}: cannot remove the pins: {error}", self.0.display());
+        }
+    }
+}
+
+/// What it records for.
+#[derive(Clone, Copy)]
+enum Purpose<'a> {
+    Armed(&'a Armed),
+    Foreground,
+}
+
+/// Why draining ended.
+enum Stop {
+    Signal,
+    Settled(Settled),
+}
+
+fn drain(mut recorder: Recorder<Kernel>, purpose: Purpose<'_>) -> Result<(), Error> {
+    let _ = env::set_current_dir("/");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Error::failed("starting the recorder", e, "see `lastrites doctor`"))?;
+    let began_ns = recorder.status.attached_ns;
+    let stop = runtime.block_on(Loop::new(&mut recorder, purpose).run())?;
+    drop(runtime);
+    leave(recorder, purpose, began_ns, &stop)
+}
+
+/// The last batch, and what it was.
+fn leave(
+    mut recorder: Recorder<Kernel>,
+    purpose: Purpose<'_>,
+    began_ns: u64,
+    stop: &Stop,
+) -> Result<(), Error> {
+    let fail =
+        |e: lastrites_traces::Error| Error::failed("writing the last events", e, "the kernel keeps the newest");
+    let last = match (purpose, stop) {
+        // The kernel goes on recording: what is unfinished now, the seal will find.
+        (Purpose::Armed(_), Stop::Signal) => Patience::Later,
+        _ => Patience::Last,
+    };
+    let mut done = recorder.drain_all(LAST_ROUNDS, last);
+    if done.is_ok() {
+        done = match (purpose, stop) {
+            (Purpose::Armed(_), Stop::Signal) => recorder.cover(began_ns, Layer::Drainer, "until it was told to stop"),
+            (Purpose::Armed(_), Stop::Settled(why)) => {
+                let note = settled_note(*why);
+                recorder
+                    .cover(began_ns, Layer::Drainer, note)
+                    .and_then(|()| recorder.end(How::Disarmed, note))
+            }
+            (Purpose::Foreground, _) => recorder
+                .cover(began_ns, Layer::Drainer, "until it was told to stop")
+                .and_then(|()| recorder.end(How::Stopped, "stopped by its owner")),
+        };
+    }
+    if let Purpose::Armed(_) = purpose {
+        recorder.status.phase = "stopped".into();
+        let _ = recorder.status.store(Path::new(lock::RUN));
+    }
+    drop(recorder);
+    if let (Purpose::Armed(_), Stop::Settled(_)) = (purpose, stop) {
+        arm::clean_up(Path::new("/"), &mut inits::RealRun)?;
+    }
+    done.map_err(fail)
+}
+
+fn settled_note(why: Settled) -> &'static str {
+    match why {
+        Settled::Quiet => "the boot has settled; armed once, so recording ended",
+        Settled::TookLong => "the boot has taken long enough; armed once, so recording ended",
+    }
+}
+
+struct Loop<'a> {
+    recorder: &'a mut Recorder<Kernel>,
+    purpose: Purpose<'a>,
+    /// Watches for the end of the boot, when that ends the recording.
+    settle: Option<Settle>,
+    pause: Duration,
+    /// No write is tried before.
+    not_before: Instant,
+    stored: Instant,
+    stored_status: Status,
+    ready: bool,
+}
+
+impl<'a> Loop<'a> {
+    fn new(recorder: &'a mut Recorder<Kernel>, purpose: Purpose<'a>) -> Self {
+        let settle = match purpose {
+            Purpose::Armed(armed) if armed.mode == Mode::Once && recorder.session().began == "boot" => {
+                Some(Settle::new(recorder.status.attached_ns, armed.settle_ns()))
+            }
+            _ => None,
+        };
+        let now = Instant::now();
+        Self {
+            recorder,
+            purpose,
+            settle,
+            pause: PAUSE_MIN,
+            not_before: now,
+            stored: now,
+            stored_status: Status::default(),
+            ready: false,
+        }
+    }
+
+    async fn run(mut self) -> Result<Stop, Error> {
+        let fail = |e| Error::failed("starting the recorder", e, "see `lastrites doctor`");
+        let mut terminate = signal(SignalKind::terminate()).map_err(fail)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(fail)?;
+        // A copy, since the recorder is needed mutably while waiting.
+        let bell = self.recorder.rings().bell_fd().as_fd().try_clone_to_owned().map_err(fail)?;
+        let bell = AsyncFd::with_interest(bell, Interest::READABLE).map_err(fail)?;
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                _ = terminate.recv() => return Ok(Stop::Signal),
+                _ = interrupt.recv() => return Ok(Stop::Signal),
+                ready = bell.readable() => {
+                    self.recorder.rings_mut().clear_bell();
+                    ready.map_err(fail)?.clear_ready();
+                }
+                _ = tick.tick() => {}
+            }
+            // A storm is drained batch by batch, with a look at the signals between.
+            while self.once() {
+                tokio::task::yield_now().await;
+                tokio::select! {
+                    biased;
+                    _ = terminate.recv() => return Ok(Stop::Signal),
+                    _ = interrupt.recv() => return Ok(Stop::Signal),
+                    () = std::future::ready(()) => {}
+                }
+            }
+            if let Some(why) = self.settled() {
+                return Ok(Stop::Settled(why));
+            }
+        }
+    }
+
+    /// One batch, if there is something to take. True when there is more.
+    fn once(&mut self) -> bool {
+        let now = Instant::now();
+        if now < self.not_before {
+            return false;
+        }
+        let mut more = false;
+        if self.recorder.behind() {
+            match self.recorder.drain(Patience::Later) {
+                Ok(drained) => {
+                    more = drained.more;
+                    self.pause = PAUSE_MIN;
+                    if !more && drained.events > 0 {
+                        give_back();
+                    }
+                }
+                Err(error) => {
+                    self.recorder.status.problem = error.to_string();
+                    self.not_before = now + self.pause;
+                    self.pause = (self.pause * 2).min(PAUSE_MAX);
+                }
+            }
+        }
+        self.tell(now);
+        more
+    }
+
+    /// Keeps the status file about right.
+    fn tell(&mut self, now: Instant) {
+        let status = &mut self.recorder.status;
+        "recording".clone_into(&mut status.phase);
+        if !self.ready {
+            self.ready = true;
+            eprintln!("ready");
+        } else if *status == self.stored_status
+            || (now < self.stored + Duration::from_secs(1) && status.problem == self.stored_status.problem)
+        {
+            return;
+        }
+        self.stored = now;
+        self.stored_status = status.clone();
+        if let Purpose::Armed(_) = self.purpose {
+            // Only people read it; recording goes on without.
+            let _ = status.store(Path::new(lock::RUN));
+        }
+    }
+
+    fn settled(&mut self) -> Option<Settled> {
+        let settle = self.settle.as_mut()?;
+        settle.exec(self.recorder.last_exec_ns);
+        // Nothing is over before it is on the disk.
+        if !self.recorder.status.problem.is_empty() {
+            return None;
+        }
+        settle.settled(machine::boottime_ns())
+    }
+}
+
+/// Hands memory that a storm needed back to the kernel.
+fn give_back() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: takes a number and touches only the allocator's own state.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
+/// Size for a new ring file: as asked for, or the usual one.
+pub fn size_or_default(size: Option<u64>) -> u64 {
+    size.unwrap_or(place::RING_SIZE)
+}

@@ -1,0 +1,394 @@
+//! The heart of drainer and seal: kernel rings to ring file, each event exactly once.
+//!
+//! Invariant: [`Recorder::positions`] are those of the last batch that is *in the file*; they move
+//! only with a batch that was appended and synced. After any failure the file is opened anew, and
+//! what it says about itself counts, not what this process remembers.
+
+use std::path::{Path, PathBuf};
+
+use lastrites_traces::{
+    Error as TraceError,
+    abi::POS_MASK,
+    event::What,
+    ring::{Resumed, Writer},
+    session::{Clock, Coverage, End, How, Layer, Session},
+    storage::FileStorage,
+};
+
+use crate::{convert, machine, status::Status};
+
+/// What one CPU's ring had to say.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// Head counter to go on at.
+    pub next: u64,
+    pub overwritten_records: u64,
+    pub overwritten_bytes: u64,
+    /// A record is reserved but not finished yet; reading stopped before it.
+    pub stuck: bool,
+}
+
+/// The kernel's side, as the recorder needs it; tests put a made-up kernel here.
+pub trait Rings {
+    /// Head counters, one per CPU.
+    fn heads(&self) -> Vec<u64>;
+
+    /// Reads the records of `cpu` from head counter `from` to `until`, handing each one's head counter
+    /// and bytes to `f`.
+    fn read(&mut self, cpu: u32, from: u64, until: u64, f: &mut dyn FnMut(u64, &[u8])) -> Result<Taken, String>;
+
+    /// What the probe could not store: (CPU, kind) and count since it was loaded.
+    fn lost(&self) -> Vec<((u32, u8), u64)>;
+
+    /// Signal 0, counted, of pollers that have been quiet since `before_ns`; forgets them.
+    fn polls(&mut self, before_ns: u64) -> Vec<(u64, What)>;
+}
+
+/// Bytes that one batch takes of each CPU: bounds memory, not speed.
+const BATCH_BYTES: u64 = 512 << 10;
+
+/// Events of one batch: (time, what).
+type Events = Vec<(u64, What)>;
+
+/// What a batch did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Drained {
+    pub events: u64,
+    /// The rings hold more than one batch takes.
+    pub more: bool,
+}
+
+#[derive(Debug)]
+pub struct Recorder<R> {
+    rings: R,
+    path: PathBuf,
+    session: Session,
+    /// None after a failure, until the file could be opened again.
+    writer: Option<Writer<FileStorage>>,
+    /// The session is in the file.
+    begun: bool,
+    positions: Vec<u64>,
+    /// To be written with the next batch: the census, and what failed batches had gathered besides events.
+    pending: Events,
+    /// Boot time of the latest exec seen, other than our own.
+    pub last_exec_ns: u64,
+    pub status: Status,
+    clock: Clock,
+    page_kib: u64,
+    /// Reused between batches while there is much to do.
+    events: Events,
+    cpu_events: Vec<(u64, u64, Option<What>)>,
+}
+
+impl<R: Rings> Recorder<R> {
+    /// A recorder for a new session; it is written to the file with the first batch.
+    pub fn new(rings: R, path: &Path, session: Session, status: Status) -> Self {
+        let positions = vec![0; rings.heads().len()];
+        Self {
+            rings,
+            path: path.to_owned(),
+            clock: session.started,
+            session,
+            writer: None,
+            begun: false,
+            positions,
+            pending: Vec::new(),
+            last_exec_ns: 0,
+            status,
+            page_kib: machine::page_kib(),
+            events: Vec::new(),
+            cpu_events: Vec::new(),
+        }
+    }
+
+    /// A recorder that goes on with the newest session of the file, as `writer` found it.
+    pub fn resume(rings: R, path: &Path, writer: Writer<FileStorage>, resumed: &Resumed, status: Status) -> Self {
+        let mut recorder = Self::new(rings, path, resumed.session.clone(), status);
+        recorder.adopt(resumed);
+        recorder.writer = Some(writer);
+        recorder
+    }
+
+    fn adopt(&mut self, resumed: &Resumed) {
+        self.begun = true;
+        self.status.events = resumed.next_number;
+        for (mine, theirs) in self.positions.iter_mut().zip(&resumed.positions) {
+            *mine = *theirs;
+        }
+    }
+
+    /// To be recorded with the next batch, before everything else.
+    pub fn add(&mut self, events: impl IntoIterator<Item = (u64, What)>) {
+        self.pending.extend(events);
+    }
+
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    pub fn rings(&self) -> &R {
+        &self.rings
+    }
+
+    pub fn rings_mut(&mut self) -> &mut R {
+        &mut self.rings
+    }
+
+    /// Whether the kernel has something that is not in the file.
+    pub fn behind(&self) -> bool {
+        !self.begun || !self.pending.is_empty() || self.rings.heads() != self.positions
+    }
+
+    /// Makes sure that the file is open and holds our session.
+    fn writer(&mut self) -> Result<&mut Writer<FileStorage>, TraceError> {
+        if self.writer.is_none() {
+            let writer = Writer::open(FileStorage::new(&self.path))?;
+            let found = writer.resume();
+            if let Some(found) = found.filter(|found| found.session.id == self.session.id) {
+                self.adopt(&found);
+            } else {
+                self.begun = false;
+            }
+            self.writer = Some(writer);
+        }
+        let Some(writer) = self.writer.as_mut() else {
+            return Err(TraceError::Spent { path: self.path.clone() });
+        };
+        if !self.begun {
+            begin(writer, &mut self.session)?;
+            self.begun = true;
+        }
+        Ok(writer)
+    }
+
+    /// Takes one batch from the kernel to the disk. After an error everything is still in the kernel;
+    /// call it again.
+    pub fn drain(&mut self, patience: Patience) -> Result<Drained, TraceError> {
+        let heads = self.rings.heads();
+        let mut next = self.positions.clone();
+        let mut more = false;
+        let mut events = std::mem::take(&mut self.events);
+        events.clear();
+        self.gather(&heads, &mut next, &mut events, &mut more, patience);
+        let reported = self.losses(&mut events);
+        if patience == Patience::Last {
+            events.extend(self.rings.polls(u64::MAX));
+        }
+        events.append(&mut self.pending);
+        let done = self.write(&mut events, &next);
+        match done {
+            Ok(()) => {
+                let count = events.len() as u64;
+                self.note(&events, reported);
+                self.positions = next;
+                events.clear();
+                // A storm may have grown it; idle it should hold nothing.
+                if events.capacity() <= 4096 {
+                    self.events = events;
+                }
+                Ok(Drained { events: count, more })
+            }
+            Err(error) => {
+                self.writer = None;
+                // What came out of the kernel rings is read again; the rest is only here.
+                self.pending = events.into_iter().filter(|(_, what)| only_here(what)).collect();
+                Err(error)
+            }
+        }
+    }
+
+    fn write(&mut self, events: &mut Events, next: &[u64]) -> Result<(), TraceError> {
+        if events.is_empty() && next == self.positions && self.begun {
+            return Ok(());
+        }
+        let clock = machine::clock();
+        let stepped = self.clock.realtime_of(clock.boottime_ns).abs_diff(clock.realtime_ns) > 50_000_000
+            || self.clock.utc_offset_s != clock.utc_offset_s;
+        let before = self.positions.clone();
+        let writer = self.writer()?;
+        if stepped {
+            writer.clock(clock)?;
+        }
+        if self.positions != before {
+            // The file has other positions than we thought: a batch that seemed to have failed had
+            // not. Start over from there.
+            return Err(TraceError::Spent { path: self.path.clone() });
+        }
+        let writer = self.writer()?;
+        events.sort_by_key(|(time_ns, _)| *time_ns);
+        writer.append(events, next)?;
+        writer.sync()?;
+        writer.release();
+        if stepped {
+            self.clock = clock;
+        }
+        Ok(())
+    }
+
+    /// Reads all CPUs, in order of time as far as bounded batches allow.
+    fn gather(&mut self, heads: &[u64], next: &mut [u64], events: &mut Events, more: &mut bool, patience: Patience) {
+        // Up to this time the batch is complete on every CPU; what is later waits for the next one.
+        let mut horizon_ns = u64::MAX;
+        let mut gathered = std::mem::take(&mut self.cpu_events);
+        gathered.clear();
+        let mut ends = Vec::with_capacity(heads.len());
+        for (cpu, (head, from)) in heads.iter().zip(next.iter_mut()).enumerate() {
+            let begin = gathered.len();
+            let available = head.wrapping_sub(*from) & POS_MASK;
+            let capped = available > BATCH_BYTES;
+            let until = if capped { advance(*from, BATCH_BYTES) } else { *head };
+            let page_kib = self.page_kib;
+            let read = self.rings.read(cpu as u32, *from, until, &mut |head, record| {
+                let (time_ns, what) = match convert::convert(record, page_kib) {
+                    Some((time_ns, what)) => (time_ns, Some(what)),
+                    None => (0, None),
+                };
+                gathered.push((head, time_ns, what));
+            });
+            match read {
+                Ok(taken) => {
+                    if taken.overwritten_records > 0 || taken.overwritten_bytes > 0 {
+                        let time_ns = gathered.get(begin).map_or_else(machine::boottime_ns, |(_, time, _)| *time);
+                        let (count, bytes) = (taken.overwritten_records, taken.overwritten_bytes);
+                        events.push((time_ns, What::Lost { cpu: cpu as u32, kind: 0, count, bytes }));
+                    }
+                    *more |= capped;
+                    if capped || (taken.stuck && patience == Patience::Later) {
+                        let last = gathered[begin..].iter().map(|(_, time, _)| *time).max();
+                        horizon_ns = horizon_ns.min(last.unwrap_or(u64::MAX));
+                    }
+                    ends.push((begin, taken.next));
+                }
+                Err(why) => {
+                    self.status.problem = format!("CPU {cpu}: cannot read its ring: {why}");
+                    ends.push((begin, *from));
+                }
+            }
+        }
+        let own = std::process::id();
+        for (cpu, (begin, end)) in ends.iter().enumerate() {
+            let stop = ends.get(cpu + 1).map_or(gathered.len(), |(next_begin, _)| *next_begin);
+            next[cpu] = *end;
+            for (head, time_ns, what) in &mut gathered[*begin..stop] {
+                if *time_ns > horizon_ns {
+                    next[cpu] = *head;
+                    break;
+                }
+                let Some(what) = what.take() else { continue };
+                if let What::Exec(exec) = &what
+                    && exec.process.tgid != own
+                {
+                    self.last_exec_ns = self.last_exec_ns.max(*time_ns);
+                }
+                events.push((*time_ns, what));
+            }
+        }
+        gathered.clear();
+        if gathered.capacity() <= 4096 {
+            self.cpu_events = gathered;
+        }
+    }
+
+    /// What the probe could not store since it was last reported.
+    fn losses(&self, events: &mut Events) -> Vec<((u32, u8), u64)> {
+        let mut reported = Vec::new();
+        for ((cpu, kind), count) in self.rings.lost() {
+            let before = self.status.reported.get(&(cpu, kind)).copied().unwrap_or(0);
+            if count > before {
+                let lost = What::Lost { cpu, kind, count: count - before, bytes: 0 };
+                events.push((machine::boottime_ns(), lost));
+                reported.push(((cpu, kind), count));
+            }
+        }
+        reported
+    }
+
+    fn note(&mut self, events: &Events, reported: Vec<((u32, u8), u64)>) {
+        self.status.reported.extend(reported);
+        self.status.events += events.len() as u64;
+        let lost = events.iter().map(|(_, what)| if let What::Lost { count, .. } = what { *count } else { 0 });
+        self.status.lost += lost.sum::<u64>();
+        self.status.session = self.session.id.to_string();
+        if !events.is_empty() {
+            self.status.written_ns = machine::realtime_ns();
+        }
+        self.status.problem.clear();
+    }
+
+    /// Drains until nothing is left, for at most `rounds` batches.
+    pub fn drain_all(&mut self, rounds: u32, patience: Patience) -> Result<(), TraceError> {
+        for _ in 0..rounds {
+            if !self.drain(patience)?.more {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Says from when to when a layer recorded.
+    pub fn cover(&mut self, from_ns: u64, layer: Layer, note: &str) -> Result<(), TraceError> {
+        let to_ns = machine::boottime_ns();
+        self.settle_on(|writer| writer.cover(&Coverage { from_ns, to_ns, layer, note: note.to_owned() }))
+    }
+
+    /// Ends the session.
+    pub fn end(&mut self, how: How, note: &str) -> Result<(), TraceError> {
+        let time_ns = machine::boottime_ns();
+        self.settle_on(|writer| writer.end(&End { how, time_ns, note: note.to_owned() }))
+    }
+
+    fn settle_on(
+        &mut self,
+        f: impl FnOnce(&mut Writer<FileStorage>) -> Result<(), TraceError>,
+    ) -> Result<(), TraceError> {
+        let writer = self.writer()?;
+        let done = f(writer).and_then(|()| writer.sync());
+        writer.release();
+        if done.is_err() {
+            self.writer = None;
+        }
+        done
+    }
+}
+
+/// What to do about a record that its writer has not finished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patience {
+    /// There will be another batch: what is later than the unfinished record waits for it.
+    Later,
+    /// This is the last batch: take all there is.
+    Last,
+}
+
+/// Begins `session` behind whatever the file holds, which is ended if nobody has done that.
+fn begin(writer: &mut Writer<FileStorage>, session: &mut Session) -> Result<(), TraceError> {
+    if let Some(previous) = writer.resume().filter(|previous| previous.session.id != session.id) {
+        session.previous = Some(previous.session.id);
+        if previous.end.is_none() {
+            let same_boot = previous.session.boot_id == session.boot_id;
+            let (how, note) = if same_boot {
+                (How::Stopped, "the recorder was stopped without an end; another recording began in the same boot")
+            } else {
+                (How::NoSeal, "ended without a seal: power cut, panic or hang")
+            };
+            let time_ns = previous.last_time_ns;
+            writer.end(&End { how, time_ns, note: note.to_owned() })?;
+        }
+    }
+    writer.begin(session)
+}
+
+/// Whether an event has no other source that would give it again.
+fn only_here(what: &What) -> bool {
+    match what {
+        What::Process(_) | What::Poll { .. } => true,
+        What::CgroupMkdir { process, .. } => process.tgid == 0,
+        _ => false,
+    }
+}
+
+/// The head counter `bytes` further on. How many records that is is not known, and not needed where
+/// only the position counts.
+fn advance(head: u64, bytes: u64) -> u64 {
+    (head & !POS_MASK) | (head.wrapping_add(bytes) & POS_MASK)
+}

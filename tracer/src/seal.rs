@@ -1,0 +1,186 @@
+//! The seal: the last thing of ours that runs. It takes what the drainer could not, marks how the
+//! recording ended, and leaves everything else as it was.
+//!
+//! Invariant: [`run`] returns within two seconds, whatever the disk does, and its caller exits with 0.
+//! The work is done by a child process; the parent only waits, and the mount is read-only again
+//! before it returns, if it was read-only before.
+
+use std::{
+    fs,
+    path::Path,
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+
+use lastrites_traces::{
+    ring::Writer,
+    session::{How, Layer},
+    storage::FileStorage,
+};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    process::{Pid, PidfdFlags, pidfd_open},
+};
+
+use crate::{
+    error::Error,
+    kernel::{self, Kernel},
+    lock, machine, mounts,
+    recorder::{Patience, Recorder},
+    state::{self, Armed},
+    status::Status,
+};
+
+/// What the work may take.
+const LIMIT: Duration = Duration::from_millis(1700);
+/// How long the drainer is given to leave, should it still live.
+const DRAINER_MS: u32 = 400;
+
+/// Seals whatever is armed. Never fails: there is nobody left to be told.
+pub fn run(stage: &str) {
+    let Some(armed) = state::load_complete(Path::new("/")) else { return };
+    let Some(shared) = Shared::new() else { return };
+    // SAFETY: this process has one thread, so the child may go on as if it were the parent.
+    match unsafe { libc::fork() } {
+        -1 => {}
+        0 => {
+            let _ = work(&armed, stage, Some(&shared));
+            // SAFETY: ends this process at once, with nothing left to flush.
+            unsafe { libc::_exit(0) }
+        }
+        child => watch(child, &armed, &shared),
+    }
+}
+
+/// Waits for the child, and cleans up behind it when it takes too long.
+fn watch(child: libc::pid_t, armed: &Armed, shared: &Shared) {
+    if ended(child, LIMIT) {
+        return;
+    }
+    // SAFETY: signals a child of ours that was not waited for yet.
+    unsafe { libc::kill(child, libc::SIGKILL) };
+    ended(child, Duration::from_millis(50));
+    if shared.remounted() {
+        // Remounting waits for the disk as well: nobody waits for this one.
+        // SAFETY: this process has one thread.
+        let janitor = unsafe { libc::fork() };
+        if janitor == 0 {
+            let _ = mounts::make_read_only(&armed.ring);
+            // SAFETY: as above.
+            unsafe { libc::_exit(0) }
+        }
+        ended(janitor, Duration::from_millis(200));
+    }
+}
+
+/// Whether `child` ends within `limit`.
+fn ended(child: libc::pid_t, limit: Duration) -> bool {
+    let Some(process) = Pid::from_raw(child).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok()) else {
+        return true;
+    };
+    let timeout = Timespec { tv_sec: limit.as_secs() as i64, tv_nsec: limit.subsec_nanos().into() };
+    let mut polled = [PollFd::new(&process, PollFlags::IN)];
+    // A failure counts as "not ended": what follows is bounded as well.
+    poll(&mut polled, Some(&timeout)).is_ok_and(|ready| ready > 0)
+}
+
+/// One word that parent and child share.
+struct Shared(*mut AtomicU32);
+
+impl Shared {
+    fn new() -> Option<Self> {
+        // SAFETY: a fresh anonymous mapping, at an address of the kernel's choosing.
+        let at = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                4096,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_SHARED | libc::MAP_ANONYMOUS,
+                -1,
+                0,
+            )
+        };
+        (at != libc::MAP_FAILED).then_some(Self(at.cast()))
+    }
+
+    fn word(&self) -> &AtomicU32 {
+        // SAFETY: mapped, aligned, zeroed by the kernel, and never unmapped.
+        unsafe { &*self.0 }
+    }
+
+    fn remounted(&self) -> bool {
+        self.word().load(Ordering::SeqCst) != 0
+    }
+
+    fn set_remounted(&self, yes: bool) {
+        self.word().store(yes.into(), Ordering::SeqCst);
+    }
+}
+
+fn work(armed: &Armed, stage: &str, shared: Option<&Shared>) -> Result<(), Error> {
+    let began_ns = machine::boottime_ns();
+    // bpffs may have been made read-only with everything else; without pins there is nothing to take,
+    // and the next boot will say so.
+    let kernel = Kernel::open(&armed.pins)?;
+    let run = Path::new(lock::RUN);
+    lock::dismiss(run, &armed.ring, DRAINER_MS);
+    // Set before and cleared after, so that the parent never misses the time between.
+    let fail = |e| Error::file(&armed.ring, "make its file system writable", e, "nothing was changed");
+    if let Some(shared) = shared {
+        shared.set_remounted(mounts::is_read_only(&armed.ring));
+    }
+    let writable = mounts::Writable::make(&armed.ring).map_err(fail)?;
+    let note = if writable.was_read_only() {
+        format!("{stage}; the file system was read-only and is again")
+    } else {
+        stage.to_owned()
+    };
+    let done = finish(kernel, &armed.ring, &armed.pins, How::Sealed, &note, began_ns);
+    let restored = writable.restore().map_err(fail);
+    if let (Some(shared), Ok(())) = (shared, &restored) {
+        shared.set_remounted(false);
+    }
+    done.and(restored)
+}
+
+/// Takes what is left in the kernel into the session that it belongs to, and ends that session.
+pub fn finish(
+    kernel: Kernel,
+    ring: &Path,
+    pins: &Path,
+    how: How,
+    note: &str,
+    began_ns: u64,
+) -> Result<(), Error> {
+    let fail = |e: lastrites_traces::Error| Error::failed("writing the end of the recording", e, "see `lastrites status`");
+    let writer = Writer::open(FileStorage::new(ring)).map_err(fail)?;
+    let found = writer.resume().filter(|found| kernel::belongs(&found.session, pins));
+    let status = Status::load(Path::new(lock::RUN)).unwrap_or_default();
+    let mut recorder = match found {
+        Some(found) if found.end.as_ref().is_some_and(|end| end.how != How::Sealed) => return Ok(()),
+        Some(found) => {
+            let ours = status.session == found.session.id.to_string();
+            let status = if ours { status } else { Status::default() };
+            Recorder::resume(kernel, ring, writer, &found, status)
+        }
+        None => {
+            // The drainer never got to write, on a read-only root for instance.
+            let mut session = machine::session();
+            session.began = "seal".into();
+            kernel::describe(&mut session, pins);
+            Recorder::new(kernel, ring, session, Status::default())
+        }
+    };
+    let layer = if how == How::Sealed { Layer::Seal } else { Layer::Drainer };
+    recorder.drain_all(64, Patience::Later).map_err(fail)?;
+    recorder.drain_all(1, Patience::Last).map_err(fail)?;
+    recorder.cover(began_ns, layer, note).map_err(fail)?;
+    recorder.end(how, note).map_err(fail)?;
+    let mut status = recorder.status.clone();
+    status.phase = "stopped".into();
+    // For a second seal, which must not report the same losses again.
+    if fs::metadata(lock::RUN).is_ok() {
+        let _ = status.store(Path::new(lock::RUN));
+    }
+    Ok(())
+}

@@ -1,0 +1,225 @@
+//! The armed file: what `arm` did, so that `disarm` can undo exactly that.
+//!
+//! Invariant: it is written, complete, before the first thing that it lists is created, and is
+//! removed after the last of them is gone. So whatever moment the power goes at, what is there of
+//! us is listed in it. Lines of `key=value`; unknown keys are kept out of the way, not an error.
+
+use std::{
+    fs,
+    io::{self, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use crate::{error::Error, settle::Settle};
+
+/// Where the armed file lives, below the root directory.
+pub const ARMED: &str = "etc/lastrites/armed";
+/// Where it lives when the root file system is read-only: armed until the next boot.
+pub const ARMED_VOLATILE: &str = "run/lastrites/armed";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// The next shutdown and the boot after it.
+    Once,
+    /// Until disarmed.
+    Always,
+}
+
+impl Mode {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Once => "once",
+            Self::Always => "always",
+        }
+    }
+}
+
+/// One thing that arming created, in the order of creation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Made {
+    File(PathBuf),
+    Link(PathBuf),
+    /// Removed only when empty.
+    Dir(PathBuf),
+    /// An init script that the init's own tool registered under this name.
+    Script(String),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Armed {
+    /// False while `arm` is still at work: then nothing of it counts.
+    pub complete: bool,
+    pub mode: Mode,
+    pub ring: PathBuf,
+    pub binary: PathBuf,
+    pub pins: PathBuf,
+    pub init: String,
+    pub init_version: String,
+    /// The boot in which it was armed.
+    pub boot_id: String,
+    /// Seconds since 1970.
+    pub armed_at_s: u64,
+    /// Quiet that settles a boot, when it is not the usual one.
+    pub settle_s: Option<u64>,
+    pub made: Vec<Made>,
+}
+
+impl Armed {
+    /// For how long nothing may be executed until a boot counts as settled.
+    pub fn settle_ns(&self) -> u64 {
+        self.settle_s.map_or(Settle::QUIET_NS, |s| s.saturating_mul(1_000_000_000))
+    }
+
+    fn text(&self) -> String {
+        use std::fmt::Write as _;
+        let mut out = String::from("# Written by `lastrites arm`; `lastrites disarm` removes all that is listed here.\n");
+        let mut line = |key: &str, value: &str| {
+            let _ = writeln!(out, "{key}={value}");
+        };
+        line("version", "1");
+        line("complete", if self.complete { "yes" } else { "no" });
+        line("mode", self.mode.name());
+        line("ring", &self.ring.to_string_lossy());
+        line("binary", &self.binary.to_string_lossy());
+        line("pins", &self.pins.to_string_lossy());
+        line("init", &self.init);
+        line("init_version", &self.init_version);
+        line("boot_id", &self.boot_id);
+        line("armed_at", &self.armed_at_s.to_string());
+        if let Some(settle_s) = self.settle_s {
+            line("settle", &settle_s.to_string());
+        }
+        for made in &self.made {
+            match made {
+                Made::File(path) => line("file", &path.to_string_lossy()),
+                Made::Link(path) => line("link", &path.to_string_lossy()),
+                Made::Dir(path) => line("dir", &path.to_string_lossy()),
+                Made::Script(name) => line("script", name),
+            }
+        }
+        out
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let mut armed = Self {
+            complete: false,
+            mode: Mode::Once,
+            ring: PathBuf::new(),
+            binary: PathBuf::new(),
+            pins: PathBuf::new(),
+            init: String::new(),
+            init_version: String::new(),
+            boot_id: String::new(),
+            armed_at_s: 0,
+            settle_s: None,
+            made: Vec::new(),
+        };
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            let Some((key, value)) = line.split_once('=') else { continue };
+            match key {
+                "version" if value != "1" => return None,
+                "complete" => armed.complete = value == "yes",
+                "mode" => armed.mode = if value == "always" { Mode::Always } else { Mode::Once },
+                "ring" => armed.ring = value.into(),
+                "binary" => armed.binary = value.into(),
+                "pins" => armed.pins = value.into(),
+                "init" => value.clone_into(&mut armed.init),
+                "init_version" => value.clone_into(&mut armed.init_version),
+                "boot_id" => value.clone_into(&mut armed.boot_id),
+                "armed_at" => armed.armed_at_s = value.parse().unwrap_or(0),
+                "settle" => armed.settle_s = value.parse().ok(),
+                "file" => armed.made.push(Made::File(value.into())),
+                "link" => armed.made.push(Made::Link(value.into())),
+                "dir" => armed.made.push(Made::Dir(value.into())),
+                "script" => armed.made.push(Made::Script(value.to_owned())),
+                _ => {}
+            }
+        }
+        (armed.ring.is_absolute() && armed.binary.is_absolute() && armed.pins.is_absolute()).then_some(armed)
+    }
+
+    /// Writes it so that a power cut leaves the old or the new one, never half of one.
+    pub fn store(&self, path: &Path) -> Result<(), Error> {
+        let fail = |source| {
+            Error::file(path, "write the armed file", source, "make this file system writable, then arm again")
+        };
+        let temporary = path.with_extension("new");
+        let write = || -> io::Result<()> {
+            if let Some(parent) = path.parent() {
+                fs::create_dir_all(parent)?;
+            }
+            let mut file =
+                fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+            file.write_all(self.text().as_bytes())?;
+            file.sync_all()?;
+            fs::rename(&temporary, path)?;
+            if let Some(parent) = path.parent() {
+                fs::File::open(parent)?.sync_all()?;
+            }
+            Ok(())
+        };
+        write().map_err(fail)
+    }
+}
+
+/// Finds the armed file below `root`: its path and what it says. A file that cannot be understood
+/// counts as none; `arm` and `disarm` name it.
+pub fn load(root: &Path) -> Option<(PathBuf, Armed)> {
+    [ARMED, ARMED_VOLATILE].into_iter().find_map(|name| {
+        let path = root.join(name);
+        let text = fs::read_to_string(&path).ok()?;
+        Some((path, Armed::parse(&text)?))
+    })
+}
+
+/// Like [`load`], but only when arming was finished.
+pub fn load_complete(root: &Path) -> Option<Armed> {
+    load(root).map(|(_, armed)| armed).filter(|armed| armed.complete)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn armed() -> Armed {
+        Armed {
+            complete: true,
+            mode: Mode::Always,
+            ring: "/var/lib/lastrites/ring.lrt".into(),
+            binary: "/var/lib/lastrites/lastrites-tracer".into(),
+            pins: "/sys/fs/bpf/lastrites-v1".into(),
+            init: "sysvinit".into(),
+            init_version: "3.06".into(),
+            boot_id: "b".into(),
+            armed_at_s: 17,
+            settle_s: Some(3),
+            made: vec![
+                Made::Dir("/etc/lastrites".into()),
+                Made::File("/etc/init.d/lastrites".into()),
+                Made::Link("/x".into()),
+                Made::Script("lastrites".into()),
+            ],
+        }
+    }
+
+    #[test]
+    fn what_is_stored_is_loaded_again() {
+        let root = tempfile::tempdir().expect("a directory");
+        assert_eq!(load(root.path()), None);
+        let path = root.path().join(ARMED);
+        armed().store(&path).expect("stored");
+        assert_eq!(load(root.path()), Some((path, armed())));
+    }
+
+    #[test]
+    fn a_damaged_or_unfinished_file_does_not_count_as_armed() {
+        for text in ["", "mode=once\n", "version=2\nring=/r\nbinary=/b\npins=/p\n", "\0\0\u{fffd}"] {
+            assert_eq!(Armed::parse(text), None, "{text:?}");
+        }
+        let root = tempfile::tempdir().expect("a directory");
+        Armed { complete: false, ..armed() }.store(&root.path().join(ARMED)).expect("stored");
+        assert!(load(root.path()).is_some());
+        assert_eq!(load_complete(root.path()), None);
+    }
+}

@@ -1,0 +1,129 @@
+//! What the recorder says about itself: a small file in /run, rewritten when something changed.
+//!
+//! Invariant: the file is replaced whole, so a reader sees an old or a new one; what it lacks is
+//! unknown. Nothing depends on it except what people are told, and the counts of losses that were
+//! reported already.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Status {
+    pub pid: u32,
+    pub ring: PathBuf,
+    pub session: String,
+    /// Boot time.
+    pub attached_ns: u64,
+    /// Nanoseconds since 1970.
+    pub since_ns: u64,
+    pub written_ns: u64,
+    pub events: u64,
+    /// Events that were lost, for any reason.
+    pub lost: u64,
+    /// What keeps the recorder from writing right now; empty if nothing does.
+    pub problem: String,
+    /// `starting`, `recording`, `stopped`.
+    pub phase: String,
+    /// Losses by the probe that are on the recording: (CPU, kind) and count.
+    pub reported: BTreeMap<(u32, u8), u64>,
+}
+
+impl Status {
+    pub fn path(run: &Path) -> PathBuf {
+        run.join("status")
+    }
+
+    fn text(&self) -> String {
+        let mut out = String::new();
+        let numbers = [
+            ("pid", u64::from(self.pid)),
+            ("attached_ns", self.attached_ns),
+            ("since_ns", self.since_ns),
+            ("written_ns", self.written_ns),
+            ("events", self.events),
+            ("lost", self.lost),
+        ];
+        for (key, value) in numbers {
+            let _ = writeln!(out, "{key}={value}");
+        }
+        let ring = self.ring.to_string_lossy();
+        for (key, value) in
+            [("ring", &*ring), ("session", &self.session), ("phase", &self.phase), ("problem", &self.problem)]
+        {
+            let _ = writeln!(out, "{key}={}", value.replace('\n', " "));
+        }
+        for ((cpu, kind), count) in &self.reported {
+            let _ = writeln!(out, "reported={cpu} {kind} {count}");
+        }
+        out
+    }
+
+    fn parse(text: &str) -> Self {
+        let mut status = Self::default();
+        for (key, value) in text.lines().filter_map(|line| line.split_once('=')) {
+            let number = || value.parse().unwrap_or(0);
+            match key {
+                "pid" => status.pid = value.parse().unwrap_or(0),
+                "attached_ns" => status.attached_ns = number(),
+                "since_ns" => status.since_ns = number(),
+                "written_ns" => status.written_ns = number(),
+                "events" => status.events = number(),
+                "lost" => status.lost = number(),
+                "ring" => status.ring = value.into(),
+                "session" => value.clone_into(&mut status.session),
+                "phase" => value.clone_into(&mut status.phase),
+                "problem" => value.clone_into(&mut status.problem),
+                "reported" => status.reported.extend(parse_reported(value)),
+                _ => {}
+            }
+        }
+        status
+    }
+
+    pub fn store(&self, run: &Path) -> io::Result<()> {
+        let temporary = run.join("status.new");
+        fs::write(&temporary, self.text())?;
+        fs::rename(temporary, Self::path(run))
+    }
+
+    pub fn load(run: &Path) -> Option<Self> {
+        fs::read_to_string(Self::path(run)).ok().map(|text| Self::parse(&text))
+    }
+}
+
+fn parse_reported(value: &str) -> Option<((u32, u8), u64)> {
+    let mut words = value.split(' ');
+    let key = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+    Some((key, words.next()?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_stored_is_loaded_again_and_noise_is_nothing() {
+        let dir = tempfile::tempdir().expect("a directory");
+        assert_eq!(Status::load(dir.path()), None);
+        let status = Status {
+            pid: 7,
+            ring: "/r".into(),
+            session: "s".into(),
+            attached_ns: 1,
+            since_ns: 2,
+            written_ns: 3,
+            events: 4,
+            lost: 5,
+            problem: "disk full".into(),
+            phase: "recording".into(),
+            reported: [((1, 2), 3), ((0, 5), 9)].into(),
+        };
+        status.store(dir.path()).expect("stored");
+        assert_eq!(Status::load(dir.path()), Some(status));
+        assert_eq!(Status::parse("pid=x\nreported=1\n=\n\n\0"), Status::default());
+    }
+}

@@ -1,0 +1,469 @@
+//! The contract between the probe and whoever drains it: record layouts, map shapes, counters.
+//!
+//! Invariant: every struct here is `repr(C)`, has no implicit padding, and a size that is a
+//! multiple of eight; every byte of a record is written before its stamp is. A change to any of
+//! it raises [`VERSION`], which is part of the pin directory's name, so that a recorder never
+//! reads the maps of another layout.
+//!
+//! # The kernel-side ring
+//!
+//! Each CPU owns a byte ring of `chunks` × [`CHUNK`] bytes (`chunks` is a power of two, chosen
+//! when the probe is loaded). The map `RINGS` holds `cpus × chunks` entries of
+//! [`CHUNK`]` + `[`SLACK`] bytes; absolute position `pos` of CPU `cpu` lives in entry
+//! `cpu * chunks + ((pos / CHUNK) % chunks)` at offset `pos % CHUNK`. A record that begins near
+//! the end of a chunk runs on into its slack and never wraps; the next record begins at
+//! `pos + len`, wherever that is.
+//!
+//! The map `HEADS` holds one [`Head`] per CPU. Reserving adds `len | 1 << POS_BITS` to
+//! [`Head::head`] in one atomic step: the low [`POS_BITS`] bits are the position, the rest counts
+//! records. What the counter held *before* the addition, combined with the session key, is the
+//! record's stamp (see [`stamp`]), written last: a record whose stamp does not match its place is
+//! unfinished, or is no record at all. A reader that was lapped scans eight bytes at a time for
+//! the next matching stamp.
+
+/// Version of everything in this module.
+pub const VERSION: u32 = 1;
+
+/// Bytes of one ring chunk, without its slack.
+pub const CHUNK: usize = 256 << 10;
+/// Bytes behind each chunk into which its last record may run; no record is longer.
+pub const SLACK: usize = 4 << 10;
+/// Low bits of [`Head::head`] that are the byte position; those above count records.
+pub const POS_BITS: u32 = 40;
+/// Mask of the position within [`Head::head`].
+pub const POS_MASK: u64 = (1 << POS_BITS) - 1;
+
+/// One CPU's place in its ring: an entry of the map `HEADS`, on a cache line of its own.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head {
+    /// Records reserved so far, above the position of the next one (see [`POS_BITS`]).
+    pub head: u64,
+    /// Position at which this CPU last rang the doorbell.
+    pub bell: u64,
+    /// Nesting depth, used only by the probe built for kernels without fetching atomics.
+    pub nest: u64,
+    pub reserved: [u64; 5],
+}
+
+/// The stamp of the record that was reserved when the counter held `head`.
+///
+/// `key` is drawn at random when the probe is loaded, so that stale or hostile bytes in the
+/// payload of another record do not pass for a stamp.
+#[inline(always)]
+pub const fn stamp(head: u64, key: u64) -> u64 {
+    head ^ key
+}
+
+/// What happened. The number is the record's `kind` byte and the index into `LOST`.
+pub mod kind {
+    pub const FORK: u8 = 1;
+    pub const EXEC: u8 = 2;
+    pub const EXIT: u8 = 3;
+    pub const RENAME: u8 = 4;
+    pub const SIGNAL: u8 = 5;
+    pub const DELIVER: u8 = 6;
+    pub const CALL: u8 = 7;
+    pub const REBOOT: u8 = 8;
+    pub const UMOUNT: u8 = 9;
+    pub const REMOUNT: u8 = 10;
+    pub const CGROUP_MKDIR: u8 = 11;
+    pub const CGROUP_RMDIR: u8 = 12;
+    pub const CGROUP_ATTACH: u8 = 13;
+    pub const OOM: u8 = 14;
+    /// One more than the largest kind: the length of `LOST`.
+    pub const COUNT: usize = 15;
+    /// Names in the order of the numbers, as commands print them.
+    pub const NAMES: [&str; COUNT] = [
+        "unknown",
+        "fork",
+        "exec",
+        "exit",
+        "rename",
+        "signal",
+        "deliver",
+        "call",
+        "reboot",
+        "umount",
+        "remount",
+        "cgroup-mkdir",
+        "cgroup-rmdir",
+        "cgroup-attach",
+        "oom",
+    ];
+}
+
+/// How every record begins. The actor is the process on whose time the event happened: the
+/// forking parent, the sender of a signal, the one that exits. `tgid` 0 is the kernel's idle
+/// task, that is: nobody.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Header {
+    /// [`stamp`]; written last.
+    pub stamp: u64,
+    /// `bpf_ktime_get_boot_ns`: nanoseconds since boot, suspend included.
+    pub time_ns: u64,
+    /// Length of the whole record in bytes, header included; a multiple of eight.
+    pub len: u16,
+    /// One of [`kind`].
+    pub kind: u8,
+    /// Bits whose meaning depends on the kind: see `*_FLAG_*`.
+    pub flags: u8,
+    /// Thread group id of the actor, in the initial pid namespace.
+    pub tgid: u32,
+    /// `start_boottime` of the actor's group leader, in nanoseconds; 0 if unknown.
+    pub start_ns: u64,
+}
+
+/// A new process (not a thread). Actor: the process that called fork.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fork {
+    pub header: Header,
+    pub child_start_ns: u64,
+    pub child_tgid: u32,
+    /// The child's real parent: differs from the actor under `CLONE_PARENT`.
+    pub child_ppid: u32,
+    /// Cgroup id of the child in the unified hierarchy; 0 if unknown.
+    pub cgroup: u64,
+    /// Depth of the child's pid namespace (0: the initial one).
+    pub ns_level: u32,
+    /// The child's pid in its own pid namespace.
+    pub ns_pid: u32,
+}
+
+/// Argv did not fit and was cut.
+pub const EXEC_FLAG_ARGV_CUT: u8 = 1;
+/// More of the environment matched than fits, or there were more variables than are looked at.
+pub const EXEC_FLAG_ENV_CUT: u8 = 2;
+/// Filename did not fit and was cut.
+pub const EXEC_FLAG_FILENAME_CUT: u8 = 4;
+/// Argv could not be read (its page was not there).
+pub const EXEC_FLAG_ARGV_FAULT: u8 = 8;
+
+/// Most bytes of filename, argv and kept environment in an [`Exec`].
+pub const FILENAME_MAX: usize = 256;
+pub const ARGV_MAX: usize = 2048;
+pub const ENV_MAX: usize = 512;
+
+/// A successful exec. `filename_len`, `argv_len` and `env_len` bytes follow, in this order,
+/// then zeros up to a multiple of eight. Argv and env are NUL-terminated strings one after
+/// another (the last may lack its NUL when cut); the filename has no NUL.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exec {
+    pub header: Header,
+    pub parent_start_ns: u64,
+    pub cgroup: u64,
+    pub ppid: u32,
+    /// Real user id, in the initial user namespace.
+    pub uid: u32,
+    /// Session id, in the initial pid namespace.
+    pub session: u32,
+    pub filename_len: u16,
+    pub argv_len: u16,
+    pub env_len: u16,
+    pub reserved: [u8; 6],
+    /// Name of the controlling terminal ("pts/0", "ttyS0"), NUL-padded; empty if none.
+    pub tty: [u8; 16],
+    pub comm: [u8; 16],
+}
+
+/// The last thread of a process is gone.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exit {
+    pub header: Header,
+    /// CPU time of all its threads.
+    pub cpu_ns: u64,
+    /// Peak resident set size in pages.
+    pub peak_rss_pages: u64,
+    /// As wait(2) reports it: `exit code << 8`, or the fatal signal, with 0x80 for a core dump.
+    pub status: u32,
+    pub reserved: u32,
+}
+
+/// The group leader's name changed other than by exec.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rename {
+    pub header: Header,
+    pub comm: [u8; 16],
+}
+
+/// The signal is for the whole process, not for one thread.
+pub const SIGNAL_FLAG_GROUP: u8 = 1;
+/// `info` was `SEND_SIG_NOINFO`: sent by the actor, code 0, no siginfo of its own.
+pub const SIGNAL_FLAG_NOINFO: u8 = 2;
+/// `info` was `SEND_SIG_PRIV`: the kernel sent it, code `SI_KERNEL`.
+pub const SIGNAL_FLAG_PRIV: u8 = 4;
+
+/// A signal was generated. Actor: the task that was running, which is the sender when
+/// `code <= 0` and a bystander when the kernel sent it from an interrupt.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Signal {
+    pub header: Header,
+    pub target_start_ns: u64,
+    pub target_tgid: u32,
+    /// The thread that `signal_generate` named.
+    pub target_tid: u32,
+    pub code: i32,
+    pub sig: u8,
+    /// `TRACE_SIGNAL_*`: 0 delivered, 1 ignored, 2 already pending, 3 overflow, 4 info lost.
+    pub result: u8,
+    pub reserved: [u8; 2],
+}
+
+/// The disposition of a delivered signal was `SIG_DFL`.
+pub const DELIVER_FLAG_DEFAULT: u8 = 1;
+/// ... or a handler of the process.
+pub const DELIVER_FLAG_HANDLED: u8 = 2;
+
+/// A signal was taken from the queue to be acted upon. Actor: the receiver.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deliver {
+    pub header: Header,
+    pub tid: u32,
+    pub sig: u8,
+    pub reserved: [u8; 3],
+}
+
+/// Which system call a [`Call`] records.
+pub mod call {
+    pub const KILL: u8 = 1;
+    pub const TKILL: u8 = 2;
+    pub const TGKILL: u8 = 3;
+    pub const RT_SIGQUEUEINFO: u8 = 4;
+    pub const RT_TGSIGQUEUEINFO: u8 = 5;
+    pub const PIDFD_SEND_SIGNAL: u8 = 6;
+    pub const NAMES: [&str; 7] = [
+        "unknown",
+        "kill",
+        "tkill",
+        "tgkill",
+        "rt_sigqueueinfo",
+        "rt_tgsigqueueinfo",
+        "pidfd_send_signal",
+    ];
+}
+
+/// One of the kill family returned, and said something that its [`Signal`] records do not: it
+/// failed, it was a broadcast, or no signal came of it.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Call {
+    pub header: Header,
+    /// What the caller named, in its own pid namespace: a pid, 0, -1, -pgrp, a tid, or a pidfd.
+    pub target: i64,
+    /// 0 or a negated errno.
+    pub ret: i64,
+    /// The thread group of `tgkill` and `rt_tgsigqueueinfo`; 0 for the others.
+    pub tgid_arg: i32,
+    /// One of [`call`].
+    pub call: u8,
+    pub sig: u8,
+    pub reserved: [u8; 2],
+}
+
+/// reboot(2) was called. Actor: the caller. Recorded before the kernel acts on it.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reboot {
+    pub header: Header,
+    /// `LINUX_REBOOT_CMD_*`.
+    pub cmd: u32,
+    /// Depth of the caller's pid namespace: above 0 it ends a container, not the machine.
+    pub ns_level: u32,
+}
+
+/// Most bytes of a path in [`Mount`] and [`Cgroup`], its NUL not counted.
+pub const PATH_MAX: usize = 512;
+/// The path did not fit and was cut.
+pub const PATH_FLAG_CUT: u8 = 1;
+
+/// umount2(2), or a mount(2)/mount_setattr(2) that remounts read-only, was called. Actor: the caller.
+/// `path_len` bytes of path follow (no NUL), then zeros up to a multiple of eight.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mount {
+    pub header: Header,
+    /// The call's flags: `MNT_*` for umount2, `MS_*` for mount.
+    pub mount_flags: u64,
+    pub path_len: u16,
+    pub reserved: [u8; 6],
+}
+
+/// A cgroup directory was made or removed, or (kind `CGROUP_ATTACH`) a process moved into one.
+/// Actor: who did it. `path_len` bytes of path follow as in [`Mount`].
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cgroup {
+    pub header: Header,
+    /// The cgroup's id (its kernfs node's).
+    pub id: u64,
+    /// For `CGROUP_ATTACH` the process that moved; otherwise 0.
+    pub task_start_ns: u64,
+    pub task_tgid: u32,
+    /// 0 for the unified hierarchy; a number of the kernel's for a version 1 hierarchy.
+    pub hierarchy: u32,
+    pub path_len: u16,
+    pub reserved: [u8; 6],
+}
+
+/// The out-of-memory killer chose a victim. Actor: the task that ran out of memory.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Oom {
+    pub header: Header,
+    pub victim_start_ns: u64,
+    pub victim_tgid: u32,
+    pub reserved: u32,
+}
+
+/// Key of the map `POLLS`: who asked whether whom exists (kill with signal 0).
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PollKey {
+    pub start_ns: u64,
+    /// As [`Call::target`].
+    pub target: i64,
+    pub tgid: u32,
+    /// One of [`call`], widened.
+    pub call: u32,
+}
+
+/// Value of the map `POLLS`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Poll {
+    pub first_ns: u64,
+    pub last_ns: u64,
+    pub count: u64,
+    /// What the last call returned.
+    pub last_ret: i64,
+}
+
+/// An offset that this kernel does not have.
+pub const ABSENT: u32 = u32::MAX;
+
+/// What the loader tells the probe, in the global `CONFIG`. Offsets are in bytes from the start of
+/// the structure that the name begins with, [`ABSENT`] where the running kernel lacks the member.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Config {
+    /// Mixed into every stamp.
+    pub key: u64,
+    /// Bytes a CPU writes between two strokes of the doorbell.
+    pub bell_bytes: u64,
+    /// Chunks per CPU; a power of two.
+    pub chunks: u32,
+    /// `mark_victim` passes a task, not a pid.
+    pub oom_is_task: u32,
+    /// Mask of the bit `in_execve` in the byte at `task_in_execve`.
+    pub task_in_execve_mask: u32,
+    pub task_tgid: u32,
+    pub task_pid: u32,
+    pub task_flags: u32,
+    pub task_group_leader: u32,
+    pub task_real_parent: u32,
+    pub task_start_boottime: u32,
+    pub task_exit_code: u32,
+    pub task_signal: u32,
+    pub task_cgroups: u32,
+    pub task_mm: u32,
+    pub task_comm: u32,
+    pub task_cred: u32,
+    pub task_thread_pid: u32,
+    pub task_in_execve: u32,
+    pub task_sum_exec_runtime: u32,
+    pub signal_live: u32,
+    pub signal_flags: u32,
+    pub signal_group_exit_code: u32,
+    pub signal_maxrss: u32,
+    pub signal_sum_sched_runtime: u32,
+    pub signal_tty: u32,
+    pub signal_session: u32,
+    pub css_set_dfl_cgrp: u32,
+    pub cgroup_kn: u32,
+    pub cgroup_root: u32,
+    pub kernfs_node_id: u32,
+    pub cgroup_root_hierarchy_id: u32,
+    pub mm_arg_start: u32,
+    pub mm_arg_end: u32,
+    pub mm_env_start: u32,
+    pub mm_env_end: u32,
+    pub cred_uid: u32,
+    pub pid_level: u32,
+    pub pid_numbers: u32,
+    pub upid_size: u32,
+    pub upid_nr: u32,
+    pub tty_name: u32,
+    pub siginfo_code: u32,
+    pub sigaction_handler: u32,
+    pub binprm_filename: u32,
+    pub regs_di: u32,
+    pub regs_si: u32,
+    pub regs_dx: u32,
+    pub regs_r10: u32,
+    pub reserved: u32,
+}
+
+impl Config {
+    /// Nothing known yet.
+    pub const fn absent() -> Self {
+        Self {
+            key: 0,
+            bell_bytes: 0,
+            chunks: 1,
+            oom_is_task: 0,
+            task_in_execve_mask: 0,
+            task_tgid: ABSENT,
+            task_pid: ABSENT,
+            task_flags: ABSENT,
+            task_group_leader: ABSENT,
+            task_real_parent: ABSENT,
+            task_start_boottime: ABSENT,
+            task_exit_code: ABSENT,
+            task_signal: ABSENT,
+            task_cgroups: ABSENT,
+            task_mm: ABSENT,
+            task_comm: ABSENT,
+            task_cred: ABSENT,
+            task_thread_pid: ABSENT,
+            task_in_execve: ABSENT,
+            task_sum_exec_runtime: ABSENT,
+            signal_live: ABSENT,
+            signal_flags: ABSENT,
+            signal_group_exit_code: ABSENT,
+            signal_maxrss: ABSENT,
+            signal_sum_sched_runtime: ABSENT,
+            signal_tty: ABSENT,
+            signal_session: ABSENT,
+            css_set_dfl_cgrp: ABSENT,
+            cgroup_kn: ABSENT,
+            cgroup_root: ABSENT,
+            kernfs_node_id: ABSENT,
+            cgroup_root_hierarchy_id: ABSENT,
+            mm_arg_start: ABSENT,
+            mm_arg_end: ABSENT,
+            mm_env_start: ABSENT,
+            mm_env_end: ABSENT,
+            cred_uid: ABSENT,
+            pid_level: ABSENT,
+            pid_numbers: ABSENT,
+            upid_size: ABSENT,
+            upid_nr: ABSENT,
+            tty_name: ABSENT,
+            siginfo_code: ABSENT,
+            sigaction_handler: ABSENT,
+            binprm_filename: ABSENT,
+            regs_di: ABSENT,
+            regs_si: ABSENT,
+            regs_dx: ABSENT,
+            regs_r10: ABSENT,
+            reserved: 0,
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Events as bytes (FORMAT.md, sections 7 and 8).
+//!
+//! Invariant: [`Encoder`] and [`decode`] change the same [`State`] by the same methods, in the
+//! same order. So whoever decodes a segment up to some frame can go on encoding behind it.
+
+mod decode;
+mod encode;
+mod state;
+
+pub(crate) use decode::{decode_event, decode_positions, decode_snapshot, decode_start};
+pub(crate) use encode::Encoder;
+pub(crate) use state::State;
+
+/// Longest string that is kept; what is longer is cut.
+pub const STRING_MAX: usize = 4096;
+/// Most CPUs whose ring positions are kept.
+pub const POSITIONS_MAX: usize = 1024;
+
+/// Bytes at which a SNAPSHOT frame is full.
+const SNAPSHOT_FRAME: usize = 32 << 10;
+
+/// First byte of an event.
+pub(crate) mod tag {
+    pub const PROCESS: u8 = 1;
+    pub const FORK: u8 = 2;
+    pub const FORK_ODD: u8 = 3;
+    pub const EXEC: u8 = 4;
+    pub const EXIT: u8 = 5;
+    pub const RENAME: u8 = 6;
+    pub const SIGNAL: u8 = 7;
+    pub const DELIVER: u8 = 8;
+    pub const CALL: u8 = 9;
+    pub const POLL: u8 = 10;
+    pub const REBOOT: u8 = 11;
+    pub const UMOUNT: u8 = 12;
+    pub const REMOUNT: u8 = 13;
+    pub const CGROUP_MKDIR: u8 = 14;
+    pub const CGROUP_RMDIR: u8 = 15;
+    pub const CGROUP_ATTACH: u8 = 16;
+    pub const OOM: u8 = 17;
+    pub const LOST: u8 = 18;
+    pub const SHAPE: u8 = 19;
+    pub const SHAPED: u8 = 40;
+    /// With their numbers, as FORMAT.md lists them.
+    #[cfg(test)]
+    pub const ALL: [(u8, &str); 20] = [
+        (PROCESS, "PROCESS"),
+        (FORK, "FORK"),
+        (FORK_ODD, "FORK_ODD"),
+        (EXEC, "EXEC"),
+        (EXIT, "EXIT"),
+        (RENAME, "RENAME"),
+        (SIGNAL, "SIGNAL"),
+        (DELIVER, "DELIVER"),
+        (CALL, "CALL"),
+        (POLL, "POLL"),
+        (REBOOT, "REBOOT"),
+        (UMOUNT, "UMOUNT"),
+        (REMOUNT, "REMOUNT"),
+        (CGROUP_MKDIR, "CGROUP_MKDIR"),
+        (CGROUP_RMDIR, "CGROUP_RMDIR"),
+        (CGROUP_ATTACH, "CGROUP_ATTACH"),
+        (OOM, "OOM"),
+        (LOST, "LOST"),
+        (SHAPE, "SHAPE"),
+        (SHAPED, "SHAPED"),
+    ];
+}
+
+/// Most shapes: those that fit behind [`tag::SHAPED`].
+pub(crate) const SHAPES_MAX: usize = 256 - tag::SHAPED as usize;
+
+/// How a process reference begins.
+pub(crate) mod reference {
+    pub const NOBODY: u64 = 0;
+    pub const DEFINE: u64 = 1;
+    pub const REDEFINE: u64 = 2;
+    pub const FIRST: u64 = 3;
+    #[cfg(test)]
+    pub const ALL: [(u64, &str); 4] =
+        [(NOBODY, "NOBODY"), (DEFINE, "DEFINE"), (REDEFINE, "REDEFINE"), (FIRST, "FIRST")];
+}
+
+/// What recurs in an event, told once per segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// `bits`: 1 group, 2 no_info, 4 priv_info, 8 the thread is not the group's leader.
+    Signal { sig: u8, code: i32, result: u8, bits: u8 },
+    /// `bits`: 1 handled, 8 the thread is not the group's leader.
+    Deliver { sig: u8, bits: u8 },
+    Exit { status: u32 },
+}
+
+impl Shape {
+    pub const GROUP: u8 = 1;
+    pub const NO_INFO: u8 = 2;
+    pub const PRIV_INFO: u8 = 4;
+    pub const HANDLED: u8 = 1;
+    pub const OTHER_TID: u8 = 8;
+
+    /// A number of its own.
+    fn key(self) -> u64 {
+        match self {
+            Self::Signal { sig, code, result, bits } => {
+                1 << 56 | u64::from(bits) << 48 | u64::from(result) << 40 | u64::from(sig) << 32 | u64::from(code as u32)
+            }
+            Self::Deliver { sig, bits } => 2 << 56 | u64::from(bits) << 8 | u64::from(sig),
+            Self::Exit { status } => 3 << 56 | u64::from(status),
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Finding the end of what counts, and the state that led there.
+//!
+//! Invariant: reads only. What it returns as the place to go on is behind a complete batch; all
+//! bytes behind that place may be overwritten, for no reader takes them for events.
+
+use super::{Current, io_error};
+use crate::codec::{Encoder, State, decode_event, decode_positions, decode_snapshot, decode_start};
+use crate::error::Error;
+use crate::layout::{FileHeader, Frame, Frames, SEGMENT_CONTINUES, SEGMENT_HEADER_LEN, SegmentHeader, kind};
+use crate::session::{Clock, End, Session};
+use crate::storage::Storage;
+use crate::wire::{Malformed, Reader};
+
+/// The session to go on with, if any, and slot and sequence number of the next segment.
+pub(super) fn recover<S: Storage>(
+    storage: &mut S,
+    header: &FileHeader,
+) -> Result<(Option<Current>, (u64, u64)), Error> {
+    let mut found = Vec::new();
+    for slot in 0..header.slots() {
+        let mut bytes = [0; SEGMENT_HEADER_LEN];
+        let offset = header.slot_offset(slot);
+        let count = storage.read_at(offset, &mut bytes).map_err(|source| io_error(storage, "read it", source))?;
+        found.extend(SegmentHeader::decode(&bytes[..count], &header.file_id).map(|segment| (segment, slot)));
+    }
+    found.sort_by_key(|(segment, _)| std::cmp::Reverse(segment.seq));
+    let mut bytes = vec![0; header.segment_size as usize];
+    for (place, &(segment, slot)) in found.iter().enumerate() {
+        let Some(loaded) = load(storage, header, segment, slot, &mut bytes)? else { continue };
+        let before = found.get(place + 1).filter(|(before, _)| {
+            loaded.cut && before.session == segment.session && before.seq.checked_add(1) == Some(segment.seq)
+        });
+        if let Some(&(before, slot)) = before
+            && let Some(before) = load(storage, header, before, slot, &mut bytes)?
+        {
+            return Ok(placed(header, before));
+        }
+        return Ok(placed(header, loaded));
+    }
+    // Nothing to go on with. Headers may be intact all the same: count on behind the newest, so
+    // that a reader takes what comes for newer than them.
+    let next = found.first().map_or((0, 1), |(newest, slot)| ((slot + 1) % header.slots(), newest.seq.saturating_add(1)));
+    Ok((None, next))
+}
+
+fn placed(header: &FileHeader, loaded: Loaded) -> (Option<Current>, (u64, u64)) {
+    let next = ((loaded.current.slot + 1) % header.slots(), loaded.current.seq.saturating_add(1));
+    (Some(loaded.current), next)
+}
+
+struct Loaded {
+    current: Current,
+    /// It continues a batch that it does not complete: what counts ends before it.
+    cut: bool,
+}
+
+/// Decodes what counts of a segment; `None` if it is no use without its start frames.
+fn load<S: Storage>(
+    storage: &mut S,
+    header: &FileHeader,
+    segment: SegmentHeader,
+    slot: u64,
+    bytes: &mut [u8],
+) -> Result<Option<Loaded>, Error> {
+    let offset = header.slot_offset(slot);
+    let count = storage.read_at(offset, bytes).map_err(|source| io_error(storage, "read it", source))?;
+    let bytes = &bytes[..count];
+    let frames = || Frames::new(bytes, &segment, &header.file_id);
+    let mut limit = frames().filter(|frame| !frame.header.more()).map(|frame| frame.end).last().unwrap_or(0);
+    loop {
+        match replay(frames().take_while(|frame| frame.end <= limit), &segment) {
+            Ok(None) => return Ok(None),
+            Ok(Some(mut loaded)) => {
+                loaded.current.slot = slot;
+                return Ok(Some(loaded));
+            }
+            // A frame that checks and does not decode: what counts ends before it.
+            Err((before, _)) => limit = before,
+        }
+    }
+}
+
+/// Runs frames through a state. The error names the byte up to which they are sound.
+fn replay<'a>(
+    frames: impl Iterator<Item = Frame<'a>>,
+    segment: &SegmentHeader,
+) -> Result<Option<Loaded>, (usize, Malformed)> {
+    let mut session = None;
+    let mut clock = None;
+    let mut state = None;
+    let mut end = None;
+    let mut place = (SEGMENT_HEADER_LEN, 0);
+    let (mut next_number, mut lost, mut last_ns) = (segment.first_number, segment.lost_before, segment.time_ns);
+    let mut sound = SEGMENT_HEADER_LEN;
+    let mut completes = false;
+    for frame in frames {
+        let header = frame.header;
+        let result = match (header.kind, &mut state) {
+            (kind::SESSION, _) => Session::decode(frame.payload).map(|read| session = Some(read)),
+            (kind::CLOCK, _) => Clock::decode(frame.payload).map(|read| clock = Some(read)),
+            (kind::STATE, _) => {
+                let state = state.insert(State::default());
+                decode_start(state, frame.payload)
+            }
+            (kind::SNAPSHOT, Some(state)) => decode_snapshot(state, frame.payload, header.count),
+            (kind::EVENTS, Some(state)) => {
+                next_number = header.first_number.saturating_add(header.count.into());
+                lost = lost.saturating_add(header.lost.into());
+                last_ns = last_ns.max(header.last_ns);
+                completes |= !header.more();
+                events(state, &frame)
+            }
+            (kind::END, _) => End::decode(frame.payload).map(|read| end = Some(read)),
+            _ => Ok(()),
+        };
+        result.map_err(|malformed| (sound, malformed))?;
+        if !header.more() {
+            sound = frame.end;
+        }
+        place = (frame.end, frame.crc);
+    }
+    let (Some(session), Some(state)) = (session, state) else { return Ok(None) };
+    let current = Current {
+        clock: clock.unwrap_or(session.started),
+        session,
+        encoder: Encoder::resume(state),
+        slot: 0,
+        seq: segment.seq,
+        at: place.0,
+        chain: place.1,
+        next_number,
+        lost,
+        last_ns,
+        end,
+    };
+    let cut = segment.flags & SEGMENT_CONTINUES != 0 && !completes;
+    Ok(Some(Loaded { current, cut }))
+}
+
+fn events(state: &mut State, frame: &Frame<'_>) -> Result<(), Malformed> {
+    let mut reader = Reader::new(frame.payload);
+    let mut time_ns = frame.header.first_ns;
+    for _ in 0..frame.header.count {
+        decode_event(state, &mut reader, &mut time_ns)?;
+    }
+    if frame.header.more() { Ok(()) } else { decode_positions(state, &mut reader) }
+}

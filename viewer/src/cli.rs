@@ -1,0 +1,311 @@
+//! The command line.
+//!
+//! Invariant: results go to standard output, messages to standard error; every way to end has an
+//! exit code in [`EXIT_CODES`].
+
+use std::{
+    ffi::OsString,
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::{
+    about::{self, Ending},
+    demo,
+    error::{EXIT_CODES, Error},
+    filter::{self, Filter, Pattern},
+    json, line, list, locate,
+    output::{self, Color, Output, Palette},
+    pick::{self, Recording},
+    requests::Requests,
+    safe::Safe,
+    save, show,
+    time::Clocks,
+    tracer,
+};
+use lastrites_traces::reader::{Summary, Trace};
+
+/// Who killed whom, and who restarted what, in runlevel 6.
+///
+/// A flight recorder for the last minute of a machine. `sudo lastrites arm`, reboot, and then
+/// `sudo lastrites list` and `sudo lastrites show` tell what happened.
+#[derive(Debug, Parser)]
+#[command(name = "lastrites", version, after_help = EXIT_CODES)]
+struct Cli {
+    /// When to use colours; NO_COLOR is respected
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    color: Color,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Handed to lastrites-tracer as it is.
+#[derive(Debug, Args)]
+#[command(disable_help_flag = true)]
+struct Handed {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    args: Vec<OsString>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List the recorded shutdowns and boots: when, who asked, how they ended, what is missing
+    #[command(after_help = "Times are those of the recorded machine.")]
+    List {
+        #[command(flatten)]
+        file: FileArgs,
+        /// One JSON object a line (documented in viewer/JSON.md)
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show the events of one recording, filtered, one a line
+    #[command(after_help = SHOW_EXAMPLES)]
+    Show(Box<ShowArgs>),
+    /// Copy one recording out as a file of its own, which every command accepts in place of the ring
+    Save {
+        /// The new file; nothing is overwritten. `-` is standard output
+        #[arg(value_name = "FILE")]
+        target: PathBuf,
+        /// The file to copy it from, instead of the ring
+        #[arg(long = "file", value_name = "FROM")]
+        from: Option<PathBuf>,
+        /// newest, previous, a number as `list` shows it, or the beginning of an id
+        #[arg(long, default_value = "newest", value_name = "WHICH")]
+        recording: Recording,
+    },
+    /// Stage a miniature runlevel 6 in namespaces of its own, record it, and show what was seen
+    Demo {
+        /// Show the bundled recording of a real machine, without recording anything
+        #[arg(long)]
+        bundled: bool,
+    },
+    /// Record the next shutdown and the boot after it (as root; `arm --help` tells more)
+    Arm(Handed),
+    /// Undo everything that arm did; recordings stay (as root)
+    Disarm(Handed),
+    /// Whether it is armed, how much was recorded and lost, and where
+    Status(Handed),
+    /// What this kernel and this init allow, and what to do about the rest
+    Doctor(Handed),
+    /// Record until told to stop (as root)
+    Record(Handed),
+    /// Take what the recorder could not write; the last hook of a shutdown runs it
+    #[command(hide = true)]
+    Seal(Handed),
+}
+
+#[derive(Debug, Args)]
+struct FileArgs {
+    /// A ring file or a saved recording [default: LASTRITES_FILE, or the ring of this machine]
+    #[arg(value_name = "FILE")]
+    positional: Option<PathBuf>,
+    /// The same as FILE
+    #[arg(long = "file", value_name = "FILE", conflicts_with = "positional", hide_short_help = true)]
+    option: Option<PathBuf>,
+}
+
+impl FileArgs {
+    fn named(&self) -> Option<&Path> {
+        self.positional.as_deref().or(self.option.as_deref())
+    }
+}
+
+const SHOW_EXAMPLES: &str = "\
+Filters of different kinds must all match; of one kind given several times, any. Events that were lost
+in the time asked for are always shown, and are not counted as matches.
+
+Examples:
+  lastrites show --signal KILL                      who was killed, by whom
+  lastrites show --name mongod --kind exec,exit     when it was started, and how it ended
+  lastrites show --name 'postgres*' --from -10      the last ten seconds of everything like it
+  lastrites show --pid 812 --json                   for programs; see viewer/JSON.md
+  lastrites show --color always | less -R";
+
+#[derive(Debug, Args)]
+struct ShowArgs {
+    #[command(flatten)]
+    file: FileArgs,
+    /// newest, previous, a number as `list` shows it, or the beginning of an id
+    #[arg(long, default_value = "newest", value_name = "WHICH")]
+    recording: Recording,
+    /// Events by or about this process
+    #[arg(long, value_delimiter = ',')]
+    pid: Vec<u32>,
+    /// ... or one of this name or program; * and ? stand for anything
+    #[arg(long, value_delimiter = ',')]
+    name: Vec<String>,
+    /// Signals sent, received or died of: TERM, SIGTERM or 15
+    #[arg(long, value_delimiter = ',')]
+    signal: Vec<String>,
+    /// process (running before), fork, exec, exit, rename, signal, deliver, call, poll, reboot, umount,
+    /// remount, cgroup-mkdir, cgroup-rmdir, cgroup-attach, oom, lost
+    #[arg(long, value_delimiter = ',')]
+    kind: Vec<String>,
+    /// From this time: seconds since the recording began (12.5), before its last event (-3), or a time of its
+    /// clock (03:14:07, "2026-11-12 03:14:07")
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    from: Option<String>,
+    /// To this time
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    to: Option<String>,
+    /// Only the event with this number
+    #[arg(long, value_name = "N", value_delimiter = ',')]
+    event: Vec<u64>,
+    /// Show times of the recorded machine's clock
+    #[arg(long)]
+    wall: bool,
+    /// Without the lines about the recording at the beginning
+    #[arg(long)]
+    no_head: bool,
+    /// One JSON object a line (documented in viewer/JSON.md)
+    #[arg(long)]
+    json: bool,
+}
+
+/// The program.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(code) => code.into(),
+        Err(Error::ReaderGone) => ExitCode::SUCCESS,
+        Err(error) => {
+            // A path or a message may hold anything; and nobody may be listening.
+            let _ = writeln!(std::io::stderr(), "lastrites: {}", Safe(&error));
+            error.exit_code().into()
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<u8, Error> {
+    let palette = Palette::of_stdout(cli.color);
+    match cli.command {
+        Command::List { file, json } => run_list(file.named(), json, palette),
+        Command::Show(args) => run_show(&args, palette),
+        Command::Save { target, from, recording } => run_save(from.as_deref(), &recording, &target),
+        Command::Demo { bundled } => demo::run(bundled, palette),
+        Command::Arm(handed) => Err(tracer::become_it("arm", &handed.args)),
+        Command::Disarm(handed) => Err(tracer::become_it("disarm", &handed.args)),
+        Command::Status(handed) => Err(tracer::become_it("status", &handed.args)),
+        Command::Doctor(handed) => Err(tracer::become_it("doctor", &handed.args)),
+        Command::Record(handed) => Err(tracer::become_it("record", &handed.args)),
+        Command::Seal(handed) => Err(tracer::become_it("seal", &handed.args)),
+    }
+}
+
+fn open(named: Option<&Path>) -> Result<(PathBuf, Trace), Error> {
+    let path = locate::find(named)?;
+    let trace = locate::open(&path)?;
+    Ok((path, trace))
+}
+
+/// What reading the events of a recording tells about the whole.
+fn requests(trace: &Trace, summary: &Summary) -> Result<Requests, Error> {
+    let mut requests = Requests::default();
+    trace.for_each(summary.session.id, &mut |event| requests.see(event))?;
+    Ok(requests)
+}
+
+fn ending(trace: &Trace, number: usize, summary: &Summary) -> Ending {
+    Ending::of(summary, number == trace.sessions().len(), about::boot_id().as_deref())
+}
+
+fn run_list(named: Option<&Path>, as_json: bool, palette: Palette) -> Result<u8, Error> {
+    let (path, trace) = open(named)?;
+    if trace.sessions().is_empty() {
+        return Err(Error::Empty { path });
+    }
+    let mut rows = Vec::new();
+    for (at, summary) in trace.sessions().iter().enumerate() {
+        let (number, requests) = (at + 1, requests(&trace, summary)?);
+        rows.push(list::Row { number, summary, ending: ending(&trace, number, summary), requests });
+    }
+    let mut text = String::new();
+    if as_json {
+        for row in &rows {
+            let Requests { first, reboot } = &row.requests;
+            json::push_recording(&mut text, row.number, row.summary, row.ending, first.as_ref(), *reboot);
+        }
+    } else {
+        text = list::table(&rows, output::width(), palette);
+    }
+    let mut out = Output::stdout();
+    out.write_all(text.as_bytes())?;
+    out.finish()?;
+    Ok(0)
+}
+
+fn run_show(args: &ShowArgs, palette: Palette) -> Result<u8, Error> {
+    let (path, trace) = open(args.file.named())?;
+    let (number, summary) = pick::pick(&trace, &path, &args.recording)?;
+    let clocks = Clocks::new(summary);
+    let filter = Filter {
+        pids: args.pid.clone(),
+        names: args.name.iter().map(|name| Pattern::new(name)).collect(),
+        signals: args.signal.iter().map(|text| filter::parse_signal(text)).collect::<Result<_, _>>()?,
+        kinds: args.kind.iter().map(|text| filter::parse_kind(text)).collect::<Result<_, _>>()?,
+        events: args.event.clone(),
+        from_ns: args.from.as_deref().map(|text| clocks.parse(text)).transpose()?,
+        to_ns: args.to.as_deref().map(|text| clocks.parse(text)).transpose()?,
+    };
+    let mut out = Output::stdout();
+    if !args.no_head {
+        let requests = requests(&trace, summary)?;
+        let ending = ending(&trace, number, summary);
+        let mut head = String::new();
+        if args.json {
+            json::push_recording(
+                &mut head,
+                number,
+                summary,
+                ending,
+                requests.first.as_ref(),
+                requests.reboot,
+            );
+        } else {
+            head = show::head(number, trace.sessions().len(), summary, ending, &requests, palette);
+        }
+        out.write_all(head.as_bytes())?;
+    }
+    let format = show::Format { json: args.json, style: line::Style { palette, wall: args.wall } };
+    let items = trace.events(summary.session.id)?;
+    let matched = show::events(items, &clocks, &filter, format, &mut out)?;
+    out.finish()?;
+    Ok(u8::from(matched == 0))
+}
+
+fn run_save(from: Option<&Path>, recording: &Recording, target: &Path) -> Result<u8, Error> {
+    let (path, trace) = open(from)?;
+    let (number, summary) = pick::pick(&trace, &path, recording)?;
+    let written = save::save(&trace, summary.session.id, target)?;
+    let _ = writeln!(
+        std::io::stderr(),
+        "saved recording {number} ({} events, {written} bytes) to {}",
+        summary.events,
+        Safe(target.display())
+    );
+    Ok(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn help_of_show_names_every_kind() {
+        let mut command = Cli::command();
+        let show = command.find_subcommand_mut("show").expect("a subcommand");
+        let help = show.render_long_help().to_string();
+        for kind in filter::KINDS {
+            assert!(help.contains(kind), "{kind}");
+        }
+    }
+}

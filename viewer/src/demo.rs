@@ -1,0 +1,331 @@
+//! `lastrites demo`: a miniature runlevel 6, staged in namespaces of its own, recorded with the real
+//! probe through a real ring file, and shown.
+//!
+//! Invariant: whatever happens nothing of it stays: its processes end with their pid namespace, its
+//! mounts with their mount namespace, its files with a temporary directory, and the recorder with us.
+//! What is said about the recording comes from the recording.
+
+mod inside;
+mod roles;
+mod signals;
+mod story;
+
+use std::{
+    ffi::OsStr,
+    fs,
+    io::{BufRead as _, BufReader, Write as _},
+    os::unix::{fs::symlink, process::CommandExt as _},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitCode, ExitStatus, Stdio},
+    sync::mpsc,
+    time::{Duration, Instant},
+};
+
+use lastrites_traces::reader::Trace;
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, set_parent_process_death_signal};
+
+use crate::{
+    error::Error,
+    locate,
+    output::{Look, Output, Palette},
+    show, tracer,
+};
+
+/// Set for everything that is staged: the directory of the demonstration.
+const DIR: &str = "LASTRITES_DEMO";
+/// The pid namespace in which the demonstration was started, as /proc names it.
+const OUTER: &str = "LASTRITES_DEMO_OUTER";
+/// The first boot ends in runlevel 6; the next one shows what came of it.
+const ACTS: [&str; 2] = ["boot-and-runlevel-6", "next-boot"];
+
+/// Loading the probe takes a second or two; a loaded machine more.
+const READY_MAX: Duration = Duration::from_secs(15);
+const ACT_MAX: Duration = Duration::from_secs(12);
+const STOP_MAX: Duration = Duration::from_secs(5);
+
+const BUNDLED: &str = "sysvinit-respawn.lrt";
+#[cfg(bundled_sample)]
+const SAMPLE: Option<&[u8]> = Some(include_bytes!("../../traces/samples/sysvinit-respawn.lrt"));
+#[cfg(not(bundled_sample))]
+const SAMPLE: Option<&[u8]> = None;
+
+/// Plays a role, when this process was started as one.
+pub fn role() -> Option<ExitCode> {
+    let dir = std::env::var_os(DIR)?;
+    let name = std::env::args_os().next()?;
+    roles::play(Path::new(&name).file_name().and_then(OsStr::to_str)?, Path::new(&dir))
+}
+
+/// The command.
+pub fn run(bundled: bool, palette: Palette) -> Result<u8, Error> {
+    let why = if bundled {
+        "as asked".to_owned()
+    } else {
+        match staged(palette) {
+            Ok(()) => return Ok(0),
+            Err(Refused::Cannot(why)) => why,
+            Err(Refused::Failed(error)) => return Err(error),
+        }
+    };
+    show_bundled(&why, palette)
+}
+
+/// Why nothing was staged.
+enum Refused {
+    /// Not on this machine, or not by this user.
+    Cannot(String),
+    Failed(Error),
+}
+
+impl<E: Into<Error>> From<E> for Refused {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+fn say(text: &str) {
+    let _ = writeln!(std::io::stderr(), "demo: {text}");
+}
+
+fn staged(palette: Palette) -> Result<(), Refused> {
+    if !rustix::process::geteuid().is_root() {
+        let how = "run it as root to record here: sudo -E cargo run --release -- demo";
+        return Err(Refused::Cannot(format!("the probe and the namespaces need root ({how})")));
+    }
+    build_tracer()?;
+    let tracer = tracer::find().map_err(|e| Refused::Cannot(e.to_string()))?;
+    let signals = signals::Signals::watch(&[libc::SIGINT, libc::SIGTERM]);
+    let dir = tempfile::Builder::new()
+        .prefix("lastrites-demo-")
+        .tempdir()
+        .map_err(|e| Error::failed("a temporary directory", e, "make room in /tmp, or set TMPDIR"))?;
+    let ring = dir.path().join("demo.lrt");
+    prepare(dir.path())?;
+    say("attaching the probe");
+    let mut recorder = Recorder::start(&tracer, &ring, signals)?;
+    for act in ACTS {
+        say(match act {
+            "next-boot" => "the next boot",
+            _ => "a machine in miniature boots, then enters runlevel 6",
+        });
+        play(dir.path(), act, signals)?;
+    }
+    recorder.stop()?;
+    let trace = locate::open(&ring)?;
+    tell(&trace, dir.path(), palette)?;
+    Ok(())
+}
+
+/// Under `cargo run` only this program is built: the recorder is built here, or found up to date.
+fn build_tracer() -> Result<(), Error> {
+    let Some(cargo) = std::env::var_os("CARGO") else { return Ok(()) };
+    let exe = std::env::current_exe()
+        .map_err(|e| Error::failed("this program's own path", e, "run it from where it was built"))?;
+    let (Some(profile_dir), Some(manifest)) = (exe.parent(), std::env::var_os("CARGO_MANIFEST_DIR")) else {
+        return Ok(());
+    };
+    let (Some(target), Some(profile)) = (profile_dir.parent(), profile_dir.file_name()) else {
+        return Ok(());
+    };
+    let profile = if profile == "debug" { OsStr::new("dev") } else { profile };
+    say("making sure that lastrites-tracer is built");
+    let status = Command::new(cargo)
+        .args(["build", "--quiet", "--package", tracer::NAME, "--profile"])
+        .arg(profile)
+        .arg("--target-dir")
+        .arg(target)
+        .current_dir(manifest)
+        .stdin(Stdio::null())
+        .status()
+        .map_err(|e| Error::failed("building lastrites-tracer", e, "build it: cargo build --release"))?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(Error::failed("building lastrites-tracer", status, "see cargo's messages above"))
+}
+
+/// The names under which this program plays its roles, and what stands for a disk.
+fn prepare(dir: &Path) -> Result<(), Error> {
+    let make = || {
+        let exe = std::env::current_exe()?;
+        for sub in ["bin", "run", "disk"] {
+            fs::create_dir(dir.join(sub))?;
+        }
+        roles::NAMES.iter().try_for_each(|name| symlink(&exe, dir.join("bin").join(name)))
+    };
+    make()
+        .map_err(|e: std::io::Error| Error::failed(dir.display().to_string(), e, "make room, or set TMPDIR"))
+}
+
+/// One life of the miniature machine, from its first process to its last.
+fn play(dir: &Path, act: &str, signals: signals::Signals) -> Result<(), Error> {
+    let what = "the staged machine";
+    let outer = fs::read_link("/proc/self/ns/pid")
+        .map_err(|e| Error::failed(what, e, "mount /proc: the demonstration needs it"))?;
+    let mut child = Command::new(dir.join("bin/stage"))
+        .arg(act)
+        .env(DIR, dir)
+        .env(OUTER, outer)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .map_err(|e| Error::failed(what, e, "try again"))?;
+    let ended = wait(&mut child, ACT_MAX, signals);
+    if ended.is_err() {
+        // Its namespace goes down with it.
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+    match ended? {
+        status if status.success() => Ok(()),
+        status => {
+            Err(Error::failed(what, status, "its messages are above; does this machine allow namespaces?"))
+        }
+    }
+}
+
+/// Waits for `child`, at most so long, and not when somebody wants us to stop.
+fn wait(child: &mut Child, most: Duration, signals: signals::Signals) -> Result<ExitStatus, Error> {
+    let what = format!("process {}", child.id());
+    let fail = |why: &str| Error::failed(what.clone(), why, "everything of the demonstration was cleaned up");
+    let pidfd = pidfd_open(Pid::from_child(child), PidfdFlags::empty()).map_err(|e| fail(&e.to_string()))?;
+    let ready = signals.wait(Some(&pidfd), Some(most));
+    if ready {
+        return child.wait().map_err(|e| fail(&e.to_string()));
+    }
+    Err(fail(if interrupted(signals) { "interrupted" } else { "it did not end in time" }))
+}
+
+fn interrupted(signals: signals::Signals) -> bool {
+    signals.seen(libc::SIGINT) || signals.seen(libc::SIGTERM)
+}
+
+/// `lastrites-tracer record`, for as long as this lives.
+struct Recorder {
+    child: Child,
+    signals: signals::Signals,
+    running: bool,
+}
+
+impl Recorder {
+    /// Starts it, and returns once the probe is attached.
+    fn start(tracer: &Path, ring: &Path, signals: signals::Signals) -> Result<Self, Refused> {
+        let mut command = Command::new(tracer);
+        command.args(["record", "--size", "16M", "--output"]).arg(ring);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        // Control-C is for us: we stop it in our own time. Killed, we cannot: then the kernel tells it.
+        command.process_group(0);
+        // SAFETY: prctl is async-signal-safe and touches no memory.
+        unsafe {
+            command.pre_exec(|| Ok(set_parent_process_death_signal(Some(Signal::TERM))?));
+        }
+        let child =
+            command.spawn().map_err(|e| Error::failed(tracer.display().to_string(), e, "build it anew"))?;
+        let mut recorder = Self { child, signals, running: true };
+        let stderr = recorder.child.stderr.take();
+        let (tell, told) = mpsc::channel();
+        // Reads to the end, so that the recorder never waits for a reader.
+        std::thread::spawn(move || {
+            for line in stderr.into_iter().flat_map(|pipe| BufReader::new(pipe).lines()).map_while(Result::ok)
+            {
+                let _ = tell.send(line);
+            }
+        });
+        let mut said = Vec::new();
+        let until = Instant::now() + READY_MAX;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            match told.recv_timeout(left.min(Duration::from_millis(200))) {
+                Ok(line) if line.trim() == "ready" => return Ok(recorder),
+                Ok(line) => said.push(line),
+                Err(mpsc::RecvTimeoutError::Disconnected) => {
+                    let why = if said.is_empty() { "it said nothing".to_owned() } else { said.join(" ") };
+                    return Err(Refused::Cannot(format!("the recorder could not start: {why}")));
+                }
+                Err(mpsc::RecvTimeoutError::Timeout) if left.is_zero() => {
+                    let why = "the recorder was not ready in time";
+                    return Err(Refused::Cannot(format!("{why}: {}", said.join(" "))));
+                }
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    signals.look();
+                    if interrupted(signals) {
+                        let next = "everything of the demonstration was cleaned up";
+                        return Err(Error::failed("the demonstration", "interrupted", next).into());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Lets it write the rest, and go.
+    fn stop(&mut self) -> Result<(), Error> {
+        if !self.running {
+            return Ok(());
+        }
+        self.running = false;
+        let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
+        let until = Instant::now() + STOP_MAX;
+        // Impatience (another Control-C) must not leave pins behind.
+        let ended = loop {
+            let ended = wait(&mut self.child, until.saturating_duration_since(Instant::now()), self.signals);
+            if ended.is_ok() || Instant::now() >= until {
+                break ended;
+            }
+        };
+        if ended.is_err() {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+        match ended? {
+            status if status.success() => Ok(()),
+            status => Err(Error::failed("the recorder", status, "see `lastrites doctor`")),
+        }
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        if let Err(error) = self.stop() {
+            say(&error.to_string());
+        }
+    }
+}
+
+fn tell(trace: &Trace, dir: &Path, palette: Palette) -> Result<(), Error> {
+    let Some(summary) = trace.sessions().last() else {
+        return Err(Error::Empty { path: dir.to_owned() });
+    };
+    let text = story::tell(trace, summary, Some(&dir.join("bin")), palette)?;
+    let mut out = Output::stdout();
+    out.write_all(text.as_bytes())?;
+    out.finish()
+}
+
+fn show_bundled(why: &str, palette: Palette) -> Result<u8, Error> {
+    say(&format!("not recording: {why}"));
+    let Some(sample) = SAMPLE else {
+        return Err(Error::failed(
+            BUNDLED,
+            "no recording is bundled with this build",
+            "run the demo as root",
+        ));
+    };
+    say("this is the recording of a real machine with the same story instead");
+    let mut file = tempfile::NamedTempFile::new()
+        .map_err(|e| Error::failed("a temporary file", e, "make room in /tmp, or set TMPDIR"))?;
+    file.write_all(sample)
+        .map_err(|e| Error::failed("a temporary file", e, "make room in /tmp, or set TMPDIR"))?;
+    let path: PathBuf = file.path().to_owned();
+    let trace = locate::open(&path)?;
+    let mut out = Output::stdout();
+    for (at, summary) in trace.sessions().iter().enumerate() {
+        let requests = crate::requests::Requests::default();
+        let ending = crate::about::Ending::of(summary, false, None);
+        let head = show::head(at + 1, trace.sessions().len(), summary, ending, &requests, palette);
+        out.write_all(head.as_bytes())?;
+        out.write_all(story::tell(&trace, summary, None, palette)?.as_bytes())?;
+        out.write_all(palette.text(Look::Dim, "\n").as_bytes())?;
+    }
+    out.finish()?;
+    Ok(0)
+}

@@ -1,0 +1,40 @@
+//! Runlevel 6 in short: TERM to everybody, some grace, KILL to whoever is left, unmount, reboot.
+
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use rustix::{
+    mount::{UnmountFlags, unmount},
+    process::Signal,
+};
+
+use super::{
+    super::{inside::Inside, signals::Signals},
+    complain,
+};
+
+/// What sendsigs gives, in miniature: it looks again and again, and ends early when all are gone.
+const GRACE: Duration = Duration::from_millis(1200);
+const LOOK: Duration = Duration::from_millis(100);
+
+pub(super) fn play(dir: &Path) -> u8 {
+    let signals = Signals::watch(&[]);
+    let Some(inside) = Inside::prove() else {
+        return complain("rc", "this is not the demonstration's own namespace: nothing was done");
+    };
+    let _ = inside.signal_everybody(Signal::TERM);
+    let until = Instant::now() + GRACE;
+    while inside.anybody_left() && Instant::now() < until {
+        signals.wait(None, Some(LOOK));
+    }
+    let _ = inside.signal_everybody(Signal::KILL);
+    if let Err(errno) = unmount(dir.join("run"), UnmountFlags::DETACH) {
+        complain("rc", &format!("cannot unmount: {errno}"));
+    }
+    match inside.reboot() {
+        Ok(()) => 0,
+        Err(errno) => complain("rc", &format!("cannot reboot the namespace: {errno}")),
+    }
+}

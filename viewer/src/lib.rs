@@ -1,0 +1,26 @@
+//! The story: what a recording says, told to a person. The library behind the command `lastrites`.
+//!
+//! Everything here works without root, on a recording of any machine. Strings of a recording are
+//! hostile: they reach an output only through [`safe`].
+
+pub mod about;
+pub mod cli;
+pub mod demo;
+pub mod error;
+pub mod filter;
+pub mod json;
+pub mod line;
+pub mod list;
+pub mod locate;
+pub mod names;
+pub mod output;
+pub mod pick;
+pub mod processes;
+pub mod requests;
+pub mod safe;
+pub mod save;
+pub mod show;
+#[cfg(test)]
+pub(crate) mod testing;
+pub mod time;
+pub mod tracer;

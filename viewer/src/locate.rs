@@ -1,0 +1,97 @@
+//! Which file is meant, and opening it.
+//!
+//! Invariant: a file that was named is used or refused, never replaced by another one.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use lastrites_traces::reader::Trace;
+
+use crate::error::Error;
+
+/// Where `arm` notes what it did.
+const ARMED: [&str; 2] = ["etc/lastrites/armed", "run/lastrites/armed"];
+/// Where ring files are, without being armed.
+const RINGS: [&str; 2] = ["var/lib/lastrites/ring.lrt", ".lastrites/ring.lrt"];
+const ENV: &str = "LASTRITES_FILE";
+
+/// The file to read: the one named, `LASTRITES_FILE`, the one armed, or where one usually is.
+pub fn find(named: Option<&Path>) -> Result<PathBuf, Error> {
+    let from_env = std::env::var_os(ENV).filter(|value| !value.is_empty()).map(PathBuf::from);
+    match named.map(Path::to_owned).or(from_env) {
+        Some(path) => Ok(path),
+        None => find_below(Path::new("/")),
+    }
+}
+
+fn find_below(root: &Path) -> Result<PathBuf, Error> {
+    let armed = ARMED.iter().filter_map(|name| armed_ring(&root.join(name)));
+    let usual = RINGS.iter().map(|name| root.join(name));
+    let mut looked = Vec::new();
+    for path in armed.chain(usual) {
+        match fs::metadata(&path) {
+            Ok(_) => return Ok(path),
+            // It cannot even be seen whether it is there.
+            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => return Err(Error::NotAllowed { path }),
+            Err(_) => looked.push(path.display().to_string()),
+        }
+    }
+    looked.dedup();
+    Err(Error::NothingThere { looked: format!("looked for {}", looked.join(" and ")) })
+}
+
+/// `ring=` of the armed state.
+fn armed_ring(path: &Path) -> Option<PathBuf> {
+    let text = fs::read_to_string(path).ok()?;
+    let ring = text.lines().find_map(|line| line.strip_prefix("ring="))?;
+    Path::new(ring).is_absolute().then(|| ring.into())
+}
+
+/// Opens what [`find`] found.
+pub fn open(path: &Path) -> Result<Trace, Error> {
+    let refused = |source: io::Error| match source.kind() {
+        io::ErrorKind::PermissionDenied => Error::NotAllowed { path: path.into() },
+        _ => Error::File { path: path.into(), doing: "open it", source, next: "check the name" },
+    };
+    // Opening a FIFO would wait for somebody to write to it, so that is asked first.
+    if !fs::metadata(path).map_err(refused)?.is_file() {
+        return Err(Error::failed(path.display().to_string(), "not a regular file", "name a recording"));
+    }
+    fs::File::open(path).map_err(refused)?;
+    Ok(Trace::open(path)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_armed_ring_comes_before_the_usual_places() {
+        let root = tempfile::tempdir().expect("a directory");
+        let put = |name: &str, text: &str| {
+            let path = root.path().join(name);
+            fs::create_dir_all(path.parent().expect("a parent")).expect("made");
+            fs::write(&path, text).expect("written");
+            path
+        };
+        assert!(find_below(root.path()).is_err_and(|e| e.exit_code() == 1 && e.to_string().contains("arm")));
+        let second = put(".lastrites/ring.lrt", "");
+        assert_eq!(find_below(root.path()).ok(), Some(second));
+        let first = put("var/lib/lastrites/ring.lrt", "");
+        assert_eq!(find_below(root.path()).ok(), Some(first.clone()));
+        let elsewhere = put("elsewhere", "");
+        put(ARMED[0], &format!("mode=once\nring={}\n", elsewhere.display()));
+        assert_eq!(find_below(root.path()).ok(), Some(elsewhere));
+        put(ARMED[0], "ring=relative\n");
+        assert_eq!(find_below(root.path()).ok(), Some(first));
+    }
+
+    #[test]
+    fn what_is_no_file_is_refused() {
+        let root = tempfile::tempdir().expect("a directory");
+        assert!(open(root.path()).is_err_and(|e| e.to_string().contains("not a regular file")));
+        assert!(open(&root.path().join("none")).is_err_and(|e| e.exit_code() == 4));
+    }
+}

@@ -1,0 +1,162 @@
+//! Who asked for a shutdown, as far as an exec shows it.
+//!
+//! Invariant: pure, phase-free and simple: the first command since the last cancelled one that ends
+//! a machine when it succeeds. That it was executed is a fact; that it led to the end is not claimed.
+
+use lastrites_traces::event::{Bytes, Event, What};
+
+use crate::{names, processes::base_name, safe};
+
+/// A command that asks for a shutdown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// Of its exec.
+    pub number: u64,
+    pub time_ns: u64,
+    pub uid: u32,
+    pub tty: Bytes,
+    pub argv: Bytes,
+}
+
+impl Request {
+    /// `shutdown -r now (root, pts/0)`.
+    pub fn text(&self) -> String {
+        let mut out = String::new();
+        safe::push_argv(&mut out, &self.argv);
+        out.push_str(" (");
+        out.push_str(&names::user(self.uid));
+        if !self.tty.is_empty() {
+            out.push_str(", ");
+            safe::push(&mut out, &self.tty);
+        }
+        out.push(')');
+        out
+    }
+}
+
+/// What a command line asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asks {
+    End,
+    Cancel,
+    Nothing,
+}
+
+/// Watches events go by.
+#[derive(Debug, Default)]
+pub struct Requests {
+    pub first: Option<Request>,
+    /// The last command given to reboot(2) that ends the machine.
+    pub reboot: Option<u32>,
+}
+
+impl Requests {
+    pub fn see(&mut self, event: &Event) {
+        match &event.what {
+            What::Exec(exec) if exec.process.tgid != 1 => match asks(&exec.filename, &exec.argv) {
+                Asks::End if self.first.is_none() => {
+                    self.first = Some(Request {
+                        number: event.number,
+                        time_ns: event.time_ns,
+                        uid: exec.uid,
+                        tty: exec.tty.clone(),
+                        argv: exec.argv.clone(),
+                    });
+                }
+                Asks::Cancel => self.first = None,
+                _ => {}
+            },
+            What::Reboot { cmd, ns_level: 0, .. } if names::reboot(*cmd).1 => self.reboot = Some(*cmd),
+            _ => {}
+        }
+    }
+}
+
+fn asks(filename: &[u8], argv: &[u8]) -> Asks {
+    let mut words = argv.split(|byte| *byte == 0).filter(|word| !word.is_empty());
+    let called = base_name(words.next().unwrap_or(filename));
+    let file = base_name(filename);
+    let words: Vec<&[u8]> = words.collect();
+    let has = |wanted: &[&[u8]]| words.iter().any(|word| wanted.contains(word));
+    let end_if = |yes: bool| if yes { Asks::End } else { Asks::Nothing };
+    // systemctl is called by many names, an init script may be called by anything: both count.
+    for name in [called, file] {
+        match name {
+            b"shutdown" if has(&[b"-c", b"--cancel"]) => return Asks::Cancel,
+            b"shutdown" => return end_if(!has(&[b"-k", b"--help", b"--show"])),
+            b"reboot" | b"halt" | b"poweroff" => {
+                return end_if(!has(&[b"-w", b"--wtmp-only", b"--help", b"--version"]));
+            }
+            b"telinit" | b"init" => return end_if(has(&[b"0", b"6"])),
+            b"systemctl" => {
+                let verbs: [&[u8]; 5] = [b"reboot", b"poweroff", b"halt", b"kexec", b"soft-reboot"];
+                let targets: [&[u8]; 5] = [
+                    b"reboot.target",
+                    b"poweroff.target",
+                    b"halt.target",
+                    b"runlevel6.target",
+                    b"runlevel0.target",
+                ];
+                return end_if(has(&verbs) || has(&[b"isolate", b"start"]) && has(&targets));
+            }
+            _ => {}
+        }
+    }
+    Asks::Nothing
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{exec, id};
+
+    fn seen(commands: &[&str]) -> Option<String> {
+        let mut requests = Requests::default();
+        for (at, command) in commands.iter().enumerate() {
+            let words: Vec<&str> = command.split(' ').collect();
+            let what = exec(id(100 + at as u32), id(99), &format!("/sbin/{}", words[0]), &words);
+            requests.see(&Event { number: at as u64, time_ns: 0, what });
+        }
+        requests.first.map(|request| request.text())
+    }
+
+    #[test]
+    fn what_ends_a_machine_is_a_request() {
+        for command in [
+            "shutdown -r now",
+            "shutdown -h +10",
+            "reboot",
+            "poweroff -f",
+            "telinit 6",
+            "init 0",
+            "systemctl reboot",
+            "systemctl --force poweroff",
+            "systemctl isolate reboot.target",
+        ] {
+            assert_eq!(seen(&["ls", command]), Some(format!("{command} (root, pts/0)")), "{command}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_is_none() {
+        for command in
+            ["shutdown -k now", "halt -w", "telinit q", "init", "systemctl status reboot.target", "rebooted"]
+        {
+            assert_eq!(seen(&[command]), None, "{command}");
+        }
+    }
+
+    #[test]
+    fn the_first_that_was_not_cancelled_counts() {
+        let commands = ["shutdown -h +10", "shutdown -c", "shutdown -r now", "reboot -d -f"];
+        assert_eq!(seen(&commands).as_deref(), Some("shutdown -r now (root, pts/0)"));
+    }
+
+    #[test]
+    fn pid_1_that_executes_itself_asks_for_nothing() {
+        let mut requests = Requests::default();
+        let what = exec(id(1), id(0), "/sbin/init", &["init", "6"]);
+        requests.see(&Event { number: 0, time_ns: 0, what });
+        assert_eq!(requests.first, None);
+    }
+}

@@ -1,0 +1,46 @@
+//! `lastrites save`: one recording copied out as a file of its own.
+//!
+//! Invariant: the file appears whole under its name or not at all, replaces nothing, and is for its
+//! owner only: recordings may hold secrets.
+
+use std::{
+    fs::File,
+    io::{self, IsTerminal as _, Write as _},
+    path::Path,
+};
+
+use lastrites_traces::{reader::Trace, session::SessionId};
+
+use crate::error::Error;
+
+/// Writes the recording to `target`; `-` is standard output. Returns the bytes written.
+pub fn save(trace: &Trace, session: SessionId, target: &Path) -> Result<u64, Error> {
+    if target == Path::new("-") {
+        let mut out = io::stdout().lock();
+        if out.is_terminal() {
+            return Err(Error::usage("a recording is not for a terminal: name a file, or pipe it somewhere"));
+        }
+        let written = trace.save(session, &mut out)?;
+        out.flush()?;
+        return Ok(written);
+    }
+    let fail = |doing, next| move |source| Error::File { path: target.to_owned(), doing, source, next };
+    if target.symlink_metadata().is_ok() {
+        return Err(Error::failed(
+            target.display().to_string(),
+            "it is there already, and nothing is overwritten",
+            "name another file",
+        ));
+    }
+    let dir = target.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new()
+        .prefix(".lastrites-")
+        .tempfile_in(dir)
+        .map_err(fail("create it", "choose a directory that exists and is yours to write to"))?;
+    let written = trace.save(session, file.as_file_mut())?;
+    file.as_file().sync_all().map_err(fail("write it to the disk", "make room and try again"))?;
+    let file: File =
+        file.persist_noclobber(target).map_err(|e| fail("give it its name", "name another file")(e.error))?;
+    drop(file);
+    Ok(written)
+}
