@@ -27,7 +27,8 @@ pub fn cgroup_rmdir(ctx: RawTracePointContext) -> i32 {
 pub fn cgroup_attach_task(ctx: RawTracePointContext) -> i32 {
     let task: u64 = ctx.arg(2);
     let leader: u64 = peek(task, config!(task_group_leader));
-    let moved = Id { tgid: peek(task, config!(task_tgid)), start_ns: peek(leader, config!(task_start_boottime)) };
+    let moved =
+        Id { tgid: peek(task, config!(task_tgid)), start_ns: peek(leader, config!(task_start_boottime)) };
     record(kind::CGROUP_ATTACH, ctx.arg(0), ctx.arg(1), moved)
 }
 

@@ -4,8 +4,8 @@
 //! programs are loaded, so the verifier knows each value, checks every load against the type it
 //! really hits, and removes the branches that this kernel does not need.
 
-use lastrites_traces::abi::Config;
 pub use lastrites_traces::abi::ABSENT;
+use lastrites_traces::abi::Config;
 
 #[unsafe(no_mangle)]
 pub static CONFIG: Config = Config::absent();

@@ -19,32 +19,105 @@ use crate::config::{ABSENT, config};
 use crate::ring::{fill_header, lose, reserve};
 use crate::task::{Pointer, cgroup, follow, id, load, peek};
 
-/// A record, and behind it room for one more string than is kept.
-const SCRATCH: usize = 2 * SLACK;
+/// A record, behind it room for one more string than is kept, and [`Work`].
+const SCRATCH: usize = 2 * SLACK + size_of::<Work>();
 
 #[map]
 static EXEC_SCRATCH: PerCpuArray<[u8; SCRATCH]> = PerCpuArray::with_max_entries(1, 0);
 
-/// Longest variable that is kept, its NUL counted.
-const VARIABLE_MAX: usize = 256;
+/// Longest variable that can be got past, its NUL counted; a longer one ends the search.
+const VARIABLE_MAX: usize = SLACK;
 /// Variables looked at.
-const VARIABLES_MAX: u32 = 128;
+const VARIABLES_MAX: u32 = 64;
 
 /// First eight bytes of the variables that name a service, a runlevel or a session.
 const KEPT: [[u8; 8]; 16] = [
-    *b"UPSTART_", *b"INVOCATI", *b"RUNLEVEL", *b"PREVLEVE", *b"NOTIFY_S", *b"RC_SVCNA", *b"DINIT_SE", *b"SUPERVIS",
-    *b"MONIT_SE", *b"INIT_VER", *b"SSH_CONN", *b"SUDO_USE", *b"SYSTEMD_", *b"runlevel", *b"previous", *b"RC_RUNLE",
+    *b"UPSTART_",
+    *b"INVOCATI",
+    *b"RUNLEVEL",
+    *b"PREVLEVE",
+    *b"NOTIFY_S",
+    *b"RC_SVCNA",
+    *b"DINIT_SE",
+    *b"SUPERVIS",
+    *b"MONIT_SE",
+    *b"INIT_VER",
+    *b"SSH_CONN",
+    *b"SUDO_USE",
+    *b"SYSTEMD_",
+    *b"runlevel",
+    *b"previous",
+    *b"RC_RUNLE",
 ];
+/// Slots of [`TABLE`], as a power of two.
+const SLOTS_LOG2: u32 = 6;
+const SLOTS: usize = 1 << SLOTS_LOG2;
+const MULTIPLIER: u64 = multiplier();
+/// [`KEPT`], each in the slot that [`slot`] names: one comparison instead of sixteen, which the verifier
+/// would have to follow through every turn of the loop.
+static TABLE: [u64; SLOTS] = table();
+
+const fn slot(start: u64, multiplier: u64) -> usize {
+    (start.wrapping_mul(multiplier) >> (64 - SLOTS_LOG2)) as usize
+}
+
+/// A multiplier that sends no two of [`KEPT`] to one slot.
+const fn multiplier() -> u64 {
+    let mut multiplier: u64 = 0x9e37_79b9_7f4a_7c15;
+    loop {
+        let mut taken: u64 = 0;
+        let mut index = 0;
+        while index < KEPT.len() {
+            taken |= 1 << slot(u64::from_le_bytes(KEPT[index]), multiplier);
+            index += 1;
+        }
+        if taken.count_ones() as usize == KEPT.len() {
+            return multiplier;
+        }
+        multiplier = multiplier.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+    }
+}
+
+const fn table() -> [u64; SLOTS] {
+    let mut table = [0; SLOTS];
+    let mut index = 0;
+    while index < KEPT.len() {
+        let start = u64::from_le_bytes(KEPT[index]);
+        table[slot(start, MULTIPLIER)] = start;
+        index += 1;
+    }
+    table
+}
 
 #[inline(always)]
 fn kept(start: u64) -> bool {
-    let mut index = 0;
-    let mut found = false;
-    while index < KEPT.len() {
-        found |= start == u64::from_le_bytes(KEPT[index]);
-        index += 1;
-    }
-    found
+    // SAFETY: a slot is below SLOTS.
+    start
+        == unsafe { core::ptr::read_volatile((&raw const TABLE).cast::<u64>().add(slot(start, MULTIPLIER))) }
+}
+
+/// What the program has found out so far. It lies in a map, not in registers: of what comes back from
+/// there the verifier knows nothing, so that all ways to one place look the same to it and are followed
+/// once; and the compiler knows nothing either, so that it keeps the masks that the verifier wants to see.
+#[repr(C)]
+struct Work {
+    /// Bytes of the record.
+    len: usize,
+    env_len: usize,
+    argv_len: usize,
+    filename_len: usize,
+    flags: u64,
+}
+
+macro_rules! get {
+    ($work:ident.$field:ident) => {
+        core::ptr::read_volatile(&raw const (*$work).$field)
+    };
+}
+macro_rules! set {
+    ($work:ident.$field:ident = $value:expr) => {
+        core::ptr::write_volatile(&raw mut (*$work).$field, $value)
+    };
 }
 
 #[btf_tracepoint(function = "sched_process_exec")]
@@ -56,116 +129,131 @@ pub fn sched_process_exec(ctx: BtfTracePointContext) -> i32 {
         return 0;
     };
     let scratch: *mut u8 = scratch.cast();
-    // SAFETY: scratch has room for the largest record and more; the verifier checks each bound.
+    // SAFETY: scratch has room for all that is written; the verifier checks each bound.
     unsafe {
-        let record: *mut Exec = scratch.cast();
-        let mut flags = 0;
-        let mut at = size_of::<Exec>();
-
-        let filename: u64 = peek(bprm, config!(binprm_filename));
-        let got = bpf_probe_read_kernel_str(scratch.add(at).cast(), FILENAME_MAX as u32, filename as *const _);
-        // The length counts the NUL, which is not kept.
-        let filename_len = if got > 0 { (got as usize - 1) & (FILENAME_MAX - 1) } else { 0 };
-        if filename_len == FILENAME_MAX - 1 {
-            flags |= EXEC_FLAG_FILENAME_CUT;
-        }
-        at += filename_len;
-
+        let work: *mut Work = scratch.add(2 * SLACK).cast();
+        set!(work.flags = 0);
+        filename(scratch, work, bprm);
         let mm = follow(task, config!(task_mm));
-        let arg_start: u64 = load(mm, config!(mm_arg_start));
-        let arg_end: u64 = load(mm, config!(mm_arg_end));
-        let mut argv_len = arg_end.saturating_sub(arg_start);
-        if argv_len > ARGV_MAX as u64 - 1 {
-            argv_len = ARGV_MAX as u64 - 1;
-            flags |= EXEC_FLAG_ARGV_CUT;
-        }
-        let mut argv_len = argv_len as usize & (ARGV_MAX - 1);
-        if argv_len > 0
-            && bpf_probe_read_user(scratch.add(at & (SLACK - 1)).cast(), argv_len as u32, arg_start as *const _) != 0
-        {
-            argv_len = 0;
-            flags |= EXEC_FLAG_ARGV_FAULT;
-        }
-        at += argv_len;
+        argv(scratch, work, load(mm, config!(mm_arg_start)), load(mm, config!(mm_arg_end)));
+        environment(scratch, work, load(mm, config!(mm_env_start)), load(mm, config!(mm_env_end)));
 
-        let mut variable: u64 = load(mm, config!(mm_env_start));
-        let env_end: u64 = load(mm, config!(mm_env_end));
-        let mut env_len: usize = 0;
+        // Zeros up to the next multiple of eight.
+        let at = get!(work.len) & (SLACK - 1);
+        core::ptr::write_unaligned(scratch.add(at).cast::<u64>(), 0);
+        set!(work.len = (at + 7) & !7);
+        let len = get!(work.len) & (SLACK - 1);
+        fixed(scratch.cast(), work, task, len);
+
+        let Some(reserved) = reserve(kind::EXEC, len as u64) else { return 0 };
+        // All but the stamp, which commit() writes.
+        let body = reserved.as_ptr::<u8>().add(8);
+        set!(work.len = len - 8);
+        bpf_probe_read_kernel(body.cast(), (get!(work.len) & (SLACK - 1)) as u32, scratch.add(8).cast());
+        reserved.commit();
+    }
+    0
+}
+
+#[inline(always)]
+unsafe fn filename(scratch: *mut u8, work: *mut Work, bprm: u64) {
+    // SAFETY: see `sched_process_exec`.
+    unsafe {
+        let from: u64 = peek(bprm, config!(binprm_filename));
+        let to = scratch.add(size_of::<Exec>());
+        let got = bpf_probe_read_kernel_str(to.cast(), FILENAME_MAX as u32, from as *const _);
+        // The length counts the NUL, which is not kept.
+        let len = if got > 0 { got as usize - 1 } else { 0 };
+        if len == FILENAME_MAX - 1 {
+            set!(work.flags = get!(work.flags) | u64::from(EXEC_FLAG_FILENAME_CUT));
+        }
+        set!(work.filename_len = len);
+        set!(work.len = size_of::<Exec>() + len);
+    }
+}
+
+#[inline(always)]
+unsafe fn argv(scratch: *mut u8, work: *mut Work, start: u64, end: u64) {
+    // SAFETY: see `sched_process_exec`.
+    unsafe {
+        let mut len = end.saturating_sub(start);
+        if len > ARGV_MAX as u64 - 1 {
+            len = ARGV_MAX as u64 - 1;
+            set!(work.flags = get!(work.flags) | u64::from(EXEC_FLAG_ARGV_CUT));
+        }
+        set!(work.argv_len = len as usize);
+        let len = get!(work.argv_len) & (ARGV_MAX - 1);
+        let at = get!(work.len) & (SLACK - 1);
+        if len > 0 && bpf_probe_read_user(scratch.add(at).cast(), len as u32, start as *const _) != 0 {
+            set!(work.argv_len = 0);
+            set!(work.flags = get!(work.flags) | u64::from(EXEC_FLAG_ARGV_FAULT));
+        }
+        set!(work.len = at + get!(work.argv_len));
+    }
+}
+
+#[inline(always)]
+unsafe fn environment(scratch: *mut u8, work: *mut Work, start: u64, end: u64) {
+    // SAFETY: see `sched_process_exec`.
+    unsafe {
+        let mut variable = start;
+        set!(work.env_len = 0);
         let mut looked = 0;
-        while looked < VARIABLES_MAX && variable < env_end {
-            let to = scratch.add((at + env_len) & (SLACK - 1));
+        while looked < VARIABLES_MAX && variable < end {
+            let to = scratch.add(get!(work.len) & (SLACK - 1));
             let got = bpf_probe_read_user_str(to.cast(), VARIABLE_MAX as u32, variable as *const _);
-            if got <= 0 {
+            if got <= 0 || got >= VARIABLE_MAX as i64 {
+                looked = VARIABLES_MAX;
                 break;
             }
-            let got = got as usize & (2 * VARIABLE_MAX - 1);
             if kept(core::ptr::read_unaligned(to.cast::<u64>())) {
-                if env_len + got > ENV_MAX {
-                    flags |= EXEC_FLAG_ENV_CUT;
+                let env_len = get!(work.env_len) + got as usize;
+                if env_len > ENV_MAX {
+                    looked = VARIABLES_MAX;
                     break;
                 }
-                env_len += got;
+                set!(work.env_len = env_len);
+                set!(work.len = get!(work.len) + got as usize);
             }
-            if got == VARIABLE_MAX {
-                // Too long to be one of ours; its end must be found to get past it.
-                let skipped = bpf_probe_read_user_str(
-                    scratch.add(SLACK).cast(),
-                    (SLACK - 1) as u32,
-                    (variable + VARIABLE_MAX as u64 - 1) as *const _,
-                );
-                if skipped <= 0 {
-                    break;
-                }
-                variable += VARIABLE_MAX as u64 - 1 + skipped as u64;
-            } else {
-                variable += got as u64;
-            }
+            variable += got as u64;
             looked += 1;
         }
         if looked == VARIABLES_MAX {
-            flags |= EXEC_FLAG_ENV_CUT;
+            set!(work.flags = get!(work.flags) | u64::from(EXEC_FLAG_ENV_CUT));
         }
-        let env_len = env_len & (2 * ENV_MAX - 1);
-        at += env_len;
+    }
+}
 
-        // Zeros up to the next multiple of eight.
-        let at = at & (SLACK - 1);
-        core::ptr::write_unaligned(scratch.add(at).cast::<u64>(), 0);
-        let len = (at + 7) & !7 & (SLACK - 1);
-
+#[inline(always)]
+unsafe fn fixed(record: *mut Exec, work: *mut Work, task: Pointer, len: usize) {
+    // SAFETY: see `sched_process_exec`.
+    unsafe {
         let parent = id(follow(task, config!(task_real_parent)));
         let signal = follow(task, config!(task_signal));
-        fill_header(&raw mut (*record).header, kind::EXEC, flags, len as u16, id(task));
+        fill_header(&raw mut (*record).header, kind::EXEC, get!(work.flags) as u8, len as u16, id(task));
         (*record).header.stamp = 0;
         (*record).parent_start_ns = parent.start_ns;
         (*record).cgroup = cgroup(task);
         (*record).ppid = parent.tgid;
         (*record).uid = peek(load::<u64>(task, config!(task_cred)), config!(cred_uid));
-        let session = if config!(signal_session) == ABSENT { 0 } else { load::<u64>(signal, config!(signal_session)) };
-        (*record).session = peek(session, if config!(upid_nr) == ABSENT { ABSENT } else { config!(pid_numbers) + config!(upid_nr) });
-        (*record).filename_len = filename_len as u16;
-        (*record).argv_len = argv_len as u16;
-        (*record).env_len = env_len as u16;
+        let nr = config!(upid_nr);
+        let pids =
+            if config!(signal_session) == ABSENT { 0 } else { load::<u64>(signal, config!(signal_session)) };
+        (*record).session = peek(pids, if nr == ABSENT { ABSENT } else { config!(pid_numbers) + nr });
+        (*record).filename_len = get!(work.filename_len) as u16;
+        (*record).argv_len = get!(work.argv_len) as u16;
+        (*record).env_len = get!(work.env_len) as u16;
         (*record).reserved = [0; 6];
         (*record).tty = [0; 16];
         let tty: u64 = load(signal, config!(signal_tty));
         if tty != 0 && config!(tty_name) != ABSENT {
-            bpf_probe_read_kernel_str((&raw mut (*record).tty).cast(), 16, (tty + u64::from(config!(tty_name))) as *const _);
+            let name = tty + u64::from(config!(tty_name));
+            bpf_probe_read_kernel_str((&raw mut (*record).tty).cast(), 16, name as *const _);
         }
         (*record).comm = [0; 16];
         if config!(task_comm) != ABSENT {
-            bpf_probe_read_kernel_str(
-                (&raw mut (*record).comm).cast(),
-                16,
-                (task as u64 + u64::from(config!(task_comm))) as *const _,
-            );
+            let name = task as u64 + u64::from(config!(task_comm));
+            bpf_probe_read_kernel_str((&raw mut (*record).comm).cast(), 16, name as *const _);
         }
-
-        let Some(reserved) = reserve(kind::EXEC, len as u64) else { return 0 };
-        // All but the stamp, which commit() writes.
-        let body = reserved.as_ptr::<u8>().add(8);
-        bpf_probe_read_kernel(body.cast(), ((len - 8) & (SLACK - 1)) as u32, scratch.add(8).cast());
-        reserved.commit();
     }
-    0
 }

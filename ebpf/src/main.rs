@@ -7,7 +7,10 @@
 
 #![no_std]
 #![no_main]
-#![expect(internal_features, reason = "the only way to an atomic addition that returns its result on this target")]
+#![expect(
+    internal_features,
+    reason = "the only way to an atomic addition that returns its result on this target"
+)]
 #![feature(core_intrinsics)]
 
 mod call;

@@ -10,6 +10,7 @@ use std::{
 };
 
 use lastrites_traces::{
+    abi::{Poll, PollKey},
     event::{ProcId, What},
     session::Session,
 };
@@ -82,7 +83,23 @@ impl Rings for Kernel {
     }
 
     fn polls(&mut self, before_ns: u64) -> Vec<(u64, What)> {
-        Vec::new()
+        let mut polls = self.0.polls();
+        polls.retain(|(_, poll)| poll.last_ns < before_ns);
+        let keys: Vec<PollKey> = polls.iter().map(|(key, _)| *key).collect();
+        self.0.clear_polls(&keys);
+        polls.iter().map(|(key, poll)| (poll.last_ns, polled(key, poll))).collect()
+    }
+}
+
+/// What a count of signal 0 says.
+fn polled(key: &PollKey, poll: &Poll) -> What {
+    What::Poll {
+        process: ProcId { tgid: key.tgid, start_ns: key.start_ns },
+        call: u8::try_from(key.call).unwrap_or(0),
+        target: key.target,
+        count: poll.count,
+        first_ns: poll.first_ns,
+        last_ret: poll.last_ret,
     }
 }
 

@@ -282,7 +282,9 @@ impl<'a> Loop<'a> {
         let mut interrupt = signal(SignalKind::interrupt()).map_err(fail)?;
         // A copy, since the recorder is needed mutably while waiting.
         let bell = self.recorder.rings().bell_fd().as_fd().try_clone_to_owned().map_err(fail)?;
-        let bell = AsyncFd::with_interest(bell, Interest::READABLE).map_err(fail)?;
+        // SAFETY: the descriptor is the copy's own, and stays open as long as it.
+        let bell = unsafe { AsyncFd::register_with_interest(bell, Interest::READABLE) };
+        let bell = bell.map_err(|e| fail(e.into_parts().1))?;
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
