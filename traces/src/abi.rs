@@ -238,15 +238,8 @@ pub mod call {
     pub const RT_SIGQUEUEINFO: u8 = 4;
     pub const RT_TGSIGQUEUEINFO: u8 = 5;
     pub const PIDFD_SEND_SIGNAL: u8 = 6;
-    pub const NAMES: [&str; 7] = [
-        "unknown",
-        "kill",
-        "tkill",
-        "tgkill",
-        "rt_sigqueueinfo",
-        "rt_tgsigqueueinfo",
-        "pidfd_send_signal",
-    ];
+    pub const NAMES: [&str; 7] =
+        ["unknown", "kill", "tkill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_send_signal"];
 }
 
 /// One of the kill family returned, and said something that its [`Signal`] records do not: it

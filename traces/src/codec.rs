@@ -7,7 +7,7 @@ mod decode;
 mod encode;
 mod state;
 
-pub(crate) use decode::{decode_event, decode_positions, decode_snapshot, decode_start};
+pub(crate) use decode::{decode_event, decode_positions, start_frame};
 pub(crate) use encode::Encoder;
 pub(crate) use state::State;
 
@@ -20,7 +20,7 @@ pub const POSITIONS_MAX: usize = 1024;
 const SNAPSHOT_FRAME: usize = 32 << 10;
 
 /// First byte of an event.
-pub(crate) mod tag {
+pub mod tag {
     pub const PROCESS: u8 = 1;
     pub const FORK: u8 = 2;
     pub const FORK_ODD: u8 = 3;
@@ -42,7 +42,6 @@ pub(crate) mod tag {
     pub const SHAPE: u8 = 19;
     pub const SHAPED: u8 = 40;
     /// With their numbers, as FORMAT.md lists them.
-    #[cfg(test)]
     pub const ALL: [(u8, &str); 20] = [
         (PROCESS, "PROCESS"),
         (FORK, "FORK"),
@@ -71,12 +70,11 @@ pub(crate) mod tag {
 pub(crate) const SHAPES_MAX: usize = 256 - tag::SHAPED as usize;
 
 /// How a process reference begins.
-pub(crate) mod reference {
+pub mod reference {
     pub const NOBODY: u64 = 0;
     pub const DEFINE: u64 = 1;
     pub const REDEFINE: u64 = 2;
     pub const FIRST: u64 = 3;
-    #[cfg(test)]
     pub const ALL: [(u64, &str); 4] =
         [(NOBODY, "NOBODY"), (DEFINE, "DEFINE"), (REDEFINE, "REDEFINE"), (FIRST, "FIRST")];
 }
@@ -85,10 +83,20 @@ pub(crate) mod reference {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shape {
     /// `bits`: 1 group, 2 no_info, 4 priv_info, 8 the thread is not the group's leader.
-    Signal { sig: u8, code: i32, result: u8, bits: u8 },
+    Signal {
+        sig: u8,
+        code: i32,
+        result: u8,
+        bits: u8,
+    },
     /// `bits`: 1 handled, 8 the thread is not the group's leader.
-    Deliver { sig: u8, bits: u8 },
-    Exit { status: u32 },
+    Deliver {
+        sig: u8,
+        bits: u8,
+    },
+    Exit {
+        status: u32,
+    },
 }
 
 impl Shape {
@@ -102,7 +110,11 @@ impl Shape {
     fn key(self) -> u64 {
         match self {
             Self::Signal { sig, code, result, bits } => {
-                1 << 56 | u64::from(bits) << 48 | u64::from(result) << 40 | u64::from(sig) << 32 | u64::from(code as u32)
+                1 << 56
+                    | u64::from(bits) << 48
+                    | u64::from(result) << 40
+                    | u64::from(sig) << 32
+                    | u64::from(code as u32)
             }
             Self::Deliver { sig, bits } => 2 << 56 | u64::from(bits) << 8 | u64::from(sig),
             Self::Exit { status } => 3 << 56 | u64::from(status),

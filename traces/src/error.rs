@@ -58,6 +58,9 @@ impl Error {
 }
 
 fn advice(source: &io::Error) -> &'static str {
+    if source.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()) {
+        return "; the disk may be failing: look at dmesg, and put the ring file on another one";
+    }
     match source.kind() {
         io::ErrorKind::StorageFull => {
             "; free some space or ask for a smaller ring file (nothing was left behind)"

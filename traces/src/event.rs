@@ -47,26 +47,96 @@ pub struct Event {
 pub enum What {
     /// Already running when recording began, read from /proc: the census.
     Process(Box<Process>),
-    Fork { parent: ProcId, child: ProcId, child_ppid: u32, cgroup: u64, ns_level: u32, ns_pid: u32 },
+    Fork {
+        parent: ProcId,
+        child: ProcId,
+        child_ppid: u32,
+        cgroup: u64,
+        ns_level: u32,
+        ns_pid: u32,
+    },
     Exec(Box<Exec>),
-    Exit { process: ProcId, status: u32, cpu_ns: u64, peak_rss_kib: u64 },
-    Rename { process: ProcId, comm: Bytes },
+    Exit {
+        process: ProcId,
+        status: u32,
+        cpu_ns: u64,
+        peak_rss_kib: u64,
+    },
+    Rename {
+        process: ProcId,
+        comm: Bytes,
+    },
     Signal(Signal),
-    Deliver { process: ProcId, tid: u32, sig: u8, disposition: Disposition },
+    Deliver {
+        process: ProcId,
+        tid: u32,
+        sig: u8,
+        disposition: Disposition,
+    },
     /// A call of the kill family that failed, was a broadcast, or of which no signal came.
-    Call { process: ProcId, call: u8, target: i64, tgid_arg: i32, sig: u8, ret: i64 },
+    Call {
+        process: ProcId,
+        call: u8,
+        target: i64,
+        tgid_arg: i32,
+        sig: u8,
+        ret: i64,
+    },
     /// Signal 0, counted: how a script waits for a process to go.
-    Poll { process: ProcId, call: u8, target: i64, count: u64, first_ns: u64, last_ret: i64 },
-    Reboot { process: ProcId, cmd: u32, ns_level: u32 },
-    Umount { process: ProcId, path: Bytes, flags: u64 },
-    Remount { process: ProcId, path: Bytes, flags: u64 },
-    CgroupMkdir { process: ProcId, id: u64, hierarchy: u32, path: Bytes },
-    CgroupRmdir { process: ProcId, id: u64, hierarchy: u32, path: Bytes },
-    CgroupAttach { process: ProcId, moved: ProcId, id: u64, hierarchy: u32, path: Bytes },
-    Oom { process: ProcId, victim: ProcId },
+    Poll {
+        process: ProcId,
+        call: u8,
+        target: i64,
+        count: u64,
+        first_ns: u64,
+        last_ret: i64,
+    },
+    Reboot {
+        process: ProcId,
+        cmd: u32,
+        ns_level: u32,
+    },
+    Umount {
+        process: ProcId,
+        path: Bytes,
+        flags: u64,
+    },
+    Remount {
+        process: ProcId,
+        path: Bytes,
+        flags: u64,
+    },
+    CgroupMkdir {
+        process: ProcId,
+        id: u64,
+        hierarchy: u32,
+        path: Bytes,
+    },
+    CgroupRmdir {
+        process: ProcId,
+        id: u64,
+        hierarchy: u32,
+        path: Bytes,
+    },
+    CgroupAttach {
+        process: ProcId,
+        moved: ProcId,
+        id: u64,
+        hierarchy: u32,
+        path: Bytes,
+    },
+    Oom {
+        process: ProcId,
+        victim: ProcId,
+    },
     /// Events that were not stored, since the last such event: `kind` is one of
     /// [`crate::abi::kind`], or 0 where only the number is known (overwritten in the ring).
-    Lost { cpu: u32, kind: u8, count: u64, bytes: u64 },
+    Lost {
+        cpu: u32,
+        kind: u8,
+        count: u64,
+        bytes: u64,
+    },
 }
 
 /// A process as /proc showed it.

@@ -30,6 +30,9 @@ pub const SIZE_DEFAULT: u64 = 64 << 20;
 /// Most bytes of a frame's payload.
 pub const PAYLOAD_MAX: u32 = 128 << 10;
 
+/// Least bytes of an event: a tag, a time and a field.
+pub const EVENT_LEN_MIN: u32 = 3;
+
 /// Bytes of a slot in a ring file of `size` bytes.
 pub fn segment_size_for(size: u64) -> u32 {
     let size = (size / 128).clamp(SEGMENT_SIZE_MIN.into(), SEGMENT_SIZE_MAX.into());
@@ -206,8 +209,12 @@ impl FileHeader {
             2 => FileKind::StandAlone,
             _ => return Err(BadHeader::Claim("unknown kind of file")),
         };
-        let header =
-            Self { kind, file_id: id_at(bytes, 16), size: u64_at(bytes, 32), segment_size: u32_at(bytes, 40) };
+        let header = Self {
+            kind,
+            file_id: id_at(bytes, 16),
+            size: u64_at(bytes, 32),
+            segment_size: u32_at(bytes, 40),
+        };
         if !(SEGMENT_SIZE_MIN..=SEGMENT_SIZE_MAX).contains(&header.segment_size) {
             return Err(BadHeader::Claim("impossible segment size"));
         }
@@ -305,6 +312,13 @@ impl FrameHeader {
         self.flags & FRAME_MORE != 0
     }
 
+    /// Whether `len` bytes can hold the events that the header of their frame claims.
+    fn possible(&self, len: u32) -> bool {
+        self.count <= len / EVENT_LEN_MIN
+            && self.first_ns <= self.last_ns
+            && self.first_number.checked_add(self.count.into()).is_some()
+    }
+
     /// Fills in the header of `frame`, whose first [`FRAME_HEADER_LEN`] bytes are set aside for
     /// it, and returns its checksum, which continues `chain`.
     pub fn seal(&self, frame: &mut [u8], chain: u32) -> u32 {
@@ -332,12 +346,11 @@ pub struct Frame<'a> {
     pub header: FrameHeader,
     pub payload: &'a [u8],
     pub crc: u32,
-    /// Its first byte and the one behind its last, counted from the segment's header.
-    pub start: usize,
+    /// The byte behind its last, counted from the segment's header.
     pub end: usize,
 }
 
-/// The frames of one segment, up to the first that does not check.
+/// The frames of one segment, up to the first that does not check or makes a claim that cannot be.
 #[derive(Debug, Clone)]
 pub struct Frames<'a> {
     segment: &'a [u8],
@@ -348,17 +361,12 @@ pub struct Frames<'a> {
 impl<'a> Frames<'a> {
     /// `segment` begins with `header`, and holds no byte beyond the segment.
     pub fn new(segment: &'a [u8], header: &SegmentHeader, file_id: &[u8; 16]) -> Self {
-        Self { segment, at: SEGMENT_HEADER_LEN, chain: header.seed(file_id) }
+        Self::after(segment, SEGMENT_HEADER_LEN, header.seed(file_id))
     }
 
     /// The frames from byte `at` on, behind a frame whose checksum was `chain`.
     pub fn after(segment: &'a [u8], at: usize, chain: u32) -> Self {
         Self { segment, at, chain }
-    }
-
-    /// Where the next frame would begin, and the checksum that it would continue.
-    pub fn place(&self) -> (usize, u32) {
-        (self.at, self.chain)
     }
 }
 
@@ -377,25 +385,22 @@ impl<'a> Iterator for Frames<'a> {
         if crc32c::crc32c_append(self.chain, &whole[4..]) != crc {
             return None;
         }
-        let start = self.at;
+        let header = FrameHeader {
+            kind: head[8],
+            flags: head[9],
+            count: u32_at(head, 12),
+            lost: u32_at(head, 16),
+            writer: u32_at(head, 20),
+            first_number: u64_at(head, 24),
+            first_ns: u64_at(head, 32),
+            last_ns: u64_at(head, 40),
+        };
+        if header.kind == kind::EVENTS && !header.possible(len) {
+            return None;
+        }
         self.at += whole.len();
         self.chain = crc;
-        Some(Frame {
-            header: FrameHeader {
-                kind: head[8],
-                flags: head[9],
-                count: u32_at(head, 12),
-                lost: u32_at(head, 16),
-                writer: u32_at(head, 20),
-                first_number: u64_at(head, 24),
-                first_ns: u64_at(head, 32),
-                last_ns: u64_at(head, 40),
-            },
-            payload: &whole[FRAME_HEADER_LEN..],
-            crc,
-            start,
-            end: self.at,
-        })
+        Some(Frame { header, payload: &whole[FRAME_HEADER_LEN..], crc, end: self.at })
     }
 }
 

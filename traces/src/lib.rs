@@ -9,13 +9,13 @@
 pub mod abi;
 
 #[cfg(feature = "std")]
-mod codec;
+pub mod codec;
 #[cfg(feature = "std")]
 pub mod error;
 #[cfg(feature = "std")]
 pub mod event;
 #[cfg(feature = "std")]
-mod layout;
+pub mod layout;
 #[cfg(feature = "std")]
 pub mod reader;
 #[cfg(feature = "std")]

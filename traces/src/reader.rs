@@ -1,20 +1,43 @@
 //! Reading recordings: a ring file or a saved trace, from anybody.
+//!
+//! Invariant: every byte may be hostile, torn, or changing under our eyes, for a recorder may be
+//! writing the same file. Only what checks is counted, only what is decoded is an event, and
+//! what was counted and cannot be had is a [`Gap`]. Memory is bounded by the size of a segment,
+//! not of the file.
 
-use std::io::Write;
+mod events;
+mod index;
+mod scan;
+mod source;
+mod walk;
+
+use std::io::{self, Write};
 use std::path::Path;
 
+pub use events::Events;
+
+use self::index::Place;
+use self::source::Source;
+use self::walk::Walk;
 use crate::error::Error;
 use crate::event::{Event, Process};
+use crate::layout::{FIRST_SEGMENT, FileHeader, FileKind, SEGMENT_HEADER_LEN, SegmentHeader};
+use crate::ring::{io_error, read_header};
 use crate::session::{Clock, Coverage, End, Session, SessionId};
 
-/// An open recording.
+/// An open recording, as it was when opened: what a recorder appends later is seen by opening it
+/// again.
 #[derive(Debug)]
 pub struct Trace {
+    source: Source,
+    header: FileHeader,
     sessions: Vec<Summary>,
+    /// Where the events of each session are.
+    places: Vec<Place>,
 }
 
 /// One session at a glance, without decoding its events.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Summary {
     pub session: Session,
     /// Sequence numbers of its first and last segment that are still there.
@@ -42,7 +65,8 @@ pub struct Summary {
 /// Events that were recorded and cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gap {
-    /// Numbers `from..to` are missing.
+    /// Numbers `from..to` are missing. If both are the same, something is missing there, and
+    /// nobody knows how much.
     pub from: u64,
     pub to: u64,
     /// Where in the file reading stopped, in bytes.
@@ -60,41 +84,93 @@ pub enum Item {
     Gap(Gap),
 }
 
-/// Items of one session in order of time (ties: by number).
-#[derive(Debug)]
-pub struct Events<'a> {
-    #[expect(dead_code, reason = "signatures first")]
-    trace: &'a Trace,
-}
-
-impl Iterator for Events<'_> {
-    type Item = Result<Item, Error>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        unimplemented!()
-    }
-}
-
-#[expect(unused_variables, reason = "signatures first")]
 impl Trace {
-    /// Opens a ring file or a saved trace: looks which it is.
+    /// Opens a ring file or a saved trace: looks which it is, and at every frame once, which takes
+    /// as long as reading the file.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        unimplemented!()
+        Self::of(Source::open(path)?)
     }
+
+    /// A ring file or a saved trace that is in memory, from a pipe, say. `name` is for messages.
+    pub fn from_bytes(name: &Path, bytes: Vec<u8>) -> Result<Self, Error> {
+        Self::of(Source::memory(name, bytes))
+    }
+
+    fn of(mut source: Source) -> Result<Self, Error> {
+        let header = read_header(&mut source)?;
+        let found = scan::scan(&mut source, &header).map_err(|error| io_error(&source, "read it", error))?;
+        let (sessions, places) = index::index(found, &header);
+        Ok(Self { source, header, sessions, places })
+    }
+
     /// Oldest first.
     pub fn sessions(&self) -> &[Summary] {
         &self.sessions
     }
-    /// The items of one session, in order of time.
-    pub fn events(&self, session: SessionId) -> Result<Events<'_>, Error> {
-        unimplemented!()
+
+    fn place(&self, session: SessionId) -> Result<&Place, Error> {
+        let at = self.sessions.iter().position(|summary| summary.session.id == session);
+        at.and_then(|at| self.places.get(at)).ok_or_else(|| self.gone())
     }
+
+    fn gone(&self) -> Error {
+        Error::Gone { path: crate::storage::Storage::path(&self.source).to_owned() }
+    }
+
+    /// The items of one session, in order of time: see [`Events`] for how far that holds. What has
+    /// made way for newer events since the trace was opened is a gap.
+    pub fn events(&self, session: SessionId) -> Result<Events<'_>, Error> {
+        Ok(Events::new(self, self.place(session)?))
+    }
+
     /// Calls `f` with every event in order of number, without reordering: the fast path.
     pub fn for_each(&self, session: SessionId, f: &mut dyn FnMut(&Event)) -> Result<Vec<Gap>, Error> {
-        unimplemented!()
+        let mut walk = Walk::new(self, self.place(session)?);
+        let mut gaps = Vec::new();
+        while walk.advance(&mut gaps).is_some() {
+            walk.each(f, &mut gaps);
+        }
+        Ok(gaps)
     }
-    /// Copies one session out as a stand-alone trace.
+
+    /// Copies one session out as a stand-alone trace; returns its bytes. Segments that have made
+    /// way since the trace was opened are left out.
     pub fn save(&self, session: SessionId, out: &mut dyn Write) -> Result<u64, Error> {
-        unimplemented!()
+        let place = self.place(session)?;
+        let mut put = Copy { trace: self, out, written: 0 };
+        let mut begun = false;
+        let mut bytes = Vec::new();
+        for segment in &place.segments {
+            if self.load(segment, &mut bytes).is_err() {
+                continue;
+            }
+            if !std::mem::replace(&mut begun, true) {
+                let header = FileHeader { kind: FileKind::StandAlone, size: 0, ..self.header };
+                let mut start = vec![0; FIRST_SEGMENT as usize];
+                let header = header.encode();
+                start[..header.len()].copy_from_slice(&header);
+                put.all(&start)?;
+            }
+            // Within the size of a segment, which a u32 holds.
+            let header = SegmentHeader { len: segment.end as u32, ..segment.header };
+            put.all(&header.encode(&self.header.file_id))?;
+            put.all(&bytes[SEGMENT_HEADER_LEN..])?;
+        }
+        if begun { Ok(put.written) } else { Err(self.gone()) }
+    }
+}
+
+struct Copy<'a> {
+    trace: &'a Trace,
+    out: &'a mut dyn Write,
+    written: u64,
+}
+
+impl Copy<'_> {
+    fn all(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let result: io::Result<()> = self.out.write_all(bytes);
+        result.map_err(|source| io_error(&self.trace.source, "copy a recording out of it", source))?;
+        self.written += bytes.len() as u64;
+        Ok(())
     }
 }

@@ -10,8 +10,8 @@ use crate::codec::Encoder;
 use crate::error::Error;
 use crate::event::{ProcId, What};
 use crate::layout::{
-    BadHeader, FIRST_SEGMENT, FRAME_HEADER_LEN, FRAME_MORE, FileHeader, FileKind, FrameHeader, HEADER_COPY, MAJOR,
-    SEGMENT_CONTINUES, SEGMENT_HEADER_LEN, SIZE_MAX, SIZE_MIN, SegmentHeader, kind, segment_size_for,
+    BadHeader, FIRST_SEGMENT, FRAME_HEADER_LEN, FRAME_MORE, FileHeader, FileKind, FrameHeader, HEADER_COPY,
+    MAJOR, SEGMENT_CONTINUES, SEGMENT_HEADER_LEN, SIZE_MAX, SIZE_MIN, SegmentHeader, kind, segment_size_for,
 };
 use crate::session::{Clock, Coverage, End, Session, SessionId};
 use crate::storage::Storage;
@@ -72,7 +72,8 @@ pub struct Writer<S: Storage> {
 /// random. Does not sync.
 pub fn format<S: Storage>(storage: &mut S, size: u64, file_id: [u8; 16]) -> Result<(), Error> {
     check_size(size)?;
-    let header = FileHeader { kind: FileKind::Ring, file_id, size, segment_size: segment_size_for(size) }.encode();
+    let header =
+        FileHeader { kind: FileKind::Ring, file_id, size, segment_size: segment_size_for(size) }.encode();
     for offset in [0, HEADER_COPY] {
         storage.write_at(offset, &header).map_err(|source| io_error(storage, "write its header", source))?;
     }
@@ -87,7 +88,11 @@ pub(crate) fn check_size(size: u64) -> Result<(), Error> {
     }
 }
 
-pub(crate) fn io_error<S: Storage + ?Sized>(storage: &S, action: &'static str, source: std::io::Error) -> Error {
+pub(crate) fn io_error<S: Storage + ?Sized>(
+    storage: &S,
+    action: &'static str,
+    source: std::io::Error,
+) -> Error {
     Error::Io { path: storage.path().to_owned(), action, source }
 }
 
@@ -106,6 +111,16 @@ pub(crate) fn read_header<S: Storage + ?Sized>(storage: &mut S) -> Result<FileHe
     })
 }
 
+/// Refuses a file that is shorter than it was made: writing to it would make it grow.
+pub(crate) fn check_len<S: Storage + ?Sized>(storage: &mut S, header: &FileHeader) -> Result<(), Error> {
+    let len = storage.len().map_err(|source| io_error(storage, "measure it", source))?;
+    if len < header.size {
+        let what = format!("it ends there, and was made with {} bytes", header.size);
+        return Err(Error::Damaged { path: storage.path().to_owned(), offset: len, what });
+    }
+    Ok(())
+}
+
 impl<S: Storage> Writer<S> {
     /// Opens a ring file (one that [`format`] or `FileStorage::create` made) and finds the end of
     /// what counts in it. Writes nothing.
@@ -114,6 +129,7 @@ impl<S: Storage> Writer<S> {
         if header.kind != FileKind::Ring {
             return Err(Error::NotARing { path: storage.path().to_owned() });
         }
+        check_len(&mut storage, &header)?;
         let (current, next) = recover::recover(&mut storage, &header)?;
         let nonce = random() as u32;
         let frame = Vec::new();
@@ -157,6 +173,7 @@ impl<S: Storage> Writer<S> {
     /// the kernel ring was drained for it (empty: as before). All of it counts, or nothing.
     /// Events are stored in order of time; those of the same time as given.
     pub fn append(&mut self, events: &[(u64, What)], positions: &[u64]) -> Result<(), Error> {
+        self.need_session()?;
         if events.is_sorted_by_key(|(time_ns, _)| *time_ns) {
             return self.guarded(|writer| writer.batch(&mut events.iter(), positions));
         }
@@ -190,9 +207,11 @@ impl<S: Storage> Writer<S> {
 
     /// Returns once all that was appended survives a power cut.
     pub fn sync(&mut self) -> Result<(), Error> {
-        self.guarded(|writer| {
-            writer.storage.sync().map_err(|source| io_error(&writer.storage, "write it to the disk", source))
-        })
+        self.guarded(Self::flush)
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        self.storage.sync().map_err(|source| io_error(&self.storage, "write it to the disk", source))
     }
 
     /// Closes the file between batches; the next call opens it again.
@@ -257,13 +276,19 @@ impl<S: Storage> Writer<S> {
             }
             let current = writer.need_session()?;
             let (first_number, time_ns) = (current.next_number, current.last_ns);
-            writer.put(FrameHeader { kind, first_number, first_ns: time_ns, last_ns: time_ns, ..Default::default() })
+            writer.put(FrameHeader {
+                kind,
+                first_number,
+                first_ns: time_ns,
+                last_ns: time_ns,
+                ..Default::default()
+            })
         })
     }
 
-    fn batch<'e>(
+    fn batch(
         &mut self,
-        events: &mut dyn Iterator<Item = &'e (u64, What)>,
+        events: &mut dyn Iterator<Item = &'_ (u64, What)>,
         positions: &[u64],
     ) -> Result<(), Error> {
         let mut events = events.peekable();
@@ -301,8 +326,11 @@ impl<S: Storage> Writer<S> {
             } else {
                 header.flags = FRAME_MORE;
             }
-            current.next_number += u64::from(header.count);
-            current.lost += u64::from(header.lost);
+            let Some(next_number) = current.next_number.checked_add(header.count.into()) else {
+                return Err(self.exhausted(0, "its events are numbered to the end"));
+            };
+            current.next_number = next_number;
+            current.lost = current.lost.saturating_add(header.lost.into());
             current.last_ns = current.last_ns.max(time_ns);
             self.frame = frame;
             if done || header.count > 0 {
@@ -316,6 +344,11 @@ impl<S: Storage> Writer<S> {
                 self.roll(frames > 0)?;
             }
         }
+    }
+
+    /// A claim that no recorder gets to in a lifetime: somebody made the file so.
+    fn exhausted(&self, offset: u64, what: &str) -> Error {
+        Error::Damaged { path: self.storage.path().to_owned(), offset, what: what.to_owned() }
     }
 
     /// Bytes left in the segment.
@@ -343,15 +376,20 @@ impl<S: Storage> Writer<S> {
 
     fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
         self.written += bytes.len() as u64;
-        self.storage
-            .write_at(offset, bytes)
-            .map_err(|source| io_error(&self.storage, "write to it", source))
+        self.storage.write_at(offset, bytes).map_err(|source| io_error(&self.storage, "write to it", source))
     }
 
     /// Begins the next segment of the current session, in the place of the oldest.
+    ///
+    /// The segment before is on the disk by then. So a power cut takes from a session only its
+    /// end, and whoever finds a segment whose predecessor is incomplete knows it for damage.
     fn roll(&mut self, continues: bool) -> Result<(), Error> {
         let (slot, seq) = self.next;
-        self.next = ((slot + 1) % self.header.slots(), seq.saturating_add(1));
+        let Some(following) = seq.checked_add(1) else {
+            return Err(self.exhausted(self.header.slot_offset(slot), "its segments are numbered to the end"));
+        };
+        self.flush()?;
+        self.next = ((slot + 1) % self.header.slots(), following);
         let (file_id, nonce) = (self.header.file_id, self.nonce);
         let budget = self.header.segment_size as usize / 4;
         let current = self.need_session()?;
@@ -366,7 +404,8 @@ impl<S: Storage> Writer<S> {
             flags: if continues { SEGMENT_CONTINUES } else { 0 },
             len: 0,
         };
-        let mut start = Start { bytes: header.encode(&file_id).to_vec(), chain: header.seed(&file_id), current };
+        let mut start =
+            Start { bytes: header.encode(&file_id).to_vec(), chain: header.seed(&file_id), current };
         assert_eq!(start.bytes.len(), SEGMENT_HEADER_LEN);
         start.put(nonce, kind::SESSION, 0, &|current, out| current.session.encode(out));
         start.put(nonce, kind::CLOCK, 0, &|current, out| current.clock.encode(out));
@@ -401,8 +440,15 @@ impl Start<'_> {
         self.bytes.resize(at + FRAME_HEADER_LEN, 0);
         encode(self.current, &mut self.bytes);
         let (first_number, time_ns) = (self.current.next_number, self.current.last_ns);
-        let header =
-            FrameHeader { kind, count, writer, first_number, first_ns: time_ns, last_ns: time_ns, ..Default::default() };
+        let header = FrameHeader {
+            kind,
+            count,
+            writer,
+            first_number,
+            first_ns: time_ns,
+            last_ns: time_ns,
+            ..Default::default()
+        };
         self.chain = header.seal(&mut self.bytes[at..], self.chain);
     }
 }
@@ -431,4 +477,3 @@ impl SessionId {
         Self(random_id())
     }
 }
-

@@ -91,6 +91,8 @@ impl Session {
     /// Most bytes of a record. Pairs that do not fit are left out, in the order of
     /// [`Session::pairs`]: the extra ones first.
     pub const BYTES_MAX: usize = 12 << 10;
+    /// Most pairs of a record, likewise.
+    pub const PAIRS_MAX: u64 = 1024;
 
     /// Keys of the record, in the order in which they are written.
     pub const KEYS: [&str; 16] = [
@@ -164,7 +166,8 @@ impl Session {
         let mut body = Vec::new();
         let mut count = 0;
         for (key, value) in self.pairs() {
-            if body.len() + key.len() + value.len() + 16 <= Self::BYTES_MAX {
+            let room = Self::BYTES_MAX.saturating_sub(body.len() + 16);
+            if count < Self::PAIRS_MAX && key.len() + value.len() <= room {
                 put_bytes(&mut body, key.as_bytes());
                 put_bytes(&mut body, value.as_bytes());
                 count += 1;
@@ -174,10 +177,20 @@ impl Session {
         out.extend_from_slice(&body);
     }
 
+    /// Most bytes of a payload: the pairs and how many there are.
+    const PAYLOAD_MAX: usize = Self::BYTES_MAX + 10;
+
     pub(crate) fn decode(payload: &[u8]) -> Result<Self, Malformed> {
+        if payload.len() > Self::PAYLOAD_MAX {
+            return Err(Malformed("a session record of more than 12 KiB"));
+        }
         let mut reader = Reader::new(payload);
         let mut session = Self::default();
-        for _ in 0..reader.varint()? {
+        let count = reader.varint()?;
+        if count > Self::PAIRS_MAX {
+            return Err(Malformed("a session record of more than 1024 pairs"));
+        }
+        for _ in 0..count {
             let key = reader.text()?;
             let value = reader.text()?;
             session.set(&key, value);

@@ -3,10 +3,30 @@
 use super::state::{Index, Known, State, StringId};
 use super::{POSITIONS_MAX, SHAPES_MAX, STRING_MAX, Shape, reference, tag};
 use crate::event::{Bytes, Disposition, Exec, ProcId, Process, Signal, What};
+use crate::layout::{FrameHeader, kind};
 use crate::wire::{CUT_SHORT, Malformed, Reader};
 
+/// A frame that builds the state: `begun` tells whether a STATE came, `events` whether events did.
+/// They come in this order, at the start of a segment.
+pub(crate) fn start_frame(
+    state: &mut State,
+    begun: &mut bool,
+    events: bool,
+    header: &FrameHeader,
+    payload: &[u8],
+) -> Result<(), Malformed> {
+    match header.kind {
+        kind::STATE if !*begun => {
+            *begun = true;
+            decode_start(state, payload)
+        }
+        kind::SNAPSHOT if *begun && !events => decode_snapshot(state, payload, header.count),
+        _ => Err(Malformed("frames in an order that no recorder writes")),
+    }
+}
+
 /// The payload of a STATE frame.
-pub(crate) fn decode_start(state: &mut State, payload: &[u8]) -> Result<(), Malformed> {
+fn decode_start(state: &mut State, payload: &[u8]) -> Result<(), Malformed> {
     let mut reader = Reader::new(payload);
     state.started_ns = reader.varint()?;
     let count = cpus(&mut reader)?;
@@ -15,7 +35,7 @@ pub(crate) fn decode_start(state: &mut State, payload: &[u8]) -> Result<(), Malf
 }
 
 /// The payload of a SNAPSHOT frame of `count` processes.
-pub(crate) fn decode_snapshot(state: &mut State, payload: &[u8], count: u32) -> Result<(), Malformed> {
+fn decode_snapshot(state: &mut State, payload: &[u8], count: u32) -> Result<(), Malformed> {
     let mut reader = Reader::new(payload);
     for _ in 0..count {
         let id = ProcId { tgid: reader.varint32()?, start_ns: reader.varint()? };
@@ -84,12 +104,7 @@ fn shape_of(kind: u8, reader: &mut Reader<'_>) -> Result<Shape, Malformed> {
 }
 
 #[inline]
-fn shaped(
-    state: &mut State,
-    reader: &mut Reader<'_>,
-    time_ns: u64,
-    shape: Shape,
-) -> Result<What, Malformed> {
+fn shaped(state: &mut State, reader: &mut Reader<'_>, time_ns: u64, shape: Shape) -> Result<What, Malformed> {
     match shape {
         Shape::Signal { sig, code, result, bits } => {
             let (_, sender) = process(state, reader, time_ns)?;

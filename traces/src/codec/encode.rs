@@ -449,7 +449,10 @@ impl Encoder {
 
 fn described_bound(process: &Process) -> usize {
     let Process { comm, filename, argv, env, tty, cgroup_path, .. } = process;
-    64 + [comm, filename, argv, env, tty, cgroup_path].map(|bytes| bytes.len().min(STRING_MAX) + 3).iter().sum::<usize>()
+    64 + [comm, filename, argv, env, tty, cgroup_path]
+        .map(|bytes| bytes.len().min(STRING_MAX) + 3)
+        .iter()
+        .sum::<usize>()
 }
 
 fn bit(set: bool, bit: u8) -> u8 {

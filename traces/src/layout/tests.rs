@@ -17,7 +17,8 @@ fn tables_leave_no_hole_and_do_not_overlap() {
 
 #[test]
 fn a_file_header_lies_where_its_table_says() {
-    let header = FileHeader { kind: FileKind::Ring, file_id: [7; 16], size: 64 << 20, segment_size: 512 << 10 };
+    let header =
+        FileHeader { kind: FileKind::Ring, file_id: [7; 16], size: 64 << 20, segment_size: 512 << 10 };
     let bytes = header.encode();
     let field = |name| of(&bytes, &FILE_HEADER, name);
     assert_eq!(field("magic"), FILE_MAGIC);

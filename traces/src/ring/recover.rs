@@ -4,7 +4,7 @@
 //! bytes behind that place may be overwritten, for no reader takes them for events.
 
 use super::{Current, io_error};
-use crate::codec::{Encoder, State, decode_event, decode_positions, decode_snapshot, decode_start};
+use crate::codec::{Encoder, State, decode_event, decode_positions, start_frame};
 use crate::error::Error;
 use crate::layout::{FileHeader, Frame, Frames, SEGMENT_CONTINUES, SEGMENT_HEADER_LEN, SegmentHeader, kind};
 use crate::session::{Clock, End, Session};
@@ -20,32 +20,31 @@ pub(super) fn recover<S: Storage>(
     for slot in 0..header.slots() {
         let mut bytes = [0; SEGMENT_HEADER_LEN];
         let offset = header.slot_offset(slot);
-        let count = storage.read_at(offset, &mut bytes).map_err(|source| io_error(storage, "read it", source))?;
+        let count =
+            storage.read_at(offset, &mut bytes).map_err(|source| io_error(storage, "read it", source))?;
         found.extend(SegmentHeader::decode(&bytes[..count], &header.file_id).map(|segment| (segment, slot)));
     }
     found.sort_by_key(|(segment, _)| std::cmp::Reverse(segment.seq));
     let mut bytes = vec![0; header.segment_size as usize];
-    for (place, &(segment, slot)) in found.iter().enumerate() {
-        let Some(loaded) = load(storage, header, segment, slot, &mut bytes)? else { continue };
-        let before = found.get(place + 1).filter(|(before, _)| {
-            loaded.cut && before.session == segment.session && before.seq.checked_add(1) == Some(segment.seq)
-        });
-        if let Some(&(before, slot)) = before
-            && let Some(before) = load(storage, header, before, slot, &mut bytes)?
-        {
-            return Ok(placed(header, before));
+    let mut chosen: Option<Loaded> = None;
+    for &(segment, slot) in &found {
+        // What is cut counts up to the end of the segment before it, if that is there.
+        let follows = |later: &Loaded| later.cut && segment.seq.checked_add(1) == Some(later.current.seq);
+        if chosen.as_ref().is_some_and(|later| !follows(later)) {
+            break;
         }
-        return Ok(placed(header, loaded));
+        chosen = load(storage, header, segment, slot, &mut bytes)?.or(chosen);
+    }
+    if let Some(Loaded { current, .. }) = chosen {
+        let next = ((current.slot + 1) % header.slots(), current.seq.saturating_add(1));
+        return Ok((Some(current), next));
     }
     // Nothing to go on with. Headers may be intact all the same: count on behind the newest, so
     // that a reader takes what comes for newer than them.
-    let next = found.first().map_or((0, 1), |(newest, slot)| ((slot + 1) % header.slots(), newest.seq.saturating_add(1)));
+    let next = found
+        .first()
+        .map_or((0, 1), |(newest, slot)| ((slot + 1) % header.slots(), newest.seq.saturating_add(1)));
     Ok((None, next))
-}
-
-fn placed(header: &FileHeader, loaded: Loaded) -> (Option<Current>, (u64, u64)) {
-    let next = ((loaded.current.slot + 1) % header.slots(), loaded.current.seq.saturating_add(1));
-    (Some(loaded.current), next)
 }
 
 struct Loaded {
@@ -87,30 +86,32 @@ fn replay<'a>(
 ) -> Result<Option<Loaded>, (usize, Malformed)> {
     let mut session = None;
     let mut clock = None;
-    let mut state = None;
+    let mut state = State::default();
+    let (mut begun, mut any_events) = (false, false);
     let mut end = None;
     let mut place = (SEGMENT_HEADER_LEN, 0);
-    let (mut next_number, mut lost, mut last_ns) = (segment.first_number, segment.lost_before, segment.time_ns);
+    let (mut next_number, mut lost, mut last_ns) =
+        (segment.first_number, segment.lost_before, segment.time_ns);
     let mut sound = SEGMENT_HEADER_LEN;
     let mut completes = false;
     for frame in frames {
         let header = frame.header;
-        let result = match (header.kind, &mut state) {
-            (kind::SESSION, _) => Session::decode(frame.payload).map(|read| session = Some(read)),
-            (kind::CLOCK, _) => Clock::decode(frame.payload).map(|read| clock = Some(read)),
-            (kind::STATE, _) => {
-                let state = state.insert(State::default());
-                decode_start(state, frame.payload)
-            }
-            (kind::SNAPSHOT, Some(state)) => decode_snapshot(state, frame.payload, header.count),
-            (kind::EVENTS, Some(state)) => {
-                next_number = header.first_number.saturating_add(header.count.into());
+        let result = match header.kind {
+            kind::SESSION => Session::decode(frame.payload).map(|read| session = Some(read)),
+            kind::CLOCK => Clock::decode(frame.payload).map(|read| clock = Some(read)),
+            kind::END => End::decode(frame.payload).map(|read| end = Some(read)),
+            kind::EVENTS if begun && header.first_number == next_number => {
+                // It checks, so that the sum is no more than a u64.
+                next_number += u64::from(header.count);
                 lost = lost.saturating_add(header.lost.into());
                 last_ns = last_ns.max(header.last_ns);
                 completes |= !header.more();
-                events(state, &frame)
+                any_events = true;
+                events(&mut state, &frame)
             }
-            (kind::END, _) => End::decode(frame.payload).map(|read| end = Some(read)),
+            kind::STATE | kind::SNAPSHOT | kind::EVENTS => {
+                start_frame(&mut state, &mut begun, any_events, &header, frame.payload)
+            }
             _ => Ok(()),
         };
         result.map_err(|malformed| (sound, malformed))?;
@@ -119,7 +120,8 @@ fn replay<'a>(
         }
         place = (frame.end, frame.crc);
     }
-    let (Some(session), Some(state)) = (session, state) else { return Ok(None) };
+    let (Some(session), true) = (session, begun) else { return Ok(None) };
+    let session = Session { id: segment.session, ..session };
     let current = Current {
         clock: clock.unwrap_or(session.started),
         session,

@@ -1,12 +1,21 @@
 //! A real file, made once in its full size.
+//!
+//! Invariant: a name either stands for a whole ring file, every block of it allocated and on the
+//! disk, or for nothing of ours. What was there before is never written to by
+//! [`FileStorage::create`].
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, FallocateFlags, FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
 
 use super::Storage;
 use crate::error::Error;
+use crate::layout::FileKind;
+use crate::ring;
 
 /// What [`FileStorage::create`] found or did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,56 +30,267 @@ pub enum Created {
 #[derive(Debug)]
 pub struct FileStorage {
     path: PathBuf,
-    file: Option<File>,
+    file: Option<Handle>,
+    /// Device and inode that the path stood for when first opened.
+    identity: Option<(u64, u64)>,
+}
+
+#[derive(Debug)]
+struct Handle {
+    file: File,
+    writable: bool,
 }
 
 impl FileStorage {
     /// The file at `path`, which need not exist yet.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), file: None }
+        Self { path: path.into(), file: None, identity: None }
     }
 
     /// Makes a ring file of `size` bytes at `path` (mode 0600, directory must exist), or leaves
     /// alone the ring file that is there. Anything else there is refused.
-    #[expect(unused_variables, reason = "signatures first")]
+    ///
+    /// All of its blocks are allocated here, so that a full disk is met now and not in the middle
+    /// of a shutdown. Whatever fails, nothing is left behind.
     pub fn create(path: &Path, size: u64) -> Result<(Self, Created), Error> {
-        unimplemented!()
+        create(path, size, Unnamed::Preferred)
     }
 
-    fn file(&mut self) -> io::Result<&File> {
-        if self.file.is_none() {
-            let open = File::options().read(true).write(true).open(&self.path);
-            self.file = Some(open.or_else(|_| File::open(&self.path))?);
+    fn existing(path: &Path) -> Result<Option<(Self, Created)>, Error> {
+        let fail = |action| move |source| Error::Io { path: path.to_owned(), action, source };
+        let refuse = |why: &str| Error::NotARecording { path: path.to_owned(), why: why.to_owned() };
+        let kind = match path.symlink_metadata() {
+            Ok(found) => found.file_type(),
+            // Whether the directory is missing too shows when the file is made.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(fail("look at what is there")(error)),
+        };
+        if kind.is_symlink() {
+            return Err(refuse("it is a symbolic link"));
         }
-        self.file.as_ref().ok_or_else(|| io::ErrorKind::NotFound.into())
+        if kind.is_dir() {
+            return Err(refuse("it is a directory"));
+        }
+        if !kind.is_file() {
+            return Err(refuse("it is no regular file"));
+        }
+        let file = File::options().read(true).custom_flags(NOFOLLOW).open(path).map_err(fail("open it"))?;
+        let mut storage = Self::new(path);
+        storage.take(file, false).map_err(fail("look at what is there"))?;
+        let header = ring::read_header(&mut storage)?;
+        if header.kind != FileKind::Ring {
+            return Err(Error::NotARing { path: path.to_owned() });
+        }
+        ring::check_len(&mut storage, &header)?;
+        storage.release();
+        Ok(Some((storage, Created::Existing { size: header.size })))
     }
+
+    /// Keeps an open file, if it is the one that was there before.
+    fn take(&mut self, file: File, writable: bool) -> io::Result<()> {
+        let found = file.metadata()?;
+        if !found.is_file() {
+            return Err(io::Error::other("it is no regular file"));
+        }
+        let found = (found.dev(), found.ino());
+        if self.identity.is_some_and(|known| known != found) {
+            return Err(io::Error::other("another file has taken its place since it was opened"));
+        }
+        self.identity = Some(found);
+        self.file = Some(Handle { file, writable });
+        Ok(())
+    }
+
+    /// The open file. One that may only be read is opened for reading; writing tries again, for
+    /// a file system may have become writable in between (the seal remounts /).
+    fn file(&mut self, write: bool) -> io::Result<&File> {
+        if self.file.as_ref().is_none_or(|handle| write && !handle.writable) {
+            let open =
+                |write| File::options().read(true).write(write).custom_flags(NOFOLLOW).open(&self.path);
+            match open(true) {
+                Ok(file) => self.take(file, true)?,
+                Err(error) if write || !may_be_readable(&error) => return Err(error),
+                Err(_) => self.take(open(false)?, false)?,
+            }
+        }
+        self.file.as_ref().map(|handle| &handle.file).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+}
+
+/// A recorder runs as root: it never follows a link that somebody put in the file's place.
+const NOFOLLOW: i32 = (OFlags::NOFOLLOW.bits() | OFlags::NONBLOCK.bits()) as i32;
+
+fn may_be_readable(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
+}
+
+/// How a file is kept out of sight until it is whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unnamed {
+    /// Without any name (O_TMPFILE), where the file system can: a power cut leaves nothing.
+    Preferred,
+    /// Under a name of its own, which the next attempt takes over.
+    #[cfg(test)]
+    Never,
+}
+
+fn create(path: &Path, size: u64, unnamed: Unnamed) -> Result<(FileStorage, Created), Error> {
+    ring::check_size(size)?;
+    if let Some(found) = FileStorage::existing(path)? {
+        return Ok(found);
+    }
+    let fail =
+        |action| move |source: Errno| Error::Io { path: path.to_owned(), action, source: source.into() };
+    if path.file_name().is_none() {
+        return Err(Error::NotARecording {
+            path: path.to_owned(),
+            why: "it is no name for a file".to_owned(),
+        });
+    }
+    let dir_path = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let dir = rustix::fs::open(dir_path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+        .map_err(fail("open its directory"))?;
+    let draft = Draft::open(dir_path, path, unnamed).map_err(|source| fail("create it")(source))?;
+    allocate(&draft.file, size).map_err(fail("allocate its blocks"))?;
+    let mut storage = FileStorage::new(path);
+    let file = draft.file.try_clone().and_then(|file| storage.take(file, true));
+    file.map_err(|source| Error::Io { path: path.to_owned(), action: "create it", source })?;
+    ring::format(&mut storage, size, ring::random_id())?;
+    rustix::fs::fsync(&draft.file).map_err(fail("write it to the disk"))?;
+    match draft.publish(path) {
+        // Somebody else made one in the meantime: theirs counts.
+        Err(Errno::EXIST) => {
+            return FileStorage::existing(path)?.ok_or_else(|| fail("create it")(Errno::EXIST));
+        }
+        result => result.map_err(fail("give it its name"))?,
+    }
+    if let Err(error) = rustix::fs::fsync(&dir) {
+        // The name may not survive a power cut: better none than one that comes and goes.
+        let _ = rustix::fs::unlink(path);
+        return Err(fail("write its directory to the disk")(error));
+    }
+    storage.release();
+    Ok((storage, Created::New))
+}
+
+/// A file in the making. Dropped before it is published, it is gone.
+#[derive(Debug)]
+struct Draft {
+    file: File,
+    /// Its name until then, if it has one.
+    name: Option<PathBuf>,
+}
+
+impl Draft {
+    fn open(dir: &Path, path: &Path, unnamed: Unnamed) -> Result<Self, Errno> {
+        let mode = Mode::RUSR | Mode::WUSR;
+        let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        // Without /proc a file without a name can get none.
+        let proc = Path::new("/proc/self/fd").is_dir();
+        if unnamed == Unnamed::Preferred && proc {
+            match rustix::fs::open(dir, OFlags::RDWR | OFlags::CLOEXEC | OFlags::TMPFILE, mode) {
+                Ok(fd) => return Self { file: fd.into(), name: None }.private(),
+                Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOENT | Errno::INVAL) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let mut name = std::ffi::OsString::from(".");
+        name.push(path.file_name().unwrap_or_default());
+        name.push(".lastrites-new");
+        let name = dir.join(name);
+        for _ in 0..3 {
+            let fd = match rustix::fs::open(&name, flags | OFlags::CREATE | OFlags::EXCL, mode) {
+                Ok(fd) => fd,
+                Err(Errno::EXIST) => {
+                    // Left by a power cut, unless whoever makes it still holds its lock.
+                    let left = rustix::fs::open(&name, flags | OFlags::NONBLOCK, Mode::empty())?;
+                    rustix::fs::flock(&left, FlockOperation::NonBlockingLockExclusive)?;
+                    rustix::fs::unlink(&name)?;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            rustix::fs::flock(&fd, FlockOperation::NonBlockingLockExclusive)?;
+            return Self { file: fd.into(), name: Some(name) }.private();
+        }
+        Err(Errno::EXIST)
+    }
+
+    /// Whatever the umask or an ACL of the directory says.
+    fn private(self) -> Result<Self, Errno> {
+        rustix::fs::fchmod(&self.file, Mode::RUSR | Mode::WUSR)?;
+        Ok(self)
+    }
+
+    /// Gives it its name, unless that is taken.
+    fn publish(mut self, path: &Path) -> Result<(), Errno> {
+        let Some(name) = self.name.take() else {
+            use std::os::fd::AsRawFd;
+            let own = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+            return rustix::fs::linkat(CWD, own, CWD, path, AtFlags::SYMLINK_FOLLOW);
+        };
+        let result =
+            match rustix::fs::renameat_with(CWD, &name, CWD, path, rustix::fs::RenameFlags::NOREPLACE) {
+                // A file system that cannot tell: a link never replaces anything either.
+                Err(Errno::INVAL | Errno::NOSYS) => {
+                    rustix::fs::link(&name, path).and_then(|()| rustix::fs::unlink(&name))
+                }
+                result => result,
+            };
+        if result.is_err() {
+            self.name = Some(name);
+        }
+        result
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if let Some(name) = &self.name {
+            let _ = rustix::fs::unlink(name);
+        }
+    }
+}
+
+/// Makes the file `size` zeros with a block behind each, now.
+fn allocate(file: &File, size: u64) -> Result<(), Errno> {
+    let result = rustix::io::retry_on_intr(|| rustix::fs::fallocate(file, FallocateFlags::empty(), 0, size));
+    match result {
+        Err(Errno::OPNOTSUPP | Errno::NOSYS) => zeros(file, size),
+        result => result,
+    }
+}
+
+fn zeros(file: &File, size: u64) -> Result<(), Errno> {
+    let zeros = vec![0; 1 << 20];
+    let mut at = 0;
+    while at < size {
+        let count = (size - at).min(zeros.len() as u64) as usize;
+        match rustix::io::pwrite(file, &zeros[..count], at) {
+            Ok(0) => return Err(Errno::NOSPC),
+            Ok(count) => at += count as u64,
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 impl Storage for FileStorage {
     fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
-        let file = self.file()?;
-        let mut done = 0;
-        while done < buf.len() {
-            match file.read_at(&mut buf[done..], offset + done as u64) {
-                Ok(0) => break,
-                Ok(count) => done += count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(done)
+        read_at(self.file(false)?, offset, buf)
     }
 
     fn write_at(&mut self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.file()?.write_all_at(data, offset)
+        self.file(true)?.write_all_at(data, offset)
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        self.file()?.sync_data()
+        self.file(false)?.sync_data()
     }
 
     fn len(&mut self) -> io::Result<u64> {
-        Ok(self.file()?.metadata()?.len())
+        Ok(self.file(false)?.metadata()?.len())
     }
 
     fn release(&mut self) {
@@ -80,4 +300,18 @@ impl Storage for FileStorage {
     fn path(&self) -> &Path {
         &self.path
     }
+}
+
+/// Reads until `buf` is full or the file ends.
+pub(crate) fn read_at(file: &File, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+    let mut done = 0;
+    while done < buf.len() {
+        match file.read_at(&mut buf[done..], offset + done as u64) {
+            Ok(0) => break,
+            Ok(count) => done += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(done)
 }

@@ -1,0 +1,245 @@
+//! Looking over a file once, without decoding an event: which segments are there, and how much of
+//! each checks.
+//!
+//! Invariant: memory grows with the number of segments that check, each of which takes more
+//! bytes of the file than what is kept of it.
+
+use std::io;
+
+use super::source::Source;
+use crate::layout::{
+    FIRST_SEGMENT, FileHeader, FileKind, Frames, SEGMENT_CONTINUES, SEGMENT_HEADER_LEN, SEGMENT_MAGIC,
+    SegmentHeader, kind,
+};
+use crate::session::{Clock, Coverage, End, Session};
+use crate::storage::Storage;
+
+/// Attempts at a segment that changes while it is read.
+const TRIES: usize = 3;
+/// Bytes that are searched at a time for the next segment of a damaged trace.
+const SEARCH: usize = 64 << 10;
+
+/// What a segment holds up to some frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Tally {
+    /// Bytes, header included.
+    pub end: usize,
+    /// Checksum of the last frame.
+    pub crc: u32,
+    pub next_number: u64,
+    pub events: u64,
+    pub lost: u64,
+    /// Least and largest time of an event; `u64::MAX` and 0 if there is none.
+    pub first_ns: u64,
+    pub last_ns: u64,
+}
+
+/// A segment whose header and start frames check.
+#[derive(Debug)]
+pub(super) struct Scan {
+    pub header: SegmentHeader,
+    /// Where it begins in the file.
+    pub offset: u64,
+    pub session: Session,
+    /// Up to the last frame that ends a batch.
+    pub closed: Tally,
+    /// Up to the last frame that checks: what is beyond `closed` counts if the next segment
+    /// completes the batch.
+    pub open: Tally,
+    /// It holds the last frame of a batch of events.
+    pub completes: bool,
+    pub clocks: Vec<Clock>,
+    pub coverage: Vec<Coverage>,
+    pub end: Option<End>,
+}
+
+impl Scan {
+    pub fn continues(&self) -> bool {
+        self.header.flags & SEGMENT_CONTINUES != 0
+    }
+
+    /// The segment that these bytes begin with; `None` if it is no use to anybody.
+    fn of(bytes: &[u8], offset: u64, file_id: &[u8; 16]) -> Option<Self> {
+        let header = SegmentHeader::decode(bytes, file_id)?;
+        let start = Tally {
+            end: SEGMENT_HEADER_LEN,
+            crc: 0,
+            next_number: header.first_number,
+            events: 0,
+            lost: header.lost_before,
+            first_ns: u64::MAX,
+            last_ns: 0,
+        };
+        let mut session = None;
+        let mut state = false;
+        let (mut closed, mut open, mut completes) = (start, start, false);
+        let (mut clocks, mut coverage, mut end) = (Vec::new(), Vec::new(), None);
+        for frame in Frames::new(bytes, &header, file_id) {
+            let head = frame.header;
+            match head.kind {
+                kind::SESSION => session = Session::decode(frame.payload).ok(),
+                kind::STATE => state = true,
+                kind::CLOCK => clocks.extend(Clock::decode(frame.payload).ok()),
+                kind::COVERAGE => coverage.extend(Coverage::decode(frame.payload).ok()),
+                kind::END => end = End::decode(frame.payload).ok().or(end),
+                kind::EVENTS => {
+                    if head.first_number != open.next_number {
+                        break;
+                    }
+                    open.next_number += u64::from(head.count);
+                    open.events += u64::from(head.count);
+                    open.lost = open.lost.saturating_add(head.lost.into());
+                    if head.count > 0 {
+                        open.first_ns = open.first_ns.min(head.first_ns);
+                        open.last_ns = open.last_ns.max(head.last_ns);
+                    }
+                    completes |= !head.more();
+                }
+                _ => {}
+            }
+            (open.end, open.crc) = (frame.end, frame.crc);
+            if !head.more() {
+                closed = open;
+            }
+        }
+        let session = Session { id: header.session, ..session.filter(|_| state)? };
+        Some(Self { header, offset, session, closed, open, completes, clocks, coverage, end })
+    }
+}
+
+/// All that a look over the file finds.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// In the order of the segments' numbers.
+    pub segments: Vec<Scan>,
+    /// Something is missing before the first segment, or behind the last one: at which byte, and
+    /// why. Only a file that is not a whole ring can know.
+    pub lead: Option<(u64, &'static str)>,
+    pub tail: Option<(u64, &'static str)>,
+    /// What is missing in the middle is missing for this reason.
+    pub why: &'static str,
+}
+
+pub(super) const DAMAGED: &str = "damaged";
+pub(super) const CUT_OFF: &str = "the file is shorter than it was made";
+pub(super) const UNREADABLE: &str = "the disk cannot read it";
+pub(super) const OVERWRITTEN: &str = "it made way for newer events while it was being read";
+
+pub(super) fn scan(source: &mut Source, header: &FileHeader) -> io::Result<Found> {
+    let len = source.len()?;
+    let mut found = match header.kind {
+        FileKind::Ring => ring(source, header, len),
+        FileKind::StandAlone => stand_alone(source, header, len),
+    };
+    found.segments.sort_by_key(|segment| (segment.header.seq, segment.offset));
+    Ok(found)
+}
+
+fn ring(source: &Source, header: &FileHeader, len: u64) -> Found {
+    let mut found = Found { why: DAMAGED, ..Found::default() };
+    let mut bytes = vec![0; header.segment_size as usize];
+    let mut newest = None;
+    for slot in 0..header.slots() {
+        let offset = header.slot_offset(slot);
+        if offset >= len {
+            break;
+        }
+        for _ in 0..TRIES {
+            let count = match source.read(offset, &mut bytes[..SEGMENT_HEADER_LEN]) {
+                Ok(SEGMENT_HEADER_LEN) if SegmentHeader::decode(&bytes, &header.file_id).is_some() => {
+                    source.read(offset, &mut bytes)
+                }
+                other => other,
+            };
+            let Ok(count) = count else {
+                found.why = UNREADABLE;
+                break;
+            };
+            let scan = Scan::of(&bytes[..count], offset, &header.file_id);
+            // A recorder may have begun the slot anew in the middle of this.
+            let mut again = [0; SEGMENT_HEADER_LEN];
+            let settled =
+                source.read(offset, &mut again).is_ok_and(|now| again[..now] == bytes[..now.min(count)]);
+            if settled {
+                if let Some(scan) = &scan {
+                    newest = newest.max(Some((scan.header.seq, slot)));
+                }
+                found.segments.extend(scan);
+                break;
+            }
+        }
+    }
+    if len < header.size {
+        found.why = CUT_OFF;
+        // What came last may be missing if the next slot is not all there.
+        let next = newest.map_or(0, |(_, slot)| slot + 1);
+        if next < header.slots() && header.slot_offset(next) + u64::from(header.segment_size) > len {
+            found.tail = Some((len, CUT_OFF));
+        }
+    }
+    found
+}
+
+fn stand_alone(source: &Source, header: &FileHeader, len: u64) -> Found {
+    let mut found = Found { why: DAMAGED, ..Found::default() };
+    let mut bytes = vec![0; header.segment_size as usize];
+    let mut at = FIRST_SEGMENT;
+    if len < at {
+        found.tail = Some((len, CUT_OFF));
+    }
+    while at < len {
+        let claimed = match source.read(at, &mut bytes[..SEGMENT_HEADER_LEN]) {
+            Ok(count) => {
+                SegmentHeader::decode(&bytes[..count], &header.file_id).map(|header| header.len as usize)
+            }
+            Err(_) => None,
+        };
+        let claimed = claimed.filter(|len| (SEGMENT_HEADER_LEN..=bytes.len()).contains(len));
+        let Some(claimed) = claimed else {
+            let next = search(source, header, at + 1, len);
+            found.tail = Some((at, DAMAGED));
+            if found.segments.is_empty() {
+                found.lead = found.tail;
+            }
+            at = next;
+            continue;
+        };
+        let count = source.read(at, &mut bytes[..claimed]).unwrap_or(0);
+        let scan = Scan::of(&bytes[..count], at, &header.file_id);
+        let end = scan.as_ref().map_or(0, |scan| scan.open.end);
+        found.tail = match (end == claimed, count == claimed) {
+            (true, _) => None,
+            (false, true) => Some((at + end as u64, DAMAGED)),
+            (false, false) => Some((at + count as u64, CUT_OFF)),
+        };
+        if scan.is_none() && found.segments.is_empty() {
+            found.lead = found.tail;
+        }
+        found.segments.extend(scan);
+        at += claimed as u64;
+    }
+    found
+}
+
+/// Where the next segment header that checks begins, at `at` or later; `len` if there is none.
+fn search(source: &Source, header: &FileHeader, mut at: u64, len: u64) -> u64 {
+    let mut bytes = vec![0; SEARCH];
+    while at < len {
+        let count = source.read(at, &mut bytes).unwrap_or(0);
+        let window = &bytes[..count];
+        for start in 0..count {
+            let rest = &window[start..];
+            if rest.starts_with(&SEGMENT_MAGIC) && SegmentHeader::decode(rest, &header.file_id).is_some() {
+                return at + start as u64;
+            }
+        }
+        // What could begin in the last bytes is looked at again with the next ones. A part that
+        // the disk cannot read is stepped over.
+        at += match count {
+            0 => 4096,
+            _ if count < SEGMENT_HEADER_LEN => count as u64,
+            _ => (count - SEGMENT_HEADER_LEN + 1) as u64,
+        };
+    }
+    len
+}
