@@ -127,10 +127,16 @@ impl Trace {
     pub fn for_each(&self, session: SessionId, f: &mut dyn FnMut(&Event)) -> Result<Vec<Gap>, Error> {
         let mut walk = Walk::new(self, self.place(session)?);
         let mut gaps = Vec::new();
-        while walk.advance(&mut gaps).is_some() {
-            walk.each(f, &mut gaps);
+        loop {
+            // Gaps grow together only where no segment is between them.
+            let mut met = Vec::new();
+            let taken = walk.advance(&mut met).is_some();
+            gaps.append(&mut met);
+            if !taken {
+                return Ok(gaps);
+            }
+            gaps.extend(walk.each(f));
         }
-        Ok(gaps)
     }
 
     /// Copies one session out as a stand-alone trace; returns its bytes. Segments that have made

@@ -154,14 +154,13 @@ impl<'a> Events<'a> {
     }
 
     fn lose(&mut self, from: u64, why: &'static str) {
-        let mut gaps = Vec::new();
-        self.walk.lose(from, why, &mut gaps);
+        let gap = self.walk.lose(from, why);
         self.frame = None;
         self.begun = 0;
-        self.build_wall(gaps);
+        self.build_wall(gap);
     }
 
-    fn build_wall(&mut self, gaps: Vec<Gap>) {
+    fn build_wall(&mut self, gaps: impl IntoIterator<Item = Gap>) {
         self.told.extend(gaps.into_iter().map(Item::Gap));
         self.wall = true;
     }

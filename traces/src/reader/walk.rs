@@ -40,7 +40,7 @@ pub(super) struct Walk<'a> {
 }
 
 /// Adds a gap, or lets the last one grow if it goes on there.
-pub(super) fn push(gaps: &mut Vec<Gap>, gap: Gap) {
+fn push(gaps: &mut Vec<Gap>, gap: Gap) {
     match gaps.last_mut() {
         Some(last) if last.to == gap.from && last.why == gap.why => last.to = gap.to,
         _ => gaps.push(gap),
@@ -71,7 +71,9 @@ impl<'a> Walk<'a> {
             self.done += 1;
             match self.take(segment, self.floors[self.done - 1]) {
                 Ok(()) => return Some(std::mem::take(&mut self.fresh)),
-                Err(why) => self.lose(segment.header.first_number, why, gaps),
+                Err(why) => {
+                    self.lose(segment.header.first_number, why).into_iter().for_each(|gap| push(gaps, gap))
+                }
             }
         }
         if !std::mem::replace(&mut self.tail_told, true) {
@@ -81,15 +83,16 @@ impl<'a> Walk<'a> {
     }
 
     /// Gives up the segment that was taken last, from event `from` on.
-    pub fn lose(&mut self, from: u64, why: &'static str, gaps: &mut Vec<Gap>) {
-        let Some(segment) = self.done.checked_sub(1).and_then(|at| self.place.segments.get(at)) else {
-            return;
-        };
+    pub fn lose(&mut self, from: u64, why: &'static str) -> Option<Gap> {
+        let segment = self.done.checked_sub(1).and_then(|at| self.place.segments.get(at))?;
         self.fresh = true;
         self.spans.clear();
-        if from < segment.next_number {
-            push(gaps, Gap { from, to: segment.next_number, offset: segment.offset, why });
-        }
+        (from < segment.next_number).then_some(Gap {
+            from,
+            to: segment.next_number,
+            offset: segment.offset,
+            why,
+        })
     }
 
     fn take(&mut self, segment: &Segment, later_ns: u64) -> Result<(), &'static str> {
@@ -122,8 +125,8 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Calls `f` with every event of the segment.
-    pub fn each(&mut self, f: &mut dyn FnMut(&Event), gaps: &mut Vec<Gap>) {
+    /// Calls `f` with every event of the segment, up to the first that does not decode.
+    pub fn each(&mut self, f: &mut dyn FnMut(&Event)) -> Option<Gap> {
         // One event, filled anew each time: most need no memory of their own.
         let mut event = Event {
             number: 0,
@@ -138,7 +141,7 @@ impl<'a> Walk<'a> {
             for _ in 0..header.count {
                 match decode_event(&mut self.state, &mut reader, &mut event.time_ns) {
                     Ok(what) => event.what = what,
-                    Err(Malformed(why)) => return self.lose(event.number, why, gaps),
+                    Err(Malformed(why)) => return self.lose(event.number, why),
                 }
                 f(&event);
                 event.number += 1;
@@ -146,9 +149,10 @@ impl<'a> Walk<'a> {
             if !header.more()
                 && let Err(Malformed(why)) = decode_positions(&mut self.state, &mut reader)
             {
-                return self.lose(event.number, why, gaps);
+                return self.lose(event.number, why);
             }
         }
+        None
     }
 
     /// The event of span `at` that begins at byte `from` of the segment; moves `from` and

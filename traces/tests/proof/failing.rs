@@ -1,0 +1,166 @@
+//! Storage that fails: at any call, in any way, once or for good.
+//!
+//! What must be true: the writer says so and writes nothing more; the file still opens and holds
+//! what was synced; a writer opened later goes on.
+
+use std::io;
+use std::path::Path;
+
+use lastrites_traces::{
+    Error,
+    event::Event,
+    ring::{self, Writer},
+    session::{Clock, Coverage, End, How, Layer},
+    storage::{MemoryStorage, Storage},
+};
+
+use crate::support::{Noise, empty_ring, numbered, read, session};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Failure {
+    /// ENOSPC or EIO, before anything was done.
+    Full,
+    Broken,
+    /// A part of the data was written before the disk gave up.
+    Short,
+}
+
+/// Fails at one call, and at all that follow it.
+#[derive(Debug)]
+struct Failing {
+    disk: MemoryStorage,
+    calls_left: usize,
+    how: Failure,
+    calls: usize,
+}
+
+impl Failing {
+    fn new(calls_left: usize, how: Failure) -> Self {
+        Self { disk: empty_ring(), calls_left, how, calls: 0 }
+    }
+
+    fn fails(&mut self) -> bool {
+        self.calls += 1;
+        let fails = self.calls_left == 0;
+        self.calls_left = self.calls_left.saturating_sub(1);
+        fails
+    }
+
+    fn error(&self) -> io::Error {
+        io::Error::from_raw_os_error(if self.how == Failure::Full { 28 } else { 5 })
+    }
+}
+
+impl Storage for Failing {
+    fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        if self.fails() { Err(self.error()) } else { self.disk.read_at(offset, buf) }
+    }
+    fn write_at(&mut self, offset: u64, data: &[u8]) -> io::Result<()> {
+        if !self.fails() {
+            return self.disk.write_at(offset, data);
+        }
+        if self.how == Failure::Short {
+            self.disk.write_at(offset, &data[..data.len() / 2])?;
+        }
+        Err(self.error())
+    }
+    fn sync(&mut self) -> io::Result<()> {
+        if self.fails() { Err(self.error()) } else { self.disk.sync() }
+    }
+    fn len(&mut self) -> io::Result<u64> {
+        if self.fails() { Err(self.error()) } else { self.disk.len() }
+    }
+    fn path(&self) -> &Path {
+        Path::new("/var/lib/lastrites/ring")
+    }
+}
+
+/// Records until the first error. What was synced before it goes to `synced`.
+fn record(writer: &mut Writer<Failing>, synced: &mut Vec<Event>) -> Result<(), Error> {
+    writer.begin(&session(1))?;
+    let (mut noise, mut now_ns, mut all) = (Noise(4), 2_000, Vec::new());
+    for (turn, count) in [3, 140, 0, 5, 320, 20].into_iter().enumerate() {
+        let batch = noise.heavy(&mut now_ns, count);
+        all.extend(numbered(writer.next_number(), &batch));
+        writer.append(&batch, &[turn as u64])?;
+        if turn % 2 == 0 {
+            writer.sync()?;
+            synced.clone_from(&all);
+        }
+        writer.cover(&Coverage { from_ns: 1, to_ns: now_ns, layer: Layer::Seal, note: String::new() })?;
+        writer.clock(Clock::default())?;
+    }
+    writer.end(&End { how: How::Sealed, time_ns: now_ns, note: String::new() })?;
+    writer.sync()?;
+    *synced = all;
+    Ok(())
+}
+
+#[test]
+fn a_writer_reports_every_failure_and_whoever_comes_next_goes_on() {
+    let mut whole = Writer::open(Failing::new(usize::MAX, Failure::Full)).unwrap();
+    record(&mut whole, &mut Vec::new()).unwrap();
+    let calls = whole.into_storage().calls;
+    assert!(calls > 30);
+    for how in [Failure::Full, Failure::Broken, Failure::Short] {
+        for call in 0..calls {
+            fails_at(call, how);
+        }
+    }
+}
+
+fn fails_at(call: usize, how: Failure) {
+    let mut synced = Vec::new();
+    let mut writer = match Writer::open(Failing::new(call, how)) {
+        Ok(writer) => writer,
+        Err(error) => return says_what_to_do(&error, how),
+    };
+    let error = record(&mut writer, &mut synced).expect_err("it failed");
+    says_what_to_do(&error, how);
+    assert!(matches!(writer.append(&[], &[]), Err(Error::Spent { .. })), "what is there is not known");
+    assert!(matches!(writer.begin(&session(2)), Err(Error::Spent { .. })));
+    assert!(matches!(writer.sync(), Err(Error::Spent { .. })));
+    // The machine may go down now, or go on: what reached the disk is anything in between.
+    let disk = writer.into_storage().disk;
+    for left in [disk.crashed(|_, _| vec![]), disk.crashed(|_, data| vec![0..data.len()])] {
+        let readings = read(left.bytes()).unwrap();
+        let there = readings.first().map_or(&[][..], |reading| &reading.events[..]);
+        let first = there.first().map_or(0, |event| event.number as usize);
+        assert!(there.len() + first >= synced.len());
+        let overlap = synced.get(first..).unwrap_or_default();
+        assert_eq!(&there[..overlap.len()], overlap, "what was synced is there");
+
+        let mut writer = Writer::open(left).unwrap();
+        if writer.resume().is_none() {
+            writer.begin(&session(1)).unwrap();
+        }
+        let number = writer.next_number();
+        let mut now_ns = 1 << 40;
+        let batch = Noise(5).events(&mut now_ns, 50);
+        writer.append(&batch, &[]).unwrap();
+        writer.sync().unwrap();
+        let readings = read(writer.storage().synced()).unwrap();
+        let reading = &readings[0];
+        assert_eq!(
+            reading.events[(number - reading.summary.first_number) as usize..],
+            numbered(number, &batch)
+        );
+    }
+}
+
+fn says_what_to_do(error: &Error, how: Failure) {
+    let text = error.to_string();
+    assert!(text.contains("/var/lib/lastrites/ring"), "{text}");
+    assert!(text.contains("cannot "), "{text}");
+    assert_eq!(error.is_full_disk(), how == Failure::Full, "{text}");
+    let advice = if how == Failure::Full { "free some space" } else { "the disk may be failing" };
+    assert!(text.contains(advice), "{text}");
+}
+
+#[test]
+fn a_disk_that_cannot_even_take_the_header_is_reported() {
+    for call in 0..2 {
+        let mut storage = Failing::new(call, Failure::Full);
+        says_what_to_do(&ring::format(&mut storage, 4 << 20, [1; 16]).expect_err("it failed"), Failure::Full);
+    }
+}
