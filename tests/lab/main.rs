@@ -1,0 +1,115 @@
+//! The lab by hand.
+//!
+//!     cargo run -p lastrites-tests --bin lab -- COMMAND
+//!
+//! `lab help` says which. Programs that go into guests are taken from the release build.
+
+use std::{
+    io::{BufRead as _, IsTerminal as _, Write as _},
+    process::ExitCode,
+};
+
+use lastrites_tests::lab::{Error, Image, Scenario, prepare, refresh_samples, run, start};
+
+const HELP: &str = "\
+lab list                  scenarios and images
+lab images [NAME...]      builds images that are not there yet, all of them unless named
+lab run SCENARIO...       runs scenarios, and says what is seen; files stay in target/lab/SCENARIO
+lab shell SCENARIO        boots the guest of a scenario, does nothing, and takes commands for it from standard
+                          input; at its end the power goes
+lab samples [SCENARIO...] runs those that have a sample, and renews traces/samples
+
+Programs come from target/release (LASTRITES_LAB_BIN: another directory); images are kept in
+~/.cache/lastrites-lab (LASTRITES_LAB_CACHE). LASTRITES_LAB_SEED repeats a random moment.";
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let done = match words.split_first() {
+        Some((command, rest)) => match (command.as_str(), rest) {
+            ("list", []) => list(),
+            ("images", names) => images(names),
+            ("run", names @ [_, ..]) => run_all(names),
+            ("shell", [name]) => shell(name),
+            ("samples", names) => refresh_samples(names, &mut |line| println!("{line}")).map(|()| true),
+            ("help" | "--help", _) => {
+                println!("{HELP}");
+                Ok(true)
+            }
+            _ => Err(Error::new(format!("cannot do {:?}\n\n{HELP}", words.join(" ")))),
+        },
+        None => Err(Error::new(HELP)),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("lab: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn list() -> Result<bool, Error> {
+    for name in Scenario::names()? {
+        println!("scenario {name}: {}", Scenario::load(&name)?.about.trim().replace('\n', " "));
+    }
+    for name in Image::names()? {
+        println!("image {name}");
+    }
+    Ok(true)
+}
+
+fn images(names: &[String]) -> Result<bool, Error> {
+    let names = if names.is_empty() { Image::names()? } else { names.to_vec() };
+    for name in names {
+        let image = Image::get(&name)?;
+        println!("{name}: {}", image.dir.display());
+    }
+    Ok(true)
+}
+
+fn run_all(names: &[String]) -> Result<bool, Error> {
+    let mut good = true;
+    for name in names {
+        let scenario = Scenario::load(name)?;
+        println!("== {name}: {}", scenario.about.trim());
+        match run(&scenario, &mut |line| println!("{line}")) {
+            Ok(outcome) => {
+                for complaint in &outcome.complaints {
+                    println!("WRONG: {complaint}");
+                }
+                good &= outcome.complaints.is_empty();
+                println!("files are in {}", outcome.dir.display());
+            }
+            Err(error) => {
+                println!("FAILED: {error}");
+                good = false;
+            }
+        }
+    }
+    Ok(good)
+}
+
+fn shell(name: &str) -> Result<bool, Error> {
+    let prepared = prepare(&Scenario::load(name)?)?;
+    eprintln!("booting; console: {}/console-1.log", prepared.dir.display());
+    let mut guest = start(&prepared, 1)?;
+    let prompt = || {
+        if std::io::stdin().is_terminal() {
+            print!("guest# ");
+            // A prompt that is not shown is no reason to stop.
+            let _ = std::io::stdout().flush();
+        }
+    };
+    prompt();
+    for line in std::io::stdin().lock().lines() {
+        let line = line.map_err(|e| Error::new(format!("standard input: {e}")))?;
+        let answer = guest.run(&line)?;
+        print!("{}", answer.text);
+        if answer.status != 0 {
+            println!("(status {})", answer.status);
+        }
+        prompt();
+    }
+    Ok(true)
+}

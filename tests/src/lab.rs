@@ -1,0 +1,24 @@
+//! The lab's parts, from the disk up.
+
+mod disk;
+mod error;
+mod guest;
+mod image;
+mod judge;
+mod pattern;
+mod place;
+mod recording;
+mod run;
+mod samples;
+mod scenario;
+mod serial;
+mod services;
+mod testimony;
+
+pub use error::Error;
+pub use guest::Guest;
+pub use image::Image;
+pub use place::{cache_dir, definitions_dir, lab_dir, program, scenarios_dir};
+pub use run::{Outcome, prepare, run, start};
+pub use samples::refresh as refresh_samples;
+pub use scenario::Scenario;

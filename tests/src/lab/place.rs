@@ -1,0 +1,55 @@
+//! Where things are.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
+
+use super::error::{Error, Result};
+
+fn crate_dir() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn target_dir() -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| crate_dir().join("../target"), PathBuf::from)
+}
+
+/// Image definitions.
+pub fn definitions_dir() -> PathBuf {
+    crate_dir().join("lab/images")
+}
+
+pub fn scenarios_dir() -> PathBuf {
+    crate_dir().join("scenarios")
+}
+
+/// Recordings of real guests that are kept in the repository.
+pub fn samples_dir() -> PathBuf {
+    crate_dir().join("../traces/samples")
+}
+
+/// What a scenario leaves: logs, the ring file, the recordings as JSON; the disks when it failed.
+pub fn lab_dir(scenario: &str) -> PathBuf {
+    target_dir().join("lab").join(scenario)
+}
+
+/// Built images, outside the repository.
+pub fn cache_dir() -> PathBuf {
+    if let Some(dir) = env::var_os("LASTRITES_LAB_CACHE") {
+        return dir.into();
+    }
+    let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|dir| dir.is_absolute());
+    let home = || PathBuf::from(env::var_os("HOME").unwrap_or_else(|| "/root".into())).join(".cache");
+    cache.unwrap_or_else(home).join("lastrites-lab")
+}
+
+/// A release build of one of our programs.
+pub fn program(name: &str) -> Result<PathBuf> {
+    let dir = env::var_os("LASTRITES_LAB_BIN").map_or_else(|| target_dir().join("release"), PathBuf::from);
+    let path = dir.join(name);
+    if path.is_file() {
+        return Ok(path);
+    }
+    Err(Error::new(format!("{}: not built; run `cargo build --release --workspace` first", path.display())))
+}

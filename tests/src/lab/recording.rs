@@ -1,0 +1,65 @@
+//! What `lastrites` says about a ring file, as JSON (viewer/JSON.md).
+
+use std::{fs, path::Path, process::Command};
+
+use serde_json::Value;
+
+use super::{
+    error::{Error, Result, output},
+    place::program,
+};
+
+/// One recording.
+#[derive(Debug)]
+pub struct Recording {
+    /// The `recording` object.
+    pub about: Value,
+    /// Events and gaps, in order.
+    pub events: Vec<Value>,
+}
+
+impl Recording {
+    pub fn text(&self, key: &str) -> &str {
+        self.about[key].as_str().unwrap_or_default()
+    }
+}
+
+/// All recordings in `ring`, oldest first; a copy of the JSON is left in `dir`.
+pub fn read(ring: &Path, dir: &Path) -> Result<Vec<Recording>> {
+    let lastrites = program("lastrites")?;
+    let list = output(Command::new(&lastrites).args(["list", "--json", "--file"]).arg(ring))?;
+    keep(&dir.join("list.json"), &list)?;
+    let mut recordings = Vec::new();
+    for about in objects(&list)? {
+        let number = about["recording"].as_u64().unwrap_or(0).to_string();
+        let show = output(
+            Command::new(&lastrites).args(["show", "--json", "--recording", &number, "--file"]).arg(ring),
+        )?;
+        keep(&dir.join(format!("show-{number}.json")), &show)?;
+        let text =
+            output(Command::new(&lastrites).args(["show", "--recording", &number, "--file"]).arg(ring))?;
+        keep(&dir.join(format!("show-{number}.txt")), &text)?;
+        let mut events = objects(&show)?;
+        if events.is_empty() {
+            return Err(Error::new(format!(
+                "`lastrites show --json --recording {number}` prints nothing at all"
+            )));
+        }
+        events.remove(0);
+        recordings.push(Recording { about, events });
+    }
+    Ok(recordings)
+}
+
+fn keep(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text).map_err(|e| Error::file(path, "write it", e))
+}
+
+fn objects(lines: &str) -> Result<Vec<Value>> {
+    lines
+        .lines()
+        .map(|line| {
+            serde_json::from_str(line).map_err(|e| Error::new(format!("this line is no JSON: {e}: {line}")))
+        })
+        .collect()
+}

@@ -1,0 +1,420 @@
+//! Running a scenario from its first boot to the verdict.
+//!
+//! Invariant: what a run leaves behind is in its directory, is enough to see what happened, and is
+//! replaced by the next run. Disks stay only when it failed.
+
+use std::{
+    fs,
+    path::PathBuf,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use serde_json::Value;
+
+use super::{
+    disk::{Disk, Put},
+    error::{Error, Result},
+    guest::{Guest, Hardware},
+    image::Image,
+    judge,
+    pattern::{self, Bound},
+    place::{lab_dir, program},
+    recording::{self, Recording},
+    scenario::{Cut, Scenario, Step, Try},
+    services,
+    testimony::Line,
+};
+
+/// Where a guest may have its ring file.
+const RINGS: [&str; 2] = ["/var/lib/lastrites/ring.lrt", "/.lastrites/ring.lrt"];
+
+/// A guest's disks, ready to boot.
+#[derive(Debug)]
+pub struct Prepared {
+    pub dir: PathBuf,
+    pub hardware: Hardware,
+    disks: Vec<Disk>,
+}
+
+/// What a run came to.
+#[derive(Debug)]
+pub struct Outcome {
+    pub dir: PathBuf,
+    /// What was seen, a line each, for people.
+    pub notes: Vec<String>,
+    /// What should not be so.
+    pub complaints: Vec<String>,
+}
+
+/// One boot as it was.
+#[derive(Debug)]
+struct Booted {
+    boot_id: String,
+    testimony: Vec<Line>,
+    /// It went down by itself, so that its disks have to be clean.
+    orderly: bool,
+}
+
+/// Makes the disks of `scenario` and puts everything into them.
+pub fn prepare(scenario: &Scenario) -> Result<Prepared> {
+    let image = Image::get(&scenario.image)?;
+    let (kernel, initrd) = image.kernel(scenario.kernel.as_deref())?;
+    let dir = lab_dir(&scenario.name);
+    let fail = |e| Error::file(&dir, "prepare the directory of the run", e);
+    if dir.exists() {
+        fs::remove_dir_all(&dir).map_err(fail)?;
+    }
+    fs::create_dir_all(&dir).map_err(fail)?;
+    let dir = fs::canonicalize(&dir).map_err(fail)?;
+    let disk = Disk::copy(&image.disk(), &dir.join("vda.img"))?;
+    let mut puts = services::plan(scenario, image.init, &disk)?;
+    let witness = program("witness")?;
+    for name in ["lab-agent", "lab-coroner"] {
+        puts.push(Put::program(format!("/usr/sbin/{name}"), &witness));
+    }
+    for service in &scenario.service {
+        puts.push(Put::program(format!("/usr/sbin/{}", service.name), &witness));
+    }
+    for name in ["lastrites", "lastrites-tracer"] {
+        puts.push(Put::program(format!("/usr/local/bin/{name}"), &program(name)?));
+    }
+    disk.put(&puts)?;
+    let mut disks = vec![disk];
+    for (number, extra) in scenario.disk.iter().enumerate() {
+        let path = dir.join(format!("vd{}.img", char::from(b'b' + u8::try_from(number).unwrap_or(0))));
+        disks.push(Disk::create(&path, "extra", extra.size_mib)?);
+    }
+    let hardware = Hardware {
+        kernel,
+        initrd,
+        append: scenario.append.clone(),
+        disks: disks.iter().map(|disk| disk.path.clone()).collect(),
+        memory_mib: scenario.memory_mib,
+    };
+    Ok(Prepared { dir, hardware, disks })
+}
+
+/// Boots it and waits until it is up.
+pub fn start(prepared: &Prepared, boot: usize) -> Result<Guest> {
+    let mut guest = Guest::start(&prepared.hardware, &prepared.dir, boot)?;
+    guest.wait_up()?;
+    Ok(guest)
+}
+
+/// Runs `scenario`. An error is a run that could not be finished; what is wrong with a finished one is in
+/// the outcome. `tell` hears of every step.
+pub fn run(scenario: &Scenario, tell: &mut dyn FnMut(&str)) -> Result<Outcome> {
+    let begun = Instant::now();
+    let prepared = prepare(scenario)?;
+    let where_it_is =
+        |e: Error| Error::new(format!("{e}\nthe guest's files are in {}", prepared.dir.display()));
+    let mut run = Run { prepared: &prepared, begun, tell, notes: Vec::new() };
+    let mut boots = Vec::new();
+    for number in 1..=scenario.boot.len() {
+        boots.push(run.boot(scenario, number).map_err(where_it_is)?);
+    }
+    let mut complaints = Vec::new();
+    let recordings = run.recordings(&boots).map_err(where_it_is)?;
+    run.judge(scenario, &boots, &recordings, &mut complaints);
+    let notes = run.notes;
+    if complaints.is_empty() {
+        for disk in &prepared.disks {
+            fs::remove_file(&disk.path).map_err(|e| Error::file(&disk.path, "remove it", e))?;
+        }
+    }
+    Ok(Outcome { dir: prepared.dir.clone(), notes, complaints })
+}
+
+struct Run<'a> {
+    prepared: &'a Prepared,
+    begun: Instant,
+    tell: &'a mut dyn FnMut(&str),
+    notes: Vec<String>,
+}
+
+impl Run<'_> {
+    fn note(&mut self, text: impl AsRef<str>) {
+        let line = format!("{:6.1} s  {}", self.begun.elapsed().as_secs_f64(), text.as_ref());
+        (self.tell)(&line);
+        self.notes.push(line);
+    }
+
+    /// One boot, from power on to power off.
+    fn boot(&mut self, scenario: &Scenario, number: usize) -> Result<Booted> {
+        let mut guest = start(self.prepared, number)?;
+        self.note(format!("boot {number} is up, qemu {}", guest.pid()));
+        if number == 1 {
+            for command in services::registrations(scenario) {
+                self.try_command(&mut guest, &Try::plain(&command))?;
+            }
+        }
+        let mut at = Heard::default();
+        let mut ended = None;
+        for step in &scenario.boot[number - 1].steps {
+            if ended.is_some() {
+                return Err(Error::new(format!(
+                    "boot {number} has ended already, and there is {step:?} to do"
+                )));
+            }
+            ended = self.step(&mut guest, step, &mut at)?;
+        }
+        let Some(orderly) = ended else {
+            return Err(Error::new(format!(
+                "the steps of boot {number} do not end it: add reboot, poweroff, cut or reset"
+            )));
+        };
+        if orderly {
+            for disk in &self.prepared.disks {
+                disk.check_clean().map_err(|e| guest.explain(e))?;
+            }
+            self.note("its file systems are clean");
+        }
+        let testimony = guest.witness.lines().iter().filter_map(|line| Line::parse(line)).collect();
+        Ok(Booted { boot_id: guest.boot_id.clone(), testimony, orderly })
+    }
+
+    /// Takes a step. When it ended the machine: whether in good order.
+    fn step(&mut self, guest: &mut Guest, step: &Step, at: &mut Heard) -> Result<Option<bool>> {
+        match step {
+            Step::Run(command) => self.try_command(guest, &Try::plain(command))?,
+            Step::Try(more) => self.try_command(guest, more)?,
+            Step::Witness(wanted) => {
+                let is = |line: &str| Line::parse(line).filter(|line| line.is(wanted));
+                let (line, next) = guest
+                    .witness
+                    .wait(at.witness, super::guest::LIMIT, &format!("{wanted:?}"), is)
+                    .map_err(|e| guest.explain(e))?;
+                at.witness = next;
+                self.note(format!("witness: {} {} {} {}", line.name, line.pid, line.word, line.rest));
+            }
+            Step::Console(wanted) => {
+                let is = |line: &str| line.contains(wanted.as_str()).then(|| line.to_owned());
+                let (line, next) = guest
+                    .console
+                    .wait(at.console, super::guest::LIMIT, &format!("{wanted:?}"), is)
+                    .map_err(|e| guest.explain(e))?;
+                at.console = next;
+                self.note(format!("console: {}", line.trim()));
+            }
+            Step::Gone(path) => self.try_command(guest, &Try::plain(&format!("@gone {path}")))?,
+            Step::Begin(command) => {
+                self.note(format!("# {command} &"));
+                guest.begin(command)?;
+            }
+            Step::Reboot(command) => {
+                self.go_down(guest, command, "reboot: Restarting system")?;
+                return Ok(Some(true));
+            }
+            Step::Poweroff(command) => {
+                self.go_down(guest, command, "reboot: Power down")?;
+                return Ok(Some(true));
+            }
+            Step::Cut(cut) => {
+                self.cut(guest, cut)?;
+                return Ok(Some(false));
+            }
+            Step::Reset(_) => {
+                guest.reset()?;
+                self.note("reset");
+                return Ok(Some(false));
+            }
+        }
+        Ok(None)
+    }
+
+    fn go_down(&mut self, guest: &mut Guest, command: &str, last_words: &str) -> Result<()> {
+        if !command.is_empty() {
+            self.note(format!("# {command}"));
+            guest.begin(command)?;
+        }
+        let begun = Instant::now();
+        guest.wait_end()?;
+        self.note(format!("the machine went down in {:.1} s", begun.elapsed().as_secs_f64()));
+        let lines = guest.console.lines();
+        if lines.iter().any(|line| line.contains("Kernel panic")) {
+            return Err(guest.explain(Error::new("the kernel panicked")));
+        }
+        if !lines.iter().any(|line| line.contains(last_words)) {
+            return Err(
+                guest.explain(Error::new(format!("the machine ended without {last_words:?} on its console")))
+            );
+        }
+        Ok(())
+    }
+
+    fn cut(&mut self, guest: &mut Guest, cut: &Cut) -> Result<()> {
+        let [from, to] = cut.after_ms;
+        if to > 0 {
+            let seed = seed();
+            let after_ms = from + seed % (to - from + 1);
+            self.note(format!("the power goes in {after_ms} ms (LASTRITES_LAB_SEED={seed})"));
+            // The moment itself is what is tested; the machine may end before it.
+            guest.console.wait_end(Duration::from_millis(after_ms));
+        }
+        guest.cut()?;
+        self.note("the power is gone");
+        Ok(())
+    }
+
+    fn try_command(&mut self, guest: &mut Guest, wanted: &Try) -> Result<()> {
+        let begun = Instant::now();
+        let answer = guest.run(&wanted.run)?;
+        self.note(format!("# {} -> {} ({:.1} s)", wanted.run, answer.status, begun.elapsed().as_secs_f64()));
+        for line in answer.text.lines().take(30) {
+            self.note(format!("    {line}"));
+        }
+        let wrong = |what: String| {
+            guest.explain(Error::new(format!(
+                "`{}` in the guest {what}; it said:\n{}",
+                wanted.run, answer.text
+            )))
+        };
+        if answer.status != wanted.exit {
+            return Err(wrong(format!("exited with {}, not {}", answer.status, wanted.exit)));
+        }
+        if let Some(missing) = wanted.says.iter().find(|text| !answer.text.contains(text.as_str())) {
+            return Err(wrong(format!("does not say {missing:?}")));
+        }
+        if let Some(bad) = wanted.never_says.iter().find(|text| answer.text.contains(text.as_str())) {
+            return Err(wrong(format!("says {bad:?}")));
+        }
+        if let Some(name) = &wanted.same_as {
+            let path = self.prepared.dir.join(name);
+            let kept = fs::read_to_string(&path).map_err(|e| Error::file(&path, "read what was kept", e))?;
+            if kept != answer.text {
+                return Err(Error::new(format!(
+                    "`{}` in the guest says something else than before:\n{}",
+                    wanted.run,
+                    difference(&kept, &answer.text)
+                )));
+            }
+        }
+        if let Some(name) = &wanted.keep {
+            let path = self.prepared.dir.join(name);
+            fs::write(&path, &answer.text).map_err(|e| Error::file(&path, "keep what was said", e))?;
+        }
+        Ok(())
+    }
+
+    /// Takes the ring file out and reads it. None if there is none.
+    fn recordings(&mut self, boots: &[Booted]) -> Result<Vec<Recording>> {
+        let ring = self.prepared.dir.join("ring.lrt");
+        for disk in &self.prepared.disks {
+            if boots.last().is_some_and(|boot| !boot.orderly) {
+                disk.repair()?;
+            }
+        }
+        for disk in &self.prepared.disks {
+            // On a disk of its own the path begins below the mount point.
+            for path in RINGS.iter().copied().chain(["/lib/lastrites/ring.lrt"]) {
+                if disk.has(path)? {
+                    disk.take(path, &ring)?;
+                    return recording::read(&ring, &self.prepared.dir);
+                }
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    fn judge(
+        &mut self,
+        scenario: &Scenario,
+        boots: &[Booted],
+        recordings: &[Recording],
+        complaints: &mut Vec<String>,
+    ) {
+        let of = |boot: usize| {
+            let id = boots.get(boot.wrapping_sub(1)).map_or("", |boot| boot.boot_id.as_str());
+            recordings.iter().find(move |recording| recording.text("boot_id") == id)
+        };
+        for (index, booted) in boots.iter().enumerate() {
+            let number = index + 1;
+            let there: Vec<&Recording> =
+                recordings.iter().filter(|recording| recording.text("boot_id") == booted.boot_id).collect();
+            if there.len() > 1 {
+                complaints.push(format!("boot {number} has {} recordings", there.len()));
+            }
+            if scenario.unrecorded.contains(&number) && !there.is_empty() {
+                complaints.push(format!("boot {number} was not to be recorded"));
+            }
+            if !scenario.boot[index].compare {
+                continue;
+            }
+            for recording in there {
+                let verdict = judge::compare(recording, &booted.testimony);
+                self.note(format!(
+                    "boot {number}: {} events, {} lost, ended {:?}; {} deaths and {} signals compared with the witness",
+                    recording.events.len(),
+                    recording.about["lost"],
+                    recording.text("end"),
+                    verdict.deaths,
+                    verdict.signals
+                ));
+                complaints.extend(verdict.complaints.into_iter().map(|c| format!("boot {number}: {c}")));
+            }
+        }
+        for wanted in &scenario.recording {
+            match of(wanted.boot) {
+                None => complaints.push(format!("there is no recording of boot {}", wanted.boot)),
+                Some(recording) if !pattern::matches(&wanted.is, &recording.about, &mut Bound::new()) => {
+                    complaints.push(format!(
+                        "boot {}: wanted {}, recorded is {}",
+                        wanted.boot, wanted.is, recording.about
+                    ))
+                }
+                Some(_) => {}
+            }
+        }
+        for story in &scenario.story {
+            match of(story.boot).map(|recording| judge::tell(recording, story)) {
+                None => complaints.push(format!("there is no recording of boot {}", story.boot)),
+                Some(Err(why)) => complaints.push(format!("boot {}: {why}", story.boot)),
+                Some(Ok(places)) => {
+                    let events: Vec<Value> = of(story.boot)
+                        .map(|recording| {
+                            places.iter().map(|&at| recording.events[at]["event"].clone()).collect()
+                        })
+                        .unwrap_or_default();
+                    self.note(format!("told: {}  (events {})", story.says, Value::Array(events)));
+                }
+            }
+        }
+    }
+}
+
+/// How far a boot's ports were listened to.
+#[derive(Debug, Default)]
+struct Heard {
+    console: usize,
+    witness: usize,
+}
+
+impl Try {
+    fn plain(command: &str) -> Self {
+        Self {
+            run: command.to_owned(),
+            exit: 0,
+            says: Vec::new(),
+            never_says: Vec::new(),
+            keep: None,
+            same_as: None,
+        }
+    }
+}
+
+/// A number that nobody knows before, or the one of a run that is to be repeated.
+fn seed() -> u64 {
+    std::env::var("LASTRITES_LAB_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::from(now.subsec_nanos()) / 1000
+    })
+}
+
+/// The lines that only one of them has.
+fn difference(before: &str, after: &str) -> String {
+    let only = |mark: &str, here: &str, there: &str| -> String {
+        let there: std::collections::HashSet<&str> = there.lines().collect();
+        here.lines().filter(|line| !there.contains(line)).map(|line| format!("{mark} {line}\n")).collect()
+    };
+    only("-", before, after) + &only("+", after, before)
+}

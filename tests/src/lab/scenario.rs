@@ -1,0 +1,221 @@
+//! A scenario: a small file that says what is in a guest, what is done to it, and what must be true of
+//! the recording.
+//!
+//! Invariant: reading is strict; a word that is not understood is an error, never something left out.
+
+use std::fs;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{
+    error::{Error, Result},
+    image::names_in,
+    place::scenarios_dir,
+};
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Scenario {
+    #[serde(skip)]
+    pub name: String,
+    /// The story in a sentence or two, for people.
+    pub about: String,
+    /// Name of the image.
+    pub image: String,
+    /// Beginning of the kernel's version, where it is not the image's usual one.
+    pub kernel: Option<String>,
+    /// Appended to the kernel's command line.
+    #[serde(default)]
+    pub append: String,
+    #[serde(default = "usual_memory")]
+    pub memory_mib: u32,
+    /// Further disks: vdb, vdc...
+    #[serde(default)]
+    pub disk: Vec<ExtraDisk>,
+    #[serde(default)]
+    pub service: Vec<Service>,
+    /// Files put into the guest before its first boot.
+    #[serde(default)]
+    pub file: Vec<File>,
+    pub boot: Vec<Boot>,
+    /// What must be true of the recordings as a whole.
+    #[serde(default)]
+    pub recording: Vec<Wanted>,
+    /// What must have happened, in this order; and what must not.
+    #[serde(default)]
+    pub story: Vec<Story>,
+    /// Boots (from 1) of which no recording may be there.
+    #[serde(default)]
+    pub unrecorded: Vec<usize>,
+    /// The boot whose recording becomes a sample in traces/samples, and under which name.
+    pub sample: Option<Sample>,
+}
+
+fn usual_memory() -> u32 {
+    768
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ExtraDisk {
+    /// Where the guest mounts it; a line of its fstab is made of it.
+    pub mount: String,
+    pub size_mib: u64,
+    #[serde(default = "usual_options")]
+    pub options: String,
+}
+
+fn usual_options() -> String {
+    "defaults".into()
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct File {
+    pub path: String,
+    #[serde(default)]
+    pub text: String,
+    #[serde(default)]
+    pub executable: bool,
+}
+
+/// A witness, and who looks after it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Service {
+    pub name: String,
+    pub role: String,
+    /// More of its command line.
+    #[serde(default)]
+    pub options: String,
+    /// `id:levels:action`: an entry of inittab.
+    pub inittab: Option<String>,
+    /// The entry goes behind those that run rc, not before.
+    #[serde(default)]
+    pub late: bool,
+    /// An init script with start-stop-daemon, with these LSB lines besides the usual ones.
+    pub sysv: Option<String>,
+    /// A service directory of runit.
+    #[serde(default)]
+    pub runit: bool,
+    /// A unit, with these lines in its `[Service]` section.
+    pub systemd: Option<String>,
+    /// Lines for the unit's `[Unit]` section.
+    #[serde(default)]
+    pub unit: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Boot {
+    #[serde(rename = "do")]
+    pub steps: Vec<Step>,
+    /// The witness's word is compared with the recording (unless nothing is recorded).
+    #[serde(default = "yes")]
+    pub compare: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Step {
+    /// A shell command in the guest; it must succeed.
+    Run(String),
+    /// The same, with more to say about it.
+    Try(Try),
+    /// Waits for the witness to say this: `NAME words...`, or the beginning of it.
+    Witness(String),
+    /// Waits for a line of the console that contains this.
+    Console(String),
+    /// Waits until the guest has no such file, without executing anything in it.
+    Gone(String),
+    /// Starts a shell command whose answer is not waited for.
+    Begin(String),
+    /// The same, after which the machine must reboot by itself.
+    Reboot(String),
+    /// The same, after which it must power itself off.
+    Poweroff(String),
+    /// The power goes.
+    Cut(Cut),
+    /// The reset button.
+    Reset(bool),
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Try {
+    pub run: String,
+    /// Exit status.
+    #[serde(default)]
+    pub exit: i32,
+    /// What it must say, somewhere in its output.
+    #[serde(default)]
+    pub says: Vec<String>,
+    #[serde(default)]
+    pub never_says: Vec<String>,
+    /// The output is kept in a file of this name beside the logs.
+    pub keep: Option<String>,
+    /// The output must be what an earlier step kept under this name.
+    pub same_as: Option<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Cut {
+    /// At a moment between these, chosen by a seed that is printed and that LASTRITES_LAB_SEED sets.
+    #[serde(default)]
+    pub after_ms: [u64; 2],
+}
+
+/// A recording that must be there.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wanted {
+    /// Number of the boot, from 1.
+    pub boot: usize,
+    /// A pattern for the `recording` object.
+    pub is: Value,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Story {
+    pub boot: usize,
+    /// The sentence that the events prove.
+    pub says: String,
+    /// Patterns for events.
+    #[serde(default)]
+    pub events: Vec<Value>,
+    /// Patterns that no event may match, with the names that `events` bound.
+    #[serde(default)]
+    pub never: Vec<Value>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sample {
+    pub boot: usize,
+    pub name: String,
+}
+
+impl Scenario {
+    pub fn load(name: &str) -> Result<Self> {
+        let path = scenarios_dir().join(format!("{name}.toml"));
+        let text = fs::read_to_string(&path).map_err(|e| {
+            let names = Self::names().unwrap_or_default().join(", ");
+            Error::file(&path, "read the scenario", format!("{e}; there are {names}"))
+        })?;
+        let mut scenario: Self =
+            toml::from_str(&text).map_err(|e| Error::file(&path, "understand the scenario", e))?;
+        scenario.name = name.to_owned();
+        Ok(scenario)
+    }
+
+    pub fn names() -> Result<Vec<String>> {
+        names_in(&scenarios_dir())
+    }
+}
