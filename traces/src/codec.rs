@@ -9,6 +9,7 @@ mod state;
 
 pub(crate) use decode::{decode_event, decode_positions, start_frame};
 pub(crate) use encode::Encoder;
+pub use state::DEAD_KEPT;
 pub(crate) use state::State;
 
 /// Longest string that is kept; what is longer is cut.
@@ -67,7 +68,7 @@ pub mod tag {
 }
 
 /// Most shapes: those that fit behind [`tag::SHAPED`].
-pub(crate) const SHAPES_MAX: usize = 256 - tag::SHAPED as usize;
+pub const SHAPES_MAX: usize = 256 - tag::SHAPED as usize;
 
 /// How a process reference begins.
 pub mod reference {

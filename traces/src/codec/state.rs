@@ -16,7 +16,7 @@ pub(crate) type StringId = u32;
 
 /// Deaths after which a dead process's index is given to another. What its death leads to
 /// (SIGCHLD, late signals) can still name it shortly until then.
-pub(super) const DEAD_KEPT: usize = 64;
+pub const DEAD_KEPT: usize = 64;
 
 /// What the recording knows of one process.
 #[derive(Debug, Clone, Copy, Default)]

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use super::scan::{Found, Scan, Tally};
 use super::{Gap, Summary};
 use crate::layout::{FileHeader, FileKind, SegmentHeader};
-use crate::session::SessionId;
+use crate::session::{Session, SessionId};
 
 /// What reading a segment's events takes.
 #[derive(Debug)]
@@ -37,10 +37,7 @@ pub(super) struct Place {
 
 /// Sessions, oldest first, and where their events are.
 pub(super) fn index(found: Found, header: &FileHeader) -> (Vec<Summary>, Vec<Place>) {
-    let Found { segments, lead, tail, why } = found;
-    let newest_seq = segments.last().map_or(0, |segment| segment.header.seq);
-    let newest_session = segments.last().map(|segment| segment.header.session);
-    let present: std::collections::HashSet<u64> = segments.iter().map(|segment| segment.header.seq).collect();
+    let Found { segments, sessions: mut records, lead, tail, why } = found;
     let mut order = Vec::new();
     let mut by_session: HashMap<SessionId, Vec<Scan>> = HashMap::new();
     for scan in segments {
@@ -50,12 +47,26 @@ pub(super) fn index(found: Found, header: &FileHeader) -> (Vec<Summary>, Vec<Pla
         }
         scans.push(scan);
     }
+    let mut by_session: HashMap<_, _> =
+        by_session.into_iter().map(|(id, scans)| (id, tally(scans))).collect();
+    drop_cut(&mut by_session);
+    let newest = by_session.iter().filter_map(|(id, parts)| Some((parts.last()?.scan.header.seq, *id))).max();
+    let (newest_seq, newest_session) = newest.map_or((0, None), |(seq, id)| (seq, Some(id)));
+    order.sort_by_key(|id| by_session.get(id).and_then(|parts| Some(parts.first()?.scan.header.seq)));
     let mut sessions = Vec::new();
     let mut places = Vec::new();
     for id in order {
-        let scans = by_session.remove(&id).unwrap_or_default();
-        let counted = count(scans, |seq| present.contains(&seq));
-        let Some((first, _)) = counted.first() else { continue };
+        let mut parts = by_session.remove(&id).unwrap_or_default();
+        // Numbers that go back cannot have been written by a recorder; the first to claim one has it.
+        let mut next_number = 0;
+        parts.retain(|Part { scan, tally, .. }| {
+            let fits = scan.header.first_number >= next_number;
+            if fits {
+                next_number = tally.next_number;
+            }
+            fits
+        });
+        let Some(Part { scan: first, .. }) = parts.first() else { continue };
         let missing = match header.kind {
             FileKind::Ring => (missing_before(first, newest_seq, header)).then_some((first.offset, why)),
             FileKind::StandAlone => lead,
@@ -67,7 +78,8 @@ pub(super) fn index(found: Found, header: &FileHeader) -> (Vec<Summary>, Vec<Pla
             Gap { from, to, offset, why }
         });
         let tail = tail.filter(|_| newest_session == Some(id));
-        let (summary, place) = summarize(counted, before, tail, why);
+        let record = records.remove(&id).unwrap_or_default();
+        let (summary, place) = summarize(record, parts, before, tail, why);
         sessions.push(summary);
         places.push(place);
     }
@@ -81,10 +93,18 @@ fn missing_before(first: &Scan, newest_seq: u64, header: &FileHeader) -> bool {
     !alone && u128::from(first.header.seq) + u128::from(header.slots()) > u128::from(newest_seq) + 2
 }
 
-/// What counts of each segment of a session. `present` tells whether a segment of a number is
-/// there, of whatever session.
-fn count(scans: Vec<Scan>, present: impl Fn(u64) -> bool) -> Vec<(Scan, Tally)> {
-    let mut counted: Vec<(Scan, Tally)> = Vec::with_capacity(scans.len());
+/// A segment and what counts of it.
+#[derive(Debug)]
+struct Part {
+    scan: Scan,
+    tally: Tally,
+    /// It continues a batch, and the batch never ends.
+    cut: bool,
+}
+
+/// What counts of each segment of a session.
+fn tally(scans: Vec<Scan>) -> Vec<Part> {
+    let mut parts = Vec::with_capacity(scans.len());
     // From the newest to the oldest: whether a batch that is open at the end of one is completed
     // is known from what comes behind it.
     let mut next: Option<(u64, u32, bool)> = None;
@@ -97,40 +117,36 @@ fn count(scans: Vec<Scan>, present: impl Fn(u64) -> bool) -> Vec<(Scan, Tally)> 
         let cut = scan.continues() && !scan.completes && !completed;
         let completes = scan.continues() && !cut;
         next = Some((scan.header.seq, scan.header.chain, completes));
-        // A recorder that found it like this went on in the segment before.
-        let stale = cut && scan.header.seq.checked_sub(1).is_some_and(&present);
-        if !stale {
-            let tally = if completed { scan.open } else { scan.closed };
-            counted.push((scan, tally));
-        }
+        let tally = if completed { scan.open } else { scan.closed };
+        parts.push(Part { scan, tally, cut });
     }
-    counted.reverse();
-    // Numbers that go back cannot have been written by a recorder; the first to claim one has it.
-    let mut next_number = 0;
-    counted.retain(|(scan, tally)| {
-        let fits = scan.header.first_number >= next_number;
-        if fits {
-            next_number = tally.next_number;
-        }
-        fits
-    });
-    counted
+    parts.reverse();
+    parts
+}
+
+/// Takes out what a recorder passes over when it goes on: see `ring::recover`.
+fn drop_cut(by_session: &mut HashMap<SessionId, Vec<Part>>) {
+    let all = || by_session.values().flatten();
+    let whole = all().any(|part| !part.cut);
+    let oldest = all().map(|part| part.scan.header.seq).min();
+    for parts in by_session.values_mut() {
+        parts.retain(|part| if whole { !part.cut } else { Some(part.scan.header.seq) == oldest });
+    }
 }
 
 fn summarize(
-    counted: Vec<(Scan, Tally)>,
+    session: Session,
+    parts: Vec<Part>,
     before: Option<Gap>,
     tail: Option<(u64, &'static str)>,
     why: &'static str,
 ) -> (Summary, Place) {
     let mut place = Place::default();
-    let mut summary = Summary::default();
+    let mut summary = Summary { clocks: vec![session.started], session, ..Summary::default() };
     let (mut first_ns, mut last_ns) = (u64::MAX, 0);
     let mut stopped_at = 0;
-    for (at, (scan, tally)) in counted.into_iter().enumerate() {
+    for (at, Part { scan, tally, .. }) in parts.into_iter().enumerate() {
         let gap = if at == 0 {
-            summary.clocks.push(scan.session.started);
-            summary.session = scan.session;
             summary.first_segment = scan.header.seq;
             summary.first_number = scan.header.first_number;
             before.clone()

@@ -4,14 +4,16 @@
 //! Invariant: memory grows with the number of segments that check, each of which takes more
 //! bytes of the file than what is kept of it.
 
+use std::collections::HashMap;
 use std::io;
 
 use super::source::Source;
+use crate::codec::{State, start_frame};
 use crate::layout::{
     FIRST_SEGMENT, FileHeader, FileKind, Frames, SEGMENT_CONTINUES, SEGMENT_HEADER_LEN, SEGMENT_MAGIC,
     SegmentHeader, kind,
 };
-use crate::session::{Clock, Coverage, End, Session};
+use crate::session::{Clock, Coverage, End, Session, SessionId};
 use crate::storage::Storage;
 
 /// Attempts at a segment that changes while it is read.
@@ -40,7 +42,6 @@ pub(super) struct Scan {
     pub header: SegmentHeader,
     /// Where it begins in the file.
     pub offset: u64,
-    pub session: Session,
     /// Up to the last frame that ends a batch.
     pub closed: Tally,
     /// Up to the last frame that checks: what is beyond `closed` counts if the next segment
@@ -58,8 +59,9 @@ impl Scan {
         self.header.flags & SEGMENT_CONTINUES != 0
     }
 
-    /// The segment that these bytes begin with; `None` if it is no use to anybody.
-    fn of(bytes: &[u8], offset: u64, file_id: &[u8; 16]) -> Option<Self> {
+    /// The segment that these bytes begin with, and its session record; `None` if it is no use to
+    /// anybody.
+    fn of(bytes: &[u8], offset: u64, file_id: &[u8; 16]) -> Option<(Self, Session)> {
         let header = SegmentHeader::decode(bytes, file_id)?;
         let start = Tally {
             end: SEGMENT_HEADER_LEN,
@@ -71,14 +73,17 @@ impl Scan {
             last_ns: 0,
         };
         let mut session = None;
-        let mut state = false;
+        let (mut begun, mut sound) = (false, true);
         let (mut closed, mut open, mut completes) = (start, start, false);
         let (mut clocks, mut coverage, mut end) = (Vec::new(), Vec::new(), None);
         for frame in Frames::new(bytes, &header, file_id) {
             let head = frame.header;
             match head.kind {
                 kind::SESSION => session = Session::decode(frame.payload).ok(),
-                kind::STATE => state = true,
+                kind::STATE => {
+                    let state = &mut State::default();
+                    sound &= start_frame(state, &mut begun, false, &head, frame.payload).is_ok();
+                }
                 kind::CLOCK => clocks.extend(Clock::decode(frame.payload).ok()),
                 kind::COVERAGE => coverage.extend(Coverage::decode(frame.payload).ok()),
                 kind::END => end = End::decode(frame.payload).ok().or(end),
@@ -102,8 +107,8 @@ impl Scan {
                 closed = open;
             }
         }
-        let session = Session { id: header.session, ..session.filter(|_| state)? };
-        Some(Self { header, offset, session, closed, open, completes, clocks, coverage, end })
+        let session = Session { id: header.session, ..session.filter(|_| begun && sound)? };
+        Some((Self { header, offset, closed, open, completes, clocks, coverage, end }, session))
     }
 }
 
@@ -112,12 +117,21 @@ impl Scan {
 pub(super) struct Found {
     /// In the order of the segments' numbers.
     pub segments: Vec<Scan>,
+    /// One record of each session, however many segments repeat it.
+    pub sessions: HashMap<SessionId, Session>,
     /// Something is missing before the first segment, or behind the last one: at which byte, and
     /// why. Only a file that is not a whole ring can know.
     pub lead: Option<(u64, &'static str)>,
     pub tail: Option<(u64, &'static str)>,
     /// What is missing in the middle is missing for this reason.
     pub why: &'static str,
+}
+
+impl Found {
+    fn add(&mut self, (scan, session): (Scan, Session)) {
+        self.sessions.entry(session.id).or_insert(session);
+        self.segments.push(scan);
+    }
 }
 
 pub(super) const DAMAGED: &str = "damaged";
@@ -161,10 +175,10 @@ fn ring(source: &Source, header: &FileHeader, len: u64) -> Found {
             let settled =
                 source.read(offset, &mut again).is_ok_and(|now| again[..now] == bytes[..now.min(count)]);
             if settled {
-                if let Some(scan) = &scan {
-                    newest = newest.max(Some((scan.header.seq, slot)));
+                if let Some(scan) = scan {
+                    newest = newest.max(Some((scan.0.header.seq, slot)));
+                    found.add(scan);
                 }
-                found.segments.extend(scan);
                 break;
             }
         }
@@ -206,7 +220,11 @@ fn stand_alone(source: &Source, header: &FileHeader, len: u64) -> Found {
         };
         let count = source.read(at, &mut bytes[..claimed]).unwrap_or(0);
         let scan = Scan::of(&bytes[..count], at, &header.file_id);
-        let end = scan.as_ref().map_or(0, |scan| scan.open.end);
+        // It is one session's; who claims more of them makes claims only.
+        let scan = scan.filter(|(scan, _)| {
+            found.segments.first().is_none_or(|first| first.header.session == scan.header.session)
+        });
+        let end = scan.as_ref().map_or(0, |(scan, _)| scan.open.end);
         found.tail = match (end == claimed, count == claimed) {
             (true, _) => None,
             (false, true) => Some((at + end as u64, DAMAGED)),
@@ -215,7 +233,7 @@ fn stand_alone(source: &Source, header: &FileHeader, len: u64) -> Found {
         if scan.is_none() && found.segments.is_empty() {
             found.lead = found.tail;
         }
-        found.segments.extend(scan);
+        scan.into_iter().for_each(|scan| found.add(scan));
         at += claimed as u64;
     }
     found

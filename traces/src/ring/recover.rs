@@ -26,14 +26,17 @@ pub(super) fn recover<S: Storage>(
     }
     found.sort_by_key(|(segment, _)| std::cmp::Reverse(segment.seq));
     let mut bytes = vec![0; header.segment_size as usize];
-    let mut chosen: Option<Loaded> = None;
+    // The newest that is whole; what is cut counts up to the end of that. Where a batch was so large
+    // that everything before it made way, and was cut in the end, there is nothing but its oldest part.
+    let mut chosen = None;
     for &(segment, slot) in &found {
-        // What is cut counts up to the end of the segment before it, if that is there.
-        let follows = |later: &Loaded| later.cut && segment.seq.checked_add(1) == Some(later.current.seq);
-        if chosen.as_ref().is_some_and(|later| !follows(later)) {
-            break;
+        if let Some(loaded) = load(storage, header, segment, slot, &mut bytes)? {
+            let whole = !loaded.cut;
+            chosen = Some(loaded);
+            if whole {
+                break;
+            }
         }
-        chosen = load(storage, header, segment, slot, &mut bytes)?.or(chosen);
     }
     if let Some(Loaded { current, .. }) = chosen {
         let next = ((current.slot + 1) % header.slots(), current.seq.saturating_add(1));

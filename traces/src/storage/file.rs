@@ -315,3 +315,6 @@ pub(crate) fn read_at(file: &File, offset: u64, buf: &mut [u8]) -> io::Result<us
     }
     Ok(done)
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,8 @@
 //! What must be true afterwards: all that was synced and has not made way reads back as it was;
 //! of the rest a prefix of batches may be there, whole and right; and recording goes on.
 
+#![expect(clippy::single_range_in_vec_init, reason = "a list of ranges, of which there is one")]
+
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
@@ -69,6 +71,8 @@ enum Step {
 /// What was recorded, and when it was in the log.
 #[derive(Debug, Clone, Default)]
 struct History {
+    /// What was there before.
+    base: MemoryStorage,
     log: Vec<Op>,
     events: BTreeMap<SessionId, Vec<Event>>,
     /// Where batches end: (session, next number, positions, operations in the log by then).
@@ -76,11 +80,27 @@ struct History {
 }
 
 fn run(steps: &[Step]) -> History {
-    let mut writer = Writer::open(Logged { now: empty_ring(), log: Vec::new() }).unwrap();
+    run_on(empty_ring(), steps)
+}
+
+/// Records into what a power cut has left.
+fn run_on(base: MemoryStorage, steps: &[Step]) -> History {
+    let mut writer = Writer::open(Logged { now: base.clone(), log: Vec::new() }).unwrap();
     let mut noise = Noise(steps.len() as u64);
-    let (mut history, mut now_ns, mut sessions) = (History::default(), 2_000, 0);
+    let mut history = History { base, ..History::default() };
+    let (mut now_ns, mut sessions) = (2_000, 0);
     let mut positions = vec![0, 0];
     let mut id = SessionId::default();
+    for reading in read(history.base.bytes()).unwrap() {
+        sessions += 1;
+        id = reading.summary.session.id;
+        assert_eq!(reading.summary.first_number, 0);
+        history.events.insert(id, reading.events);
+    }
+    if let Some(resumed) = writer.resume() {
+        positions.clone_from(&resumed.positions);
+        history.batches.push((id, resumed.next_number, resumed.positions, 0));
+    }
     let mut do_begin = |writer: &mut Writer<Logged>, history: &mut History| {
         sessions += 1;
         writer.begin(&session(sessions)).unwrap();
@@ -123,7 +143,7 @@ fn run(steps: &[Step]) -> History {
 
 /// The file after the first `count` operations.
 fn after(history: &History, count: usize) -> MemoryStorage {
-    let mut storage = empty_ring();
+    let mut storage = history.base.clone();
     for op in &history.log[..count] {
         match op {
             Op::Write(offset, data) => storage.write_at(*offset, data).unwrap(),
@@ -345,6 +365,32 @@ fn a_recorder_that_takes_over_a_cut_batch_does_not_complete_it_with_its_own() {
         let storage = after(&history, count);
         let safe = safe(&history, &storage, count);
         survive(&history, &safe, storage.crashed(|_, data| vec![0..data.len()]));
+    }
+}
+
+#[test]
+fn a_second_power_cut_finds_no_dead_segment_to_go_on_with() {
+    // The story: a batch was cut in its third segment. The recorder that took over went on in the
+    // first, filled it, and the power went again while it began the next, in the place of the
+    // second: torn. Now the third, dead, with the largest number and without a predecessor, passed
+    // for one whose predecessor had made way.
+    let first = run(&[Step::Append(5), Step::Sync, Step::Append(520)]);
+    let storage = after(&first, first.log.len() - 1);
+    let cut = storage.crashed(|_, data| vec![0..data.len()]);
+    for steps in [
+        &[Step::Append(50), Step::Sync, Step::Append(300), Step::Sync, Step::Append(3)][..],
+        &[Step::Append(520), Step::Sync],
+        &[Step::Append(2), Step::Sync, Step::Begin, Step::Append(260), Step::Sync],
+    ] {
+        let history = run_on(cut.clone(), steps);
+        let mut noise = Noise(9);
+        for count in 0..=history.log.len() {
+            let storage = after(&history, count);
+            let safe = safe(&history, &storage, count);
+            for piece in [64, 512, 1 << 20] {
+                survive(&history, &safe, storage.crashed(|_, data| torn(&mut noise, data.len(), piece)));
+            }
+        }
     }
 }
 

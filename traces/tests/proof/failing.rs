@@ -122,7 +122,9 @@ fn fails_at(call: usize, how: Failure) {
     assert!(matches!(writer.sync(), Err(Error::Spent { .. })));
     // The machine may go down now, or go on: what reached the disk is anything in between.
     let disk = writer.into_storage().disk;
-    for left in [disk.crashed(|_, _| vec![]), disk.crashed(|_, data| vec![0..data.len()])] {
+    for left in
+        [MemoryStorage::holding(disk.synced().to_vec()), MemoryStorage::holding(disk.bytes().to_vec())]
+    {
         let readings = read(left.bytes()).unwrap();
         let there = readings.first().map_or(&[][..], |reading| &reading.events[..]);
         let first = there.first().map_or(0, |event| event.number as usize);

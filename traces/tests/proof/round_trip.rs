@@ -320,7 +320,7 @@ fn a_storm_takes_at_most_twelve_bytes_for_an_event() {
                 cgroup: 0,
                 comm: b"sleep".as_slice().into(),
                 filename: b"/bin/sleep".as_slice().into(),
-                argv: b"sleep\01000\0".as_slice().into(),
+                argv: b"sleep\x001000\0".as_slice().into(),
                 env: b"".as_slice().into(),
                 tty: b"".as_slice().into(),
                 flags: 0,
