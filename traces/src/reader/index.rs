@@ -127,10 +127,15 @@ fn tally(scans: Vec<Scan>) -> Vec<Part> {
 /// Takes out what a recorder passes over when it goes on: see `ring::recover`.
 fn drop_cut(by_session: &mut HashMap<SessionId, Vec<Part>>) {
     let all = || by_session.values().flatten();
-    let whole = all().any(|part| !part.cut);
+    // A recorder fills the places behind the newest whole segment one after another, so that what it
+    // has passed over comes behind that. Anything cut before it is so by damage, which is a gap.
+    let newest_whole = all().filter(|part| !part.cut).map(|part| part.scan.header.seq).max();
     let oldest = all().map(|part| part.scan.header.seq).min();
     for parts in by_session.values_mut() {
-        parts.retain(|part| if whole { !part.cut } else { Some(part.scan.header.seq) == oldest });
+        parts.retain(|part| match newest_whole {
+            Some(newest) => part.scan.header.seq <= newest,
+            None => Some(part.scan.header.seq) == oldest,
+        });
     }
 }
 
