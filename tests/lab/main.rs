@@ -93,7 +93,7 @@ fn run_all(names: &[String]) -> Result<bool, Error> {
 fn shell(name: &str) -> Result<bool, Error> {
     let prepared = prepare(&Scenario::load(name)?)?;
     eprintln!("booting; console: {}/console-1.log", prepared.dir.display());
-    let mut guest = start(&prepared, 1)?;
+    let mut guest = start(&prepared, 1, "")?;
     let prompt = || {
         if std::io::stdin().is_terminal() {
             print!("guest# ");

@@ -60,15 +60,28 @@ impl Disk {
         Ok(Self { path: to.into() })
     }
 
-    /// A new, empty file system.
-    pub fn create(path: &Path, label: &str, size_mib: u64) -> Result<Self> {
-        output(
-            Command::new("mkfs.ext4")
-                .args(["-q", "-F", "-L", label, "-O", "^orphan_file,^metadata_csum_seed"])
-                .arg(path)
-                .arg(format!("{size_mib}M")),
-        )?;
+    /// A new file system, with what is in `from`.
+    pub fn create(path: &Path, size_mib: u64, from: Option<&Path>) -> Result<Self> {
+        let mut command = Command::new("mkfs.ext4");
+        command.args(["-q", "-F", "-O", "^orphan_file,^metadata_csum_seed"]);
+        if let Some(from) = from {
+            command.arg("-d").arg(from);
+        }
+        output(command.arg(path).arg(format!("{size_mib}M")))?;
         Ok(Self { path: path.into() })
+    }
+
+    /// Copies a directory out of it, as `to`, with owners and modes.
+    pub fn take_dir(&self, path: &str, to: &Path) -> Result<()> {
+        let parent = to.with_extension("dir");
+        let fail = |e| Error::file(&parent, "take a directory out of a disk", e);
+        fs::create_dir_all(&parent).map_err(fail)?;
+        let said = self.debugfs(false, &format!("rdump {path} {}\n", parent.display()))?;
+        if !said.is_empty() {
+            return Err(Error::file(&self.path, &format!("take {path} out"), said.join("; ")));
+        }
+        let name = Path::new(path).file_name().unwrap_or_default();
+        fs::rename(parent.join(name), to).and_then(|()| fs::remove_dir(&parent)).map_err(fail)
     }
 
     /// Runs debugfs commands; all that was said, without the echo of the commands.

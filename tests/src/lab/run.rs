@@ -53,6 +53,8 @@ struct Booted {
     testimony: Vec<Line>,
     /// It went down by itself, so that its disks have to be clean.
     orderly: bool,
+    /// So many events were said to be on the disk.
+    events: u64,
 }
 
 /// Makes the disks of `scenario` and puts everything into them.
@@ -82,7 +84,14 @@ pub fn prepare(scenario: &Scenario) -> Result<Prepared> {
     let mut disks = vec![disk];
     for (number, extra) in scenario.disk.iter().enumerate() {
         let path = dir.join(format!("vd{}.img", char::from(b'b' + u8::try_from(number).unwrap_or(0))));
-        disks.push(Disk::create(&path, "extra", extra.size_mib)?);
+        let moved = dir.join("moved");
+        if extra.moved {
+            disks[0].take_dir(&extra.mount, &moved)?;
+        }
+        disks.push(Disk::create(&path, extra.size_mib, extra.moved.then_some(moved.as_path()))?);
+        if extra.moved {
+            fs::remove_dir_all(&moved).map_err(fail)?;
+        }
     }
     let hardware = Hardware {
         kernel,
@@ -95,8 +104,10 @@ pub fn prepare(scenario: &Scenario) -> Result<Prepared> {
 }
 
 /// Boots it and waits until it is up.
-pub fn start(prepared: &Prepared, boot: usize) -> Result<Guest> {
-    let mut guest = Guest::start(&prepared.hardware, &prepared.dir, boot)?;
+pub fn start(prepared: &Prepared, boot: usize, append: &str) -> Result<Guest> {
+    let mut hardware = prepared.hardware.clone();
+    hardware.append = format!("{} {append}", hardware.append);
+    let mut guest = Guest::start(&hardware, &prepared.dir, boot)?;
     guest.wait_up()?;
     Ok(guest)
 }
@@ -141,7 +152,8 @@ impl Run<'_> {
 
     /// One boot, from power on to power off.
     fn boot(&mut self, scenario: &Scenario, number: usize) -> Result<Booted> {
-        let mut guest = start(self.prepared, number)?;
+        let script = &scenario.boot[number - 1];
+        let mut guest = start(self.prepared, number, &script.append)?;
         self.note(format!("boot {number} is up, qemu {}", guest.pid()));
         if number == 1 {
             for command in services::registrations(scenario) {
@@ -150,7 +162,7 @@ impl Run<'_> {
         }
         let mut at = Heard::default();
         let mut ended = None;
-        for step in &scenario.boot[number - 1].steps {
+        for step in &script.steps {
             if ended.is_some() {
                 return Err(Error::new(format!(
                     "boot {number} has ended already, and there is {step:?} to do"
@@ -170,7 +182,7 @@ impl Run<'_> {
             self.note("its file systems are clean");
         }
         let testimony = guest.witness.lines().iter().filter_map(|line| Line::parse(line)).collect();
-        Ok(Booted { boot_id: guest.boot_id.clone(), testimony, orderly })
+        Ok(Booted { boot_id: guest.boot_id.clone(), testimony, orderly, events: at.events })
     }
 
     /// Takes a step. When it ended the machine: whether in good order.
@@ -197,6 +209,16 @@ impl Run<'_> {
                 self.note(format!("console: {}", line.trim()));
             }
             Step::Gone(path) => self.try_command(guest, &Try::plain(&format!("@gone {path}")))?,
+            Step::Count(_) => {
+                let answer = guest.run("lastrites status --json")?;
+                let status: Value = serde_json::from_str(answer.text.trim()).map_err(|e| {
+                    Error::new(format!("`lastrites status --json` is no JSON: {e}: {}", answer.text))
+                })?;
+                at.events = status["events"].as_u64().ok_or_else(|| {
+                    Error::new(format!("`lastrites status --json` counts no events: {status}"))
+                })?;
+                self.note(format!("{} events are on the disk", at.events));
+            }
             Step::Begin(command) => {
                 self.note(format!("# {command} &"));
                 guest.begin(command)?;
@@ -334,6 +356,13 @@ impl Run<'_> {
             if there.len() > 1 {
                 complaints.push(format!("boot {number} has {} recordings", there.len()));
             }
+            let events = there.first().and_then(|recording| recording.about["events"].as_u64()).unwrap_or(0);
+            if events < booted.events {
+                complaints.push(format!(
+                    "boot {number}: {} events were on the disk, {events} were read back from it",
+                    booted.events
+                ));
+            }
             if scenario.unrecorded.contains(&number) && !there.is_empty() {
                 complaints.push(format!("boot {number} was not to be recorded"));
             }
@@ -387,6 +416,7 @@ impl Run<'_> {
 struct Heard {
     console: usize,
     witness: usize,
+    events: u64,
 }
 
 impl Try {

@@ -1,6 +1,8 @@
 //! A scenario: a small file that says what is in a guest, what is done to it, and what must be true of
 //! the recording.
 //!
+//! `like = "NAME"` takes everything from another scenario that the file does not say itself.
+//!
 //! Invariant: reading is strict; a word that is not understood is an error, never something left out.
 
 use std::fs;
@@ -30,6 +32,9 @@ pub struct Scenario {
     pub append: String,
     #[serde(default = "usual_memory")]
     pub memory_mib: u32,
+    /// Ids of entries of the image's inittab that are moved in front of those that run rc.
+    #[serde(default)]
+    pub early: Vec<String>,
     /// Further disks: vdb, vdc...
     #[serde(default)]
     pub disk: Vec<ExtraDisk>,
@@ -64,6 +69,9 @@ pub struct ExtraDisk {
     pub size_mib: u64,
     #[serde(default = "usual_options")]
     pub options: String,
+    /// What the root file system has there moves to it.
+    #[serde(default)]
+    pub moved: bool,
 }
 
 fn usual_options() -> String {
@@ -111,6 +119,9 @@ pub struct Service {
 pub struct Boot {
     #[serde(rename = "do")]
     pub steps: Vec<Step>,
+    /// Appended to the kernel's command line, this time.
+    #[serde(default)]
+    pub append: String,
     /// The witness's word is compared with the recording (unless nothing is recorded).
     #[serde(default = "yes")]
     pub compare: bool,
@@ -133,6 +144,8 @@ pub enum Step {
     Console(String),
     /// Waits until the guest has no such file, without executing anything in it.
     Gone(String),
+    /// Asks how many events are on the disk; so many at least must be in the recording of this boot.
+    Count(bool),
     /// Starts a shell command whose answer is not waited for.
     Begin(String),
     /// The same, after which the machine must reboot by itself.
@@ -209,8 +222,17 @@ impl Scenario {
             let names = Self::names().unwrap_or_default().join(", ");
             Error::file(&path, "read the scenario", format!("{e}; there are {names}"))
         })?;
-        let mut scenario: Self =
-            toml::from_str(&text).map_err(|e| Error::file(&path, "understand the scenario", e))?;
+        let fail = |e: toml::de::Error| Error::file(&path, "understand the scenario", e);
+        let mut table: toml::Table = toml::from_str(&text).map_err(fail)?;
+        if let Some(toml::Value::String(other)) = table.remove("like") {
+            let path = scenarios_dir().join(format!("{other}.toml"));
+            let text = fs::read_to_string(&path).map_err(|e| Error::file(&path, "read the scenario", e))?;
+            let mut whole: toml::Table = toml::from_str(&text).map_err(fail)?;
+            whole.remove("sample");
+            whole.extend(table);
+            table = whole;
+        }
+        let mut scenario: Self = table.try_into().map_err(fail)?;
         scenario.name = name.to_owned();
         Ok(scenario)
     }

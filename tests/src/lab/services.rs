@@ -25,7 +25,8 @@ pub fn plan(scenario: &Scenario, init: Init, disk: &Disk) -> Result<Vec<Put>> {
             let dir = format!("/etc/sv/{}", service.name);
             let run = format!("#!/bin/sh\nexec 2>&1\nexec {}\n", command(service));
             puts.push(Put::text(format!("{dir}/run"), 0o755, run));
-            puts.push(Put::link(format!("/etc/service/{}", service.name), dir));
+            // Where runit looks for services when another init starts it.
+            puts.push(Put::link(format!("/etc/runit/runsvdir/svmanaged/{}", service.name), dir));
         }
         if let Some(lines) = &service.systemd {
             puts.extend(enabled_unit(&service.name, &unit(service, lines)));
@@ -69,8 +70,15 @@ fn inittab(scenario: &Scenario, there: &str) -> Result<Put> {
             list.push_str(&format!("{entry}:{}\n", command(service)));
         }
     }
+    let is_early = |line: &str| {
+        line.split_once(':').is_some_and(|(id, _)| scenario.early.iter().any(|early| early == id))
+    };
+    for line in there.lines().filter(|line| is_early(line)) {
+        early.push_str(line);
+        early.push('\n');
+    }
     let mut text = String::new();
-    for line in there.lines() {
+    for line in there.lines().filter(|line| !is_early(line)) {
         if line.starts_with("l0:") {
             text.push_str(&early);
         }
