@@ -149,7 +149,7 @@ pub fn sched_process_exec(ctx: BtfTracePointContext) -> i32 {
         // All but the stamp, which commit() writes.
         let body = reserved.as_ptr::<u8>().add(8);
         set!(work.len = len - 8);
-        bpf_probe_read_kernel(body.cast(), (get!(work.len) & (SLACK - 1)) as u32, scratch.add(8).cast());
+        bpf_probe_read_kernel(body.cast(), (get!(work.len) & (SLACK - 8)) as u32, scratch.add(8).cast());
         reserved.commit();
     }
     0

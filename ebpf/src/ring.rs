@@ -60,12 +60,14 @@ pub fn lose(kind: u8) {
     }
 }
 
+/// Sequentially consistent not because anything wants it, but because LLVM turns the relaxed addition into
+/// the instruction that returns nothing, whoever uses the result.
 #[cfg(not(feature = "v2"))]
 #[inline(always)]
 unsafe fn advance(head: *mut Head, add: u64) -> Option<u64> {
     // SAFETY: `head` is this CPU's entry of HEADS.
     Some(unsafe {
-        core::intrinsics::atomic_xadd::<u64, u64, { core::intrinsics::AtomicOrdering::Relaxed }>(
+        core::intrinsics::atomic_xadd::<u64, u64, { core::intrinsics::AtomicOrdering::SeqCst }>(
             &raw mut (*head).head,
             add,
         )

@@ -79,25 +79,17 @@ pub struct KernelRing {
 #[derive(Debug)]
 struct Bell {
     fd: OwnedFd,
-    /// Pages of the consumer's and of the producer's position; none when the pins are read-only.
-    positions: Option<(Mapping, Mapping)>,
+    /// Pages of the consumer's and of the producer's position.
+    consumer: Mapping,
+    producer: Mapping,
 }
 
 impl Bell {
     fn open(path: &Path) -> io::Result<Self> {
-        match sys::open_pin(path, false) {
-            Ok(fd) => {
-                let consumer = Mapping::new(&fd, 0, PAGE, true)?;
-                let producer = Mapping::new(&fd, PAGE as u64, PAGE, false)?;
-                Ok(Self { fd, positions: Some((consumer, producer)) })
-            }
-            // Nobody waits for a bell at the very end; a descriptor that never rings stands in.
-            Err(e) if e.raw_os_error() == Some(libc::EROFS) => {
-                let fd = rustix::event::eventfd(0, rustix::event::EventfdFlags::CLOEXEC)?;
-                Ok(Self { fd, positions: None })
-            }
-            Err(e) => Err(e),
-        }
+        let fd = sys::open_pin(path)?;
+        let consumer = Mapping::new(&fd, 0, PAGE, true)?;
+        let producer = Mapping::new(&fd, PAGE as u64, PAGE, false)?;
+        Ok(Self { fd, consumer, producer })
     }
 }
 
@@ -134,9 +126,9 @@ impl KernelRing {
             let path = dir.join(name);
             move |source| ProbeError::Open { path, source }
         };
-        let map = |name: &str, value_size: usize, entries: u64, read_only: bool| {
+        let map = |name: &str, value_size: usize, entries: u64| {
             let open = || {
-                let map = sys::open_pin(&dir.join(name), read_only)?;
+                let map = sys::open_pin(&dir.join(name))?;
                 let info = sys::expect_map(&map, value_size as u32)?;
                 if u64::from(info.max_entries) < entries {
                     return Err(io::Error::new(io::ErrorKind::InvalidData, "it has too few entries: a map of another version"));
@@ -146,11 +138,10 @@ impl KernelRing {
             open().map_err(fail(name))
         };
         let (cpus, chunks) = (u64::from(meta.cpus), u64::from(meta.chunks));
-        let rings = map("RINGS", ENTRY, cpus * chunks, true)?;
-        let heads = map("HEADS", size_of::<Head>(), cpus, true)?;
+        let rings = map("RINGS", ENTRY, cpus * chunks)?;
+        let heads = map("HEADS", size_of::<Head>(), cpus)?;
         let bytes = (cpus as usize * size_of::<Head>()).next_multiple_of(PAGE);
         let heads = Mapping::new(&heads, 0, bytes, false).map_err(fail("HEADS"))?;
-        let polls = map("POLLS", size_of::<Poll>(), 1, false).or_else(|_| map("POLLS", size_of::<Poll>(), 1, true))?;
         Ok(Self {
             dir: dir.to_owned(),
             key: meta.key,
@@ -158,8 +149,8 @@ impl KernelRing {
             chunks,
             rings,
             heads,
-            lost: map("LOST", size_of::<u64>(), abi::kind::COUNT as u64, true)?,
-            polls,
+            lost: map("LOST", size_of::<u64>(), abi::kind::COUNT as u64)?,
+            polls: map("POLLS", size_of::<Poll>(), 1)?,
             bell: Bell::open(&dir.join("BELL")).map_err(fail("BELL"))?,
             window: None,
             block: Vec::new(),
@@ -200,9 +191,7 @@ impl KernelRing {
 
     /// Takes what rang, so that [`Self::bell_fd`] becomes readable by the next stroke only.
     pub fn clear_bell(&mut self) {
-        if let Some((consumer, producer)) = &self.bell.positions {
-            consumer.store(0, producer.load(0));
-        }
+        self.bell.consumer.store(0, self.bell.producer.load(0));
     }
 
     /// Hands the records of `cpu` from head counter `from` up to the position of `until` to `f`, in
@@ -419,7 +408,7 @@ impl KernelRing {
     /// [`Self::polls`] and this is forgotten with them.
     pub fn clear_polls(&self, keys: &[PollKey]) {
         for key in keys {
-            // Evicted already, or the pins are read-only: both leave nothing to do.
+            // Evicted already: then there is nothing to do.
             let _ = sys::delete(&self.polls, &poll_key_bytes(key));
         }
     }

@@ -4,7 +4,7 @@
 //! [`expect_map`] has checked against the map itself.
 
 use std::{
-    ffi::CString,
+    ffi::{CStr, CString},
     io,
     os::{
         fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
@@ -17,6 +17,7 @@ const BPF_MAP_LOOKUP_ELEM: libc::c_long = 1;
 const BPF_MAP_DELETE_ELEM: libc::c_long = 3;
 const BPF_MAP_GET_NEXT_KEY: libc::c_long = 4;
 const BPF_OBJ_GET: libc::c_long = 7;
+const BPF_MAP_GET_FD_BY_ID: libc::c_long = 14;
 const BPF_OBJ_GET_INFO_BY_FD: libc::c_long = 15;
 /// Flag of `BPF_OBJ_GET`: a map for reading only, to be had from a read-only bpffs too.
 const BPF_F_RDONLY: u32 = 1 << 3;
@@ -27,6 +28,14 @@ struct ObjGet {
     pathname: u64,
     bpf_fd: u32,
     file_flags: u32,
+}
+
+/// ... that `BPF_MAP_GET_FD_BY_ID` reads.
+#[repr(C)]
+struct FdById {
+    id: u32,
+    next_id: u32,
+    open_flags: u32,
 }
 
 /// ... that the commands on elements read.
@@ -66,15 +75,32 @@ fn bpf<T>(command: libc::c_long, attr: &mut T) -> io::Result<libc::c_long> {
     if done < 0 { Err(io::Error::last_os_error()) } else { Ok(done) }
 }
 
-/// Opens what is pinned at `path`.
+/// Opens the map that is pinned at `path`, for reading and writing: the kernel shares a map's memory
+/// only with descriptors that may write to it.
+///
+/// An init makes bpffs read-only with everything else, and then opening the pin like that fails. Opened
+/// for reading it tells the map's number, and by that number the map itself can still be had.
 ///
 /// # Errors
-/// As bpf(2) says; `EROFS` when the file system is read-only and `read_only` is not asked for.
-pub fn open_pin(path: &Path, read_only: bool) -> io::Result<OwnedFd> {
+/// As bpf(2) says.
+pub fn open_pin(path: &Path) -> io::Result<OwnedFd> {
     let path = CString::new(path.as_os_str().as_bytes())?;
-    let file_flags = if read_only { BPF_F_RDONLY } else { 0 };
-    let mut attr = ObjGet { pathname: path.as_ptr() as u64, bpf_fd: 0, file_flags };
-    let fd = bpf(BPF_OBJ_GET, &mut attr)?;
+    match obj_get(&path, 0) {
+        Err(e) if e.raw_os_error() == Some(libc::EROFS) => by_id(info(&obj_get(&path, BPF_F_RDONLY)?)?.id),
+        done => done,
+    }
+}
+
+fn obj_get(path: &CStr, file_flags: u32) -> io::Result<OwnedFd> {
+    descriptor(bpf(BPF_OBJ_GET, &mut ObjGet { pathname: path.as_ptr() as u64, bpf_fd: 0, file_flags }))
+}
+
+fn by_id(id: u32) -> io::Result<OwnedFd> {
+    descriptor(bpf(BPF_MAP_GET_FD_BY_ID, &mut FdById { id, next_id: 0, open_flags: 0 }))
+}
+
+fn descriptor(done: io::Result<libc::c_long>) -> io::Result<OwnedFd> {
+    let fd = done?;
     // SAFETY: a descriptor that the kernel has just made for us.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }

@@ -248,7 +248,9 @@ fn said(error: &ProgramError) -> String {
             eprintln!("{verifier_log}");
         }
         let log = verifier_log.to_string();
-        let last = log.lines().rev().find(|line| !line.trim().is_empty() && !line.starts_with("processed "));
+        let statistics = ["processed ", "stack depth ", "verification time "];
+        let says_why = |line: &&str| !line.trim().is_empty() && !statistics.iter().any(|s| line.starts_with(s));
+        let last = log.lines().rev().find(says_why);
         return match last {
             Some(line) => format!("{io_error}: {}", line.trim()),
             None => io_error.to_string(),

@@ -37,7 +37,7 @@ impl Meta {
     pub fn read(dir: &Path) -> Result<Self, ProbeError> {
         let path = dir.join("META");
         let open = |source| ProbeError::Open { path: path.clone(), source };
-        let map = sys::open_pin(&path, true).map_err(open)?;
+        let map = sys::open_pin(&path).map_err(open)?;
         let mut bytes = vec![0; META_BYTES];
         sys::expect_map(&map, META_BYTES as u32).map_err(open)?;
         sys::lookup(&map, &0u32.to_ne_bytes(), &mut bytes).map_err(open)?;
