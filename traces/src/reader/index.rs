@@ -133,7 +133,7 @@ fn drop_cut(by_session: &mut HashMap<SessionId, Vec<Part>>) {
     let oldest = all().map(|part| part.scan.header.seq).min();
     for parts in by_session.values_mut() {
         parts.retain(|part| match newest_whole {
-            Some(newest) => part.scan.header.seq <= newest,
+            Some(newest) => !part.cut || part.scan.header.seq < newest,
             None => Some(part.scan.header.seq) == oldest,
         });
     }
