@@ -82,6 +82,10 @@ impl Rings for Kernel {
         self.0.lost()
     }
 
+    fn slim(&mut self) {
+        self.0.slim();
+    }
+
     fn polls(&mut self, before_ns: u64) -> Vec<(u64, What)> {
         let mut polls = self.0.polls();
         polls.retain(|(_, poll)| poll.last_ns < before_ns);

@@ -4,8 +4,8 @@
 //! still its own afterwards; every record reserved between two positions is handed out, counted
 //! as overwritten, or still to come. Layout: `lastrites_traces::abi`.
 //!
-//! Nothing of BPF's machinery is needed for it: a few system calls, and a window of one chunk into the
-//! rings at a time.
+//! Nothing of BPF's machinery is needed for it: a few system calls, and a window of one chunk into
+//! each ring.
 
 use std::{
     collections::BTreeMap,
@@ -69,7 +69,8 @@ pub struct KernelRing {
     lost: OwnedFd,
     polls: OwnedFd,
     bell: Bell,
-    window: Option<(u64, Mapping)>,
+    /// Per CPU the chunk that is mapped.
+    windows: Vec<Option<(u64, Mapping)>>,
     block: Vec<u8>,
     /// Since when which record of a CPU has been unfinished.
     unfinished: BTreeMap<u32, (u64, Instant)>,
@@ -152,7 +153,7 @@ impl KernelRing {
             lost: map("LOST", size_of::<u64>(), abi::kind::COUNT as u64)?,
             polls: map("POLLS", size_of::<Poll>(), 1)?,
             bell: Bell::open(&dir.join("BELL")).map_err(fail("BELL"))?,
-            window: None,
+            windows: (0..meta.cpus).map(|_| None).collect(),
             block: Vec::new(),
             unfinished: BTreeMap::new(),
             stuck_max: STUCK_MAX,
@@ -173,6 +174,12 @@ impl KernelRing {
     /// overwritten); zero for who reads for the last time.
     pub fn set_patience(&mut self, stuck_max: Duration) {
         self.stuck_max = stuck_max;
+    }
+
+    /// Hands back the copying buffer and the windows.
+    pub fn slim(&mut self) {
+        self.block = Vec::new();
+        self.windows.fill_with(|| None);
     }
 
     fn head(&self, cpu: u32) -> u64 {
@@ -354,13 +361,14 @@ impl KernelRing {
     fn window(&mut self, cpu: u32, head: u64) -> Result<(usize, &Mapping), ProbeError> {
         let position = head & POS_MASK;
         let entry = u64::from(cpu) * self.chunks + (position / CHUNK as u64) % self.chunks;
-        if self.window.as_ref().is_none_or(|(mapped, _)| *mapped != entry) {
-            self.window = None;
+        let window = &mut self.windows[cpu as usize];
+        if window.as_ref().is_none_or(|(mapped, _)| *mapped != entry) {
+            *window = None;
             let mapping = Mapping::new(&self.rings, entry * ENTRY as u64, ENTRY, false)
                 .map_err(|source| ProbeError::Open { path: self.dir.join("RINGS"), source })?;
-            self.window = Some((entry, mapping));
+            *window = Some((entry, mapping));
         }
-        match &self.window {
+        match window {
             Some((_, mapping)) => Ok((position as usize % CHUNK, mapping)),
             None => unreachable!("set above"),
         }

@@ -4,7 +4,7 @@
 //! directory, answers SIGTERM with one last batch, and whatever fails, the kernel goes on recording.
 
 use std::{
-    env,
+    env, fs,
     os::{fd::AsFd as _, unix::process::CommandExt as _},
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -39,6 +39,10 @@ const TICK: Duration = Duration::from_millis(100);
 /// Pause after a failed write; doubles up to [`PAUSE_MAX`].
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
+/// Events in a batch that make a storm, and how long after the last one memory is given back: while it
+/// lasts, taking the same memory anew for each batch costs more than reading it.
+const STORM: u64 = 1024;
+const CALM: Duration = Duration::from_secs(1);
 /// Batches in one go at the end: bounds the time that a stop takes.
 const LAST_ROUNDS: u32 = 64;
 
@@ -87,6 +91,7 @@ fn detached() -> Result<(), Error> {
 fn adopt(armed: &Armed, status: &mut Status) -> Result<Recorder<Kernel>, Error> {
     let run = Path::new(lock::RUN);
     let same_boot = armed.boot_id == machine::boot_id();
+    let before_load = machine::clock();
     if !armed.pins.exists() {
         kernel::load(&armed.pins)?;
     }
@@ -103,6 +108,7 @@ fn adopt(armed: &Armed, status: &mut Status) -> Result<Recorder<Kernel>, Error> 
         return Ok(Recorder::resume(kernel, &armed.ring, writer, &found, status.clone()));
     }
     let mut session = machine::session();
+    session.started = before_load;
     session.began = if same_boot { "armed" } else { "boot" }.into();
     session.mode = armed.mode.name().into();
     session.init.clone_from(&armed.init);
@@ -134,7 +140,9 @@ pub fn foreground(output: &Path, size: u64) -> Result<(), Error> {
     FileStorage::create(&output, size)
         .map_err(|e| Error::failed("opening the ring file", e, "give another file with --output"))?;
     let _lock = lock::take(run, &output)?;
+    sweep();
     let private = Private(private_pins());
+    let before_load = machine::clock();
     kernel::load(&private.0)?;
     let kernel = Kernel::open(&private.0)?;
     let mut status = Status {
@@ -145,6 +153,7 @@ pub fn foreground(output: &Path, size: u64) -> Result<(), Error> {
         ..Status::default()
     };
     let mut session = machine::session();
+    session.started = before_load;
     session.began = "record".into();
     let (_, detected) = inits::detect(Path::new("/"));
     session.init = detected.name.into();
@@ -154,9 +163,31 @@ pub fn foreground(output: &Path, size: u64) -> Result<(), Error> {
     drain(recorder, Purpose::Foreground)
 }
 
+/// What the names of pins begin with that belong to one process.
+fn private_prefix() -> String {
+    format!("lastrites-v{}-", lastrites_traces::abi::VERSION)
+}
+
 fn private_pins() -> PathBuf {
-    Path::new(kernel::BPFFS)
-        .join(format!("lastrites-v{}-{}", lastrites_traces::abi::VERSION, std::process::id()))
+    Path::new(kernel::BPFFS).join(format!("{}{}", private_prefix(), std::process::id()))
+}
+
+/// Removes the pins of processes that were killed before they could: else their probes would record
+/// for nobody until the next reboot.
+fn sweep() {
+    let prefix = private_prefix();
+    for entry in fs::read_dir(kernel::BPFFS).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let Some(pid) = name.to_str().and_then(|name| name.strip_prefix(&prefix)?.parse::<u32>().ok()) else {
+            continue;
+        };
+        let alive = fs::read_to_string(format!("/proc/{pid}/comm"))
+            .is_ok_and(|comm| place::BINARY_NAME.starts_with(comm.trim()));
+        if !alive {
+            // Whoever cannot be removed is only a nuisance.
+            let _ = probe::unpin(&entry.path());
+        }
+    }
 }
 
 /// Pins that go when this process does.
@@ -250,6 +281,8 @@ struct Loop<'a> {
     pause: Duration,
     /// No write is tried before.
     not_before: Instant,
+    /// When there was last so much to do that memory had to grow.
+    storm: Option<Instant>,
     stored: Instant,
     stored_status: Status,
     ready: bool,
@@ -270,6 +303,7 @@ impl<'a> Loop<'a> {
             settle,
             pause: PAUSE_MIN,
             not_before: now,
+            storm: Some(now),
             stored: now,
             stored_status: Status::default(),
             ready: false,
@@ -326,8 +360,8 @@ impl<'a> Loop<'a> {
                 Ok(drained) => {
                     more = drained.more;
                     self.pause = PAUSE_MIN;
-                    if !more && drained.events > 0 {
-                        give_back();
+                    if drained.events > STORM {
+                        self.storm = Some(now);
                     }
                 }
                 Err(error) => {
@@ -336,6 +370,11 @@ impl<'a> Loop<'a> {
                     self.pause = (self.pause * 2).min(PAUSE_MAX);
                 }
             }
+        }
+        if self.storm.is_some_and(|storm| now.duration_since(storm) > CALM) {
+            self.storm = None;
+            self.recorder.slim();
+            give_back();
         }
         self.tell(now);
         more

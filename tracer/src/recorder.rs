@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use lastrites_traces::{
     Error as TraceError,
     abi::POS_MASK,
-    event::What,
+    event::{ProcId, What},
     ring::{Resumed, Writer},
     session::{Clock, Coverage, End, How, Layer, Session},
     storage::FileStorage,
@@ -40,12 +40,20 @@ pub trait Rings {
     /// What the probe could not store: (CPU, kind) and count since it was loaded.
     fn lost(&self) -> Vec<((u32, u8), u64)>;
 
+    /// Hands back memory that only reading much at once needs.
+    fn slim(&mut self) {}
+
     /// Signal 0, counted, of pollers that have been quiet since `before_ns`; forgets them.
     fn polls(&mut self, before_ns: u64) -> Vec<(u64, What)>;
 }
 
 /// Bytes that one batch takes of each CPU: bounds memory, not speed.
 const BATCH_BYTES: u64 = 512 << 10;
+
+/// Counts of signal 0 are taken this often, once their caller has been quiet for so long: the probe has
+/// room for a thousand of them.
+const POLLS_EVERY_NS: u64 = 5_000_000_000;
+const POLLS_QUIET_NS: u64 = 2_000_000_000;
 
 /// Events of one batch: (time, what).
 type Events = Vec<(u64, What)>;
@@ -73,11 +81,13 @@ pub struct Recorder<R> {
     /// Boot time of the latest exec seen, other than our own.
     pub last_exec_ns: u64,
     pub status: Status,
+    /// Boot time at which counts of signal 0 were last asked for.
+    polled_ns: u64,
     clock: Clock,
     page_kib: u64,
     /// Reused between batches while there is much to do.
     events: Events,
-    cpu_events: Vec<(u64, u64, Option<What>)>,
+    heads: Vec<u64>,
 }
 
 impl<R: Rings> Recorder<R> {
@@ -94,10 +104,11 @@ impl<R: Rings> Recorder<R> {
             positions,
             pending: Vec::new(),
             last_exec_ns: 0,
+            polled_ns: machine::boottime_ns(),
             status,
             page_kib: machine::page_kib(),
             events: Vec::new(),
-            cpu_events: Vec::new(),
+            heads: Vec::new(),
         }
     }
 
@@ -136,7 +147,14 @@ impl<R: Rings> Recorder<R> {
 
     /// Whether the kernel has something that is not in the file.
     pub fn behind(&self) -> bool {
-        !self.begun || !self.pending.is_empty() || self.rings.heads() != self.positions
+        !self.begun
+            || !self.pending.is_empty()
+            || self.polls_due(machine::boottime_ns())
+            || self.rings.heads() != self.positions
+    }
+
+    fn polls_due(&self, now_ns: u64) -> bool {
+        now_ns.saturating_sub(self.polled_ns) >= POLLS_EVERY_NS
     }
 
     /// Makes sure that the file is open and holds our session.
@@ -171,8 +189,15 @@ impl<R: Rings> Recorder<R> {
         events.clear();
         self.gather(&heads, &mut next, &mut events, &mut more, patience);
         let reported = self.losses(&mut events);
+        let now_ns = machine::boottime_ns();
         if patience == Patience::Last {
             events.extend(self.rings.polls(u64::MAX));
+        } else if self.polls_due(now_ns) {
+            self.polled_ns = now_ns;
+            events.extend(self.rings.polls(now_ns.saturating_sub(POLLS_QUIET_NS)));
+        }
+        if !self.begun {
+            census_first(&events, &mut self.pending);
         }
         events.append(&mut self.pending);
         let done = self.write(&mut events, &next);
@@ -182,10 +207,7 @@ impl<R: Rings> Recorder<R> {
                 self.note(&events, reported);
                 self.positions = next;
                 events.clear();
-                // A storm may have grown it; idle it should hold nothing.
-                if events.capacity() <= 4096 {
-                    self.events = events;
-                }
+                self.events = events;
                 Ok(Drained { events: count, more })
             }
             Err(error) => {
@@ -229,64 +251,70 @@ impl<R: Rings> Recorder<R> {
     fn gather(&mut self, heads: &[u64], next: &mut [u64], events: &mut Events, more: &mut bool, patience: Patience) {
         // Up to this time the batch is complete on every CPU; what is later waits for the next one.
         let mut horizon_ns = u64::MAX;
-        let mut gathered = std::mem::take(&mut self.cpu_events);
-        gathered.clear();
+        let mut at = std::mem::take(&mut self.heads);
+        at.clear();
+        // Where the events of each CPU end.
         let mut ends = Vec::with_capacity(heads.len());
+        let mut losses = Vec::new();
         for (cpu, (head, from)) in heads.iter().zip(next.iter_mut()).enumerate() {
-            let begin = gathered.len();
+            let begin = events.len();
             let available = head.wrapping_sub(*from) & POS_MASK;
             let capped = available > BATCH_BYTES;
             let until = if capped { advance(*from, BATCH_BYTES) } else { *head };
             let page_kib = self.page_kib;
             let read = self.rings.read(cpu as u32, *from, until, &mut |head, record| {
-                let (time_ns, what) = match convert::convert(record, page_kib) {
-                    Some((time_ns, what)) => (time_ns, Some(what)),
-                    None => (0, None),
-                };
-                gathered.push((head, time_ns, what));
+                if let Some(event) = convert::convert(record, page_kib) {
+                    events.push(event);
+                    at.push(head);
+                }
             });
             match read {
                 Ok(taken) => {
                     if taken.overwritten_records > 0 || taken.overwritten_bytes > 0 {
-                        let time_ns = gathered.get(begin).map_or_else(machine::boottime_ns, |(_, time, _)| *time);
+                        let time_ns = events.get(begin).map_or_else(machine::boottime_ns, |(time, _)| *time);
                         let (count, bytes) = (taken.overwritten_records, taken.overwritten_bytes);
-                        events.push((time_ns, What::Lost { cpu: cpu as u32, kind: 0, count, bytes }));
+                        losses.push((time_ns, What::Lost { cpu: cpu as u32, kind: 0, count, bytes }));
                     }
                     *more |= capped;
                     if capped || (taken.stuck && patience == Patience::Later) {
-                        let last = gathered[begin..].iter().map(|(_, time, _)| *time).max();
+                        let last = events[begin..].iter().map(|(time, _)| *time).max();
                         horizon_ns = horizon_ns.min(last.unwrap_or(u64::MAX));
                     }
-                    ends.push((begin, taken.next));
+                    *from = taken.next;
                 }
                 Err(why) => {
                     self.status.problem = format!("CPU {cpu}: cannot read its ring: {why}");
-                    ends.push((begin, *from));
+                    events.truncate(begin);
+                    at.truncate(begin);
                 }
+            }
+            ends.push(events.len());
+        }
+        // What waits is read again, so it goes; the last CPU first, lest the places of the others move.
+        for (cpu, end) in ends.iter().enumerate().rev() {
+            let begin = if cpu == 0 { 0 } else { ends[cpu - 1] };
+            if let Some(first) = (begin..*end).find(|index| events[*index].0 > horizon_ns) {
+                next[cpu] = at[first];
+                events.drain(first..*end);
             }
         }
         let own = std::process::id();
-        for (cpu, (begin, end)) in ends.iter().enumerate() {
-            let stop = ends.get(cpu + 1).map_or(gathered.len(), |(next_begin, _)| *next_begin);
-            next[cpu] = *end;
-            for (head, time_ns, what) in &mut gathered[*begin..stop] {
-                if *time_ns > horizon_ns {
-                    next[cpu] = *head;
-                    break;
-                }
-                let Some(what) = what.take() else { continue };
-                if let What::Exec(exec) = &what
-                    && exec.process.tgid != own
-                {
-                    self.last_exec_ns = self.last_exec_ns.max(*time_ns);
-                }
-                events.push((*time_ns, what));
+        for (time_ns, what) in events.iter() {
+            if let What::Exec(exec) = what
+                && exec.process.tgid != own
+            {
+                self.last_exec_ns = self.last_exec_ns.max(*time_ns);
             }
         }
-        gathered.clear();
-        if gathered.capacity() <= 4096 {
-            self.cpu_events = gathered;
-        }
+        events.append(&mut losses);
+        self.heads = at;
+    }
+
+    /// Hands back what a storm needed of memory; idle, a recorder should hold next to nothing.
+    pub fn slim(&mut self) {
+        self.events = Vec::new();
+        self.heads = Vec::new();
+        self.rings.slim();
     }
 
     /// What the probe could not store since it was last reported.
@@ -376,6 +404,19 @@ fn begin(writer: &mut Writer<FileStorage>, session: &mut Session) -> Result<(), 
         }
     }
     writer.begin(session)
+}
+
+/// Puts the census in front of the first events: it was taken after the probe was attached, so that nobody
+/// is missed, and tells what was there before. Whoever was born in between has a fork to tell of it.
+fn census_first(events: &Events, census: &mut Events) {
+    let Some(first_ns) = events.iter().map(|(time_ns, _)| *time_ns).min() else { return };
+    let born = |id: &ProcId| {
+        events.iter().any(|(_, what)| matches!(what, What::Fork { child, .. } if child.same(*id)))
+    };
+    census.retain(|(_, what)| !matches!(what, What::Process(process) if born(&process.process)));
+    for (time_ns, _) in census.iter_mut() {
+        *time_ns = (*time_ns).min(first_ns.saturating_sub(1));
+    }
 }
 
 /// Whether an event has no other source that would give it again.
