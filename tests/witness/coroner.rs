@@ -7,6 +7,7 @@
 //! /run/sendsigs.omit.d. It says `missed` when the kernel had to drop something.
 
 use std::{
+    collections::HashSet,
     fs, io,
     os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
 };
@@ -16,6 +17,7 @@ use crate::{args::Args, voice::Voice};
 const CN_IDX_PROC: u32 = 1;
 const CN_VAL_PROC: u32 = 1;
 const PROC_CN_MCAST_LISTEN: u32 = 1;
+const PROC_EVENT_FORK: u32 = 1;
 const PROC_EVENT_EXIT: u32 = 0x8000_0000;
 /// The kernel's threads are its children.
 const KTHREADD: u32 = 2;
@@ -57,6 +59,7 @@ fn ask_for_mercy() {
 fn listen(voice: &Voice) -> io::Result<std::convert::Infallible> {
     let socket = subscribe()?;
     ask_for_mercy();
+    let mut kernel_threads = kernel_threads();
     voice.say("ready");
     let mut buffer = [0u8; 4096];
     loop {
@@ -74,7 +77,14 @@ fn listen(voice: &Voice) -> io::Result<std::convert::Infallible> {
         let message = &buffer[..length];
         let word =
             |at: usize| message.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_ne_bytes);
-        if word(HEADERS) != PROC_EVENT_EXIT {
+        if word(HEADERS) == PROC_EVENT_FORK {
+            // parent_pid, parent_tgid, child_pid, child_tgid
+            if word(DATA) == KTHREADD {
+                kernel_threads.insert(word(DATA + 8));
+            }
+            continue;
+        }
+        if word(HEADERS) != PROC_EVENT_EXIT || kernel_threads.remove(&word(DATA)) {
             continue;
         }
         let (pid, tgid, status, parent) = (word(DATA), word(DATA + 4), word(DATA + 8), word(DATA + 20));
@@ -82,11 +92,27 @@ fn listen(voice: &Voice) -> io::Result<std::convert::Infallible> {
             .get(HEADERS + 8..HEADERS + 16)
             .and_then(|b| b.try_into().ok())
             .map_or(0, u64::from_ne_bytes);
-        // The others are threads, of processes or of the kernel.
-        if pid == tgid && parent != KTHREADD {
+        // The others are threads.
+        if pid == tgid {
             voice.murmur(&format!("exit pid={pid} status={status} parent={parent} at={time}"));
         }
     }
+}
+
+/// The kernel's threads that are there already. (At the end nobody can tell any more: who is not waited for
+/// has no parent then.)
+fn kernel_threads() -> HashSet<u32> {
+    let mut found = HashSet::new();
+    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+        // proc(5): pid (comm) state ppid
+        let parent = stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(1));
+        if parent == Some("2") {
+            found.insert(pid);
+        }
+    }
+    found
 }
 
 fn subscribe() -> io::Result<OwnedFd> {

@@ -131,11 +131,12 @@ pub fn names_in(dir: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// A lock that goes with its file descriptor, even when its owner is killed.
-struct Lock(#[expect(dead_code, reason = "held, not read")] fs::File);
+/// A lock between processes that goes with its file descriptor, even when its owner is killed.
+#[derive(Debug)]
+pub struct Lock(#[expect(dead_code, reason = "held, not read")] fs::File);
 
 impl Lock {
-    fn take(path: &Path) -> Result<Self> {
+    pub fn take(path: &Path) -> Result<Self> {
         let file = fs::OpenOptions::new()
             .create(true)
             .truncate(false)

@@ -48,14 +48,19 @@ pub fn compare(recording: &Recording, testimony: &[Line]) -> Verdict {
     verdict
 }
 
-/// From the first event that happened (rather than was found) to the last.
+/// From the moment when all hooks were attached to the last event. Events from before are there, but not
+/// all of them: hooks are attached one after the other.
 fn covered(recording: &Recording) -> Option<(u64, u64)> {
-    let times = || {
-        let happened =
-            recording.events.iter().filter(|event| event["type"] != "process" && event["type"] != "gap");
-        happened.filter_map(|event| event["time_ns"].as_u64())
-    };
-    Some((times().min()?, times().max()?))
+    let time = |event: &Value| event["time_ns"].as_u64();
+    let coverage = recording.about["coverage"].as_array().into_iter().flatten();
+    let from = coverage
+        .filter(|layer| layer["layer"] != "census")
+        .filter_map(|layer| layer["from_ns"].as_u64())
+        .min();
+    // Whoever lost its power could not say since when it listened; the census was taken at that moment.
+    let census = || recording.events.iter().filter(|event| event["type"] == "process").filter_map(time).max();
+    let last = recording.events.iter().filter(|event| event["type"] != "process").filter_map(time).max();
+    Some((from.or_else(census)?, last?))
 }
 
 fn deaths(recording: &Recording, testimony: &[Line], inside: impl Fn(u64) -> bool, verdict: &mut Verdict) {
@@ -197,7 +202,7 @@ mod tests {
     fn recording() -> Recording {
         let second = 1_000_000_000u64;
         Recording {
-            about: json!({}),
+            about: json!({"coverage": [{"layer": "drainer", "from_ns": second}]}),
             events: vec![
                 json!({"type": "fork", "time_ns": second}),
                 json!({"type": "signal", "time_ns": 2 * second, "target": {"pid": 7}, "sender": {"pid": 3},

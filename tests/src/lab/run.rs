@@ -15,7 +15,7 @@ use super::{
     disk::{Disk, Put},
     error::{Error, Result},
     guest::{Guest, Hardware},
-    image::Image,
+    image::{Image, Lock},
     judge,
     pattern::{self, Bound},
     place::{lab_dir, program},
@@ -34,6 +34,8 @@ pub struct Prepared {
     pub dir: PathBuf,
     pub hardware: Hardware,
     disks: Vec<Disk>,
+    /// Nobody else runs this scenario meanwhile.
+    _lock: Lock,
 }
 
 /// What a run came to.
@@ -63,6 +65,9 @@ pub fn prepare(scenario: &Scenario) -> Result<Prepared> {
     let (kernel, initrd) = image.kernel(scenario.kernel.as_deref())?;
     let dir = lab_dir(&scenario.name);
     let fail = |e| Error::file(&dir, "prepare the directory of the run", e);
+    let lock = dir.with_extension("lock");
+    fs::create_dir_all(lock.parent().unwrap_or(&dir)).map_err(fail)?;
+    let lock = Lock::take(&lock)?;
     if dir.exists() {
         fs::remove_dir_all(&dir).map_err(fail)?;
     }
@@ -100,7 +105,7 @@ pub fn prepare(scenario: &Scenario) -> Result<Prepared> {
         disks: disks.iter().map(|disk| disk.path.clone()).collect(),
         memory_mib: scenario.memory_mib,
     };
-    Ok(Prepared { dir, hardware, disks })
+    Ok(Prepared { dir, hardware, disks, _lock: lock })
 }
 
 /// Boots it and waits until it is up.

@@ -25,6 +25,11 @@ pub fn plan(scenario: &Scenario, init: Init, disk: &Disk) -> Result<Vec<Put>> {
             let dir = format!("/etc/sv/{}", service.name);
             let run = format!("#!/bin/sh\nexec 2>&1\nexec {}\n", command(service));
             puts.push(Put::text(format!("{dir}/run"), 0o755, run));
+            // As Debian's packages have it, so that nothing on the root file system stays open.
+            puts.push(Put::link(
+                format!("{dir}/supervise"),
+                format!("/run/runit/supervise/{}", service.name),
+            ));
             // Where runit looks for services when another init starts it.
             puts.push(Put::link(format!("/etc/runit/runsvdir/svmanaged/{}", service.name), dir));
         }
