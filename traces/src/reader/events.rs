@@ -29,6 +29,7 @@ pub struct Events<'a> {
     /// No event that is still to be read, up to the next wall, is older.
     floor_ns: u64,
     waiting: BinaryHeap<Reverse<ByTime>>,
+    window: usize,
     /// Reading has come to a wall: all that waits is yielded first, then what stands in `told`.
     wall: bool,
     told: VecDeque<Item>,
@@ -83,6 +84,7 @@ impl<'a> Events<'a> {
             begun: 0,
             floor_ns: 0,
             waiting: BinaryHeap::new(),
+            window: WINDOW,
             wall: false,
             told: VecDeque::new(),
             ended: false,
@@ -172,9 +174,9 @@ impl Iterator for Events<'_> {
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             let first = self.waiting.peek().map(|Reverse(first)| first.0.time_ns);
-            if first
-                .is_some_and(|time_ns| self.wall || time_ns <= self.floor_ns || self.waiting.len() > WINDOW)
-            {
+            if first.is_some_and(|time_ns| {
+                self.wall || time_ns <= self.floor_ns || self.waiting.len() > self.window
+            }) {
                 return self.waiting.pop().map(|Reverse(ByTime(event))| Ok(Item::Event(event)));
             }
             if self.wall {
@@ -193,5 +195,43 @@ impl Iterator for Events<'_> {
                 self.waiting.push(Reverse(ByTime(event)));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+    use super::*;
+    use crate::event::What;
+    use crate::layout::SIZE_MIN;
+    use crate::ring::{self, Writer};
+    use crate::session::Session;
+    use crate::storage::MemoryStorage;
+
+    #[test]
+    fn an_overlap_that_is_wider_than_the_window_yields_the_oldest_of_the_window() {
+        let mut storage = MemoryStorage::new(SIZE_MIN as usize);
+        ring::format(&mut storage, SIZE_MIN, [7; 16]).unwrap();
+        let mut writer = Writer::open(storage).unwrap();
+        writer.begin(&Session::default()).unwrap();
+        for batch in [&[10, 20, 30, 40, 50][..], &[45, 60], &[5, 70]] {
+            let lost = What::Lost { cpu: 0, kind: 0, count: 0, bytes: 0 };
+            let batch: Vec<_> = batch.iter().map(|&time_ns| (time_ns, lost.clone())).collect();
+            writer.append(&batch, &[]).unwrap();
+        }
+        let bytes = writer.storage().bytes().to_vec();
+        let trace = Trace::from_bytes("memory".as_ref(), bytes).unwrap();
+        let order = |window| {
+            let mut events = trace.events(Session::default().id).unwrap();
+            events.window = window;
+            let time = |item| match item {
+                Ok(Item::Event(event)) => event.time_ns,
+                other => panic!("{other:?}"),
+            };
+            events.map(time).collect::<Vec<_>>()
+        };
+        assert_eq!(order(WINDOW), [5, 10, 20, 30, 40, 45, 50, 60, 70]);
+        assert_eq!(order(3), [10, 20, 30, 40, 5, 45, 50, 60, 70]);
     }
 }

@@ -49,21 +49,19 @@ impl MemoryStorage {
         let mut bytes = self.synced.clone();
         for (index, (offset, data)) in self.unsynced.iter().enumerate() {
             for range in survive(index, data) {
-                put(&mut bytes, offset + range.start as u64, &data[range]);
+                let start = *offset as usize + range.start;
+                bytes[start..start + range.len()].copy_from_slice(&data[range]);
             }
         }
         Self::holding(bytes)
     }
 }
 
-/// Writes within the file: one of fixed size never grows.
-fn put(bytes: &mut Vec<u8>, offset: u64, data: &[u8]) {
-    let start = offset as usize;
-    let end = start + data.len();
-    if bytes.len() < end {
-        bytes.resize(end, 0);
-    }
-    bytes[start..end].copy_from_slice(data);
+/// Writes within the file, which has a fixed size: it never grows.
+fn put(bytes: &mut [u8], offset: u64, data: &[u8]) -> io::Result<()> {
+    let place = usize::try_from(offset).ok().and_then(|start| bytes.get_mut(start..)?.get_mut(..data.len()));
+    place.ok_or(io::ErrorKind::StorageFull)?.copy_from_slice(data);
+    Ok(())
 }
 
 impl Storage for MemoryStorage {
@@ -75,14 +73,14 @@ impl Storage for MemoryStorage {
     }
 
     fn write_at(&mut self, offset: u64, data: &[u8]) -> io::Result<()> {
-        put(&mut self.now, offset, data);
+        put(&mut self.now, offset, data)?;
         self.unsynced.push((offset, data.to_vec()));
         Ok(())
     }
 
     fn sync(&mut self) -> io::Result<()> {
         for (offset, data) in std::mem::take(&mut self.unsynced) {
-            put(&mut self.synced, offset, &data);
+            put(&mut self.synced, offset, &data)?;
         }
         Ok(())
     }

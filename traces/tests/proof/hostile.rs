@@ -246,6 +246,25 @@ fn segments_that_tell_the_same_numbers_twice_are_read_once() {
 }
 
 #[test]
+fn a_batch_counts_across_segments_only_where_the_chain_holds() {
+    let part = |first_number, more: bool| {
+        let mut frames = start();
+        let flags = if more { FRAME_MORE } else { 0 };
+        let payload = if more { vec![tag::OOM, 0, 0, 0] } else { vec![tag::OOM, 0, 0, 0, 0] };
+        frames.push((FrameHeader { count: 1, first_number, flags, ..header(kind::EVENTS) }, payload));
+        frames
+    };
+    let first = forge(&segment(1), &part(0, true));
+    let last = Frames::new(&first, &segment(1), &FILE_ID).last().unwrap();
+    for (chain, counted) in [(last.crc, 2), (last.crc ^ 1, 1)] {
+        let second = SegmentHeader { first_number: 1, chain, flags: SEGMENT_CONTINUES, ..segment(2) };
+        let readings = both(&[(segment(1), part(0, true)), (second, part(1, false))]);
+        assert_eq!(readings[0].events.len(), counted);
+        assert_eq!(readings[0].gaps.len(), 2 - counted);
+    }
+}
+
+#[test]
 fn a_saved_trace_of_nothing_but_headers_is_read_through() {
     let mut bytes = stand_alone(&[]);
     for seq in 0..20_000 {
