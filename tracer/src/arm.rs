@@ -29,8 +29,8 @@ use crate::{
     status::Status,
 };
 
-/// How long the drainer may take to its first word.
-const START: Duration = Duration::from_secs(20);
+/// How long the drainer may take to its first word: a slow machine with much to count needs a while.
+const START: Duration = Duration::from_secs(120);
 /// How long a drainer is given to leave.
 const LEAVE_MS: u32 = 3000;
 
@@ -79,7 +79,7 @@ pub fn arm(options: &Options) -> Result<Report, Error> {
             false
         }
     };
-    for check in doctor::blocking() {
+    if let Some(check) = doctor::blocking() {
         return Err(Error::failed(check.what, check.why, check.next));
     }
     let place = choose_place(root, &mut warnings)?;

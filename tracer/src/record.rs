@@ -276,8 +276,6 @@ fn settled_note(why: Settled) -> &'static str {
 struct Loop<'a> {
     recorder: &'a mut Recorder<Kernel>,
     purpose: Purpose<'a>,
-    /// Watches for the end of the boot, when that ends the recording.
-    settle: Option<Settle>,
     pause: Duration,
     /// No write is tried before.
     not_before: Instant,
@@ -290,7 +288,8 @@ struct Loop<'a> {
 
 impl<'a> Loop<'a> {
     fn new(recorder: &'a mut Recorder<Kernel>, purpose: Purpose<'a>) -> Self {
-        let settle = match purpose {
+        recorder.settle = match purpose {
+            // The end of the boot ends the recording.
             Purpose::Armed(armed) if armed.mode == Mode::Once && recorder.session().began == "boot" => {
                 Some(Settle::new(recorder.status.attached_ns, armed.settle_ns()))
             }
@@ -300,7 +299,6 @@ impl<'a> Loop<'a> {
         Self {
             recorder,
             purpose,
-            settle,
             pause: PAUSE_MIN,
             not_before: now,
             storm: Some(now),
@@ -400,9 +398,8 @@ impl<'a> Loop<'a> {
         }
     }
 
-    fn settled(&mut self) -> Option<Settled> {
-        let settle = self.settle.as_mut()?;
-        settle.exec(self.recorder.last_exec_ns);
+    fn settled(&self) -> Option<Settled> {
+        let settle = self.recorder.settle.as_ref()?;
         // Nothing is over before it is on the disk.
         if !self.recorder.status.problem.is_empty() {
             return None;

@@ -15,7 +15,7 @@ use lastrites_traces::{
     storage::FileStorage,
 };
 
-use crate::{convert, machine, status::Status};
+use crate::{convert, machine, settle::Settle, status::Status};
 
 /// What one CPU's ring had to say.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -78,8 +78,8 @@ pub struct Recorder<R> {
     positions: Vec<u64>,
     /// To be written with the next batch: the census, and what failed batches had gathered besides events.
     pending: Events,
-    /// Boot time of the latest exec seen, other than our own.
-    pub last_exec_ns: u64,
+    /// Is told of every exec, when the end of a boot is waited for.
+    pub settle: Option<Settle>,
     pub status: Status,
     /// Boot time at which counts of signal 0 were last asked for.
     polled_ns: u64,
@@ -103,7 +103,7 @@ impl<R: Rings> Recorder<R> {
             begun: false,
             positions,
             pending: Vec::new(),
-            last_exec_ns: 0,
+            settle: None,
             polled_ns: machine::boottime_ns(),
             status,
             page_kib: machine::page_kib(),
@@ -298,12 +298,11 @@ impl<R: Rings> Recorder<R> {
                 events.drain(first..*end);
             }
         }
-        let own = std::process::id();
-        for (time_ns, what) in events.iter() {
-            if let What::Exec(exec) = what
-                && exec.process.tgid != own
-            {
-                self.last_exec_ns = self.last_exec_ns.max(*time_ns);
+        if let Some(settle) = &mut self.settle {
+            for (time_ns, what) in events.iter() {
+                if let What::Exec(exec) = what {
+                    settle.exec(*time_ns, &exec.filename);
+                }
             }
         }
         events.append(&mut losses);
