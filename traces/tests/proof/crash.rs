@@ -327,6 +327,11 @@ fn sectors_of_a_wrapping_ring_may_survive_in_any_mixture() {
         for piece in [512, 4096, 1 << 20] {
             survive(&history, &safe, storage.crashed(|_, data| torn(&mut noise, data.len(), piece)));
         }
+        // A segment's header without what follows, over the frames of an older lap; and the reverse.
+        for edge in [80, 512] {
+            survive(&history, &safe, storage.crashed(|_, data| vec![0..edge.min(data.len())]));
+            survive(&history, &safe, storage.crashed(|_, data| vec![edge.min(data.len())..data.len()]));
+        }
     }
 }
 
