@@ -73,13 +73,16 @@ impl Guest {
         }
         let mut command = Command::new("qemu-system-x86_64");
         command.args(["-name", "lastrites-lab", "-machine", "q35", "-accel", "tcg,thread=multi"]);
-        // Without cx16, since guests were seen to panic with it.
-        command.args(["-cpu", "max,-cx16,-svm", "-smp", "2", "-m", &hardware.memory_mib.to_string()]);
+        // Without cx16, since guests were seen to panic with it; without la57, since kernel 6.12 then takes
+        // all addresses of its own for invalid in copy_from_kernel_nofault(), and every path and every
+        // read of a probe fails.
+        command.args(["-cpu", "max,-cx16,-svm,-la57", "-smp", "2", "-m", &hardware.memory_mib.to_string()]);
         command.args(["-display", "none", "-nodefaults", "-no-reboot", "-nic", "none"]);
         command.arg("-kernel").arg(&hardware.kernel).arg("-initrd").arg(&hardware.initrd);
-        command
-            .arg("-append")
-            .arg(format!("root=/dev/vda rw console=ttyS0 panic=-1 printk.time=1 {}", hardware.append));
+        command.arg("-append").arg(format!(
+            "root=/dev/vda rw console=ttyS0 panic=-1 modprobe.blacklist={UNLOADED} {}",
+            hardware.append
+        ));
         for disk in &hardware.disks {
             // What a power cut leaves is what the guest had handed over: the host's page cache stands
             // for the disk's platters, so nothing need be flushed further.

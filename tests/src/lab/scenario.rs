@@ -172,8 +172,6 @@ pub struct Try {
     pub never_says: Vec<String>,
     /// The output is kept in a file of this name beside the logs.
     pub keep: Option<String>,
-    /// The output must be what an earlier step kept under this name.
-    pub same_as: Option<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
