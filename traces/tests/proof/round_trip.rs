@@ -283,6 +283,25 @@ fn a_saved_trace_reads_like_the_session_it_was_saved_from() {
 }
 
 #[test]
+fn a_segment_without_a_batch_still_knows_where_to_drain_on() {
+    let mut writer = recording(empty_ring());
+    writer.append(&[], &[7, 1 << 40]).unwrap();
+    let note = "x".repeat(1000);
+    for turn in 0..300 {
+        writer
+            .cover(&Coverage { from_ns: 1, to_ns: turn, layer: Layer::Kernel, note: note.clone() })
+            .unwrap();
+        if turn % 20 == 0 {
+            writer = Writer::open(writer.into_storage()).unwrap();
+            assert_eq!(writer.resume().unwrap().positions, [7, 1 << 40]);
+        }
+    }
+    let reading = only(writer.storage().bytes());
+    assert!(reading.summary.last_segment > 2);
+    assert_eq!(reading.summary.coverage.len(), 300);
+}
+
+#[test]
 fn a_storm_takes_at_most_twelve_bytes_for_an_event() {
     let mut writer = recording(empty_ring());
     let before = writer.bytes_written();
