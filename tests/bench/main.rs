@@ -3,6 +3,7 @@
 //!     lastrites-bench cost [REPETITIONS]      added time per operation, against nothing attached
 //!     lastrites-bench loss                    what is lost of a storm, drained and undrained
 //!     lastrites-bench peers [REPETITIONS]     the same storm under `perf record`, where it is installed
+//!     lastrites-bench count FILE              what a recording holds, per name and kind: for other benches
 //!
 //! Wants root and a release build of `lastrites-tracer` and `lastrites` beside itself. Machines
 //! are noisy: every figure is the median over interleaved pairs, and ratios count more than
@@ -12,6 +13,7 @@ mod recorder;
 mod workload;
 
 use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 
 use recorder::Recorder;
@@ -27,7 +29,8 @@ fn main() -> ExitCode {
         ["peers"] => cost(7, &Recorder::perf),
         ["peers", repetitions] => parse(repetitions).and_then(|n| cost(n, &Recorder::perf)),
         ["loss"] => loss(),
-        _ => Err(io::Error::other("usage: lastrites-bench cost [N] | peers [N] | loss")),
+        ["count", file] => print_counts(Path::new(file)),
+        _ => Err(io::Error::other("usage: lastrites-bench cost [N] | peers [N] | loss | count FILE")),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -79,6 +82,18 @@ fn cost(repetitions: u32, start: &dyn Fn() -> io::Result<Recorder>) -> io::Resul
     Ok(())
 }
 
+/// One line for each name and kind: name, kind, number.
+fn print_counts(file: &Path) -> io::Result<()> {
+    let counts = recorder::count(file)?;
+    for (name, of) in counts.iter() {
+        let name = name.replace(char::is_whitespace, "_");
+        for (kind, n) in recorder::KINDS.into_iter().zip(of).filter(|(_, n)| *n > 0) {
+            println!("{name} {kind} {n}");
+        }
+    }
+    Ok(())
+}
+
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     match values.len() {
@@ -112,7 +127,6 @@ fn loss() -> io::Result<()> {
         println!();
     }
     println!("lost, as recorded: {}", counts.lost);
-    let bytes = std::fs::metadata(&file)?.len();
-    println!("{} events in {} bytes of file", counts.total, bytes);
+    println!("{} events in all", counts.total);
     Ok(())
 }

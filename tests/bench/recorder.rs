@@ -5,6 +5,11 @@ use std::io::{self, BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use lastrites_traces::{
+    event::{Bytes, ProcId, What},
+    reader::Trace,
+};
+
 /// A recorder that is attached and recording.
 #[derive(Debug)]
 pub struct Recorder {
@@ -95,7 +100,10 @@ impl Recorder {
     }
 }
 
-/// Events per name and kind, as `lastrites show --json` tells them.
+/// Kinds that are counted, in the order of [`Counts::of`].
+pub const KINDS: [&str; 5] = ["fork", "exec", "exit", "gen", "del"];
+
+/// Events per kind, under the name of whoever acted (or, if that is not known, of the target).
 #[derive(Debug, Default)]
 pub struct Counts {
     by_name: HashMap<String, [u64; 5]>,
@@ -106,5 +114,59 @@ pub struct Counts {
 impl Counts {
     pub fn of(&self, name: &str) -> [u64; 5] {
         self.by_name.get(name).copied().unwrap_or_default()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&str, [u64; 5])> {
+        self.by_name.iter().map(|(name, counts)| (name.as_str(), *counts))
+    }
+}
+
+/// Counts the newest recording in `file`.
+///
+/// # Errors
+/// When it is no recording.
+pub fn count(file: &Path) -> io::Result<Counts> {
+    let trace = Trace::open(file).map_err(io::Error::other)?;
+    let newest = trace.sessions().last().ok_or_else(|| io::Error::other("nothing was recorded"))?;
+    let mut names: HashMap<ProcId, Bytes> = HashMap::new();
+    let mut counts = Counts { total: newest.events, lost: newest.lost, ..Counts::default() };
+    let gaps = trace
+        .for_each(newest.session.id, &mut |event| {
+            let (kind, actor, target) = match &event.what {
+                What::Process(process) => {
+                    names.insert(process.process, process.comm.clone());
+                    return;
+                }
+                What::Rename { process, comm } => {
+                    names.insert(*process, comm.clone());
+                    return;
+                }
+                What::Fork { parent, child, .. } => {
+                    if let Some(name) = names.get(parent).cloned() {
+                        names.insert(*child, name);
+                    }
+                    (0, *parent, *child)
+                }
+                What::Exec(exec) => {
+                    names.insert(exec.process, exec.comm.clone());
+                    (1, exec.process, exec.process)
+                }
+                What::Exit { process, .. } => (2, *process, *process),
+                What::Signal(signal) => (3, signal.sender, signal.target),
+                What::Deliver { process, .. } => (4, *process, *process),
+                _ => return,
+            };
+            let name = names.get(&actor).or_else(|| names.get(&target));
+            let name = name.map_or("?".into(), |name| String::from_utf8_lossy(name));
+            match counts.by_name.get_mut(&*name) {
+                Some(counts) => counts[kind] += 1,
+                None => counts.by_name.entry(name.into_owned()).or_default()[kind] += 1,
+            }
+        })
+        .map_err(io::Error::other)?;
+    if gaps.is_empty() {
+        Ok(counts)
+    } else {
+        Err(io::Error::other(format!("unreadable stretches: {gaps:?}")))
     }
 }

@@ -102,9 +102,11 @@ fn storm(operations: u32) -> io::Result<Duration> {
         supervisors.push(fork(|| {
             for round in 0..operations / SUPERVISORS {
                 set_handler(libc::SIGTERM, if round % 2 == 0 { libc::SIG_DFL } else { libc::SIG_IGN });
-                let Ok(child) = fork(|| loop {
-                    // SAFETY: pause has no preconditions.
-                    unsafe { libc::pause() };
+                let Ok(child) = fork(|| {
+                    loop {
+                        // SAFETY: pause has no preconditions.
+                        unsafe { libc::pause() };
+                    }
                 }) else {
                     continue;
                 };
