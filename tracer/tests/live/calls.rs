@@ -1,0 +1,275 @@
+//! The kill family: what was asked, of whom, and what came of it.
+
+use std::os::fd::AsRawFd as _;
+
+use lastrites_traces::{
+    abi::call,
+    event::{ProcId, Signal, What},
+};
+
+use crate::{
+    child::{Channel, Child, sleep_for_ever, sleeper},
+    namespace,
+    recording::Recording,
+    sandbox::Sandbox,
+    story::{Call, Story},
+    sys,
+};
+
+/// A pid that no process can have: above PID_MAX_LIMIT.
+const NOBODY: i32 = 0x3fff_ffff;
+
+fn failed_or_wide(call: u8, target: i32, sig: i32, ret: i32) -> Call {
+    Call { call, target: target.into(), tgid_arg: 0, sig: sig as u8, ret: ret.into() }
+}
+
+#[test]
+fn signal_0_is_counted_and_not_recorded_call_by_call() {
+    let sandbox = Sandbox::new();
+    let recording = Recording::start(&sandbox);
+    let target = sleeper(|| {});
+    let (alive, dead) = (700, 300);
+    let mut caller = Child::fork(|| {
+        for _ in 0..alive {
+            assert_eq!(sys::kill(target.pid, 0), 0);
+        }
+        for _ in 0..dead {
+            assert_eq!(sys::kill(NOBODY, 0), -i64::from(libc::ESRCH));
+        }
+        let pid = i64::from(target.pid);
+        assert_eq!(sys::call(libc::SYS_tgkill, &[pid, pid, 0]), 0);
+        0
+    });
+    caller.succeed();
+    let story = recording.stop();
+    story.must_be_whole();
+    let me = story.id(&caller);
+    let mut polls = story.pick(me, |what| match *what {
+        What::Poll { call, target, count, last_ret, first_ns, .. } => {
+            assert!(first_ns >= caller.born_ns.0, "counted since the first call");
+            Some((call, target, count, last_ret))
+        }
+        _ => None,
+    });
+    polls.sort_unstable();
+    let pid = i64::from(target.pid);
+    let esrch = -i64::from(libc::ESRCH);
+    assert_eq!(
+        polls,
+        [(call::KILL, pid, alive, 0), (call::KILL, NOBODY.into(), dead, esrch), (call::TGKILL, pid, 1, 0)]
+    );
+    assert_eq!(story.calls(me), []);
+    assert_eq!(story.signals(me, story.id(&target)), []);
+}
+
+#[test]
+fn failed_calls_broadcasts_and_a_kill_of_a_zombie_are_recorded_and_a_plain_kill_is_not() {
+    let sandbox = Sandbox::new();
+    let recording = Recording::start(&sandbox);
+    // A group of three: its leader, and two that joined it.
+    let leader = sleeper(|| assert_eq!(sys::call(libc::SYS_setpgid, &[0, 0]), 0));
+    let group = i64::from(leader.pid);
+    let join = || assert_eq!(sys::call(libc::SYS_setpgid, &[0, group]), 0);
+    let members = [sleeper(join), sleeper(join)];
+    let root = sleeper(|| {});
+    let zombie = Child::fork(|| 0);
+    zombie.wait_for_zombie();
+
+    let mut caller = Child::fork(|| {
+        let (esrch, einval) = (-i64::from(libc::ESRCH), -i64::from(libc::EINVAL));
+        assert_eq!(sys::kill(root.pid, libc::SIGURG), 0);
+        assert_eq!(sys::kill(NOBODY, libc::SIGTERM), esrch);
+        assert_eq!(sys::kill(root.pid, 65), einval);
+        assert_eq!(sys::kill(-leader.pid, libc::SIGWINCH), 0);
+        assert_eq!(sys::kill(zombie.pid, libc::SIGTERM), 0);
+        assert_eq!(sys::kill(-NOBODY, libc::SIGTERM), esrch);
+        assert_eq!(sys::call(libc::SYS_setresuid, &[65534; 3]), 0);
+        assert_eq!(sys::kill(root.pid, libc::SIGWINCH), -i64::from(libc::EPERM));
+        0
+    });
+    caller.succeed();
+    // Kill(0) reaches the caller's own group: it makes one first.
+    let mut alone = Child::fork(|| {
+        join_own_group();
+        assert_eq!(sys::kill(0, libc::SIGWINCH), 0);
+        0
+    });
+    alone.succeed();
+    let story = recording.stop();
+    story.must_be_whole();
+    let me = story.id(&caller);
+    assert_eq!(
+        story.calls(me),
+        [
+            failed_or_wide(call::KILL, NOBODY, libc::SIGTERM, -libc::ESRCH),
+            failed_or_wide(call::KILL, root.pid, 65, -libc::EINVAL),
+            failed_or_wide(call::KILL, -leader.pid, libc::SIGWINCH, 0),
+            failed_or_wide(call::KILL, zombie.pid, libc::SIGTERM, 0),
+            failed_or_wide(call::KILL, -NOBODY, libc::SIGTERM, -libc::ESRCH),
+            failed_or_wide(call::KILL, root.pid, libc::SIGWINCH, -libc::EPERM),
+        ]
+    );
+    let plain: Vec<_> = story.signals(me, story.id(&root)).iter().map(|(_, s)| s.sig).collect();
+    assert_eq!(plain, [libc::SIGURG as u8], "the one that was allowed");
+    for member in [&leader, &members[0], &members[1]] {
+        let got = story.signals(me, story.id(member));
+        assert_eq!(got.len(), 1, "{got:?}");
+        assert_eq!((got[0].1.sig, got[0].1.group), (libc::SIGWINCH as u8, true));
+    }
+    assert_eq!(story.signals(me, story.id(&zombie)), [], "no signal reaches a zombie");
+    let me = story.id(&alone);
+    assert_eq!(story.calls(me), [failed_or_wide(call::KILL, 0, libc::SIGWINCH, 0)]);
+    assert_eq!(story.signals(me, me).len(), 1);
+}
+
+fn join_own_group() {
+    assert_eq!(sys::call(libc::SYS_setpgid, &[0, 0]), 0);
+}
+
+#[test]
+fn a_kill_of_everybody_is_recorded_with_each_that_it_reached() {
+    let sandbox = Sandbox::new();
+    let recording = Recording::start(&sandbox);
+    let mut outside = namespace::with_init(
+        |inside| {
+            let ready = Channel::new();
+            let mut victims: Vec<_> = (0..3)
+                .map(|_| {
+                    inside.fork(|_| {
+                        ready.tell();
+                        sleep_for_ever()
+                    })
+                })
+                .collect();
+            victims.iter().for_each(|_| ready.await_word());
+            inside.fork(|inside| inside.kill_everybody(libc::SIGTERM) as i32).succeed();
+            for victim in &mut victims {
+                assert_eq!(victim.wait().status, libc::SIGTERM);
+            }
+            0
+        },
+        |status| assert_eq!(status, 0),
+    );
+    outside.succeed();
+    let story = recording.stop();
+    story.must_be_whole();
+    let inits = story.forks_by(story.id(&outside));
+    assert_eq!(inits.len(), 1);
+    let init = inits[0].1.child;
+    let mut forks: Vec<ProcId> = story.forks_by(init).iter().map(|(_, forked)| forked.child).collect();
+    let killer = forks.pop().expect("the killer was forked last");
+    assert_eq!(forks.len(), 3);
+    assert_eq!(story.calls(killer), [failed_or_wide(call::KILL, -1, libc::SIGTERM, 0)]);
+    for victim in forks {
+        let signals = story.signals(killer, victim);
+        assert_eq!(signals.len(), 1, "{signals:?}");
+        let signal = signals[0].1;
+        assert_eq!((signal.sig, signal.code, signal.result), (libc::SIGTERM as u8, 0, 0));
+        assert_eq!(story.exit(victim).status, libc::SIGTERM as u32);
+    }
+    let terms = story.signals_by(killer).into_iter().filter(|s| s.sig == libc::SIGTERM as u8);
+    assert_eq!(terms.count(), 3, "neither the init nor the killer, and nobody outside");
+}
+
+/// A process with a second thread; both sleep. Also the second thread's id.
+fn with_a_thread() -> (Child, i32) {
+    let ready = Channel::new();
+    let child = Child::fork(|| {
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                ready.send(sys::gettid() as u64);
+                sleep_for_ever()
+            });
+            sleep_for_ever()
+        })
+    });
+    let tid = ready.receive() as i32;
+    (child, tid)
+}
+
+#[test]
+fn every_way_to_send_a_signal_keeps_its_code_its_direction_and_its_thread() {
+    let sandbox = Sandbox::new();
+    let recording = Recording::start(&sandbox);
+    let (target, tid) = with_a_thread();
+    let (pid, tid) = (i64::from(target.pid), i64::from(tid));
+    assert_ne!(pid, tid);
+    let (winch, urg, too_large) = (i64::from(libc::SIGWINCH), i64::from(libc::SIGURG), 65);
+    let pidfd = rustix::process::pidfd_open(
+        rustix::process::Pid::from_raw(target.pid).expect("a pid"),
+        rustix::process::PidfdFlags::empty(),
+    )
+    .expect("a pidfd");
+    let fd = i64::from(pidfd.as_raw_fd());
+    let mut caller = Child::fork(|| {
+        let info = sys::siginfo(libc::SIGURG, -7);
+        let info = info.as_ptr() as i64;
+        assert_eq!(sys::call(libc::SYS_tkill, &[tid, winch]), 0);
+        assert_eq!(sys::call(libc::SYS_tgkill, &[pid, tid, urg]), 0);
+        assert_eq!(sys::call(libc::SYS_rt_sigqueueinfo, &[pid, urg, info]), 0);
+        assert_eq!(sys::call(libc::SYS_rt_tgsigqueueinfo, &[pid, tid, urg, info]), 0);
+        assert_eq!(sys::call(libc::SYS_pidfd_send_signal, &[fd, winch, 0, 0]), 0);
+        assert_eq!(sys::call(libc::SYS_kill, &[pid, winch]), 0);
+        // The same again, with what each has to complain about.
+        let (esrch, einval) = (-i64::from(libc::ESRCH), -i64::from(libc::EINVAL));
+        assert_eq!(sys::call(libc::SYS_tkill, &[NOBODY.into(), winch]), esrch);
+        assert_eq!(sys::call(libc::SYS_tgkill, &[tid, pid, winch]), esrch);
+        assert_eq!(sys::call(libc::SYS_rt_sigqueueinfo, &[NOBODY.into(), urg, info]), esrch);
+        assert_eq!(sys::call(libc::SYS_rt_tgsigqueueinfo, &[pid, NOBODY.into(), urg, info]), esrch);
+        assert_eq!(sys::call(libc::SYS_pidfd_send_signal, &[fd, too_large, 0, 0]), einval);
+        0
+    });
+    caller.succeed();
+    let story = recording.stop();
+    story.must_be_whole();
+    let (me, other) = (story.id(&caller), story.id(&target));
+    let got: Vec<_> = story.signals(me, other).into_iter().map(|(_, signal)| signal).collect();
+    let sent = |sig: i64, code: i32, group: bool, thread: i64| Signal {
+        sender: me,
+        target: other,
+        target_tid: thread as u32,
+        sig: sig as u8,
+        code,
+        group,
+        result: 1,
+        no_info: false,
+        priv_info: false,
+    };
+    assert_eq!(
+        got,
+        [
+            sent(winch, libc::SI_TKILL, false, tid),
+            sent(urg, libc::SI_TKILL, false, tid),
+            sent(urg, -7, true, pid),
+            sent(urg, -7, false, tid),
+            sent(winch, libc::SI_USER, true, pid),
+            sent(winch, libc::SI_USER, true, pid),
+        ]
+    );
+    let failed = |call, target: i64, tgid_arg: i64, sig: i64, ret: i32| Call {
+        call,
+        target,
+        tgid_arg: tgid_arg as i32,
+        sig: sig as u8,
+        ret: ret.into(),
+    };
+    assert_eq!(
+        story.calls(me),
+        [
+            failed(call::TKILL, NOBODY.into(), 0, winch, -libc::ESRCH),
+            failed(call::TGKILL, pid, tid, winch, -libc::ESRCH),
+            failed(call::RT_SIGQUEUEINFO, NOBODY.into(), 0, urg, -libc::ESRCH),
+            failed(call::RT_TGSIGQUEUEINFO, NOBODY.into(), pid, urg, -libc::ESRCH),
+            failed(call::PIDFD_SEND_SIGNAL, fd, 0, too_large, -libc::EINVAL),
+        ]
+    );
+    nothing_else(&story, me, 6);
+}
+
+/// Besides what was asserted, `sender` sent only the news of its own end.
+fn nothing_else(story: &Story, sender: ProcId, sent: usize) {
+    let all = story.signals_by(sender);
+    let news = all.iter().filter(|s| s.sig == libc::SIGCHLD as u8).count();
+    assert_eq!(all.len(), sent + news, "{all:?}");
+    assert_eq!(news, 1);
+}

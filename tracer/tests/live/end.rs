@@ -1,0 +1,115 @@
+//! The end: mounts that go, mounts that become read-only, reboot(2). All of it where it hurts nobody.
+
+use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt as _;
+
+use lastrites_traces::{abi::PATH_MAX, event::What};
+
+use crate::{child::Child, namespace, recording::Recording, sandbox, sandbox::Sandbox, sys};
+
+const RESTART: u32 = 0x0123_4567;
+const POWER_OFF: u32 = 0x4321_fedc;
+const CAD_ON: u32 = 0x89ab_cdef;
+
+fn mount(what: &str, at: &CString, flags: u64) -> i64 {
+    let what = CString::new(what).expect("no NUL");
+    sys::call(libc::SYS_mount, &[what.as_ptr() as i64, at.as_ptr() as i64, what.as_ptr() as i64, flags as i64, 0])
+}
+
+fn umount(at: &CString, flags: i32) -> i64 {
+    sys::call(libc::SYS_umount2, &[at.as_ptr() as i64, flags.into()])
+}
+
+#[test]
+fn unmounting_and_remounting_read_only_is_recorded_and_other_mounting_is_not() {
+    let sandbox = Sandbox::new();
+    let at = sandbox.path("mnt");
+    std::fs::create_dir(&at).expect("a directory to mount on");
+    let path = CString::new(at.as_os_str().as_bytes()).expect("no NUL");
+    let long = CString::new(b"/nowhere".repeat(100)).expect("no NUL");
+    let recording = Recording::start(&sandbox);
+    let (ro, remount, bind) = (libc::MS_RDONLY, libc::MS_REMOUNT, libc::MS_BIND);
+    let mut child = Child::fork(|| {
+        sandbox::alone();
+        assert_eq!(mount("tmpfs", &path, 0), 0);
+        assert_eq!(mount("tmpfs", &path, remount), 0);
+        assert_eq!(mount("tmpfs", &path, remount | ro), 0);
+        assert_eq!(mount("tmpfs", &path, remount), 0);
+        assert_eq!(mount("tmpfs", &path, remount | bind | ro), 0);
+        // struct mount_attr: set, clear, propagation, userns_fd.
+        let attributes = [1u64, 0, 0, 0];
+        let set = [libc::AT_FDCWD.into(), path.as_ptr() as i64, 0, attributes.as_ptr() as i64, 32];
+        assert_eq!(sys::call(libc::SYS_mount_setattr, &set), 0, "mount_setattr, Linux 5.12");
+        let cleared = [0u64, 1, 0, 0];
+        let clear = [libc::AT_FDCWD.into(), path.as_ptr() as i64, 0, cleared.as_ptr() as i64, 32];
+        assert_eq!(sys::call(libc::SYS_mount_setattr, &clear), 0);
+        assert_eq!(umount(&long, libc::MNT_FORCE), -i64::from(libc::ENOENT));
+        assert_eq!(umount(&path, libc::MNT_DETACH), 0);
+        0
+    });
+    child.succeed();
+    let story = recording.stop();
+    story.must_be_whole();
+    let seen = story.pick(story.id(&child), |what| match what {
+        What::Remount { path, flags, .. } => Some(("remount", path.to_vec(), *flags)),
+        What::Umount { path, flags, .. } => Some(("umount", path.to_vec(), *flags)),
+        _ => None,
+    });
+    let path = path.as_bytes().to_vec();
+    assert_eq!(
+        seen,
+        [
+            ("remount", path.clone(), remount | ro),
+            ("remount", path.clone(), remount | bind | ro),
+            ("remount", path.clone(), remount | ro),
+            ("umount", long.as_bytes()[..PATH_MAX].to_vec(), libc::MNT_FORCE as u64),
+            ("umount", path, libc::MNT_DETACH as u64),
+        ]
+    );
+}
+
+#[test]
+fn a_reboot_is_recorded_before_it_happens_with_who_called_it_and_in_which_namespace() {
+    let sandbox = Sandbox::new();
+    let recording = Recording::start(&sandbox);
+    let mut child = namespace::with_init(
+        |inside| {
+            let einval = -i64::from(libc::EINVAL);
+            assert_eq!(inside.reboot(CAD_ON), einval, "no such thing in a namespace");
+            let mut caller = inside.fork(|inside| {
+                inside.reboot(RESTART);
+                unreachable!("the caller exits in reboot(2)")
+            });
+            caller.wait();
+            unreachable!("the init is killed")
+        },
+        |status| assert_eq!(status, libc::SIGHUP, "how a restart of a namespace looks from outside"),
+    );
+    child.succeed();
+    let mut by_itself = namespace::with_init(
+        |inside| {
+            inside.reboot(POWER_OFF);
+            unreachable!("the init is killed")
+        },
+        |status| assert_eq!(status, libc::SIGINT, "how a power off of a namespace looks from outside"),
+    );
+    by_itself.succeed();
+    let story = recording.stop();
+    story.must_be_whole();
+    let reboots = |id| {
+        story.pick(id, |what| match *what {
+            What::Reboot { cmd, ns_level, .. } => Some((cmd, ns_level)),
+            _ => None,
+        })
+    };
+    let level = story.fork_of(&child).ns_level + 1;
+    assert!(level > 0);
+    let init = story.forks_by(story.id(&child))[0].1.child;
+    let caller = story.forks_by(init)[0].1.child;
+    assert_eq!(reboots(init), [(CAD_ON, level)]);
+    assert_eq!(reboots(caller), [(RESTART, level)]);
+    story.exit(caller);
+    story.exit(init);
+    let init = story.forks_by(story.id(&by_itself))[0].1.child;
+    assert_eq!(reboots(init), [(POWER_OFF, level)]);
+}
