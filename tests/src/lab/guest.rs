@@ -156,6 +156,14 @@ impl Guest {
         Ok(())
     }
 
+    /// Whether its kernel panicked before it ran anything: the emulator's fault (kernels patch their own code
+    /// while the other processor runs it), and nothing that the guest's disks could have part in.
+    pub fn stillborn(&self) -> bool {
+        let lines = self.console.lines();
+        let has = |text: &str| lines.iter().any(|line| line.contains(text));
+        has("Kernel panic") && !has("Run /init as init process")
+    }
+
     /// Runs a shell command in it, to its end.
     pub fn run(&mut self, command: &str) -> Result<Answer> {
         self.begin(command)?;

@@ -28,6 +28,9 @@ use super::{
 /// Where a guest may have its ring file.
 const RINGS: [&str; 2] = ["/var/lib/lastrites/ring.lrt", "/.lastrites/ring.lrt"];
 
+/// So often a boot is tried that the emulator spoils.
+const STILLBORN: usize = 4;
+
 /// A guest's disks, ready to boot.
 #[derive(Debug)]
 pub struct Prepared {
@@ -112,9 +115,18 @@ pub fn prepare(scenario: &Scenario) -> Result<Prepared> {
 pub fn start(prepared: &Prepared, boot: usize, append: &str) -> Result<Guest> {
     let mut hardware = prepared.hardware.clone();
     hardware.append = format!("{} {append}", hardware.append);
-    let mut guest = Guest::start(&hardware, &prepared.dir, boot)?;
-    guest.wait_up()?;
-    Ok(guest)
+    let mut tries = 0;
+    loop {
+        let mut guest = Guest::start(&hardware, &prepared.dir, boot)?;
+        let up = guest.wait_up();
+        tries += 1;
+        match up {
+            Err(_) if guest.stillborn() && tries < STILLBORN => {
+                println!("the kernel panicked before it ran anything; once more: {}", guest.console.tail(1));
+            }
+            up => return up.map(|()| guest),
+        }
+    }
 }
 
 /// Runs `scenario`. An error is a run that could not be finished; what is wrong with a finished one is in
