@@ -216,6 +216,7 @@ enum Stop {
 
 fn drain(mut recorder: Recorder<Kernel>, purpose: Purpose<'_>) -> Result<(), Error> {
     let _ = env::set_current_dir("/");
+    unblock_signals();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -224,6 +225,16 @@ fn drain(mut recorder: Recorder<Kernel>, purpose: Purpose<'_>) -> Result<(), Err
     let stop = runtime.block_on(Loop::new(&mut recorder, purpose).run())?;
     drop(runtime);
     leave(recorder, purpose, began_ns, &stop)
+}
+
+/// Whoever started us may have blocked signals, and a drainer that cannot be told to leave would keep a
+/// shutdown waiting.
+fn unblock_signals() {
+    // SAFETY: all-zero is a valid, empty sigset_t; it lives through the call.
+    unsafe {
+        let none: libc::sigset_t = std::mem::zeroed();
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
+    }
 }
 
 /// The last batch, and what it was.

@@ -39,9 +39,9 @@ const OUTER: &str = "LASTRITES_DEMO_OUTER";
 const ACTS: [&str; 2] = ["boot-and-runlevel-6", "next-boot"];
 
 /// Loading the probe takes a second or two; a loaded machine more.
-const READY_MAX: Duration = Duration::from_secs(15);
-const ACT_MAX: Duration = Duration::from_secs(12);
-const STOP_MAX: Duration = Duration::from_secs(5);
+const READY_MAX: Duration = Duration::from_secs(120);
+const ACT_MAX: Duration = Duration::from_secs(120);
+const STOP_MAX: Duration = Duration::from_secs(60);
 
 const BUNDLED: &str = "sysvinit-respawn.lrt";
 #[cfg(bundled_sample)]
