@@ -16,8 +16,11 @@ use super::{
 
 /// What is this close to an end of the covered time may be on either side of it.
 const EDGE_NS: u64 = 20_000_000;
-/// The same death as seen by two: by the kernel's process connector and by the probe.
-const SAME_NS: u64 = 1_000_000_000;
+/// The same death as seen by two: the probe sees its beginning; the process connector tells of it when all of it
+/// is done, which may be a second later where closing the last files takes that long.
+const SAME_NS: u64 = 10_000_000_000;
+/// Of deaths this close to its own end the coroner may not have been told any more.
+const LATE_NS: u64 = 2_000_000_000;
 
 /// A death: pid, when, wait status.
 #[derive(Debug, Clone, Copy)]
@@ -97,7 +100,7 @@ fn deaths(recording: &Recording, testimony: &[Line], inside: impl Fn(u64) -> boo
     let begin = coroner.iter().find(|line| line.word == "ready").map(|line| line.time_ns);
     let end = heard.iter().map(|death| death.time_ns).max();
     if let (Some(begin), Some(end)) = (begin, end) {
-        let could_hear = |death: &&Death| death.time_ns > begin + EDGE_NS && death.time_ns + EDGE_NS < end;
+        let could_hear = |death: &&Death| death.time_ns > begin + EDGE_NS && death.time_ns + LATE_NS < end;
         for death in recorded.iter().filter(could_hear) {
             if find(&heard_by_pid, death).is_none() {
                 verdict
