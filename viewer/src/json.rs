@@ -5,7 +5,10 @@
 //! that is valid UTF-8 reads back exactly; one that is not has U+FFFD for what is invalid, and
 //! `<name>_hex` beside it with the exact bytes.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, io};
+
+use serde::Serializer as _;
+use serde_json::ser::Formatter;
 
 use lastrites_traces::{
     abi,
@@ -118,25 +121,40 @@ impl<'a> Object<'a> {
     }
 }
 
+/// Appends `text` as JSON writes strings, and besides escapes all that is not safe for a terminal.
 fn push_string(out: &mut String, text: &str) {
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\t' => out.push_str("\\t"),
-            '\r' => out.push_str("\\r"),
-            _ if safe::is_plain(c) => out.push(c),
-            _ => {
-                let mut units = [0; 2];
-                for unit in c.encode_utf16(&mut units) {
-                    let _ = write!(out, "\\u{unit:04x}");
-                }
-            }
-        }
+    let mut serializer = serde_json::Serializer::with_formatter(Sink(out), Careful);
+    // Writing to memory does not fail.
+    let _ = serializer.serialize_str(text);
+}
+
+/// A string as a place to write to. What is written is pieces of JSON, each of them UTF-8.
+struct Sink<'a>(&'a mut String);
+
+impl io::Write for Sink<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.push_str(std::str::from_utf8(bytes).map_err(|_| io::ErrorKind::InvalidData)?);
+        Ok(bytes.len())
     }
-    out.push('"');
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+struct Careful;
+
+impl Formatter for Careful {
+    fn write_string_fragment<W: ?Sized + io::Write>(&mut self, out: &mut W, fragment: &str) -> io::Result<()> {
+        let mut rest = fragment;
+        while let Some((at, c)) = rest.char_indices().find(|(_, c)| !safe::is_plain(*c)) {
+            out.write_all(&rest.as_bytes()[..at])?;
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                write!(out, "\\u{unit:04x}")?;
+            }
+            rest = &rest[at + c.len_utf8()..];
+        }
+        out.write_all(rest.as_bytes())
+    }
 }
 
 /// The object of a whole recording: what `list --json` prints, and `show --json` first.

@@ -235,11 +235,14 @@ impl Line<'_> {
 
     fn exec(&self, out: &mut String, exec: &Exec, was: &[u8]) {
         out.push_str("exec ");
-        safe::push(out, &exec.filename);
-        if exec.flags & abi::EXEC_FLAG_FILENAME_CUT != 0 {
-            out.push_str("...");
+        // Where the first argument is the file anyway, saying it once is enough.
+        if exec.argv.split(|byte| *byte == 0).next() != Some(&*exec.filename) {
+            safe::push(out, &exec.filename);
+            if exec.flags & abi::EXEC_FLAG_FILENAME_CUT != 0 {
+                out.push_str("...");
+            }
+            out.push_str(": ");
         }
-        out.push_str(": ");
         safe::push_argv(out, &exec.argv);
         if exec.flags & abi::EXEC_FLAG_ARGV_CUT != 0 {
             out.push_str(" ...");

@@ -5,6 +5,7 @@ mod recorded;
 use std::{
     io::Read as _,
     os::unix::fs::PermissionsExt as _,
+    path::Path,
     process::{Command, Output, Stdio},
 };
 
@@ -164,14 +165,21 @@ fn commands_of_the_tracer_are_handed_over_with_all_their_words() {
     let recorded = recorded();
     let here = recorded.dir.path();
     let exe = here.join("lastrites");
-    std::fs::copy(env!("CARGO_BIN_EXE_lastrites"), &exe).expect("copied");
+    // By another process: a program that this one has open for writing, or a child forked by another
+    // test meanwhile, cannot be run ("text file busy").
+    let copy = |from: &Path, to: &Path| {
+        assert!(Command::new("cp").args([from, to]).status().expect("cp runs").success());
+    };
+    copy(Path::new(env!("CARGO_BIN_EXE_lastrites")), &exe);
     let run = |args: &[&str]| Command::new(&exe).args(args).env("PATH", "").output().expect("runs");
     let output = run(&["arm", "--always"]);
     assert_eq!(output.status.code(), Some(4));
     assert!(text(&output.stderr).contains("lastrites-tracer: not found"), "{}", text(&output.stderr));
     let tracer = here.join("lastrites-tracer");
-    std::fs::write(&tracer, "#!/bin/sh\necho \"$@\"\nexit 3\n").expect("written");
-    std::fs::set_permissions(&tracer, std::fs::Permissions::from_mode(0o755)).expect("set");
+    let script = here.join("script");
+    std::fs::write(&script, "#!/bin/sh\necho \"$@\"\nexit 3\n").expect("written");
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).expect("set");
+    copy(&script, &tracer);
     for args in [
         &["arm", "--always", "--size", "64M"][..],
         &["status", "--json"],
