@@ -67,49 +67,28 @@ pub fn text(facts: &Facts) -> String {
     out
 }
 
-/// A JSON string.
-fn quote(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 2);
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            c if u32::from(c) < 0x20 || c == '\u{7f}' => {
-                let _ = write!(out, "\\u{:04x}", u32::from(c));
-            }
-            c => out.push(c),
-        }
-    }
-    out.push('"');
-    out
-}
-
-/// One JSON object. Names are stable; unknowns are null.
+/// One JSON object on a line. Names are stable; unknowns are null.
 pub fn json(facts: &Facts) -> String {
-    let text = |value: Option<String>| value.map_or_else(|| "null".to_owned(), |v| quote(&v));
-    let number = |value: Option<u64>| value.map_or_else(|| "null".to_owned(), |v| v.to_string());
     let armed = facts.armed.as_ref();
     let status = facts.status.as_ref();
-    let hooks: Vec<String> = facts.hooks.iter().map(|hook| quote(hook)).collect();
-    let fields = [
-        ("armed", armed.is_some_and(|a| a.complete).to_string()),
-        ("mode", text(armed.map(|a| a.mode.name().to_owned()))),
-        ("armed_at_s", number(armed.map(|a| a.armed_at_s))),
-        ("ring", text(armed.map(|a| a.ring.to_string_lossy().into_owned()))),
-        ("init", text(armed.map(|a| a.init.clone()))),
-        ("init_version", text(armed.map(|a| a.init_version.clone()))),
-        ("probe_loaded", facts.pinned.to_string()),
-        ("recorder_pid", number(facts.recorder_pid.map(u64::from))),
-        ("session", text(status.map(|s| s.session.clone()).filter(|s| !s.is_empty()))),
-        ("events", number(status.map(|s| s.events))),
-        ("lost", number(status.map(|s| s.lost))),
-        ("last_write_ns", number(status.map(|s| s.written_ns).filter(|ns| *ns > 0))),
-        ("problem", text(status.map(|s| s.problem.clone()).filter(|p| !p.is_empty()))),
-        ("hooks", format!("[{}]", hooks.join(","))),
-    ];
-    let fields: Vec<String> = fields.iter().map(|(key, value)| format!("{}:{value}", quote(key))).collect();
-    format!("{{{}}}\n", fields.join(","))
+    let said = |text: &String| (!text.is_empty()).then(|| text.clone());
+    let object = serde_json::json!({
+        "armed": armed.is_some_and(|a| a.complete),
+        "mode": armed.map(|a| a.mode.name()),
+        "armed_at_s": armed.map(|a| a.armed_at_s),
+        "ring": armed.map(|a| a.ring.to_string_lossy()),
+        "init": armed.map(|a| &a.init),
+        "init_version": armed.map(|a| &a.init_version),
+        "probe_loaded": facts.pinned,
+        "recorder_pid": facts.recorder_pid,
+        "session": status.and_then(|s| said(&s.session)),
+        "events": status.map(|s| s.events),
+        "lost": status.map(|s| s.lost),
+        "last_write_ns": status.map(|s| s.written_ns).filter(|ns| *ns > 0),
+        "problem": status.and_then(|s| said(&s.problem)),
+        "hooks": facts.hooks,
+    });
+    format!("{object}\n")
 }
 
 #[cfg(test)]
@@ -161,7 +140,7 @@ mod tests {
     fn json_is_one_line_with_everything_escaped() {
         let json = json(&facts());
         assert_eq!(json.lines().count(), 1);
-        assert!(json.contains(r#""ring":"/r\"\u000a""#), "{json}");
+        assert!(json.contains(r#""ring":"/r\"\n""#), "{json}");
         assert!(json.contains(r#""recorder_pid":7"#) && json.contains(r#""session":null"#));
     }
 }
