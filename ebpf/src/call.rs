@@ -13,22 +13,22 @@
 
 #[cfg(not(feature = "v2"))]
 use aya_ebpf::EbpfContext;
-use aya_ebpf::helpers::generated::bpf_get_current_pid_tgid;
 use aya_ebpf::macros::fexit;
 use aya_ebpf::programs::FExitContext;
-use lastrites_traces::abi::{Call, Poll, PollKey, call, kind};
+use lastrites_traces::abi::{Call, Head, Poll, PollKey, call, kind};
 
 use crate::config::config;
 use crate::ring::{POLLS, fill_header, head, reserve};
-use crate::task::{current_id, peek};
+use crate::task::{current_address, current_id, peek};
 
-/// Notes on this CPU that the running thread has just generated a signal.
+/// Notes on this CPU, whose head is `head`, that the running thread has just generated a signal.
+///
+/// # Safety
+/// `head` is this CPU's entry of HEADS.
 #[inline(always)]
-pub fn remember() {
-    if let Some(head) = head() {
-        // SAFETY: this CPU's own entry; a helper without preconditions.
-        unsafe { (*head).reserved[0] = bpf_get_current_pid_tgid() };
-    }
+pub unsafe fn remember(head: *mut Head) {
+    // SAFETY: the caller's promise.
+    unsafe { (*head).reserved[0] = current_address() };
 }
 
 /// Whether the running thread generated a signal on this CPU since its last call. A thread that was
@@ -36,9 +36,9 @@ pub fn remember() {
 #[inline(always)]
 fn generated() -> bool {
     let Some(head) = head() else { return false };
-    // SAFETY: as in `remember`.
+    // SAFETY: this CPU's own entry.
     unsafe {
-        let same = (*head).reserved[0] == bpf_get_current_pid_tgid();
+        let same = (*head).reserved[0] == current_address();
         (*head).reserved[0] = 0;
         same
     }
@@ -46,7 +46,17 @@ fn generated() -> bool {
 
 #[inline(always)]
 fn returned(call: u8, regs: u64, ret: i64) {
+    // Most calls name one process and succeed, and their signal's record says all of it: they are got
+    // rid of first. Of those that return 0 only kill and rt_sigqueueinfo can have named more than one.
+    let produced = generated();
+    let names_one = !matches!(call, call::KILL | call::RT_SIGQUEUEINFO);
+    if ret == 0 && produced && names_one {
+        return;
+    }
     let first: u64 = peek(regs, config!(regs_di));
+    if ret == 0 && produced && first as i32 > 0 {
+        return;
+    }
     let second: u64 = peek(regs, config!(regs_si));
     let (target, tgid_arg, sig) = match call {
         call::TGKILL | call::RT_TGSIGQUEUEINFO => {
@@ -57,10 +67,6 @@ fn returned(call: u8, regs: u64, ret: i64) {
     };
     if sig == 0 {
         return poll(call, target, ret);
-    }
-    let produced = generated();
-    if ret == 0 && produced && (target > 0 || call == call::PIDFD_SEND_SIGNAL) {
-        return;
     }
     const LEN: usize = size_of::<Call>();
     let Some(reserved) = reserve(kind::CALL, LEN as u64) else { return };

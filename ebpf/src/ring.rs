@@ -122,6 +122,12 @@ fn try_reserve(len: u64) -> Option<Reserved> {
 }
 
 impl Reserved {
+    /// This CPU's head.
+    #[inline(always)]
+    pub fn head(&self) -> *mut Head {
+        self.head
+    }
+
     #[inline(always)]
     pub fn as_ptr<T>(&self) -> *mut T {
         self.record.cast()

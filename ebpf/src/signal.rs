@@ -40,11 +40,11 @@ pub fn signal_generate(ctx: BtfTracePointContext) -> i32 {
             }
             info => peek(info, config!(siginfo_code)),
         };
-        if code <= 0 {
-            crate::call::remember();
-        }
         const LEN: usize = size_of::<Signal>();
         let Some(reserved) = reserve(kind::SIGNAL, LEN as u64) else { return 0 };
+        if code <= 0 {
+            crate::call::remember(reserved.head());
+        }
         let record: *mut Signal = reserved.as_ptr();
         fill_header(&raw mut (*record).header, kind::SIGNAL, flags, LEN as u16, current_id());
         let target = id(task);

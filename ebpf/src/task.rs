@@ -79,6 +79,13 @@ pub fn current() -> Pointer {
     unsafe { aya_ebpf::helpers::generated::bpf_get_current_task_btf() as Pointer }
 }
 
+/// Where the running task is: a name for the thread while it runs.
+#[inline(always)]
+pub fn current_address() -> u64 {
+    // SAFETY: a helper without preconditions.
+    unsafe { aya_ebpf::helpers::generated::bpf_get_current_task() }
+}
+
 /// The identity of the running process.
 #[cfg(not(feature = "v2"))]
 #[inline(always)]

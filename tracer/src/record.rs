@@ -294,6 +294,8 @@ struct Loop<'a> {
     storm: Option<Instant>,
     stored: Instant,
     stored_status: Status,
+    /// The problem that was last told on standard error.
+    told: String,
     ready: bool,
 }
 
@@ -315,6 +317,7 @@ impl<'a> Loop<'a> {
             storm: Some(now),
             stored: now,
             stored_status: Status::default(),
+            told: String::new(),
             ready: false,
         }
     }
@@ -393,6 +396,15 @@ impl<'a> Loop<'a> {
     fn tell(&mut self, now: Instant) {
         let status = &mut self.recorder.status;
         "recording".clone_into(&mut status.phase);
+        if let Purpose::Foreground = self.purpose
+            && status.problem != self.told
+        {
+            self.told.clone_from(&status.problem);
+            match status.problem.as_str() {
+                "" => eprintln!("lastrites-tracer: writing again; nothing of what the kernel still held is lost"),
+                problem => eprintln!("lastrites-tracer: {problem}; the kernel keeps the newest events meanwhile"),
+            }
+        }
         if !self.ready {
             self.ready = true;
             eprintln!("ready");

@@ -73,7 +73,8 @@ pub enum What {
         sig: u8,
         disposition: Disposition,
     },
-    /// A call of the kill family that failed, was a broadcast, or of which no signal came.
+    /// A call of the kill family that failed, was a broadcast, or of which no signal came (as, on older
+    /// kernels, of one to a zombie).
     Call {
         process: ProcId,
         call: u8,
@@ -82,7 +83,8 @@ pub enum What {
         sig: u8,
         ret: i64,
     },
-    /// Signal 0, counted: how a script waits for a process to go.
+    /// Signal 0, counted: how a script waits for a process to go. Its time is that of the last call, but
+    /// it is recorded when the caller has been quiet for some seconds: in a storm it may come late.
     Poll {
         process: ProcId,
         call: u8,
