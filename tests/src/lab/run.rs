@@ -227,13 +227,7 @@ impl Run<'_> {
             }
             Step::Gone(path) => self.try_command(guest, &Try::plain(&format!("@gone {path}")))?,
             Step::Count(_) => {
-                let answer = guest.run("lastrites status --json")?;
-                let status: Value = serde_json::from_str(answer.text.trim()).map_err(|e| {
-                    Error::new(format!("`lastrites status --json` is no JSON: {e}: {}", answer.text))
-                })?;
-                at.events = status["events"].as_u64().ok_or_else(|| {
-                    Error::new(format!("`lastrites status --json` counts no events: {status}"))
-                })?;
+                at.events = count(guest)?;
                 self.note(format!("{} events are on the disk", at.events));
             }
             Step::Begin(command) => {
@@ -418,6 +412,23 @@ impl Run<'_> {
                     self.note(format!("told: {}  (events {})", story.says, Value::Array(events)));
                 }
             }
+        }
+    }
+}
+
+/// How many events the recorder says are on the disk, once it says so: early in a boot it may be on its way.
+fn count(guest: &mut Guest) -> Result<u64> {
+    let until = Instant::now() + super::guest::LIMIT;
+    loop {
+        let said = guest.run("lastrites status --json")?.text;
+        let status: Value = serde_json::from_str(said.trim())
+            .map_err(|e| Error::new(format!("`lastrites status --json` is no JSON: {e}: {said}")))?;
+        match status["events"].as_u64() {
+            Some(events) if events > 0 => return Ok(events),
+            _ if Instant::now() > until => {
+                return Err(guest.explain(Error::new(format!("nothing comes to the disk: {status}"))));
+            }
+            _ => {}
         }
     }
 }
