@@ -4,7 +4,7 @@
 //! kernel: __x64_sys_reboot(const struct pt_regs *regs)
 //! kernel: __x64_sys_umount(const struct pt_regs *regs)
 //! kernel: __x64_sys_mount(const struct pt_regs *regs)
-//! kernel: __x64_sys_mount_setattr(const struct pt_regs *regs)
+//! kernel: __x64_sys_mount_setattr(const struct pt_regs *regs) since 5.12
 
 use aya_ebpf::EbpfContext;
 use aya_ebpf::helpers::generated::{bpf_probe_read_user, bpf_probe_read_user_str};

@@ -54,7 +54,9 @@ const SLOTS_LOG2: u32 = 6;
 const SLOTS: usize = 1 << SLOTS_LOG2;
 const MULTIPLIER: u64 = multiplier();
 /// [`KEPT`], each in the slot that [`slot`] names: one comparison instead of sixteen, which the verifier
-/// would have to follow through every turn of the loop.
+/// would have to follow through every turn of the loop. By its plain name: a mangled one tells in which
+/// directory the object was built.
+#[unsafe(no_mangle)]
 static TABLE: [u64; SLOTS] = table();
 
 const fn slot(start: u64, multiplier: u64) -> usize {
@@ -203,13 +205,11 @@ unsafe fn environment(scratch: *mut u8, work: *mut Work, start: u64, end: u64) {
             let to = scratch.add(get!(work.len) & (SLACK - 1));
             let got = bpf_probe_read_user_str(to.cast(), VARIABLE_MAX as u32, variable as *const _);
             if got <= 0 || got >= VARIABLE_MAX as i64 {
-                looked = VARIABLES_MAX;
                 break;
             }
             if kept(core::ptr::read_unaligned(to.cast::<u64>())) {
                 let env_len = get!(work.env_len) + got as usize;
                 if env_len > ENV_MAX {
-                    looked = VARIABLES_MAX;
                     break;
                 }
                 set!(work.env_len = env_len);
@@ -218,7 +218,8 @@ unsafe fn environment(scratch: *mut u8, work: *mut Work, start: u64, end: u64) {
             variable += got as u64;
             looked += 1;
         }
-        if looked == VARIABLES_MAX {
+        // Whatever ended the search, something is left that was not looked at.
+        if variable < end {
             set!(work.flags = get!(work.flags) | u64::from(EXEC_FLAG_ENV_CUT));
         }
     }

@@ -17,22 +17,25 @@ use lastrites_traces::{
     event::{Bytes, ProcId, Process, What},
 };
 
-/// Environment variables that name a service; the probe keeps the same ones of each exec.
-pub const ENV_KEYS: [&str; 14] = [
-    "UPSTART_JOB",
-    "UPSTART_INSTANCE",
-    "INVOCATION_ID",
-    "RUNLEVEL",
-    "PREVLEVEL",
-    "NOTIFY_SOCKET",
-    "RC_SVCNAME",
-    "DINIT_SERVICE",
-    "SUPERVISOR_PROCESS_NAME",
-    "SUPERVISOR_GROUP_NAME",
-    "MONIT_SERVICE",
-    "SYSTEMD_EXEC_PID",
-    "JOURNAL_STREAM",
-    "container",
+/// How the variables begin that name a service, a runlevel or a session: the probe keeps the same ones of
+/// each exec (`ebpf/src/exec.rs`), and compares eight bytes as well.
+const ENV_STARTS: [&[u8; 8]; 16] = [
+    b"UPSTART_",
+    b"INVOCATI",
+    b"RUNLEVEL",
+    b"PREVLEVE",
+    b"NOTIFY_S",
+    b"RC_SVCNA",
+    b"DINIT_SE",
+    b"SUPERVIS",
+    b"MONIT_SE",
+    b"INIT_VER",
+    b"SSH_CONN",
+    b"SUDO_USE",
+    b"SYSTEMD_",
+    b"runlevel",
+    b"previous",
+    b"RC_RUNLE",
 ];
 
 /// `PF_KTHREAD` of include/linux/sched.h.
@@ -103,12 +106,11 @@ fn tty_name(device: u32, cache: &mut HashMap<u32, Bytes>) -> Bytes {
         .clone()
 }
 
-/// Of an environment block the variables in [`ENV_KEYS`], at most [`ENV_MAX`] bytes of them.
+/// Of an environment block the variables that begin with one of [`ENV_STARTS`], at most [`ENV_MAX`] bytes of them.
 fn keep_env(environ: &[u8]) -> Vec<u8> {
     let mut kept = Vec::new();
     for variable in environ.split(|b| *b == 0) {
-        let key = variable.split(|b| *b == b'=').next().unwrap_or_default();
-        if ENV_KEYS.iter().any(|k| k.as_bytes() == key) && kept.len() + variable.len() < ENV_MAX {
+        if ENV_STARTS.iter().any(|start| variable.starts_with(*start)) && kept.len() + variable.len() < ENV_MAX {
             kept.extend_from_slice(variable);
             kept.push(0);
         }

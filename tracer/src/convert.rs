@@ -47,6 +47,17 @@ fn name(padded: &[u8]) -> Bytes {
     Arc::from(&padded[..len])
 }
 
+/// The name of a terminal as /dev and the census have it: the kernel calls `pts/0` "pts0".
+fn terminal(padded: &[u8]) -> Bytes {
+    let name = name(padded);
+    match name.strip_prefix(b"pts") {
+        Some(number) if !number.is_empty() && number.iter().all(u8::is_ascii_digit) => {
+            Arc::from([b"pts/", number].concat())
+        }
+        _ => name,
+    }
+}
+
 /// The event that `record` tells of, with its time. `page_kib` is the size of a page in KiB.
 pub fn convert(record: &[u8], page_kib: u64) -> Option<(u64, What)> {
     let header: abi::Header = read(record)?;
@@ -137,7 +148,7 @@ fn exec(record: &[u8], process: ProcId) -> Option<What> {
         filename: tail(record, filename_at, r.filename_len)?,
         argv: tail(record, argv_at, r.argv_len)?,
         env: tail(record, env_at, r.env_len)?,
-        tty: name(&r.tty),
+        tty: terminal(&r.tty),
         flags: r.header.flags,
     })))
 }
@@ -218,6 +229,16 @@ mod tests {
         assert_eq!((signal.sender, signal.target), (ACTOR, ProcId { tgid: 2, start_ns: 1 }));
         assert_eq!((signal.sig, signal.code, signal.result, signal.group), (15, -6, 1, true));
         assert!(!signal.no_info && !signal.priv_info);
+    }
+
+    /// The kernel's "pts0" and the census's "pts/0" were two terminals.
+    #[test]
+    fn a_pseudo_terminal_is_named_as_in_dev() {
+        for (kernel, wanted) in [("pts0", "pts/0"), ("pts12", "pts/12"), ("ttyS0", "ttyS0"), ("pts", "pts"), ("", "")] {
+            let mut padded = [0; 16];
+            padded[..kernel.len()].copy_from_slice(kernel.as_bytes());
+            assert_eq!(&*terminal(&padded), wanted.as_bytes());
+        }
     }
 
     #[test]

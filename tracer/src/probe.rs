@@ -83,6 +83,8 @@ pub struct LoadOptions {
     pub object: Option<Object>,
     /// Leave out fentry and fexit, as on a kernel that refuses them.
     pub no_trampolines: bool,
+    /// Do not let the kernel tell which thread is the last of its process, as on one that cannot.
+    pub no_group_dead: bool,
     /// Hooks to leave out, by [`Hook::name`].
     pub without: Vec<String>,
 }
@@ -245,6 +247,7 @@ pub(crate) fn load(options: &LoadOptions) -> Result<Loaded, ProbeError> {
         .and_then(|mut random| random.read_exact(&mut key))
         .map_err(|e| fail(format!("/dev/urandom: {e}")))?;
     let key = u64::from_le_bytes(key);
+    let exit_says_last = offsets.exit_says_last && !options.no_group_dead;
     let rodata = Rodata(Config {
         key,
         chunks,
@@ -254,6 +257,7 @@ pub(crate) fn load(options: &LoadOptions) -> Result<Loaded, ProbeError> {
     let ebpf = EbpfLoader::new()
         .btf(Some(&types))
         .override_global("CONFIG", &rodata, true)
+        .override_global("EXIT_SAYS_LAST", &u32::from(exit_says_last), true)
         .map_max_entries("RINGS", cpus * chunks)
         .map_max_entries("HEADS", cpus)
         .load(object.bytes())

@@ -8,6 +8,8 @@ use crate::btf::{Btf, Member};
 #[derive(Debug, Clone)]
 pub struct Offsets {
     pub config: Config,
+    /// `sched_process_exit` tells whether the thread is its process's last.
+    pub exit_says_last: bool,
     /// "struct.member: what becomes unknown", for each member that is not there.
     pub missing: Vec<String>,
 }
@@ -85,5 +87,6 @@ pub fn offsets(btf: &Btf) -> Offsets {
     }
     config.oom_is_task =
         u32::from(btf.tracepoint("mark_victim").is_some_and(|args| args.first().is_some_and(|t| t.ends_with('*'))));
-    Offsets { config, missing }
+    let exit_says_last = btf.tracepoint("sched_process_exit").is_some_and(|args| args.len() > 1);
+    Offsets { config, exit_says_last, missing }
 }

@@ -150,7 +150,7 @@ impl Wanted {
         dir: &Path,
         options: &LoadOptions,
     ) -> Result<Hook, ProbeError> {
-        let tried = self.first(ebpf, btf, options, |program, way| attach(program, way));
+        let tried = self.first(ebpf, btf, options, attach);
         let (way, link, why) = match tried {
             Ok(found) => found,
             Err(why) if self.needed => return Err(ProbeError::Hook { hook: self.name, why }),

@@ -56,8 +56,12 @@ impl Drop for Group {
 /// who did it, who moved, its hierarchy.
 fn seen(story: &Story, group: u64, name: &[u8]) -> Vec<(&'static str, ProcId, Option<ProcId>, u32)> {
     let events = story.events.iter().filter_map(|event| match &event.what {
-        What::CgroupMkdir { process, id, hierarchy, path } => Some(("mkdir", *process, None, id, path, hierarchy)),
-        What::CgroupRmdir { process, id, hierarchy, path } => Some(("rmdir", *process, None, id, path, hierarchy)),
+        What::CgroupMkdir { process, id, hierarchy, path } => {
+            Some(("mkdir", *process, None, id, path, hierarchy))
+        }
+        What::CgroupRmdir { process, id, hierarchy, path } => {
+            Some(("rmdir", *process, None, id, path, hierarchy))
+        }
         What::CgroupAttach { process, moved, id, hierarchy, path } => {
             Some(("attach", *process, Some(*moved), id, path, hierarchy))
         }

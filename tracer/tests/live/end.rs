@@ -13,7 +13,10 @@ const CAD_ON: u32 = 0x89ab_cdef;
 
 fn mount(what: &str, at: &CString, flags: u64) -> i64 {
     let what = CString::new(what).expect("no NUL");
-    sys::call(libc::SYS_mount, &[what.as_ptr() as i64, at.as_ptr() as i64, what.as_ptr() as i64, flags as i64, 0])
+    sys::call(
+        libc::SYS_mount,
+        &[what.as_ptr() as i64, at.as_ptr() as i64, what.as_ptr() as i64, flags as i64, 0],
+    )
 }
 
 fn umount(at: &CString, flags: i32) -> i64 {

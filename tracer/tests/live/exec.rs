@@ -56,8 +56,55 @@ fn the_variables_that_name_a_service_are_kept_and_no_other() {
     assert_eq!((&*exec.env, exec.flags), (&kept[..], 0));
     let exec = exec_of(&story, &without);
     assert_eq!((&*exec.env, exec.flags), (&b""[..], 0));
-    let hidden = |what: &What| !format!("{what:?}").contains(&format!("{:?}", b"hunter2").replace(['[', ']'], ""));
+    let hidden =
+        |what: &What| !format!("{what:?}").contains(&format!("{:?}", b"hunter2").replace(['[', ']'], ""));
     assert!(story.events.iter().all(|event| hidden(&event.what)), "no secret anywhere");
+}
+
+/// The census kept other variables than the probe: a service that was there before had another environment
+/// than one that came later.
+#[test]
+fn the_census_keeps_of_a_process_what_the_probe_keeps_of_its_exec() {
+    let sandbox = Sandbox::new();
+    let env: [&[u8]; 8] = [
+        b"SYSTEMD_EXEC_PID=77",
+        b"JOURNAL_STREAM=9:12345",
+        b"UPSTART_EVENTS=runlevel",
+        b"container=lxc",
+        b"previous=2",
+        b"PASSWORD=hunter2",
+        b"SUPERVISOR_GROUP_NAME=db",
+        b"INIT_VERSION=sysvinit-3",
+    ];
+    // It says that it is there once it has exec'd, and stays.
+    let (mut out, writer) = Channel::new().into_ends();
+    let start = |writer: &std::io::PipeWriter| {
+        Child::fork(|| {
+            sys::call(libc::SYS_dup2, &[writer.as_raw_fd().into(), 1]);
+            sys::exec(b"/bin/sh", &[b"sh", b"-c", b"echo; kill -STOP $$"], &env)
+        })
+    };
+    let before = start(&writer);
+    std::io::Read::read_exact(&mut out, &mut [0]).expect("it exec'd");
+    let recording = Recording::start(&sandbox);
+    let after = start(&writer);
+    std::io::Read::read_exact(&mut out, &mut [0]).expect("it exec'd");
+    let story = recording.stop();
+    let exec = exec_of(&story, &after);
+    let counted: Vec<_> = story
+        .events
+        .iter()
+        .filter_map(|event| match &event.what {
+            What::Process(process) if process.process.tgid == before.pid as u32 => Some(process),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(counted.len(), 1, "{counted:?}");
+    let text = |env: &[u8]| String::from_utf8_lossy(env).replace('\0', "\n");
+    assert_eq!(text(&counted[0].env), text(&exec.env));
+    assert!(exec.env.starts_with(b"SYSTEMD_EXEC_PID=77\0UPSTART_EVENTS="), "{}", text(&exec.env));
+    assert_eq!((&counted[0].argv, counted[0].uid, counted[0].session), (&exec.argv, exec.uid, exec.session));
+    assert_eq!((&counted[0].comm, &counted[0].tty, counted[0].cgroup), (&exec.comm, &exec.tty, exec.cgroup));
 }
 
 #[test]
@@ -166,7 +213,11 @@ fn an_exec_tells_for_whom_from_where_and_by_whom_it_is_done() {
             let slave = File::options().read(true).write(true).open(format!("/dev/{terminal}"));
             let slave = slave.expect("the terminal opens");
             let fd = i64::from(slave.as_raw_fd());
-            assert_eq!(sys::call(libc::SYS_ioctl, &[fd, libc::TIOCSCTTY as i64, 0]), 0, "a controlling terminal");
+            assert_eq!(
+                sys::call(libc::SYS_ioctl, &[fd, libc::TIOCSCTTY as i64, 0]),
+                0,
+                "a controlling terminal"
+            );
         };
         for child in [
             ran(setuid, TRUE, &[b"user"], &[]),

@@ -1,37 +1,58 @@
 //! The ways to the system calls: both record the same, and the report says which one it is.
 
-use std::{fs::File, os::fd::{AsRawFd as _, OwnedFd}, path::Path};
+use std::{
+    fs::File,
+    os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
+    path::Path,
+};
 
-use lastrites_tracer::{kernel_ring::sys::open_pin, probe::{How, LoadOptions}};
+use lastrites_tracer::{
+    kernel_ring::sys::open_pin,
+    probe::{How, LoadOptions, Object},
+};
 
 use crate::{
-    child::Child,
+    child::{Child, sleeper},
     namespace,
-    recording::Probe,
+    recording::{Probe, ample},
     sandbox::Sandbox,
     story::{Call, Story},
     sys,
 };
 
-/// What the kernel says about the link that is pinned at `path` (struct bpf_link_info: type, id, program,
-/// then for tracing links the attach type).
-fn link(path: &Path) -> (u32, u32) {
+/// What the kernel says about an object of BPF, in words of 32 bits (struct bpf_link_info, bpf_prog_info).
+fn info(object: &OwnedFd) -> [u32; 64] {
     const BPF_OBJ_GET_INFO_BY_FD: i64 = 15;
-    let fd: OwnedFd = open_pin(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let mut info = [0u32; 64];
-    let attr = [fd.as_raw_fd() as u64 | (size_of_val(&info) as u64) << 32, info.as_mut_ptr() as u64];
+    let attr = [object.as_raw_fd() as u64 | (size_of_val(&info) as u64) << 32, info.as_mut_ptr() as u64];
     let args = [BPF_OBJ_GET_INFO_BY_FD, attr.as_ptr() as i64, size_of_val(&attr) as i64];
-    assert_eq!(sys::call(libc::SYS_bpf, &args), 0, "{}: is a link", path.display());
-    (info[0], info[4])
+    assert_eq!(sys::call(libc::SYS_bpf, &args), 0, "the kernel knows the object");
+    info
+}
+
+/// The type of the link that is pinned at `path`, of its program, and how a tracing link is attached.
+fn link(path: &Path) -> (u32, u32, u32) {
+    const BPF_PROG_GET_FD_BY_ID: i64 = 13;
+    let pin = open_pin(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let [link_type, _, program, _, attach_type, ..] = info(&pin);
+    let attr = [u64::from(program), 0];
+    let args = [BPF_PROG_GET_FD_BY_ID, attr.as_ptr() as i64, size_of_val(&attr) as i64];
+    let program = sys::call(libc::SYS_bpf, &args);
+    assert!(program >= 0, "{}: its program: {program}", path.display());
+    // SAFETY: the kernel has just made this descriptor for us.
+    let program = unsafe { OwnedFd::from_raw_fd(program as i32) };
+    (link_type, info(&program)[0], attach_type)
 }
 
 /// Sees that every hook is attached in the way that the report says.
 fn must_be_true(probe: &Probe) {
-    // enum bpf_link_type and enum bpf_attach_type of include/uapi/linux/bpf.h.
-    const RAW_TRACEPOINT: u32 = 1;
-    const TRACING: u32 = 2;
-    const PERF_EVENT: u32 = 7;
-    const TRACE_RAW_TP: u32 = 23;
+    // enum bpf_link_type, bpf_prog_type and bpf_attach_type of include/uapi/linux/bpf.h.
+    const LINK_RAW_TRACEPOINT: u32 = 1;
+    const LINK_TRACING: u32 = 2;
+    const LINK_PERF_EVENT: u32 = 7;
+    const PROG_TRACEPOINT: u32 = 5;
+    const PROG_RAW_TRACEPOINT: u32 = 17;
+    const PROG_TRACING: u32 = 26;
     const TRACE_FENTRY: u32 = 24;
     const TRACE_FEXIT: u32 = 25;
     for hook in &probe.report.hooks {
@@ -40,16 +61,17 @@ fn must_be_true(probe: &Probe) {
             continue;
         }
         assert!(hook.pinned, "{hook:?}");
-        let (kind, attach) = link(&probe.dir.join(&hook.link));
-        let wanted = match hook.how {
-            How::TpBtf => (TRACING, TRACE_RAW_TP),
-            How::Fentry => (TRACING, TRACE_FENTRY),
-            How::Fexit => (TRACING, TRACE_FEXIT),
-            How::RawTracepoint => (RAW_TRACEPOINT, attach),
-            How::Tracepoint => (PERF_EVENT, attach),
+        let (link_type, program_type, attach_type) = link(&probe.dir.join(&hook.link));
+        let (wanted_link, wanted_program, wanted_attach) = match hook.how {
+            How::TpBtf => (LINK_RAW_TRACEPOINT, PROG_TRACING, None),
+            How::RawTracepoint => (LINK_RAW_TRACEPOINT, PROG_RAW_TRACEPOINT, None),
+            How::Fentry => (LINK_TRACING, PROG_TRACING, Some(TRACE_FENTRY)),
+            How::Fexit => (LINK_TRACING, PROG_TRACING, Some(TRACE_FEXIT)),
+            How::Tracepoint => (LINK_PERF_EVENT, PROG_TRACEPOINT, None),
             How::Absent => unreachable!("above"),
         };
-        assert_eq!((kind, attach), wanted, "{hook:?}");
+        assert_eq!((link_type, program_type), (wanted_link, wanted_program), "{hook:?}");
+        assert!(wanted_attach.is_none_or(|wanted| wanted == attach_type), "{hook:?}: {attach_type}");
         assert!(hook.link.contains(&hook.name), "{hook:?}");
     }
     let links = std::fs::read_dir(&probe.dir).expect("pins").flatten();
@@ -80,7 +102,10 @@ fn calls() -> Child {
                 (libc::SYS_pidfd_send_signal, vec![fd, term, 0, 0]),
                 (libc::SYS_umount2, vec![nowhere, 1]),
                 (libc::SYS_mount, vec![0, nowhere, 0, read_only, 0]),
-                (libc::SYS_mount_setattr, vec![libc::AT_FDCWD.into(), nowhere, 0, attributes.as_ptr() as i64, 32]),
+                (
+                    libc::SYS_mount_setattr,
+                    vec![libc::AT_FDCWD.into(), nowhere, 0, attributes.as_ptr() as i64, 32],
+                ),
             ] {
                 assert!(sys::call(number, &args) < 0, "{number} fails");
             }
@@ -109,12 +134,12 @@ fn told(story: &Story, child: &Child) -> (Vec<Call>, Vec<String>) {
 #[test]
 fn both_ways_to_the_system_calls_record_the_same_and_the_report_tells_which_it_is() {
     let sandbox = Sandbox::new();
-    let preferred = Probe::load(&sandbox, "preferred", &LoadOptions::default());
-    let options = LoadOptions { no_trampolines: true, ..LoadOptions::default() };
-    let tracepoints = Probe::load(&sandbox, "tracepoints", &options);
+    let mut preferred = Probe::load(&sandbox, "preferred", &ample());
+    let options = LoadOptions { no_trampolines: true, ..ample() };
+    let mut tracepoints = Probe::load(&sandbox, "tracepoints", &options);
+    [&mut preferred, &mut tracepoints].into_iter().for_each(Probe::begin);
     let child = calls();
-    let probes = [&preferred, &tracepoints];
-    probes.into_iter().for_each(must_be_true);
+    [&preferred, &tracepoints].into_iter().for_each(must_be_true);
     assert!(
         tracepoints.report.hooks.iter().all(|hook| !matches!(hook.how, How::Fentry | How::Fexit)),
         "{:#?}",
@@ -122,14 +147,71 @@ fn both_ways_to_the_system_calls_record_the_same_and_the_report_tells_which_it_i
     );
     // What is not in the preferred way says why.
     for hook in &tracepoints.report.hooks {
-        assert_eq!(hook.how == How::Tracepoint, hook.why.as_ref().is_some_and(|why| why.contains("not wanted")));
+        assert_eq!(
+            hook.how == How::Tracepoint,
+            hook.why.as_ref().is_some_and(|why| why.contains("not wanted"))
+        );
     }
     for hook in &preferred.report.hooks {
         assert_ne!(hook.how, How::Absent, "this kernel has {}: {:?}", hook.name, hook.why);
         assert_eq!(hook.how == How::Tracepoint, hook.why.is_some(), "{hook:?}");
     }
-    let [first, second] = probes.map(|probe| told(&probe.story(), &child));
+    let [first, second] = [preferred, tracepoints].map(|probe| told(&probe.story(), &child));
     assert_eq!(first, second);
     assert_eq!(first.0.len(), 6, "{first:?}");
     assert_eq!(first.1.len(), 4, "{first:?}");
+}
+
+/// A little of everything, of which every build of the probe tells.
+fn lives() -> Vec<Child> {
+    let mut exec = Child::fork(|| {
+        sys::rename("before-exec");
+        sys::exec(b"/bin/true", &[b"true", b"\xff"], &[b"RUNLEVEL=6", b"SECRET=x"])
+    });
+    exec.succeed();
+    let mut handled = Child::fork(|| {
+        sys::on_signal(libc::SIGUSR1, sys::Action::Handle);
+        sys::kill(sys::getpid(), libc::SIGUSR1);
+        std::thread::spawn(|| {}).join().expect("joined");
+        3
+    });
+    handled.wait();
+    let mut killed = sleeper(|| {});
+    killed.kill(libc::SIGWINCH);
+    killed.kill(libc::SIGTERM);
+    killed.wait();
+    vec![exec, handled, killed]
+}
+
+#[test]
+fn the_build_for_kernels_without_fetching_atomics_tells_the_same() {
+    use lastrites_traces::event::What;
+    let sandbox = Sandbox::new();
+    let old = LoadOptions { object: Some(Object::V2), no_group_dead: true, ..ample() };
+    let mut probes = [Probe::load(&sandbox, "new", &ample()), Probe::load(&sandbox, "old", &old)];
+    assert_eq!(probes.each_ref().map(|probe| probe.report.object), ["v3", "v2"]);
+    probes.iter().for_each(must_be_true);
+    probes.iter_mut().for_each(Probe::begin);
+    let children = lives();
+    let told = probes.map(Probe::story).map(|story| {
+        let tell = |child| {
+            let about = story.about(story.id(child)).map(|(_, what)| what);
+            // Calls need per-call tracepoints here, which that build does without.
+            about.filter(|what| !matches!(what, What::Call { .. })).cloned().collect::<Vec<_>>()
+        };
+        children.iter().map(tell).collect::<Vec<_>>()
+    });
+    assert!(told[0].iter().all(|events| events.len() >= 4), "{:#?}", told[0]);
+    // CPU time grows while one probe after the other looks at it.
+    let timeless = |events: &Vec<What>| {
+        let one = |what: &What| match what {
+            What::Exit { process, status, peak_rss_kib, .. } => {
+                format!("{process:?} {status} {peak_rss_kib}")
+            }
+            what => format!("{what:?}"),
+        };
+        events.iter().map(one).collect::<Vec<_>>()
+    };
+    let [new, old] = told.map(|told| told.iter().map(timeless).collect::<Vec<_>>());
+    assert_eq!(new, old);
 }

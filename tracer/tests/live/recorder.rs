@@ -135,7 +135,8 @@ fn killed_it_leaves_its_pins_from_which_the_seal_or_else_the_next_recorder_clean
     assert!(pins.join("META").exists(), "the kernel goes on recording");
     children.push(ended(3));
     let kernel = Kernel::open(&pins).unwrap_or_else(|e| panic!("{e}"));
-    seal::finish(kernel, &ring, &pins, How::Sealed, "test", sys::boottime_ns()).unwrap_or_else(|e| panic!("{e}"));
+    seal::finish(kernel, &ring, &pins, How::Sealed, "test", sys::boottime_ns())
+        .unwrap_or_else(|e| panic!("{e}"));
     let story = Story::read(&ring);
     story.must_be_whole();
     must_have_ended(&story, &children);
@@ -186,7 +187,7 @@ fn idle_after_a_storm_it_holds_less_than_10_mb() {
         .map(|cpu| {
             Child::fork(move || {
                 sys::pin_to(cpu);
-                for _ in 0..200_000 {
+                for _ in 0..100_000 {
                     sys::kill(sys::getpid(), libc::SIGURG);
                 }
                 0
@@ -205,7 +206,9 @@ fn held_below(pid: i32, dir: &Path) -> Vec<PathBuf> {
     let proc = PathBuf::from(format!("/proc/{pid}"));
     let mut names: Vec<PathBuf> = vec![proc.join("cwd"), proc.join("root")];
     for list in ["fd", "map_files"] {
-        names.extend(fs::read_dir(proc.join(list)).expect("root may look").flatten().map(|entry| entry.path()));
+        names.extend(
+            fs::read_dir(proc.join(list)).expect("root may look").flatten().map(|entry| entry.path()),
+        );
     }
     names.iter().filter_map(|name| fs::read_link(name).ok()).filter(|held| held.starts_with(dir)).collect()
 }

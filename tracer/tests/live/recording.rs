@@ -16,7 +16,7 @@ use lastrites_tracer::{
     probe::{self, LoadOptions, LoadReport},
 };
 use lastrites_traces::{
-    event::Event,
+    event::{Event, What},
     reader::Summary,
 };
 
@@ -113,43 +113,62 @@ impl Drop for Recording {
 pub struct Probe {
     pub dir: PathBuf,
     pub report: LoadReport,
+    /// What was taken out of its rings so far, and where to go on.
+    taken: Vec<(u64, What)>,
+    next: Vec<u64>,
+}
+
+/// Rings that hold a storm of another test too, which may run meanwhile: 32 MiB for each of two CPUs.
+pub fn ample() -> LoadOptions {
+    let cpus = sys::cpus().len() as u32;
+    LoadOptions { chunks: Some((256 / cpus).clamp(16, 128)), ..LoadOptions::default() }
 }
 
 impl Probe {
     pub fn load(sandbox: &Sandbox, name: &str, options: &LoadOptions) -> Self {
         let dir = sandbox.mount(name, "bpf").join("pins");
         let report = probe::load_and_pin(&dir, options).unwrap_or_else(|e| panic!("{e}"));
-        Self { dir, report }
+        let next = vec![0; report.cpus as usize];
+        Self { dir, report, taken: Vec::new(), next }
     }
 
     pub fn open(&self) -> KernelRing {
         KernelRing::open(&self.dir).unwrap_or_else(|e| panic!("{e}"))
     }
 
-    /// Everything since the probe was loaded, which must all still be there.
-    pub fn story(&self) -> Story {
+    /// Lets go of what happened up to now.
+    pub fn begin(&mut self) {
+        self.next = self.open().positions_now();
+        self.taken.clear();
+    }
+
+    /// Takes what happened since the last time, all of which must still be there.
+    pub fn take(&mut self) {
         let mut ring = self.open();
-        let mut events = Vec::new();
         let until = ring.positions_now();
-        for (cpu, until) in until.into_iter().enumerate() {
+        for (cpu, (next, until)) in self.next.iter_mut().zip(until).enumerate() {
             // A record that is being written is waited for.
-            let mut from = 0;
             loop {
                 let read = ring
-                    .read_cpu(cpu as u32, from, until, &mut |record| {
-                        events.extend(convert::convert(record.bytes, machine::page_kib()));
+                    .read_cpu(cpu as u32, *next, until, &mut |record| {
+                        self.taken.extend(convert::convert(record.bytes, machine::page_kib()));
                     })
                     .unwrap_or_else(|e| panic!("{e}"));
                 assert_eq!(read.overwritten_records, 0, "CPU {cpu}: the ring is large enough");
-                from = read.next;
+                *next = read.next;
                 if !read.stuck {
                     break;
                 }
             }
         }
         assert_eq!(ring.lost(), [], "nothing lost");
-        events.sort_by_key(|(time_ns, _)| *time_ns);
+    }
+
+    /// Everything since it was begun.
+    pub fn story(mut self) -> Story {
+        self.take();
+        self.taken.sort_by_key(|(time_ns, _)| *time_ns);
         let number = |(number, (time_ns, what))| Event { number: number as u64, time_ns, what };
-        Story::new(events.into_iter().enumerate().map(number).collect(), Summary::default())
+        Story::new(self.taken.into_iter().enumerate().map(number).collect(), Summary::default())
     }
 }

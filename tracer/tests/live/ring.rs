@@ -19,13 +19,7 @@ use lastrites_traces::{
 };
 use rustix::mount::{MountFlags, mount_remount};
 
-use crate::{
-    child::Child,
-    recording::Probe,
-    sandbox::Sandbox,
-    story::Story,
-    sys,
-};
+use crate::{child::Child, recording::Probe, sandbox::Sandbox, story::Story, sys};
 
 /// A small ring: one chunk for each CPU.
 fn small() -> LoadOptions {
@@ -202,9 +196,9 @@ fn pins_on_a_read_only_bpffs_can_be_opened_and_read() {
     let refused = std::fs::create_dir(sandbox.path("bpf/another")).expect_err("read-only");
     assert_eq!(refused.raw_os_error(), Some(libc::EROFS));
     before.extend(forks(1));
+    Kernel::open(&probe.dir).unwrap_or_else(|e| panic!("{e}"));
     let story = probe.story();
     for (child, status) in &before {
         assert_eq!(story.exit(story.id(child)).status, *status as u32);
     }
-    Kernel::open(&probe.dir).unwrap_or_else(|e| panic!("{e}"));
 }

@@ -61,5 +61,9 @@ fn require() {
         "these tests load BPF programs: run them as root (tests/run --fast does)"
     );
     let btf = Path::new(lastrites_tracer::btf::VMLINUX);
-    assert!(btf.exists(), "{}: not there; run these tests on a kernel with CONFIG_DEBUG_INFO_BTF", btf.display());
+    assert!(
+        btf.exists(),
+        "{}: not there; run these tests on a kernel with CONFIG_DEBUG_INFO_BTF",
+        btf.display()
+    );
 }

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Rounds of each of the two, and signals that each sends to itself at the end.
-const ROUNDS: u64 = 320;
+const ROUNDS: u64 = 200;
 const SIGNALS: u64 = 4000;
 /// Signals to each round's child before its end.
 const NUDGES: usize = 3;
@@ -138,7 +138,7 @@ fn judge(story: &Story, worker: u64, me: ProcId, rounds: &[Round]) {
         }
         let exit = story.exit(child);
         assert_eq!(u64::from(exit.status), round.status, "round {n}");
-        let wanted = if round.sig == 0 { n % 200 << 8 } else { round.sig };
+        let wanted = if round.sig == 0 { (n % 200) << 8 } else { round.sig };
         assert_eq!(round.status, wanted, "round {n}");
         order.push(exit.index);
         let told = story.signals(child, me);

@@ -112,10 +112,8 @@ pub fn exec(file: &[u8], argv: &[&[u8]], env: &[&[u8]]) -> i32 {
         strings.iter().map(|s| s.as_ptr()).chain([ptr::null()]).collect()
     };
     let (argv_p, env_p) = (pointers(&argv), pointers(&env));
-    let done = call(
-        libc::SYS_execve,
-        &[file[0].as_ptr() as i64, argv_p.as_ptr() as i64, env_p.as_ptr() as i64],
-    );
+    let done =
+        call(libc::SYS_execve, &[file[0].as_ptr() as i64, argv_p.as_ptr() as i64, env_p.as_ptr() as i64]);
     say(&format!("exec of {:?} failed: {done}\n", file[0]));
     127
 }
