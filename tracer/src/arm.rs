@@ -192,8 +192,8 @@ fn choose_place(root: &Path, warnings: &mut Vec<String>) -> Result<Place, Error>
 fn state_path(root: &Path, warnings: &mut Vec<String>) -> PathBuf {
     let path = root.join(state::ARMED);
     let etc = root.join("etc");
-    let read_only = rustix::fs::statvfs(&etc)
-        .is_ok_and(|vfs| vfs.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY));
+    let read_only =
+        rustix::fs::statvfs(&etc).is_ok_and(|vfs| vfs.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY));
     if read_only {
         warnings.push(
             "/etc is read-only, so no hooks can be installed: only what happens until the recorder is killed will be \

@@ -36,9 +36,13 @@ const DEPTH_MAX: u32 = 16;
 /// Why the kernel's BTF cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum BtfError {
-    #[error("{path}: {source}; this kernel was built without CONFIG_DEBUG_INFO_BTF or /sys is not mounted: use a distribution kernel that has BTF, or mount sysfs")]
+    #[error(
+        "{path}: {source}; this kernel was built without CONFIG_DEBUG_INFO_BTF or /sys is not mounted: use a distribution kernel that has BTF, or mount sysfs"
+    )]
     Read { path: String, source: std::io::Error },
-    #[error("{path}: not BTF ({why}); the file is damaged or of a kernel this program does not know: please report it")]
+    #[error(
+        "{path}: not BTF ({why}); the file is damaged or of a kernel this program does not know: please report it"
+    )]
     Malformed { path: String, why: &'static str },
 }
 
@@ -177,7 +181,9 @@ impl Btf {
     fn strip(&self, mut id: u32) -> u32 {
         for _ in 0..DEPTH_MAX {
             match self.entry(id) {
-                Some(t) if matches!(t.kind(), KIND_TYPEDEF..=KIND_RESTRICT | KIND_TYPE_TAG) => id = t.size_or_type,
+                Some(t) if matches!(t.kind(), KIND_TYPEDEF..=KIND_RESTRICT | KIND_TYPE_TAG) => {
+                    id = t.size_or_type
+                }
                 _ => break,
             }
         }
@@ -224,11 +230,14 @@ impl Btf {
 
     /// Value of the enumerator `name`.
     pub fn enumerator(&self, name: &str) -> Option<u32> {
-        (1..self.types.len() as u32).filter_map(|id| self.entry(id)).filter(|t| t.kind() == KIND_ENUM).find_map(|t| {
-            (0..t.count()).map(|index| t.at + 12 + 8 * index).find_map(|at| {
-                (self.string(self.word(at)?) == name.as_bytes()).then(|| self.word(at + 4)).flatten()
+        (1..self.types.len() as u32)
+            .filter_map(|id| self.entry(id))
+            .filter(|t| t.kind() == KIND_ENUM)
+            .find_map(|t| {
+                (0..t.count()).map(|index| t.at + 12 + 8 * index).find_map(|at| {
+                    (self.string(self.word(at)?) == name.as_bytes()).then(|| self.word(at + 4)).flatten()
+                })
             })
-        })
     }
 
     /// Whether the kernel has a function `name`.

@@ -99,7 +99,8 @@ fn tty_name(device: u32, cache: &mut HashMap<u32, Bytes>) -> Bytes {
             if (136..=143).contains(&major) {
                 return Arc::from(format!("pts/{}", (major - 136) * 256 + minor).as_bytes());
             }
-            let uevent = fs::read_to_string(format!("/sys/dev/char/{major}:{minor}/uevent")).unwrap_or_default();
+            let uevent =
+                fs::read_to_string(format!("/sys/dev/char/{major}:{minor}/uevent")).unwrap_or_default();
             let name = uevent.lines().find_map(|line| line.strip_prefix("DEVNAME=")).unwrap_or_default();
             Arc::from(name.as_bytes())
         })
@@ -110,7 +111,9 @@ fn tty_name(device: u32, cache: &mut HashMap<u32, Bytes>) -> Bytes {
 fn keep_env(environ: &[u8]) -> Vec<u8> {
     let mut kept = Vec::new();
     for variable in environ.split(|b| *b == 0) {
-        if ENV_STARTS.iter().any(|start| variable.starts_with(*start)) && kept.len() + variable.len() < ENV_MAX {
+        if ENV_STARTS.iter().any(|start| variable.starts_with(*start))
+            && kept.len() + variable.len() < ENV_MAX
+        {
             kept.extend_from_slice(variable);
             kept.push(0);
         }

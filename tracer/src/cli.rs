@@ -118,7 +118,12 @@ fn tell(report: &arm::Report) {
         Mode::Once => "for the next shutdown and the boot after it",
         Mode::Always => "for every shutdown and boot, until disarmed",
     };
-    println!("{} {until}, under {} {}", if report.again { "still armed," } else { "armed" }, armed.init, armed.init_version);
+    println!(
+        "{} {until}, under {} {}",
+        if report.again { "still armed," } else { "armed" },
+        armed.init,
+        armed.init_version
+    );
     println!("recording into {}", armed.ring.display());
     for line in &report.promise.recorded {
         println!("  recorded: {line}");

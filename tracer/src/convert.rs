@@ -108,7 +108,14 @@ pub fn convert(record: &[u8], page_kib: u64) -> Option<(u64, What)> {
         }
         kind::CALL => {
             let r: abi::Call = read(record)?;
-            What::Call { process, call: r.call, target: r.target, tgid_arg: r.tgid_arg, sig: r.sig, ret: r.ret }
+            What::Call {
+                process,
+                call: r.call,
+                target: r.target,
+                tgid_arg: r.tgid_arg,
+                sig: r.sig,
+                ret: r.ret,
+            }
         }
         kind::REBOOT => {
             let r: abi::Reboot = read(record)?;
@@ -208,7 +215,10 @@ mod tests {
         let Some((99, What::Exec(exec))) = convert(&exec_record(), 4) else { panic!("an exec") };
         assert_eq!(exec.process, ACTOR);
         assert_eq!(exec.parent, ProcId { tgid: 4, start_ns: 5 });
-        assert_eq!((&*exec.filename, &*exec.argv, &*exec.env), (&b"/bin/sh"[..], &b"sh\0-c\0"[..], &b"A=b\0"[..]));
+        assert_eq!(
+            (&*exec.filename, &*exec.argv, &*exec.env),
+            (&b"/bin/sh"[..], &b"sh\0-c\0"[..], &b"A=b\0"[..])
+        );
         assert_eq!((&*exec.comm, &*exec.tty), (&b"sh"[..], &b"0123456789abcdef"[..]));
         assert_eq!(exec.flags, abi::EXEC_FLAG_ENV_CUT);
     }
@@ -234,7 +244,9 @@ mod tests {
     /// The kernel's "pts0" and the census's "pts/0" were two terminals.
     #[test]
     fn a_pseudo_terminal_is_named_as_in_dev() {
-        for (kernel, wanted) in [("pts0", "pts/0"), ("pts12", "pts/12"), ("ttyS0", "ttyS0"), ("pts", "pts"), ("", "")] {
+        for (kernel, wanted) in
+            [("pts0", "pts/0"), ("pts12", "pts/12"), ("ttyS0", "ttyS0"), ("pts", "pts"), ("", "")]
+        {
             let mut padded = [0; 16];
             padded[..kernel.len()].copy_from_slice(kernel.as_bytes());
             assert_eq!(&*terminal(&padded), wanted.as_bytes());

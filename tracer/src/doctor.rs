@@ -67,7 +67,12 @@ fn root() -> Check {
     if rustix::process::geteuid().is_root() {
         Check::new(Verdict::Good, "privilege", "running as root", "")
     } else {
-        Check::new(Verdict::Bad, "privilege", "not root, so the kernel cannot be asked what it allows", "run it with sudo")
+        Check::new(
+            Verdict::Bad,
+            "privilege",
+            "not root, so the kernel cannot be asked what it allows",
+            "run it with sudo",
+        )
     }
 }
 
@@ -107,7 +112,9 @@ fn bpffs() -> Check {
 fn place(root: &Path) -> Vec<Check> {
     let place = match place::choose(root) {
         Ok(place) => place,
-        Err(e) => return vec![Check::new(Verdict::Bad, "ring file", e.to_string(), "check the root file system")],
+        Err(e) => {
+            return vec![Check::new(Verdict::Bad, "ring file", e.to_string(), "check the root file system")];
+        }
     };
     let dir = place.dir.display().to_string();
     let mut checks = Vec::new();
@@ -127,7 +134,12 @@ fn place(root: &Path) -> Vec<Check> {
     } else {
         match place::check_room(&place.dir, place::RING_SIZE) {
             Ok(()) => Check::new(Verdict::Good, "ring file", format!("there is room in {dir}"), ""),
-            Err(e) => Check::new(Verdict::Degraded, "ring file", e.to_string(), "make room, or arm with a smaller --size"),
+            Err(e) => Check::new(
+                Verdict::Degraded,
+                "ring file",
+                e.to_string(),
+                "make room, or arm with a smaller --size",
+            ),
         }
     });
     checks

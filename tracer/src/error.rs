@@ -28,7 +28,9 @@ pub enum Error {
     #[error("{what}: {why}; {next}")]
     Failed { what: String, why: String, next: String },
 
-    #[error("{path}: process {pid} is already recording into it (since {since}); stop that one first, or give another file with --output")]
+    #[error(
+        "{path}: process {pid} is already recording into it (since {since}); stop that one first, or give another file with --output"
+    )]
     Held { path: PathBuf, pid: u32, since: String },
 
     #[error("not armed; `lastrites arm` arms the next shutdown")]

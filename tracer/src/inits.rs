@@ -40,8 +40,15 @@ pub struct Layout<'a> {
 /// Something to create.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Item {
-    File { path: PathBuf, mode: u32, text: String },
-    Link { path: PathBuf, target: PathBuf },
+    File {
+        path: PathBuf,
+        mode: u32,
+        text: String,
+    },
+    Link {
+        path: PathBuf,
+        target: PathBuf,
+    },
     /// The init script of this name is to be registered once its file is there.
     Script(String),
 }
@@ -140,8 +147,7 @@ pub fn listing(root: &Path, items: &[Item]) -> Vec<Made> {
                 continue;
             }
         };
-        let missing: Vec<&Path> =
-            path.ancestors().skip(1).take_while(|p| !below(root, p).exists()).collect();
+        let missing: Vec<&Path> = path.ancestors().skip(1).take_while(|p| !below(root, p).exists()).collect();
         for dir in missing.into_iter().rev() {
             let dir = Made::Dir(dir.to_owned());
             if !made.contains(&dir) {
@@ -180,7 +186,8 @@ fn write_file(at: &Path, mode: u32, text: &str) -> io::Result<()> {
         fs::create_dir_all(parent)?;
     }
     let temporary = at.with_file_name(".lastrites.new");
-    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&temporary)?;
+    let mut file =
+        fs::OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&temporary)?;
     file.write_all(text.as_bytes())?;
     file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))?;
     file.sync_all()?;
@@ -192,7 +199,9 @@ fn make_link(at: &Path, target: &Path) -> io::Result<()> {
         fs::create_dir_all(parent)?;
     }
     match symlink(target, at) {
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists && fs::read_link(at).is_ok_and(|to| to == target) => {
+        Err(e)
+            if e.kind() == io::ErrorKind::AlreadyExists && fs::read_link(at).is_ok_and(|to| to == target) =>
+        {
             Ok(())
         }
         done => done,

@@ -65,7 +65,13 @@ impl Rings for Kernel {
         self.0.positions_now()
     }
 
-    fn read(&mut self, cpu: u32, from: u64, until: u64, f: &mut dyn FnMut(u64, &[u8])) -> Result<Taken, String> {
+    fn read(
+        &mut self,
+        cpu: u32,
+        from: u64,
+        until: u64,
+        f: &mut dyn FnMut(u64, &[u8]),
+    ) -> Result<Taken, String> {
         let read = self
             .0
             .read_cpu(cpu, from, until, &mut |record| f(record.head, record.bytes))
@@ -111,7 +117,12 @@ fn polled(key: &PollKey, poll: &Poll) -> What {
 /// back with it.
 pub fn load(dir: &Path) -> Result<(), Error> {
     mounts::ensure_bpffs(Path::new(BPFFS)).map_err(|e| {
-        Error::file(BPFFS, "mount a BPF file system", e, "check with `lastrites doctor` what this kernel allows")
+        Error::file(
+            BPFFS,
+            "mount a BPF file system",
+            e,
+            "check with `lastrites doctor` what this kernel allows",
+        )
     })?;
     let next = "see `lastrites doctor` for what this kernel allows";
     let what = "loading the probe";

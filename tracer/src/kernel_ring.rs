@@ -132,7 +132,10 @@ impl KernelRing {
                 let map = sys::open_pin(&dir.join(name))?;
                 let info = sys::expect_map(&map, value_size as u32)?;
                 if u64::from(info.max_entries) < entries {
-                    return Err(io::Error::new(io::ErrorKind::InvalidData, "it has too few entries: a map of another version"));
+                    return Err(io::Error::new(
+                        io::ErrorKind::InvalidData,
+                        "it has too few entries: a map of another version",
+                    ));
                 }
                 Ok(map)
             };
@@ -221,7 +224,10 @@ impl KernelRing {
         let far = POS_MASK / 2;
         let now = self.head(cpu);
         if distance(from, now) > far {
-            return Err(ProbeError::Foreign { path: self.dir.clone(), why: "it has not come that far: the position is of another probe" });
+            return Err(ProbeError::Foreign {
+                path: self.dir.clone(),
+                why: "it has not come that far: the position is of another probe",
+            });
         }
         let until = if distance(until, now) > far { now } else { until };
         // After being lapped while copying, more is left behind, lest it happen again and again.
@@ -242,7 +248,8 @@ impl KernelRing {
                 if self.is_lapped(cpu, read.next) {
                     continue;
                 }
-                let waits = self.unfinished.get(&cpu).filter(|(head, _)| *head == read.next).map(|(_, since)| *since);
+                let waits =
+                    self.unfinished.get(&cpu).filter(|(head, _)| *head == read.next).map(|(_, since)| *since);
                 let since = waits.unwrap_or_else(Instant::now);
                 self.unfinished.insert(cpu, (read.next, since));
                 if since.elapsed() < self.stuck_max {
@@ -312,7 +319,9 @@ impl KernelRing {
         while head != end {
             let Some(word) = rest.get(16..24).and_then(|bytes| bytes.try_into().ok()) else { break };
             let len = record_len(u64::from_le_bytes(word));
-            let Some((bytes, tail)) = rest.split_at_checked(len).filter(|_| is_record_len(len)) else { break };
+            let Some((bytes, tail)) = rest.split_at_checked(len).filter(|_| is_record_len(len)) else {
+                break;
+            };
             f(RawRecord { head, bytes });
             rest = tail;
             head = head.wrapping_add(len as u64 | 1 << POS_BITS);
@@ -437,7 +446,12 @@ fn word(bytes: &[u8], at: usize) -> u64 {
 
 fn poll_key(bytes: &[u8]) -> PollKey {
     let ids = word(bytes, 16);
-    PollKey { start_ns: word(bytes, 0), target: word(bytes, 8) as i64, tgid: ids as u32, call: (ids >> 32) as u32 }
+    PollKey {
+        start_ns: word(bytes, 0),
+        target: word(bytes, 8) as i64,
+        tgid: ids as u32,
+        call: (ids >> 32) as u32,
+    }
 }
 
 fn poll_key_bytes(key: &PollKey) -> [u8; size_of::<PollKey>()] {
@@ -450,7 +464,12 @@ fn poll_key_bytes(key: &PollKey) -> [u8; size_of::<PollKey>()] {
 }
 
 fn poll(bytes: &[u8]) -> Poll {
-    Poll { first_ns: word(bytes, 0), last_ns: word(bytes, 8), count: word(bytes, 16), last_ret: word(bytes, 24) as i64 }
+    Poll {
+        first_ns: word(bytes, 0),
+        last_ns: word(bytes, 8),
+        count: word(bytes, 16),
+        last_ret: word(bytes, 24) as i64,
+    }
 }
 
 #[cfg(test)]

@@ -92,11 +92,8 @@ pub fn take(run: &Path, ring: &Path) -> Result<Lock, Error> {
         });
     }
     let pid = std::process::id();
-    let text = format!(
-        "{pid} {} {}\n",
-        start_ticks(pid).unwrap_or(0),
-        machine::local_time(machine::realtime_ns())
-    );
+    let text =
+        format!("{pid} {} {}\n", start_ticks(pid).unwrap_or(0), machine::local_time(machine::realtime_ns()));
     file.set_len(0).and_then(|()| file.write_all(text.as_bytes())).map_err(fail)?;
     Ok(Lock { _file: file })
 }

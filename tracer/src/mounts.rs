@@ -76,7 +76,8 @@ pub fn all() -> io::Result<Vec<Mount>> {
 
 /// The mount that holds `path`: the last one mounted on its longest mounted prefix.
 pub fn of(mounts: &[Mount], path: &Path) -> Option<Mount> {
-    let longest = mounts.iter().filter(|m| path.starts_with(&m.point)).map(|m| m.point.components().count()).max()?;
+    let longest =
+        mounts.iter().filter(|m| path.starts_with(&m.point)).map(|m| m.point.components().count()).max()?;
     mounts.iter().rfind(|m| path.starts_with(&m.point) && m.point.components().count() == longest).cloned()
 }
 
@@ -84,9 +85,8 @@ fn remount(mount: &Mount, read_only: bool) -> io::Result<()> {
     let target = CString::new(mount.point.as_os_str().as_bytes())?;
     let flags = libc::MS_REMOUNT | mount.flags() | if read_only { libc::MS_RDONLY } else { 0 };
     // SAFETY: target is NUL-terminated and outlives the call; the kernel takes null for the rest.
-    let done = unsafe {
-        libc::mount(std::ptr::null(), target.as_ptr(), std::ptr::null(), flags, std::ptr::null())
-    };
+    let done =
+        unsafe { libc::mount(std::ptr::null(), target.as_ptr(), std::ptr::null(), flags, std::ptr::null()) };
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 

@@ -64,10 +64,21 @@ pub fn choose(root: &Path) -> io::Result<Place> {
 /// Makes the directory; says which directories were missing, outermost first.
 pub fn make_dir(dir: &Path) -> Result<Vec<PathBuf>, Error> {
     let fail = |source| {
-        Error::file(dir, "create the directory of the ring file", source, "make that file system writable and arm again")
+        Error::file(
+            dir,
+            "create the directory of the ring file",
+            source,
+            "make that file system writable and arm again",
+        )
     };
-    let made: Vec<PathBuf> =
-        dir.ancestors().take_while(|p| !p.exists()).map(Path::to_owned).collect::<Vec<_>>().into_iter().rev().collect();
+    let made: Vec<PathBuf> = dir
+        .ancestors()
+        .take_while(|p| !p.exists())
+        .map(Path::to_owned)
+        .collect::<Vec<_>>()
+        .into_iter()
+        .rev()
+        .collect();
     fs::create_dir_all(dir).map_err(fail)?;
     restrict(dir, 0o700).map_err(fail)?;
     Ok(made)
@@ -150,7 +161,10 @@ mod tests {
     fn the_ring_goes_to_var_when_that_is_on_the_root_file_system() {
         let root = tempfile::tempdir().expect("a directory");
         let place = choose(root.path()).expect("a place");
-        assert_eq!(place, Place { dir: root.path().join("var/lib/lastrites"), on_root: true, writable: true });
+        assert_eq!(
+            place,
+            Place { dir: root.path().join("var/lib/lastrites"), on_root: true, writable: true }
+        );
         let made = make_dir(&place.dir).expect("made");
         assert_eq!(made, ["var", "var/lib", "var/lib/lastrites"].map(|p| root.path().join(p)));
         assert_eq!(make_dir(&place.dir).expect("made"), Vec::<PathBuf>::new());

@@ -33,8 +33,10 @@ pub use meta::META_BYTES;
 
 use meta::Meta;
 
-static OBJECT_V3: &[u8] = aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/../ebpf/objects/lastrites-v3.o"));
-static OBJECT_V2: &[u8] = aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/../ebpf/objects/lastrites-v2.o"));
+static OBJECT_V3: &[u8] =
+    aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/../ebpf/objects/lastrites-v3.o"));
+static OBJECT_V2: &[u8] =
+    aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/../ebpf/objects/lastrites-v2.o"));
 
 /// Where BPF objects are pinned.
 const BPFFS: &str = "/sys/fs/bpf";
@@ -109,15 +111,23 @@ pub enum ProbeError {
     Btf(#[from] BtfError),
     #[error("the kernel's BTF: {0}; this kernel's types cannot be used: please report it with `uname -r`")]
     KernelBtf(#[source] aya::BtfError),
-    #[error("the probe ({object}) cannot be loaded: {why}; run as root on a kernel from 5.10 with CONFIG_BPF_SYSCALL, and see that the lockdown mode in /sys/kernel/security/lockdown is not \"confidentiality\"")]
+    #[error(
+        "the probe ({object}) cannot be loaded: {why}; run as root on a kernel from 5.10 with CONFIG_BPF_SYSCALL, and see that the lockdown mode in /sys/kernel/security/lockdown is not \"confidentiality\""
+    )]
     Load { object: &'static str, why: String },
-    #[error("the kernel refuses the hook {hook}: {why}; without it there is nothing to record: please report it with `uname -r`")]
+    #[error(
+        "the kernel refuses the hook {hook}: {why}; without it there is nothing to record: please report it with `uname -r`"
+    )]
     Hook { hook: &'static str, why: String },
-    #[error("{path}: cannot pin the probe: {why}; check that {BPFFS} is a writable BPF file system (mount -t bpf bpf {BPFFS})")]
+    #[error(
+        "{path}: cannot pin the probe: {why}; check that {BPFFS} is a writable BPF file system (mount -t bpf bpf {BPFFS})"
+    )]
     Pin { path: PathBuf, why: String },
     #[error("{path}: a probe is pinned here already; use it, or remove it with `lastrites disarm`")]
     Exists { path: PathBuf },
-    #[error("{path}: cannot read the pinned probe: {source}; arm again, and if this stays, remove that directory")]
+    #[error(
+        "{path}: cannot read the pinned probe: {source}; arm again, and if this stays, remove that directory"
+    )]
     Open { path: PathBuf, source: io::Error },
     #[error("{path}: {why}; disarm and arm again")]
     Foreign { path: PathBuf, why: &'static str },
@@ -248,12 +258,8 @@ pub(crate) fn load(options: &LoadOptions) -> Result<Loaded, ProbeError> {
         .map_err(|e| fail(format!("/dev/urandom: {e}")))?;
     let key = u64::from_le_bytes(key);
     let exit_says_last = offsets.exit_says_last && !options.no_group_dead;
-    let rodata = Rodata(Config {
-        key,
-        chunks,
-        bell_bytes: u64::from(chunks) * CHUNK as u64 / 8,
-        ..offsets.config
-    });
+    let rodata =
+        Rodata(Config { key, chunks, bell_bytes: u64::from(chunks) * CHUNK as u64 / 8, ..offsets.config });
     let ebpf = EbpfLoader::new()
         .btf(Some(&types))
         .override_global("CONFIG", &rodata, true)
@@ -300,7 +306,10 @@ impl Loaded {
         let path = dir.join(name);
         let map = self.ebpf.map(name).and_then(map_data);
         let Some(map) = map else {
-            return Err(ProbeError::Load { object: self.object.name(), why: format!("the object has no map {name}") });
+            return Err(ProbeError::Load {
+                object: self.object.name(),
+                why: format!("the object has no map {name}"),
+            });
         };
         map.pin(&path).map_err(|e| ProbeError::Pin { path, why: check::chain(&e) })
     }
@@ -326,10 +335,13 @@ struct Tracefs {
 
 impl Tracefs {
     fn mounted() -> Self {
-        if Path::new(TRACEFS).join("events").exists() || Path::new("/sys/kernel/debug/tracing/events").exists() {
+        if Path::new(TRACEFS).join("events").exists()
+            || Path::new("/sys/kernel/debug/tracing/events").exists()
+        {
             return Self { ours: false };
         }
-        let mounted = rustix::mount::mount("tracefs", TRACEFS, "tracefs", rustix::mount::MountFlags::empty(), None);
+        let mounted =
+            rustix::mount::mount("tracefs", TRACEFS, "tracefs", rustix::mount::MountFlags::empty(), None);
         Self { ours: mounted.is_ok() }
     }
 }

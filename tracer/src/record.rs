@@ -103,7 +103,8 @@ fn adopt(armed: &Armed, status: &mut Status) -> Result<Recorder<Kernel>, Error> 
         && found.end.is_none()
         && kernel::belongs(&found.session, &armed.pins)
     {
-        status.reported = previous.filter(|p| p.session == found.session.id.to_string()).unwrap_or_default().reported;
+        status.reported =
+            previous.filter(|p| p.session == found.session.id.to_string()).unwrap_or_default().reported;
         status.session = found.session.id.to_string();
         return Ok(Recorder::resume(kernel, &armed.ring, writer, &found, status.clone()));
     }
@@ -244,8 +245,9 @@ fn leave(
     began_ns: u64,
     stop: &Stop,
 ) -> Result<(), Error> {
-    let fail =
-        |e: lastrites_traces::Error| Error::failed("writing the last events", e, "the kernel keeps the newest");
+    let fail = |e: lastrites_traces::Error| {
+        Error::failed("writing the last events", e, "the kernel keeps the newest")
+    };
     let last = match (purpose, stop) {
         // The kernel goes on recording: what is unfinished now, the seal will find.
         (Purpose::Armed(_), Stop::Signal) => Patience::Later,
@@ -254,7 +256,9 @@ fn leave(
     let mut done = recorder.drain_all(LAST_ROUNDS, last);
     if done.is_ok() {
         done = match (purpose, stop) {
-            (Purpose::Armed(_), Stop::Signal) => recorder.cover(began_ns, Layer::Drainer, "until it was told to stop"),
+            (Purpose::Armed(_), Stop::Signal) => {
+                recorder.cover(began_ns, Layer::Drainer, "until it was told to stop")
+            }
             (Purpose::Armed(_), Stop::Settled(why)) => {
                 let note = settled_note(*why);
                 recorder
@@ -401,8 +405,12 @@ impl<'a> Loop<'a> {
         {
             self.told.clone_from(&status.problem);
             match status.problem.as_str() {
-                "" => eprintln!("lastrites-tracer: writing again; nothing of what the kernel still held is lost"),
-                problem => eprintln!("lastrites-tracer: {problem}; the kernel keeps the newest events meanwhile"),
+                "" => eprintln!(
+                    "lastrites-tracer: writing again; nothing of what the kernel still held is lost"
+                ),
+                problem => {
+                    eprintln!("lastrites-tracer: {problem}; the kernel keeps the newest events meanwhile")
+                }
             }
         }
         if !self.ready {

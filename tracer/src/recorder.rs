@@ -35,7 +35,13 @@ pub trait Rings {
 
     /// Reads the records of `cpu` from head counter `from` to `until`, handing each one's head counter
     /// and bytes to `f`.
-    fn read(&mut self, cpu: u32, from: u64, until: u64, f: &mut dyn FnMut(u64, &[u8])) -> Result<Taken, String>;
+    fn read(
+        &mut self,
+        cpu: u32,
+        from: u64,
+        until: u64,
+        f: &mut dyn FnMut(u64, &[u8]),
+    ) -> Result<Taken, String>;
 
     /// What the probe could not store: (CPU, kind) and count since it was loaded.
     fn lost(&self) -> Vec<((u32, u8), u64)>;
@@ -113,7 +119,13 @@ impl<R: Rings> Recorder<R> {
     }
 
     /// A recorder that goes on with the newest session of the file, as `writer` found it.
-    pub fn resume(rings: R, path: &Path, writer: Writer<FileStorage>, resumed: &Resumed, status: Status) -> Self {
+    pub fn resume(
+        rings: R,
+        path: &Path,
+        writer: Writer<FileStorage>,
+        resumed: &Resumed,
+        status: Status,
+    ) -> Self {
         let mut recorder = Self::new(rings, path, resumed.session.clone(), status);
         recorder.adopt(resumed);
         recorder.writer = Some(writer);
@@ -248,7 +260,14 @@ impl<R: Rings> Recorder<R> {
     }
 
     /// Reads all CPUs, in order of time as far as bounded batches allow.
-    fn gather(&mut self, heads: &[u64], next: &mut [u64], events: &mut Events, more: &mut bool, patience: Patience) {
+    fn gather(
+        &mut self,
+        heads: &[u64],
+        next: &mut [u64],
+        events: &mut Events,
+        more: &mut bool,
+        patience: Patience,
+    ) {
         // Up to this time the batch is complete on every CPU; what is later waits for the next one.
         let mut horizon_ns = u64::MAX;
         let mut at = std::mem::take(&mut self.heads);
@@ -333,7 +352,8 @@ impl<R: Rings> Recorder<R> {
     fn note(&mut self, events: &Events, reported: Vec<((u32, u8), u64)>) {
         self.status.reported.extend(reported);
         self.status.events += events.len() as u64;
-        let lost = events.iter().map(|(_, what)| if let What::Lost { count, .. } = what { *count } else { 0 });
+        let lost =
+            events.iter().map(|(_, what)| if let What::Lost { count, .. } = what { *count } else { 0 });
         self.status.lost += lost.sum::<u64>();
         self.status.session = self.session.id.to_string();
         if !events.is_empty() {
@@ -394,7 +414,10 @@ fn begin(writer: &mut Writer<FileStorage>, session: &mut Session) -> Result<(), 
         if previous.end.is_none() {
             let same_boot = previous.session.boot_id == session.boot_id;
             let (how, note) = if same_boot {
-                (How::Stopped, "the recorder was stopped without an end; another recording began in the same boot")
+                (
+                    How::Stopped,
+                    "the recorder was stopped without an end; another recording began in the same boot",
+                )
             } else {
                 (How::NoSeal, "ended without a seal: power cut, panic or hang")
             };

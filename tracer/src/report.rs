@@ -43,14 +43,19 @@ pub fn text(facts: &Facts) -> String {
             .to_owned();
     }
     let since = machine::local_time(armed.armed_at_s.saturating_mul(1_000_000_000));
-    let _ = writeln!(out, "armed {} since {since}, for {} {}", armed.mode.name(), armed.init, armed.init_version);
+    let _ =
+        writeln!(out, "armed {} since {since}, for {} {}", armed.mode.name(), armed.init, armed.init_version);
     let _ = writeln!(out, "ring file  {}", armed.ring.display());
     match (facts.pinned, facts.recorder_pid) {
         (true, Some(pid)) => {
             let _ = writeln!(out, "recorder   recording, pid {pid}");
         }
-        (true, None) => out.push_str("recorder   not running; the kernel records and keeps the newest events\n"),
-        (false, _) => out.push_str("recorder   the probe is not loaded: nothing is being recorded; arm again\n"),
+        (true, None) => {
+            out.push_str("recorder   not running; the kernel records and keeps the newest events\n")
+        }
+        (false, _) => {
+            out.push_str("recorder   the probe is not loaded: nothing is being recorded; arm again\n")
+        }
     }
     if let Some(status) = &facts.status {
         let _ = writeln!(out, "events     {} written, {} lost", status.events, status.lost);

@@ -152,7 +152,9 @@ pub fn finish(
     note: &str,
     began_ns: u64,
 ) -> Result<(), Error> {
-    let fail = |e: lastrites_traces::Error| Error::failed("writing the end of the recording", e, "see `lastrites status`");
+    let fail = |e: lastrites_traces::Error| {
+        Error::failed("writing the end of the recording", e, "see `lastrites status`")
+    };
     let writer = Writer::open(FileStorage::new(ring)).map_err(fail)?;
     let found = writer.resume().filter(|found| kernel::belongs(&found.session, pins));
     let status = Status::load(Path::new(lock::RUN)).unwrap_or_default();

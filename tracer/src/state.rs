@@ -73,7 +73,9 @@ impl Armed {
 
     fn text(&self) -> String {
         use std::fmt::Write as _;
-        let mut out = String::from("# Written by `lastrites arm`; `lastrites disarm` removes all that is listed here.\n");
+        let mut out = String::from(
+            "# Written by `lastrites arm`; `lastrites disarm` removes all that is listed here.\n",
+        );
         let mut line = |key: &str, value: &str| {
             let _ = writeln!(out, "{key}={value}");
         };
@@ -142,15 +144,24 @@ impl Armed {
     /// Writes it so that a power cut leaves the old or the new one, never half of one.
     pub fn store(&self, path: &Path) -> Result<(), Error> {
         let fail = |source| {
-            Error::file(path, "write the armed file", source, "make this file system writable, then arm again")
+            Error::file(
+                path,
+                "write the armed file",
+                source,
+                "make this file system writable, then arm again",
+            )
         };
         let temporary = path.with_extension("new");
         let write = || -> io::Result<()> {
             if let Some(parent) = path.parent() {
                 fs::create_dir_all(parent)?;
             }
-            let mut file =
-                fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+            let mut file = fs::OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(0o600)
+                .open(&temporary)?;
             file.write_all(self.text().as_bytes())?;
             file.sync_all()?;
             fs::rename(&temporary, path)?;

@@ -144,7 +144,11 @@ impl io::Write for Sink<'_> {
 struct Careful;
 
 impl Formatter for Careful {
-    fn write_string_fragment<W: ?Sized + io::Write>(&mut self, out: &mut W, fragment: &str) -> io::Result<()> {
+    fn write_string_fragment<W: ?Sized + io::Write>(
+        &mut self,
+        out: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
         let mut rest = fragment;
         while let Some((at, c)) = rest.char_indices().find(|(_, c)| !safe::is_plain(*c)) {
             out.write_all(&rest.as_bytes()[..at])?;

@@ -134,10 +134,11 @@ impl Init for Systemd {
             ],
         };
         if !layout.on_root {
-            promise.recorded[0] =
-                format!("from now until {} is unmounted", layout.dir.display());
-            promise.missing[0] =
-                format!("the kill sprees and all that follows: {} is unmounted before them", layout.dir.display());
+            promise.recorded[0] = format!("from now until {} is unmounted", layout.dir.display());
+            promise.missing[0] = format!(
+                "the kill sprees and all that follows: {} is unmounted before them",
+                layout.dir.display()
+            );
         }
         promise
     }

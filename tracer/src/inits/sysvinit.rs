@@ -41,9 +41,11 @@ impl Init for Sysvinit {
         let exe = super::pid1_exe(root)?;
         let is_init = exe.file_name().is_some_and(|name| name == "init");
         // Upstart's init has the same name, and no inittab.
-        (is_init && root.join("etc/inittab").is_file() && root.join("etc/init.d/rc").exists()).then(|| Detected {
-            name: "sysvinit",
-            version: super::package_version(root, "sysvinit-core").unwrap_or_default(),
+        (is_init && root.join("etc/inittab").is_file() && root.join("etc/init.d/rc").exists()).then(|| {
+            Detected {
+                name: "sysvinit",
+                version: super::package_version(root, "sysvinit-core").unwrap_or_default(),
+            }
         })
     }
 
@@ -114,8 +116,10 @@ impl Init for Sysvinit {
         };
         if !layout.on_root {
             let dir = layout.dir.display();
-            promise.recorded[0] = format!("from now until sendsigs, and what comes before {dir} is unmounted");
-            promise.missing = vec![format!("everything from sendsigs' TERM on: {dir} is not on the root file system")];
+            promise.recorded[0] =
+                format!("from now until sendsigs, and what comes before {dir} is unmounted");
+            promise.missing =
+                vec![format!("everything from sendsigs' TERM on: {dir} is not on the root file system")];
         }
         promise
     }

@@ -129,7 +129,8 @@ pub fn expect_map(map: &OwnedFd, value_size: u32) -> io::Result<MapInfo> {
     if info.value_size == value_size {
         Ok(info)
     } else {
-        let text = format!("its values have {} bytes, not {value_size}: a map of another version", info.value_size);
+        let text =
+            format!("its values have {} bytes, not {value_size}: a map of another version", info.value_size);
         Err(io::Error::new(io::ErrorKind::InvalidData, text))
     }
 }
@@ -183,7 +184,14 @@ impl Mapping {
         let protection = if writable { libc::PROT_READ | libc::PROT_WRITE } else { libc::PROT_READ };
         // SAFETY: a new mapping at a place of the kernel's choosing.
         let address = unsafe {
-            libc::mmap(std::ptr::null_mut(), len, protection, libc::MAP_SHARED, map.as_raw_fd(), offset as i64)
+            libc::mmap(
+                std::ptr::null_mut(),
+                len,
+                protection,
+                libc::MAP_SHARED,
+                map.as_raw_fd(),
+                offset as i64,
+            )
         };
         if address == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
@@ -195,7 +203,10 @@ impl Mapping {
     pub fn load(&self, offset: usize) -> u64 {
         assert!(offset.is_multiple_of(8) && offset + 8 <= self.len, "inside the mapping");
         // SAFETY: inside, aligned; an atomic of the same size as what the kernel writes there.
-        unsafe { (*self.address.add(offset).cast::<std::sync::atomic::AtomicU64>()).load(std::sync::atomic::Ordering::Acquire) }
+        unsafe {
+            (*self.address.add(offset).cast::<std::sync::atomic::AtomicU64>())
+                .load(std::sync::atomic::Ordering::Acquire)
+        }
     }
 
     /// Writes eight bytes at `offset`.

@@ -32,7 +32,8 @@ pub fn check() -> Vec<Check> {
         Ok(loaded) => loaded,
         Err(error) => return vec![refused(&error)],
     };
-    let mut checks = vec![Check::good("probe", format!("the kernel takes its maps (build {})", loaded.object.name()))];
+    let mut checks =
+        vec![Check::good("probe", format!("the kernel takes its maps (build {})", loaded.object.name()))];
     for missing in &loaded.missing {
         let (field, means) = missing.split_once(": ").unwrap_or((missing, ""));
         checks.push(Check::bad(false, format!("kernel member {field}"), format!("not there: {means}"), ""));

@@ -85,8 +85,9 @@ pub fn offsets(btf: &Btf) -> Offsets {
         config.task_in_execve = bit.byte_offset();
         config.task_in_execve_mask = 1 << (bit.bit_offset % 8);
     }
-    config.oom_is_task =
-        u32::from(btf.tracepoint("mark_victim").is_some_and(|args| args.first().is_some_and(|t| t.ends_with('*'))));
+    config.oom_is_task = u32::from(
+        btf.tracepoint("mark_victim").is_some_and(|args| args.first().is_some_and(|t| t.ends_with('*'))),
+    );
     let exit_says_last = btf.tracepoint("sched_process_exit").is_some_and(|args| args.len() > 1);
     Offsets { config, exit_says_last, missing }
 }

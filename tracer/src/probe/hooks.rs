@@ -249,7 +249,8 @@ fn said(error: &ProgramError) -> String {
         }
         let log = verifier_log.to_string();
         let statistics = ["processed ", "stack depth ", "verification time "];
-        let says_why = |line: &&str| !line.trim().is_empty() && !statistics.iter().any(|s| line.starts_with(s));
+        let says_why =
+            |line: &&str| !line.trim().is_empty() && !statistics.iter().any(|s| line.starts_with(s));
         let last = log.lines().rev().find(says_why);
         return match last {
             Some(line) => format!("{io_error}: {}", line.trim()),

@@ -41,18 +41,30 @@ impl Meta {
         let mut bytes = vec![0; META_BYTES];
         sys::expect_map(&map, META_BYTES as u32).map_err(open)?;
         sys::lookup(&map, &0u32.to_ne_bytes(), &mut bytes).map_err(open)?;
-        Self::parse(&bytes).ok_or(ProbeError::Foreign { path, why: "this is no probe of ours, or of another version" })
+        Self::parse(&bytes)
+            .ok_or(ProbeError::Foreign { path, why: "this is no probe of ours, or of another version" })
     }
 
     /// As it stands in the map.
     pub fn to_bytes(&self) -> [u8; META_BYTES] {
         let mut text = String::new();
         let version = lastrites_traces::abi::VERSION;
-        let _ = writeln!(text, "lastrites {version} {:016x} {} {} {}", self.key, self.object, self.cpus, self.chunks);
+        let _ = writeln!(
+            text,
+            "lastrites {version} {:016x} {} {} {}",
+            self.key, self.object, self.cpus, self.chunks
+        );
         for hook in &self.hooks {
             let kinds: Vec<_> = hook.kinds.iter().map(u8::to_string).collect();
             let why = one_line(hook.why.as_deref().unwrap_or_default());
-            let _ = writeln!(text, "hook {} {} {} {} {why}", hook.name, hook.how.name(), kinds.join(","), dash(&hook.link));
+            let _ = writeln!(
+                text,
+                "hook {} {} {} {} {why}",
+                hook.name,
+                hook.how.name(),
+                kinds.join(","),
+                dash(&hook.link)
+            );
         }
         for missing in &self.missing_fields {
             let line = format!("missing {}\n", one_line(missing));
@@ -136,8 +148,13 @@ mod tests {
             pinned: true,
             link: "link_sys_exit_kill".into(),
         };
-        let absent =
-            Hook { name: "reboot".into(), how: How::Absent, pinned: false, link: String::new(), ..hook.clone() };
+        let absent = Hook {
+            name: "reboot".into(),
+            how: How::Absent,
+            pinned: false,
+            link: String::new(),
+            ..hook.clone()
+        };
         Meta {
             key: 0x0123_4567_89ab_cdef,
             object: "v3",

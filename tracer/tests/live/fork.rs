@@ -58,7 +58,7 @@ fn a_fork_for_ones_parent_names_both_who_did_it_and_whose_child_it_is() {
         actor.succeed();
         let sibling = pids.receive() as i32;
         let mut status = 0;
-        let args = [sibling.into(), (&raw mut status) as i64, 0, 0];
+        let args = [i64::from(sibling), (&raw mut status) as i64, 0, 0];
         assert_eq!(sys::call(libc::SYS_wait4, &args), i64::from(sibling), "the sibling is ours to wait for");
         pids.send(sibling as u64);
         status
