@@ -230,10 +230,14 @@ fn its_file_system_can_be_unmounted_while_it_records_and_it_goes_on_when_that_is
     assert!(!at.join("ring").exists());
     let away_ns = newest_ns(&keeper.join("ring"));
     children.extend((2..50).map(ended));
+    let said = recording.next_line();
+    assert!(said.contains(&recording.ring.display().to_string()), "{said}");
     assert!(recording.is_running());
 
     mount_bind(&keeper, &at).expect("mounted again");
     wait_until_written(&mut recording);
+    let said = recording.next_line();
+    assert!(said.contains("writing again"), "{said}");
     assert!(newest_ns(&recording.ring) > away_ns);
     children.push(ended(50));
     let story = recording.stop();

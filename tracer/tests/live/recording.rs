@@ -76,6 +76,13 @@ impl Recording {
         PathBuf::from(format!("/sys/fs/bpf/lastrites-v{version}-{}", self.pid()))
     }
 
+    /// The next thing that it says on stderr.
+    pub fn next_line(&mut self) -> String {
+        let mut line = String::new();
+        self.stderr.read_line(&mut line).expect("the recorder speaks UTF-8");
+        line
+    }
+
     pub fn is_running(&mut self) -> bool {
         self.process.try_wait().expect("it can be asked").is_none()
     }
