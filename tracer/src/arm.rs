@@ -22,7 +22,7 @@ use crate::{
     error::{self, Error},
     inits::{self, Init, Layout, Promise, RealRun, Run},
     kernel::{self, Kernel},
-    lock, machine,
+    lock, machine, mounts,
     place::{self, Place},
     probe, seal,
     state::{self, Armed, Made, Mode},
@@ -64,6 +64,7 @@ pub fn arm(options: &Options) -> Result<Report, Error> {
     let run_dir = lock::run_dir()?;
     let mut run = RealRun;
     let mut warnings = Vec::new();
+    state::refuse_damaged(root)?;
     let old = state::load(root);
     let again = match &old {
         Some((_, old)) if old.complete => true,
@@ -105,13 +106,17 @@ pub fn arm(options: &Options) -> Result<Report, Error> {
     // Once it is armed, a failure to bring it up to date must not disarm it.
     armed.complete = again;
     if let (true, Some((_, old))) = (again, &old) {
-        armed.armed_at_s = old.armed_at_s;
-        armed.boot_id.clone_from(&old.boot_id);
+        // In a later boot it is an arming of its own, for the shutdown that is still to come.
+        if old.boot_id == armed.boot_id {
+            armed.armed_at_s = old.armed_at_s;
+        }
+        retire_other(run_dir, old, &armed)?;
     }
     armed.store(&state_path)?;
     let done = set_up(root, &mut armed, &state_path, init, &layout, &items, run_dir, &mut run);
     if let Err(error) = done {
         if !again {
+            lock::dismiss(run_dir, &armed.ring, LEAVE_MS);
             let _ = clean_up(root, &mut run);
             if size.is_some() {
                 let _ = fs::remove_file(&armed.ring);
@@ -139,14 +144,17 @@ fn set_up(
     copy_binary(&armed.binary)?;
     inits::install(root, items, run)?;
     init.reload(run)?;
-    if !armed.pins.exists() {
-        kernel::load(&armed.pins)?;
-    }
+    kernel::ensure_loaded(&armed.pins)?;
     armed.complete = true;
     armed.store(state_path)?;
     if lock::holder(run_dir, &armed.ring).is_none() {
         let _ = fs::remove_file(Status::path(run_dir));
-        init.start(layout, run)?;
+        if items.is_empty() {
+            // Nothing was installed that the init could start.
+            inits::start_detached(layout, run)?;
+        } else {
+            init.start(layout, run)?;
+        }
     }
     wait_for_drainer(run_dir, &armed.ring)
 }
@@ -167,6 +175,9 @@ fn made(
         new.push(Made::Dir(dir.to_owned()));
     }
     new.push(Made::File(binary.to_owned()));
+    if !mounts::is_bpffs(Path::new(kernel::BPFFS)) {
+        new.push(Made::Mount(kernel::BPFFS.into()));
+    }
     new.extend(inits::listing(root, items));
     for entry in new {
         if !made.contains(&entry) {
@@ -174,6 +185,19 @@ fn made(
         }
     }
     made
+}
+
+/// Sends away a drainer that records into another file, or from another version's probe, and that probe.
+fn retire_other(run_dir: &Path, old: &Armed, new: &Armed) -> Result<(), Error> {
+    let other_probe = old.pins != new.pins;
+    let other_ring = old.ring != new.ring || lock::holder(run_dir, &new.ring).is_none();
+    if other_probe || other_ring {
+        lock::dismiss(run_dir, &old.ring, LEAVE_MS);
+        if let Some(status) = Status::load(run_dir) {
+            lock::dismiss_recorder(status.pid, LEAVE_MS);
+        }
+    }
+    if other_probe && old.pins.exists() { unpin(&old.pins) } else { Ok(()) }
 }
 
 fn choose_place(root: &Path, warnings: &mut Vec<String>) -> Result<Place, Error> {
@@ -275,6 +299,7 @@ fn wait_for_drainer(run_dir: &Path, ring: &Path) -> Result<(), Error> {
 pub fn disarm() -> Result<bool, Error> {
     error::require_root("disarming")?;
     let root = Path::new("/");
+    state::refuse_damaged(root)?;
     let Some((_, armed)) = state::load(root) else {
         let left = pins().exists();
         if left {
@@ -312,6 +337,12 @@ pub fn clean_up(root: &Path, run: &mut dyn Run) -> Result<(), Error> {
     let unpinned = if armed.pins.exists() { unpin(&armed.pins) } else { Ok(()) };
     removed?;
     unpinned?;
+    for made in &armed.made {
+        if let Made::Mount(path) = made {
+            // Where others use it by now it stays, as a directory does.
+            let _ = mounts::remove_bpffs(path);
+        }
+    }
     fs::remove_file(&path).map_err(|e| {
         Error::file(&path, "remove the armed file", e, "make its file system writable, then disarm again")
     })?;
@@ -322,5 +353,6 @@ pub fn clean_up(root: &Path, run: &mut dyn Run) -> Result<(), Error> {
     for name in ["status", "armed"] {
         let _ = fs::remove_file(Path::new(lock::RUN).join(name));
     }
+    let _ = fs::remove_dir(lock::RUN);
     reloaded
 }

@@ -4,7 +4,7 @@
 //! cannot be read of one is empty. Kernel threads are not counted.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs, io,
     io::Read as _,
     os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
@@ -192,6 +192,17 @@ pub fn take() -> io::Result<Vec<What>> {
         cgroups(&root, &mut caches, &mut out);
     }
     Ok(out)
+}
+
+/// Two censuses as one: `after`, and from `before` the processes that are missing there.
+pub fn merge(before: Vec<What>, after: Vec<What>) -> Vec<What> {
+    let ids = |census: &[What]| -> HashSet<ProcId> {
+        let id = |what: &What| if let What::Process(process) = what { Some(process.process) } else { None };
+        census.iter().filter_map(id).collect()
+    };
+    let there = ids(&after);
+    let gone = |what: &What| matches!(what, What::Process(process) if !there.contains(&process.process));
+    before.into_iter().filter(gone).chain(after).collect()
 }
 
 fn cgroups(root: &Path, caches: &mut Caches, out: &mut Vec<What>) {

@@ -94,8 +94,7 @@ fn kernel() -> Vec<Check> {
 
 fn bpffs() -> Check {
     let dir = Path::new(crate::kernel::BPFFS);
-    let mounted = mounts::all().is_ok_and(|all| all.iter().any(|m| m.fs_type == "bpf" && m.point == dir));
-    if mounted {
+    if mounts::is_bpffs(dir) {
         Check::new(Verdict::Good, "BPF file system", "mounted at /sys/fs/bpf", "")
     } else if dir.is_dir() {
         Check::new(Verdict::Good, "BPF file system", "not mounted; arming mounts it at /sys/fs/bpf", "")
@@ -147,8 +146,12 @@ fn place(root: &Path) -> Vec<Check> {
 
 fn init(root: &Path) -> Vec<Check> {
     let (init, detected) = inits::detect(root);
-    let binary = Path::new("/var/lib/lastrites/lastrites-tracer");
-    let layout = Layout { binary, dir: Path::new("/var/lib/lastrites"), on_root: true };
+    // What arming would choose; where that fails, `place` has said so.
+    let place = place::choose(root).ok();
+    let dir = place.as_ref().map_or(Path::new("/var/lib/lastrites"), |place| &place.dir);
+    let binary = dir.join(place::BINARY_NAME);
+    let on_root = place.as_ref().is_none_or(|place| place.on_root);
+    let layout = Layout { binary: &binary, dir, on_root };
     let name = format!("{} {}", detected.name, detected.version);
     let mut checks = Vec::new();
     if init.name() == "unknown" {

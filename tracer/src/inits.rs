@@ -76,14 +76,19 @@ pub trait Init {
 
     /// Starts the drainer now, as the next boot would.
     fn start(&self, layout: &Layout<'_>, run: &mut dyn Run) -> Result<(), Error> {
-        let binary = layout.binary.to_string_lossy();
-        run.run(&[&binary, "record", "--boot", "--detach"])
+        start_detached(layout, run)
     }
 
     /// Forgets a drainer that has been stopped.
     fn stopped(&self, _run: &mut dyn Run) {}
 
     fn promise(&self, layout: &Layout<'_>) -> Promise;
+}
+
+/// Starts the drainer without the init's help.
+pub fn start_detached(layout: &Layout<'_>, run: &mut dyn Run) -> Result<(), Error> {
+    let binary = layout.binary.to_string_lossy();
+    run.run(&[&binary, "record", "--boot", "--detach"])
 }
 
 /// Runs other people's programs; tests look on instead.
@@ -102,6 +107,8 @@ impl Run for RealRun {
         let next = "see what it says when run by hand, or disarm";
         let output = Command::new(program)
             .args(arguments)
+            // `su` may leave root with a user's PATH, which lacks /usr/sbin.
+            .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
             .stdin(Stdio::null())
             .output()
             .map_err(|error| Error::failed(&what, error, next))?;
@@ -215,6 +222,8 @@ pub fn remove(root: &Path, made: &[Made], run: &mut dyn Run) -> Result<(), Error
         let done = match entry {
             // The tool wants the script's file gone before it forgets its links: see below.
             Made::Script(_) => Ok(()),
+            // The probe's pins go first: see `arm::clean_up`.
+            Made::Mount(_) => Ok(()),
             Made::File(path) | Made::Link(path) => {
                 let at = below(root, path);
                 unlink(&at).map_err(|e| {

@@ -12,7 +12,7 @@ use std::{
 use lastrites_traces::{
     abi::{Poll, PollKey},
     event::{ProcId, What},
-    session::Session,
+    session::{Clock, Session},
 };
 
 use crate::{
@@ -101,6 +101,18 @@ impl Rings for Kernel {
     }
 }
 
+/// Both clocks when the probe in `dir` was loaded: before that nothing was recorded. `now` when that
+/// cannot be told.
+pub fn loaded_at(dir: &Path, now: Clock) -> Clock {
+    let Ok(meta) = std::fs::metadata(dir) else { return now };
+    let made_ns = u64::try_from(meta.mtime()).unwrap_or(0) * 1_000_000_000 + meta.mtime_nsec() as u64;
+    let age_ns = now.realtime_ns.saturating_sub(made_ns);
+    if age_ns >= now.boottime_ns {
+        return now;
+    }
+    Clock { boottime_ns: now.boottime_ns - age_ns, realtime_ns: now.realtime_ns - age_ns, ..now }
+}
+
 /// What a count of signal 0 says.
 fn polled(key: &PollKey, poll: &Poll) -> What {
     What::Poll {
@@ -111,6 +123,11 @@ fn polled(key: &PollKey, poll: &Poll) -> What {
         first_ns: poll.first_ns,
         last_ret: poll.last_ret,
     }
+}
+
+/// Makes sure that a whole probe is pinned in `dir`; the rest of an attempt that was cut short is none.
+pub fn ensure_loaded(dir: &Path) -> Result<(), Error> {
+    if probe::load_report(dir).is_ok() { Ok(()) } else { load(dir) }
 }
 
 /// Loads the probe and pins it in `dir`. A child process does it: what loading needs of memory is given

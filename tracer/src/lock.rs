@@ -56,8 +56,25 @@ impl Holder {
 /// Held until dropped.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    path: PathBuf,
+    file: File,
 }
+
+impl Drop for Lock {
+    /// Nothing of it stays. Who opened the file just before locks a file without a name, and finds out
+    /// in [`take`].
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+        let _ = flock(&self.file, FlockOperation::Unlock);
+        if let Some(run) = self.path.parent() {
+            // Only when nothing else is in it.
+            let _ = fs::remove_dir(run);
+        }
+    }
+}
+
+/// Times that a lock is tried for.
+const LOOKS: u32 = 40;
 
 fn path_for(run: &Path, ring: &Path) -> io::Result<PathBuf> {
     let meta = fs::metadata(ring)?;
@@ -80,10 +97,18 @@ pub fn take(run: &Path, ring: &Path) -> Result<Lock, Error> {
         .write(true)
         .create(true)
         .truncate(false)
-        .mode(0o644)
+        // Whoever may open it may lock it, and keep us out.
+        .mode(0o600)
         .open(&path)
         .map_err(fail)?;
-    if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+    // Somebody who only looks who holds it has it for a moment.
+    let mut tries = 0;
+    while flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+        tries += 1;
+        if tries < LOOKS {
+            std::thread::park_timeout(std::time::Duration::from_millis(5));
+            continue;
+        }
         let holder = read(&mut file);
         return Err(Error::Held {
             path: ring.to_owned(),
@@ -94,8 +119,12 @@ pub fn take(run: &Path, ring: &Path) -> Result<Lock, Error> {
     let pid = std::process::id();
     let text =
         format!("{pid} {} {}\n", start_ticks(pid).unwrap_or(0), machine::local_time(machine::realtime_ns()));
+    if file.metadata().map_err(fail)?.nlink() == 0 {
+        // Its last holder removed it while we were opening it.
+        return take(run, ring);
+    }
     file.set_len(0).and_then(|()| file.write_all(text.as_bytes())).map_err(fail)?;
-    Ok(Lock { _file: file })
+    Ok(Lock { path, file })
 }
 
 fn read(file: &mut File) -> Option<Holder> {
@@ -118,13 +147,30 @@ pub fn holder(run: &Path, ring: &Path) -> Option<Holder> {
 /// nobody holds it any more.
 pub fn dismiss(run: &Path, ring: &Path, wait_ms: u32) -> bool {
     let Some(holder) = holder(run, ring) else { return true };
-    let Some(pid) = i32::try_from(holder.pid).ok().and_then(Pid::from_raw) else { return false };
-    let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else {
-        return self::holder(run, ring).is_none();
-    };
+    send_away(&holder, wait_ms);
+    self::holder(run, ring).is_none()
+}
+
+/// Whether process `pid` is a recorder of ours.
+pub fn is_recorder(pid: u32) -> bool {
+    let comm = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    // The kernel keeps fifteen bytes of a name.
+    comm.trim_end() == &crate::place::BINARY_NAME[..15]
+}
+
+/// The same for a recorder whose ring file is no longer where it was, so that its lock cannot be found.
+pub fn dismiss_recorder(pid: u32, wait_ms: u32) {
+    if let Some(start_ticks) = start_ticks(pid).filter(|_| is_recorder(pid)) {
+        send_away(&Holder { pid, start_ticks, since: String::new() }, wait_ms);
+    }
+}
+
+fn send_away(holder: &Holder, wait_ms: u32) {
+    let Some(pid) = i32::try_from(holder.pid).ok().and_then(Pid::from_raw) else { return };
+    let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else { return };
     // Through the pidfd nobody else can be meant, once the process behind it is the right one.
     if start_ticks(holder.pid) != Some(holder.start_ticks) {
-        return self::holder(run, ring).is_none();
+        return;
     }
     // Stopped by an init's spree it could not answer; CONT comes second, so that TERM is what it
     // finds when it wakes.
@@ -136,7 +182,6 @@ pub fn dismiss(run: &Path, ring: &Path, wait_ms: u32) -> bool {
         tv_nsec: i64::from(wait_ms % 1000) * 1_000_000,
     };
     let _ = rustix::event::poll(&mut polled, Some(&timeout));
-    self::holder(run, ring).is_none()
 }
 
 #[cfg(test)]

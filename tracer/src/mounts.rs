@@ -137,9 +137,25 @@ impl Drop for Writable {
     }
 }
 
+/// Whether a BPF file system is at `dir`.
+pub fn is_bpffs(dir: &Path) -> bool {
+    all().is_ok_and(|all| all.iter().any(|m| m.fs_type == "bpf" && m.point == dir))
+}
+
+/// Unmounts the BPF file system at `dir`, unless somebody has pinned something there.
+pub fn remove_bpffs(dir: &Path) -> io::Result<()> {
+    // The kernel's own two files are always there.
+    let own = ["maps.debug", "progs.debug"];
+    let used = fs::read_dir(dir)?.flatten().any(|entry| !own.iter().any(|name| entry.file_name() == *name));
+    if used || !is_bpffs(dir) {
+        return Ok(());
+    }
+    Ok(rustix::mount::unmount(dir, rustix::mount::UnmountFlags::empty())?)
+}
+
 /// Makes sure that a BPF file system is at `dir`.
 pub fn ensure_bpffs(dir: &Path) -> io::Result<()> {
-    if all()?.iter().any(|m| m.fs_type == "bpf" && m.point == dir) {
+    if is_bpffs(dir) {
         return Ok(());
     }
     let target = CString::new(dir.as_os_str().as_bytes())?;

@@ -48,7 +48,7 @@ const PINNED_MAPS: [&str; 6] = ["RINGS", "HEADS", "LOST", "BELL", "POLLS", "META
 /// Most memory of all rings together, in bytes.
 const RINGS_MAX_BYTES: u64 = 128 << 20;
 /// Bounds of one CPU's ring, in chunks.
-const CHUNKS_MIN: u64 = 4;
+const CHUNKS_MIN: u64 = 1;
 const CHUNKS_MAX: u64 = 32;
 
 /// Which build of the probe.

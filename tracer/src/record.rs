@@ -12,6 +12,7 @@ use std::{
 };
 
 use lastrites_traces::{
+    event::What,
     ring::Writer,
     session::{How, Layer, Session},
     storage::FileStorage,
@@ -28,7 +29,7 @@ use crate::{
     inits,
     kernel::{self, Kernel},
     lock, machine, place, probe,
-    recorder::{Patience, Recorder, Rings as _},
+    recorder::{NO_SEAL_KEY, Patience, Recorder, Rings as _},
     settle::{Settle, Settled},
     state::{self, Armed, Mode},
     status::Status,
@@ -53,7 +54,7 @@ pub fn service(boot: bool, detach: bool) -> Result<(), Error> {
         return if boot { Ok(()) } else { Err(Error::NotArmed) };
     };
     if detach {
-        return detached();
+        return detached(&armed.binary);
     }
     let run = lock::run_dir()?;
     let _lock = lock::take(run, &armed.ring)?;
@@ -74,8 +75,9 @@ pub fn service(boot: bool, detach: bool) -> Result<(), Error> {
 }
 
 /// Starts the same again, as a process that belongs to nobody.
-fn detached() -> Result<(), Error> {
-    let mut command = Command::new("/proc/self/exe");
+fn detached(binary: &Path) -> Result<(), Error> {
+    // By its path, so that it has its name in every list of processes.
+    let mut command = Command::new(binary);
     command.args(["record", "--boot"]).current_dir("/");
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     // SAFETY: setsid is async-signal-safe and touches no memory.
@@ -92,9 +94,8 @@ fn adopt(armed: &Armed, status: &mut Status) -> Result<Recorder<Kernel>, Error> 
     let run = Path::new(lock::RUN);
     let same_boot = armed.boot_id == machine::boot_id();
     let before_load = machine::clock();
-    if !armed.pins.exists() {
-        kernel::load(&armed.pins)?;
-    }
+    let before = census::take().unwrap_or_default();
+    kernel::ensure_loaded(&armed.pins)?;
     let kernel = Kernel::open(&armed.pins)?;
     status.attached_ns = machine::boottime_ns();
     let previous = Status::load(run);
@@ -109,24 +110,35 @@ fn adopt(armed: &Armed, status: &mut Status) -> Result<Recorder<Kernel>, Error> 
         return Ok(Recorder::resume(kernel, &armed.ring, writer, &found, status.clone()));
     }
     let mut session = machine::session();
-    session.started = before_load;
+    session.started = kernel::loaded_at(&armed.pins, before_load);
     session.began = if same_boot { "armed" } else { "boot" }.into();
     session.mode = armed.mode.name().into();
     session.init.clone_from(&armed.init);
     session.init_version.clone_from(&armed.init_version);
     kernel::describe(&mut session, &armed.pins);
-    Ok(begin(kernel, &armed.ring, session, status))
+    if !armed.has_seal() {
+        session.extra.push((NO_SEAL_KEY.into(), "no".into()));
+    }
+    Ok(begin(kernel, &armed.ring, session, status, before))
 }
 
 /// A new session, with its census.
-fn begin(kernel: Kernel, ring: &Path, mut session: Session, status: &mut Status) -> Recorder<Kernel> {
+///
+/// `before` is a census taken before the probe was loaded: it knows those who went before the other one.
+fn begin(
+    kernel: Kernel,
+    ring: &Path,
+    mut session: Session,
+    status: &mut Status,
+    before: Vec<What>,
+) -> Recorder<Kernel> {
     session.cpus = u32::try_from(kernel.heads().len()).unwrap_or(0);
     status.session = session.id.to_string();
     let now_ns = machine::boottime_ns();
     let census = census::take();
     let mut recorder = Recorder::new(kernel, ring, session, status.clone());
     match census {
-        Ok(census) => recorder.add(census.into_iter().map(|what| (now_ns, what))),
+        Ok(census) => recorder.add(census::merge(before, census).into_iter().map(|what| (now_ns, what))),
         Err(error) => recorder.status.problem = format!("census: cannot read /proc: {error}"),
     }
     recorder
@@ -144,6 +156,7 @@ pub fn foreground(output: &Path, size: u64) -> Result<(), Error> {
     sweep();
     let private = Private(private_pins());
     let before_load = machine::clock();
+    let before = census::take().unwrap_or_default();
     kernel::load(&private.0)?;
     let kernel = Kernel::open(&private.0)?;
     let mut status = Status {
@@ -160,7 +173,7 @@ pub fn foreground(output: &Path, size: u64) -> Result<(), Error> {
     session.init = detected.name.into();
     session.init_version = detected.version;
     kernel::describe(&mut session, &private.0);
-    let recorder = begin(kernel, &output, session, &mut status);
+    let recorder = begin(kernel, &output, session, &mut status, before);
     drain(recorder, Purpose::Foreground)
 }
 
@@ -182,9 +195,7 @@ fn sweep() {
         let Some(pid) = name.to_str().and_then(|name| name.strip_prefix(&prefix)?.parse::<u32>().ok()) else {
             continue;
         };
-        let alive = fs::read_to_string(format!("/proc/{pid}/comm"))
-            .is_ok_and(|comm| place::BINARY_NAME.starts_with(comm.trim()));
-        if !alive {
+        if !lock::is_recorder(pid) {
             // Whoever cannot be removed is only a nuisance.
             let _ = probe::unpin(&entry.path());
         }
@@ -238,6 +249,14 @@ fn unblock_signals() {
     }
 }
 
+/// Lets SIGTERM and SIGINT end this process at once.
+fn default_signals() {
+    for sig in [libc::SIGTERM, libc::SIGINT] {
+        // SAFETY: no handler of ours is waited for any more.
+        unsafe { libc::signal(sig, libc::SIG_DFL) };
+    }
+}
+
 /// The last batch, and what it was.
 fn leave(
     mut recorder: Recorder<Kernel>,
@@ -253,6 +272,11 @@ fn leave(
         (Purpose::Armed(_), Stop::Signal) => Patience::Later,
         _ => Patience::Last,
     };
+    if let Stop::Settled(_) = stop {
+        // What follows runs other people's programs. Whoever wants us gone meanwhile is not kept waiting:
+        // the armed file is the last to go, so the next `disarm` finishes what this one began.
+        default_signals();
+    }
     let mut done = recorder.drain_all(LAST_ROUNDS, last);
     if done.is_ok() {
         done = match (purpose, stop) {
@@ -429,13 +453,21 @@ impl<'a> Loop<'a> {
         }
     }
 
-    fn settled(&self) -> Option<Settled> {
+    fn settled(&mut self) -> Option<Settled> {
         let settle = self.recorder.settle.as_ref()?;
         // Nothing is over before it is on the disk.
         if !self.recorder.status.problem.is_empty() {
             return None;
         }
-        settle.settled(machine::boottime_ns())
+        let settled = settle.settled(machine::boottime_ns())?;
+        if let Purpose::Armed(armed) = self.purpose
+            && state::load_complete(Path::new("/")).is_some_and(|now| !now.is_same_arming(armed))
+        {
+            // Somebody has armed anew meanwhile: the end of this boot no longer ends it.
+            self.recorder.settle = None;
+            return None;
+        }
+        Some(settled)
     }
 }
 

@@ -53,6 +53,9 @@ pub trait Rings {
     fn polls(&mut self, before_ns: u64) -> Vec<(u64, What)>;
 }
 
+/// Key of [`Session::extra`] that says that no seal was to be expected.
+pub const NO_SEAL_KEY: &str = "seal";
+
 /// Bytes that one batch takes of each CPU: bounds memory, not speed.
 const BATCH_BYTES: u64 = 512 << 10;
 
@@ -89,6 +92,8 @@ pub struct Recorder<R> {
     pub status: Status,
     /// Boot time at which counts of signal 0 were last asked for.
     polled_ns: u64,
+    /// Which ring could not be read for this batch, and why.
+    unread: String,
     clock: Clock,
     page_kib: u64,
     /// Reused between batches while there is much to do.
@@ -111,6 +116,7 @@ impl<R: Rings> Recorder<R> {
             pending: Vec::new(),
             settle: None,
             polled_ns: machine::boottime_ns(),
+            unread: String::new(),
             status,
             page_kib: machine::page_kib(),
             events: Vec::new(),
@@ -302,7 +308,7 @@ impl<R: Rings> Recorder<R> {
                     *from = taken.next;
                 }
                 Err(why) => {
-                    self.status.problem = format!("CPU {cpu}: cannot read its ring: {why}");
+                    self.unread = format!("CPU {cpu}: cannot read its ring: {why}");
                     events.truncate(begin);
                     at.truncate(begin);
                 }
@@ -359,7 +365,7 @@ impl<R: Rings> Recorder<R> {
         if !events.is_empty() {
             self.status.written_ns = machine::realtime_ns();
         }
-        self.status.problem.clear();
+        self.status.problem = std::mem::take(&mut self.unread);
     }
 
     /// Drains until nothing is left, for at most `rounds` batches.
@@ -382,6 +388,15 @@ impl<R: Rings> Recorder<R> {
     pub fn end(&mut self, how: How, note: &str) -> Result<(), TraceError> {
         let time_ns = machine::boottime_ns();
         self.settle_on(|writer| writer.end(&End { how, time_ns, note: note.to_owned() }))
+    }
+
+    /// Says from when to when a layer recorded, and ends the session, with one sync for both.
+    pub fn close(&mut self, from_ns: u64, layer: Layer, how: How, note: &str) -> Result<(), TraceError> {
+        let to_ns = machine::boottime_ns();
+        self.settle_on(|writer| {
+            writer.cover(&Coverage { from_ns, to_ns, layer, note: note.to_owned() })?;
+            writer.end(&End { how, time_ns: to_ns, note: note.to_owned() })
+        })
     }
 
     fn settle_on(
@@ -418,6 +433,8 @@ fn begin(writer: &mut Writer<FileStorage>, session: &mut Session) -> Result<(), 
                     How::Stopped,
                     "the recorder was stopped without an end; another recording began in the same boot",
                 )
+            } else if previous.session.extra.iter().any(|(key, _)| key == NO_SEAL_KEY) {
+                (How::NoSeal, "ended without a seal, as foreseen: nothing could run last when this was armed")
             } else {
                 (How::NoSeal, "ended without a seal: power cut, panic or hang")
             };

@@ -27,10 +27,13 @@ pub struct Facts {
 pub fn gather() -> Facts {
     let armed = state::load(Path::new("/")).map(|(_, armed)| armed);
     let run = Path::new(lock::RUN);
-    let recorder_pid = armed.as_ref().and_then(|a| lock::holder(run, &a.ring)).map(|h| h.pid);
+    let status = Status::load(run);
+    // Only root may look at the lock; whoever else asks has to believe the recorder's own word.
+    let told = status.as_ref().map(|status| status.pid).filter(|pid| lock::is_recorder(*pid));
+    let recorder_pid = armed.as_ref().and_then(|a| lock::holder(run, &a.ring)).map(|h| h.pid).or(told);
     let pinned = armed.as_ref().is_some_and(|a| a.pins.exists());
     let hooks = armed.as_ref().filter(|_| pinned).map(|a| crate::kernel::hooks(&a.pins)).unwrap_or_default();
-    Facts { armed, status: Status::load(run), recorder_pid, pinned, hooks }
+    Facts { armed, status, recorder_pid, pinned, hooks }
 }
 
 pub fn text(facts: &Facts) -> String {

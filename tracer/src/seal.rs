@@ -1,7 +1,9 @@
 //! The seal: the last thing of ours that runs. It takes what the drainer could not, marks how the
 //! recording ended, and leaves everything else as it was.
 //!
-//! Invariant: [`run`] returns within two seconds, whatever the disk does, and its caller exits with 0.
+//! Invariant: [`run`] returns within two seconds of reading the armed file, whatever the disk does after
+//! that, and its caller exits with 0. What comes before (loading this program from the disk) is bounded by
+//! the init: by its hooks' own alarm.
 //! The work is done by a child process; the parent only waits, and the mount is read-only again
 //! before it returns, if it was read-only before.
 
@@ -176,8 +178,7 @@ pub fn finish(
     let layer = if how == How::Sealed { Layer::Seal } else { Layer::Drainer };
     recorder.drain_all(64, Patience::Later).map_err(fail)?;
     recorder.drain_all(1, Patience::Last).map_err(fail)?;
-    recorder.cover(began_ns, layer, note).map_err(fail)?;
-    recorder.end(how, note).map_err(fail)?;
+    recorder.close(began_ns, layer, how, note).map_err(fail)?;
     let mut status = recorder.status.clone();
     status.phase = "stopped".into();
     // For a second seal, which must not report the same losses again.

@@ -44,6 +44,8 @@ pub enum Made {
     Dir(PathBuf),
     /// An init script that the init's own tool registered under this name.
     Script(String),
+    /// A BPF file system that was not mounted before.
+    Mount(PathBuf),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,6 +71,20 @@ impl Armed {
     /// For how long nothing may be executed until a boot counts as settled.
     pub fn settle_ns(&self) -> u64 {
         self.settle_s.map_or(Settle::QUIET_NS, |s| s.saturating_mul(1_000_000_000))
+    }
+
+    /// Whether this and `other` are of one call of `arm`.
+    pub fn is_same_arming(&self, other: &Self) -> bool {
+        (self.mode, self.armed_at_s, &self.boot_id) == (other.mode, other.armed_at_s, &other.boot_id)
+    }
+
+    /// Whether anything of ours runs as the last hook of a shutdown.
+    pub fn has_seal(&self) -> bool {
+        self.made.iter().any(|made| match made {
+            Made::File(path) => path.extension().is_some_and(|extension| extension == "shutdown"),
+            Made::Script(name) => name.ends_with("-seal"),
+            _ => false,
+        })
     }
 
     fn text(&self) -> String {
@@ -98,6 +114,7 @@ impl Armed {
                 Made::Link(path) => line("link", &path.to_string_lossy()),
                 Made::Dir(path) => line("dir", &path.to_string_lossy()),
                 Made::Script(name) => line("script", name),
+                Made::Mount(path) => line("mount", &path.to_string_lossy()),
             }
         }
         out
@@ -134,6 +151,7 @@ impl Armed {
                 "file" => armed.made.push(Made::File(value.into())),
                 "link" => armed.made.push(Made::Link(value.into())),
                 "dir" => armed.made.push(Made::Dir(value.into())),
+                "mount" => armed.made.push(Made::Mount(value.into())),
                 "script" => armed.made.push(Made::Script(value.to_owned())),
                 _ => {}
             }
@@ -160,7 +178,7 @@ impl Armed {
                 .write(true)
                 .create(true)
                 .truncate(true)
-                .mode(0o600)
+                .mode(0o644)
                 .open(&temporary)?;
             file.write_all(self.text().as_bytes())?;
             file.sync_all()?;
@@ -174,8 +192,27 @@ impl Armed {
     }
 }
 
+/// An armed file below `root` that is there and cannot be understood.
+///
+/// # Errors
+/// When there is one; `arm` and `disarm` must not go on over what it lists.
+pub fn refuse_damaged(root: &Path) -> Result<(), Error> {
+    for path in [ARMED, ARMED_VOLATILE].map(|name| root.join(name)) {
+        let why = match fs::read_to_string(&path) {
+            Ok(text) if Armed::parse(&text).is_some() => continue,
+            Ok(_) => "damaged, or written by another version of lastrites".to_owned(),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+            Err(e) => e.to_string(),
+        };
+        let next = "it lists what arming installed, so look into it, remove it, then run `lastrites arm` and \
+                    `lastrites disarm`: together they find and remove the same files";
+        return Err(Error::failed(path.display().to_string(), why, next));
+    }
+    Ok(())
+}
+
 /// Finds the armed file below `root`: its path and what it says. A file that cannot be understood
-/// counts as none; `arm` and `disarm` name it.
+/// counts as none; see [`refuse_damaged`].
 pub fn load(root: &Path) -> Option<(PathBuf, Armed)> {
     [ARMED, ARMED_VOLATILE].into_iter().find_map(|name| {
         let path = root.join(name);
@@ -210,6 +247,7 @@ mod tests {
                 Made::File("/etc/init.d/lastrites".into()),
                 Made::Link("/x".into()),
                 Made::Script("lastrites".into()),
+                Made::Mount("/sys/fs/bpf".into()),
             ],
         }
     }

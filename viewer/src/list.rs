@@ -78,11 +78,18 @@ impl Row<'_> {
             lines.push((Look::Name, format!("asked:   {}", request.text())));
         }
         let mut ended = self.ending.sentence().to_owned();
+        // The recorder that noted the missing seal knows best why there is none.
+        let noted =
+            self.summary.end.as_ref().filter(|end| self.ending == Ending::Cut && !end.note.is_empty());
+        if let Some(end) = noted {
+            ended = safe::text(end.note.as_bytes());
+        }
         if let Some(cmd) = self.requests.reboot {
             let _ = write!(ended, "; reboot(2): {}", crate::names::reboot(cmd).0);
         }
         if let Some(end) = &self.summary.end
             && !end.note.is_empty()
+            && noted.is_none()
         {
             let _ = write!(ended, " ({})", safe::text(end.note.as_bytes()));
         }

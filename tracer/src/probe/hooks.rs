@@ -188,7 +188,10 @@ impl Wanted {
     ) -> Result<(&Way, T, Option<String>), String> {
         let mut why_not = Vec::new();
         for way in self.ways {
-            let done = if options.no_trampolines && matches!(way.how, How::Fentry | How::Fexit) {
+            let of_x86 = way.target.starts_with("__x64_sys_") || way.target.starts_with("syscalls/");
+            let done = if of_x86 && !cfg!(target_arch = "x86_64") {
+                Err("where its arguments are is only known on x86-64".into())
+            } else if options.no_trampolines && matches!(way.how, How::Fentry | How::Fexit) {
                 Err("not wanted".into())
             } else {
                 ebpf.program_mut(way.program)
