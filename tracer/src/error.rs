@@ -9,11 +9,11 @@ use std::{io, path::PathBuf};
 pub const EXIT_CODES: &str = "\
 Exit codes:
   0  done
-  1  failed; the message says what, why, and what to do next
   2  the command line was not understood
   3  not armed (status), or something needs attention (doctor)
-  4  another recorder holds the ring file
+  4  failed; the message says what, why, and what to do next
   5  not allowed: needs root
+  6  another recorder holds the ring file
 
 `seal` always ends with 0: no shutdown waits for us, and none fails because of us.";
 
@@ -49,8 +49,8 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::NotRoot { .. } => 5,
-            Self::File { .. } | Self::Failed { .. } => 1,
-            Self::Held { .. } => 4,
+            Self::File { .. } | Self::Failed { .. } => 4,
+            Self::Held { .. } => 6,
             Self::NotArmed => 3,
         }
     }

@@ -198,7 +198,7 @@ mod tests {
         assert_eq!(holder(dir.path(), &ring), None);
         let held = take(dir.path(), &ring).expect("free");
         let error = take(dir.path(), &other_name).expect_err("held");
-        assert_eq!(error.exit_code(), 4);
+        assert_eq!(error.exit_code(), 6);
         assert!(error.to_string().contains(&std::process::id().to_string()), "{error}");
         assert_eq!(holder(dir.path(), &ring).map(|h| h.pid), Some(std::process::id()));
         drop(held);

@@ -160,6 +160,8 @@ pub fn finish(
     let writer = Writer::open(FileStorage::new(ring)).map_err(fail)?;
     let found = writer.resume().filter(|found| kernel::belongs(&found.session, pins));
     let status = Status::load(Path::new(lock::RUN)).unwrap_or_default();
+    // What it takes now was recorded by the kernel since the last event that is in the file.
+    let from_ns = found.as_ref().map_or(began_ns, |found| found.last_time_ns.min(began_ns));
     let mut recorder = match found {
         Some(found) if found.end.as_ref().is_some_and(|end| end.how != How::Sealed) => return Ok(()),
         Some(found) => {
@@ -178,7 +180,7 @@ pub fn finish(
     let layer = if how == How::Sealed { Layer::Seal } else { Layer::Drainer };
     recorder.drain_all(64, Patience::Later).map_err(fail)?;
     recorder.drain_all(1, Patience::Last).map_err(fail)?;
-    recorder.close(began_ns, layer, how, note).map_err(fail)?;
+    recorder.close(from_ns, layer, how, note).map_err(fail)?;
     let mut status = recorder.status.clone();
     status.phase = "stopped".into();
     // For a second seal, which must not report the same losses again.

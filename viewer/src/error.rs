@@ -14,7 +14,7 @@ Exit codes:
   3  not armed (status), or something needs attention (doctor)
   4  failed; the message says what, why, and what to do next
   5  not allowed: the recording is not readable for you, or the command needs root
-arm, disarm, status, doctor, record and seal end with the codes of lastrites-tracer.";
+  6  another recorder holds the ring file (record)";
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

@@ -71,14 +71,14 @@ fn the_second_recorder_on_a_ring_file_names_the_first_and_leaves() {
     let mut first = Recording::start(&sandbox);
     let second = record_into(&first.ring).output().expect("it runs");
     let said = String::from_utf8_lossy(&second.stderr);
-    assert_eq!(second.status.code(), Some(4), "{said}");
+    assert_eq!(second.status.code(), Some(6), "{said}");
     assert!(said.contains(&format!("process {} is already recording", first.pid())), "{said}");
     assert!(said.contains(&first.ring.display().to_string()), "{said}");
     assert!(first.is_running());
     // By another name it is still the same file; another file is not.
     let link = sandbox.path("another-name");
     fs::hard_link(&first.ring, &link).expect("linked");
-    assert_eq!(record_into(&link).output().expect("it runs").status.code(), Some(4));
+    assert_eq!(record_into(&link).output().expect("it runs").status.code(), Some(6));
     let other = Recording::start_into(&sandbox.path("other"));
     assert!(other.end_by(libc::SIGTERM).status.success());
     first.stop().must_be_whole();
@@ -254,7 +254,7 @@ fn a_ring_file_that_is_gone_at_the_end_is_said_and_the_pins_go_all_the_same() {
     (0..20).for_each(|code| drop(ended(code)));
     assert!(recording.is_running(), "recording goes on in the kernel");
     let stopped = recording.end_by(libc::SIGTERM);
-    assert_eq!(stopped.status.code(), Some(1), "{}", stopped.said);
+    assert_eq!(stopped.status.code(), Some(4), "{}", stopped.said);
     assert!(stopped.said.contains(&ring.display().to_string()), "{}", stopped.said);
     assert!(!pins.exists());
     assert!(!ring.exists(), "nothing is made in its place");
@@ -299,7 +299,7 @@ fn a_full_file_system_is_met_before_recording_begins() {
     mount("tmpfs", &at, "tmpfs", MountFlags::empty(), Some(c"size=4m")).expect("a small file system");
     let output = record_into(&at.join("ring")).output().expect("it runs");
     let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert_eq!(output.status.code(), Some(4), "{said}");
     assert!(said.contains("--output") && said.contains("ring"), "{said}");
     assert_eq!(fs::read_dir(&at).expect("there").count(), 0, "nothing is left behind");
 }
