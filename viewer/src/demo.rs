@@ -43,11 +43,7 @@ const READY_MAX: Duration = Duration::from_secs(120);
 const ACT_MAX: Duration = Duration::from_secs(120);
 const STOP_MAX: Duration = Duration::from_secs(60);
 
-const BUNDLED: &str = "sysvinit-respawn.lrt";
-#[cfg(bundled_sample)]
-const SAMPLE: Option<&[u8]> = Some(include_bytes!("../../traces/samples/sysvinit-respawn.lrt"));
-#[cfg(not(bundled_sample))]
-const SAMPLE: Option<&[u8]> = None;
+const SAMPLE: &[u8] = include_bytes!("../../traces/samples/sysvinit-respawn.lrt");
 
 /// Plays a role, when this process was started as one.
 pub fn role() -> Option<ExitCode> {
@@ -303,17 +299,10 @@ fn tell(trace: &Trace, dir: &Path, palette: Palette) -> Result<(), Error> {
 
 fn show_bundled(why: &str, palette: Palette) -> Result<u8, Error> {
     say(&format!("not recording: {why}"));
-    let Some(sample) = SAMPLE else {
-        return Err(Error::failed(
-            BUNDLED,
-            "no recording is bundled with this build",
-            "run the demo as root",
-        ));
-    };
     say("this is the recording of a real machine with the same story instead");
     let mut file = tempfile::NamedTempFile::new()
         .map_err(|e| Error::failed("a temporary file", e, "make room in /tmp, or set TMPDIR"))?;
-    file.write_all(sample)
+    file.write_all(SAMPLE)
         .map_err(|e| Error::failed("a temporary file", e, "make room in /tmp, or set TMPDIR"))?;
     let path: PathBuf = file.path().to_owned();
     let trace = locate::open(&path)?;

@@ -48,8 +48,7 @@ struct Life {
 
 /// Reads a recording once.
 struct Reading<'a> {
-    /// Where the programs of the family are; without it everybody belongs to it.
-    family_dir: Option<&'a [u8]>,
+    of: Of<'a>,
     family: HashSet<ProcId>,
     processes: Processes,
     lives: Vec<Life>,
@@ -66,28 +65,45 @@ pub(super) fn tell(
     family_dir: Option<&Path>,
     palette: Palette,
 ) -> Result<String, Error> {
-    let items = trace.events(summary.session.id)?;
     let clocks = Clocks::new(summary);
-    tell_items(items, summary.lost, &clocks, family_dir, palette)
+    let of = match family_dir {
+        Some(dir) => Of::Family(dir),
+        // Of a whole machine only what came back is worth telling here.
+        None => Of::Programs(came_back(trace.events(summary.session.id)?, &clocks)?),
+    };
+    tell_items(trace.events(summary.session.id)?, summary.lost, &clocks, of, palette)
+}
+
+/// Of whom it is told.
+enum Of<'a> {
+    /// Programs from this directory, and what they start.
+    Family(&'a Path),
+    /// Programs of these names.
+    Programs(HashSet<String>),
+}
+
+/// Names of the programs that came back during a shutdown.
+fn came_back<E: Into<Error>>(
+    items: impl Iterator<Item = Result<Item, E>>,
+    clocks: &Clocks,
+) -> Result<HashSet<String>, Error> {
+    let mut reading = Reading::new(Of::Programs(HashSet::new()));
+    for item in items {
+        reading.item(&item.map_err(Into::into)?, clocks, Palette::PLAIN);
+    }
+    let lives = &reading.lives;
+    let returned = lives.iter().enumerate().filter(|(at, _)| again(lives, *at).is_some());
+    Ok(returned.map(|(_, life)| life.name.clone()).collect())
 }
 
 fn tell_items<E: Into<Error>>(
     items: impl Iterator<Item = Result<Item, E>>,
     lost: u64,
     clocks: &Clocks,
-    family_dir: Option<&Path>,
+    of: Of<'_>,
     palette: Palette,
 ) -> Result<String, Error> {
-    let mut reading = Reading {
-        family_dir: family_dir.map(|dir| dir.as_os_str().as_bytes()),
-        family: HashSet::new(),
-        processes: Processes::default(),
-        lives: Vec::new(),
-        boot: 0,
-        lines: String::new(),
-        line_count: 0,
-        left_out: 0,
-    };
+    let mut reading = Reading::new(of);
     for item in items {
         reading.item(&item.map_err(Into::into)?, clocks, palette);
     }
@@ -112,16 +128,30 @@ fn tell_items<E: Into<Error>>(
     Ok(out)
 }
 
-impl Reading<'_> {
+impl<'a> Reading<'a> {
+    fn new(of: Of<'a>) -> Self {
+        Self {
+            of,
+            family: HashSet::new(),
+            processes: Processes::default(),
+            lives: Vec::new(),
+            boot: 0,
+            lines: String::new(),
+            line_count: 0,
+            left_out: 0,
+        }
+    }
+
     fn item(&mut self, item: &Item, clocks: &Clocks, palette: Palette) {
         let was = show::name_before(item, &self.processes);
         self.processes.learn(item);
         let Item::Event(event) = item else { return };
         self.belong(&event.what);
-        if !self.ours(&event.what) {
+        let ours = self.ours(&event.what);
+        if let (Of::Family(_), false) = (&self.of, ours) {
             return;
         }
-        if relevant(&event.what) {
+        if ours && relevant(&event.what) {
             if self.line_count < LINES_MAX {
                 let style = line::Style { palette, wall: false };
                 line::push(&mut self.lines, event, &was, &self.processes, clocks, style);
@@ -134,7 +164,8 @@ impl Reading<'_> {
     }
 
     fn belong(&mut self, what: &What) {
-        let Some(dir) = self.family_dir else { return };
+        let Of::Family(dir) = self.of else { return };
+        let dir = dir.as_os_str().as_bytes();
         let member = match what {
             What::Exec(exec) if exec.filename.starts_with(dir) => exec.process,
             What::Fork { parent, child, .. } if self.family.contains(parent) => *child,
@@ -145,7 +176,13 @@ impl Reading<'_> {
 
     fn ours(&self, what: &What) -> bool {
         let (actor, target) = filter::processes_of(what);
-        self.family_dir.is_none() || [actor, target].into_iter().flatten().any(|id| self.family.contains(&id))
+        [actor, target].into_iter().flatten().any(|id| match &self.of {
+            Of::Family(_) => self.family.contains(&id),
+            Of::Programs(names) => self
+                .processes
+                .get(id)
+                .is_some_and(|known| names.contains(&safe::text(base_name(&known.filename)))),
+        })
     }
 
     fn called(&self, id: ProcId) -> String {
@@ -158,6 +195,16 @@ impl Reading<'_> {
     fn live(&mut self, event: &Event) {
         let deed = |by: String| Deed { number: event.number, time_ns: event.time_ns, by };
         match &event.what {
+            What::Process(process) => self.lives.push(Life {
+                process: process.process,
+                filename: process.filename.clone(),
+                name: safe::text(base_name(&process.filename)),
+                began: deed("somebody".into()),
+                asked: None,
+                killed: None,
+                ended: None,
+                boot: self.boot,
+            }),
             What::Exec(exec) => {
                 let life = Life {
                     process: exec.process,
@@ -170,20 +217,20 @@ impl Reading<'_> {
                     boot: self.boot,
                 };
                 // What it was before ends here, without an end to tell of.
-                self.lives.retain(|life| life.process != exec.process || life.ended.is_some());
+                self.lives.retain(|life| !life.process.same(exec.process) || life.ended.is_some());
                 self.lives.push(life);
             }
             What::Signal(signal) if matches!(signal.sig, TERM | KILL) => {
                 let by =
                     if signal.by_kernel() { "the kernel".to_owned() } else { self.called(signal.sender) };
-                let alive = |life: &&mut Life| life.process == signal.target && life.ended.is_none();
+                let alive = |life: &&mut Life| life.process.same(signal.target) && life.ended.is_none();
                 if let Some(life) = self.lives.iter_mut().rev().find(alive) {
                     let slot = if signal.sig == TERM { &mut life.asked } else { &mut life.killed };
                     slot.get_or_insert(deed(by));
                 }
             }
             What::Exit { process, status, .. } => {
-                let alive = |life: &&mut Life| life.process == *process && life.ended.is_none();
+                let alive = |life: &&mut Life| life.process.same(*process) && life.ended.is_none();
                 if let Some(life) = self.lives.iter_mut().rev().find(alive) {
                     life.ended = Some((deed(String::new()), *status));
                 }
@@ -208,16 +255,22 @@ fn relevant(what: &What) -> bool {
     }
 }
 
+/// The life that took the place of the one at `at`, which had been asked to end and did.
+fn again(lives: &[Life], at: usize) -> Option<&Life> {
+    let first = &lives[at];
+    let (Some(_), Some((end, _))) = (&first.asked, &first.ended) else { return None };
+    lives[at + 1..].iter().find(|life| {
+        life.filename == first.filename && life.boot == first.boot && life.began.time_ns >= end.time_ns
+    })
+}
+
 /// One paragraph for each program that came back during a shutdown.
 fn sentences(lives: &[Life], clocks: &Clocks) -> String {
     let mut out = String::new();
     let mut count = 0;
     for (at, first) in lives.iter().enumerate() {
         let (Some(asked), Some((end, status))) = (&first.asked, &first.ended) else { continue };
-        let again = lives[at + 1..].iter().find(|life| {
-            life.filename == first.filename && life.boot == first.boot && life.began.time_ns >= end.time_ns
-        });
-        let Some(again) = again else { continue };
+        let Some(again) = again(lives, at) else { continue };
         count += 1;
         let after = |from: u64, to: u64| time::duration(to.saturating_sub(from));
         let mut told = String::new();
@@ -284,8 +337,8 @@ mod tests {
             Ok::<_, TraceError>(Item::Event(Event { number: n as u64, time_ns, what }))
         };
         let items = whats.into_iter().enumerate().map(event);
-        let dir = Path::new("/tmp/d/bin");
-        tell_items(items, 0, &Clocks::new(&summary()), Some(dir), Palette::PLAIN).expect("told")
+        let of = Of::Family(Path::new("/tmp/d/bin"));
+        tell_items(items, 0, &Clocks::new(&summary()), of, Palette::PLAIN).expect("told")
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The real binary on recordings made by the real writer: exit codes, output, colours, pipes.
 
 mod recorded;
+mod samples;
 
 use std::{
     io::Read as _,

@@ -1,0 +1,103 @@
+//! Recordings of real guests, run through every command. Their facts were witnessed in the lab.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+fn samples() -> Vec<PathBuf> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../traces/samples");
+    let mut all: Vec<PathBuf> =
+        std::fs::read_dir(dir).expect("samples").map(|entry| entry.expect("readable").path()).collect();
+    all.sort();
+    assert!(all.len() >= 4, "{all:?}");
+    all
+}
+
+fn sample(name: &str) -> PathBuf {
+    samples().into_iter().find(|path| path.file_stem().is_some_and(|stem| stem == name)).expect("a sample")
+}
+
+fn run(args: &[&str], file: &Path) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lastrites"));
+    command
+        .args(args)
+        .arg("--file")
+        .arg(file)
+        .env_remove("COLUMNS")
+        .env_remove("NO_COLOR")
+        .stdin(Stdio::null());
+    command.output().expect("the binary runs")
+}
+
+fn good(args: &[&str], file: &Path) -> String {
+    let output = run(args, file);
+    assert_eq!(output.status.code(), Some(0), "{args:?} {file:?}: {output:?}");
+    String::from_utf8(output.stdout).expect("output is UTF-8")
+}
+
+#[test]
+fn every_command_takes_every_sample() {
+    let dir = tempfile::tempdir().expect("a directory");
+    for (at, file) in samples().iter().enumerate() {
+        let list = good(&["list"], file);
+        assert!(list.lines().all(|line| line.chars().count() <= 80), "{list}");
+        let row: serde_json::Value = serde_json::from_str(&good(&["list", "--json"], file)).expect("JSON");
+        assert_eq!((row["hostname"].as_str(), row["lost"].as_u64()), (Some("db7"), Some(0)), "{row}");
+        let shown = good(&["show"], file);
+        assert!(shown.chars().all(|c| c == '\n' || !c.is_control()));
+        let events = good(&["show", "--json"], file);
+        let objects: Vec<serde_json::Value> =
+            events.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        assert_eq!(row["events"].as_u64(), Some(objects.len() as u64 - 1), "the first is the recording");
+        let copy = dir.path().join(format!("{at}.lrt"));
+        let copy_name = copy.to_str().expect("UTF-8");
+        good(&["save", copy_name], file);
+        assert_eq!(good(&["show"], &copy), shown, "a copy says the same");
+    }
+}
+
+#[test]
+fn the_founding_story_can_be_read_from_its_recording() {
+    let file = sample("sysvinit-respawn");
+    let who = ["show", "--name", "mongod", "--no-head"];
+    let signals = good(&[&who[..], &["--kind", "signal", "--signal", "TERM,KILL"]].concat(), &file);
+    let mut lines = signals.lines();
+    assert!(lines.next().is_some_and(|line| line.contains("killall5         SIGTERM ->")), "{signals}");
+    assert!(lines.next().is_some_and(|line| line.contains("killall5         SIGKILL ->")), "{signals}");
+    let exits = good(&[&who[..], &["--kind", "exit"]].concat(), &file);
+    let mut exits_of = exits.lines().filter(|line| line.contains(" mongod "));
+    assert!(exits_of.next().is_some_and(|line| line.contains("exit 0")), "{exits}");
+    assert!(exits_of.next().is_some_and(|line| line.contains("killed by SIGKILL")), "{exits}");
+    assert!(good(&["list"], &file).contains("asked:   reboot (root)"));
+}
+
+#[test]
+fn the_supervisor_and_its_child_were_killed_by_one_spree() {
+    let file = sample("runit-respawn");
+    for name in ["runsvdir", "mongod"] {
+        let kills =
+            good(&["show", "--name", name, "--signal", "KILL", "--kind", "signal", "--no-head"], &file);
+        assert!(kills.contains(&format!(" {name}: delivered")) && kills.contains("killall5"), "{kills}");
+    }
+}
+
+#[test]
+fn a_power_cut_is_called_one() {
+    let file = sample("power-cut");
+    assert!(good(&["list"], &file).contains("ended without a seal: power cut, panic or hang"));
+}
+
+#[test]
+fn the_demonstration_tells_the_bundled_story_where_it_cannot_record() {
+    let output = Command::new(env!("CARGO_BIN_EXE_lastrites"))
+        .args(["demo", "--bundled"])
+        .stdin(Stdio::null())
+        .output()
+        .expect("the binary runs");
+    let told = String::from_utf8(output.stdout).expect("UTF-8");
+    assert_eq!(output.status.code(), Some(0));
+    for part in
+        ["mongod was started again during the shutdown, then killed", "init 1 started it again", "killall5"]
+    {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+}
