@@ -53,6 +53,9 @@ enum Command {
         /// Size of a new file
         #[arg(long, value_parser = place::parse_size, requires = "output")]
         size: Option<u64>,
+        /// Hooks of the probe to leave out, to measure what they cost
+        #[arg(long, hide = true, value_delimiter = ',', requires = "output")]
+        without: Vec<String>,
     },
     /// Takes what the recorder could not write; run by the init as its last hook
     Seal {
@@ -70,7 +73,11 @@ enum Command {
     Doctor,
     /// Loads the probe and pins it
     #[command(hide = true)]
-    Load { dir: PathBuf },
+    Load {
+        dir: PathBuf,
+        #[arg(long, value_delimiter = ',')]
+        without: Vec<String>,
+    },
 }
 
 /// Does what it says. The exit code, where there is more than one way to succeed.
@@ -84,8 +91,8 @@ pub fn run(cli: Cli) -> Result<u8, Error> {
             let was = arm::disarm()?;
             println!("{}", if was { "disarmed; recordings stay where they are" } else { "it was not armed" });
         }
-        Command::Record { output: Some(output), size, .. } => {
-            record::foreground(&output, record::size_or_default(size))?;
+        Command::Record { output: Some(output), size, without, .. } => {
+            record::foreground(&output, record::size_or_default(size), &without)?;
         }
         Command::Record { boot, detach, .. } => record::service(boot, detach)?,
         Command::Seal { stage } => crate::seal::run(&stage),
@@ -100,14 +107,14 @@ pub fn run(cli: Cli) -> Result<u8, Error> {
             let good = checks.iter().all(|check| check.verdict != doctor::Verdict::Bad);
             return Ok(if good { 0 } else { 3 });
         }
-        Command::Load { dir } => load(&dir)?,
+        Command::Load { dir, without } => load(&dir, without)?,
     }
     Ok(0)
 }
 
-fn load(dir: &Path) -> Result<(), Error> {
+fn load(dir: &Path, without: Vec<String>) -> Result<(), Error> {
     error::require_root("loading the probe")?;
-    probe::load_and_pin(dir, &probe::LoadOptions::default())
+    probe::load_and_pin(dir, &probe::LoadOptions { without, ..probe::LoadOptions::default() })
         .map(|_| ())
         .map_err(|e| Error::failed(dir.display().to_string(), e, "see `lastrites doctor`"))
 }

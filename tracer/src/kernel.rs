@@ -127,12 +127,12 @@ fn polled(key: &PollKey, poll: &Poll) -> What {
 
 /// Makes sure that a whole probe is pinned in `dir`; the rest of an attempt that was cut short is none.
 pub fn ensure_loaded(dir: &Path) -> Result<(), Error> {
-    if probe::load_report(dir).is_ok() { Ok(()) } else { load(dir) }
+    if probe::load_report(dir).is_ok() { Ok(()) } else { load(dir, &[]) }
 }
 
-/// Loads the probe and pins it in `dir`. A child process does it: what loading needs of memory is given
+/// Loads the probe, `without` these hooks, and pins it in `dir`. A child process does it: what loading needs of memory is given
 /// back with it.
-pub fn load(dir: &Path) -> Result<(), Error> {
+pub fn load(dir: &Path, without: &[String]) -> Result<(), Error> {
     mounts::ensure_bpffs(Path::new(BPFFS)).map_err(|e| {
         Error::file(
             BPFFS,
@@ -146,6 +146,7 @@ pub fn load(dir: &Path) -> Result<(), Error> {
     let output = Command::new("/proc/self/exe")
         .arg("load")
         .arg(dir)
+        .args(without.iter().map(|hook| format!("--without={hook}")))
         .stdin(Stdio::null())
         .output()
         .map_err(|e| Error::failed(what, e, next))?;

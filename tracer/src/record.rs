@@ -145,7 +145,7 @@ fn begin(
 }
 
 /// Records into `output` until stopped, with a probe of its own: for tests, benches and the demo.
-pub fn foreground(output: &Path, size: u64) -> Result<(), Error> {
+pub fn foreground(output: &Path, size: u64, without: &[String]) -> Result<(), Error> {
     error::require_root("recording")?;
     let run = lock::run_dir()?;
     let output = std::path::absolute(output)
@@ -157,7 +157,7 @@ pub fn foreground(output: &Path, size: u64) -> Result<(), Error> {
     let private = Private(private_pins());
     let before_load = machine::clock();
     let before = census::take().unwrap_or_default();
-    kernel::load(&private.0)?;
+    kernel::load(&private.0, without)?;
     let kernel = Kernel::open(&private.0)?;
     let mut status = Status {
         pid: std::process::id(),
