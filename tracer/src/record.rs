@@ -44,6 +44,8 @@ const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// lasts, taking the same memory anew for each batch costs more than reading it.
 const STORM: u64 = 1024;
 const CALM: Duration = Duration::from_secs(1);
+/// How long a drainer that is told to leave goes on writing: what it leaves behind, the seal finds.
+const LAST_MOST: Duration = Duration::from_millis(50);
 /// Batches in one go at the end: bounds the time that a stop takes.
 const LAST_ROUNDS: u32 = 64;
 
@@ -277,7 +279,18 @@ fn leave(
         // the armed file is the last to go, so the next `disarm` finishes what this one began.
         default_signals();
     }
-    let mut done = recorder.drain_all(LAST_ROUNDS, last);
+    let until = Instant::now() + LAST_MOST;
+    let mut done = Ok(());
+    for _ in 0..LAST_ROUNDS {
+        match recorder.drain(last) {
+            Ok(drained) if drained.more && (last == Patience::Last || Instant::now() < until) => {}
+            Ok(_) => break,
+            Err(error) => {
+                done = Err(error);
+                break;
+            }
+        }
+    }
     if done.is_ok() {
         done = match (purpose, stop) {
             (Purpose::Armed(_), Stop::Signal) => {
