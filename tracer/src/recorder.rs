@@ -192,6 +192,13 @@ impl<R: Rings> Recorder<R> {
         };
         if !self.begun {
             begin(writer, &mut self.session)?;
+            // Said at once, for who loses power says nothing later: what came before, while one hook after
+            // the other was attached, is not all there.
+            let from_ns = self.status.attached_ns;
+            if from_ns > 0 {
+                let note = "all of the probe is attached".to_owned();
+                writer.cover(&Coverage { from_ns, to_ns: machine::boottime_ns(), layer: Layer::Kernel, note })?;
+            }
             self.begun = true;
         }
         Ok(writer)
