@@ -197,7 +197,12 @@ impl<R: Rings> Recorder<R> {
             let from_ns = self.status.attached_ns;
             if from_ns > 0 {
                 let note = "all of the probe is attached".to_owned();
-                writer.cover(&Coverage { from_ns, to_ns: machine::boottime_ns(), layer: Layer::Kernel, note })?;
+                writer.cover(&Coverage {
+                    from_ns,
+                    to_ns: machine::boottime_ns(),
+                    layer: Layer::Kernel,
+                    note,
+                })?;
             }
             self.begun = true;
         }
