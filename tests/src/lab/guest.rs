@@ -21,6 +21,10 @@ use super::{
 
 /// For one wait. A guest that needs longer than this for anything hangs.
 pub const LIMIT: Duration = Duration::from_secs(420);
+/// From power on until the kernel runs its first program: seconds, where the emulator is well.
+const BIRTH_LIMIT: Duration = Duration::from_secs(150);
+/// What a kernel says when it does.
+const BORN: &str = "Run /init as init process";
 
 /// What to boot.
 #[derive(Debug, Clone)]
@@ -146,6 +150,8 @@ impl Guest {
 
     /// Waits until it is up and its agent listens.
     pub fn wait_up(&mut self) -> Result<()> {
+        let born = |line: &str| line.contains(BORN).then_some(());
+        self.console.wait(0, BIRTH_LIMIT, "the kernel to run anything", born).map_err(|e| self.explain(e))?;
         let hello = |line: &str| line.strip_prefix("@hello ").map(str::to_owned);
         let (boot_id, answers) = self
             .agent
@@ -156,12 +162,11 @@ impl Guest {
         Ok(())
     }
 
-    /// Whether its kernel panicked before it ran anything: the emulator's fault (kernels patch their own code
-    /// while the other processor runs it), and nothing that the guest's disks could have part in.
+    /// Whether its kernel panicked or hung before it ran anything: the emulator's fault (kernels patch their own
+    /// code and calibrate their clocks while the other processor waits for its turn on a busy machine), and
+    /// nothing that the guest's disks could have part in.
     pub fn stillborn(&self) -> bool {
-        let lines = self.console.lines();
-        let has = |text: &str| lines.iter().any(|line| line.contains(text));
-        has("Kernel panic") && !has("Run /init as init process")
+        !self.console.lines().iter().any(|line| line.contains(BORN))
     }
 
     /// Runs a shell command in it, to its end.
