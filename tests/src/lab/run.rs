@@ -122,7 +122,10 @@ pub fn start(prepared: &Prepared, boot: usize, append: &str) -> Result<Guest> {
         tries += 1;
         match up {
             Err(_) if guest.stillborn() && tries < STILLBORN => {
-                println!("the kernel ended or hung before it ran anything; once more: {}", guest.console.tail(1));
+                println!(
+                    "the kernel ended or hung before it ran anything; once more: {}",
+                    guest.console.tail(1)
+                );
             }
             up => return up.map(|()| guest),
         }
