@@ -16,6 +16,7 @@ use crate::{
     about::{self, Ending},
     demo,
     error::{EXIT_CODES, Error},
+    explain,
     filter::{self, Filter, Pattern},
     json, line, list, locate,
     output::{self, Color, Output, Palette},
@@ -64,6 +65,9 @@ enum Command {
     /// Show the events of one recording, filtered, one a line
     #[command(after_help = SHOW_EXAMPLES)]
     Show(Box<ShowArgs>),
+    /// Explain a shutdown: who killed whom, who restarted what, who everybody waited for, what to change
+    #[command(after_help = EXPLAIN_EXAMPLES)]
+    Explain(Box<ExplainArgs>),
     /// Copy one recording out as a file of its own, which every command accepts in place of the ring
     Save {
         /// The new file; nothing is overwritten. `-` is standard output
@@ -165,6 +169,42 @@ struct ShowArgs {
     json: bool,
 }
 
+const EXPLAIN_EXAMPLES: &str = "\
+Times with a sign count from the beginning of the shutdown. Evidence is given by numbers of events:
+`lastrites show --event N` shows them.
+
+Examples:
+  lastrites explain                       the newest shutdown, worst things first
+  lastrites explain --all                 every restart, every end, every phase with its rule
+  lastrites explain --finding 1           one finding with all of its evidence
+  lastrites explain --service mongod      what happened to it
+  lastrites explain --pid 812             what happened to this process, and what it did to others
+  lastrites explain --json                for programs; see viewer/JSON.md";
+
+#[derive(Debug, Args)]
+struct ExplainArgs {
+    #[command(flatten)]
+    file: FileArgs,
+    /// newest, previous, a number as `list` shows it, or the beginning of an id [default: the newest shutdown]
+    #[arg(long, value_name = "WHICH")]
+    recording: Option<Recording>,
+    /// Everything: all findings with all evidence, every restart and every end
+    #[arg(long)]
+    all: bool,
+    /// Only this finding: its number, or its kind (restarted, killed, ...)
+    #[arg(long, value_name = "ID", conflicts_with_all = ["service", "pid", "json", "all"])]
+    finding: Option<String>,
+    /// What happened to this service
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["pid", "json", "all"])]
+    service: Option<String>,
+    /// What happened to this process, and what it did to others
+    #[arg(long, conflicts_with_all = ["json", "all"])]
+    pid: Option<u32>,
+    /// One JSON object (documented in viewer/JSON.md)
+    #[arg(long)]
+    json: bool,
+}
+
 /// The program.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -184,6 +224,7 @@ fn run(cli: Cli) -> Result<u8, Error> {
     match cli.command {
         Command::List { file, json } => run_list(file.named(), json, palette),
         Command::Show(args) => run_show(&args, palette),
+        Command::Explain(args) => run_explain(&args, palette),
         Command::Save { target, from, recording } => run_save(from.as_deref(), &recording, &target),
         Command::Demo { bundled } => demo::run(bundled, palette),
         Command::Arm(handed) => Err(tracer::become_it("arm", &handed.args)),
@@ -274,6 +315,20 @@ fn run_show(args: &ShowArgs, palette: Palette) -> Result<u8, Error> {
     let matched = show::events(items, &clocks, &filter, format, &mut out)?;
     out.finish()?;
     Ok(u8::from(matched == 0))
+}
+
+fn run_explain(args: &ExplainArgs, palette: Palette) -> Result<u8, Error> {
+    let (path, trace) = open(args.file.named())?;
+    let picked = explain::pick::pick(&trace, &path, args.recording.as_ref())?;
+    let ending = ending(&trace, picked.number, &picked.summary);
+    let wanted = explain::Wanted {
+        all: args.all,
+        finding: args.finding.clone(),
+        service: args.service.clone(),
+        pid: args.pid,
+        json: args.json,
+    };
+    explain::run(&picked, ending, &wanted, palette)
 }
 
 fn run_save(from: Option<&Path>, recording: &Recording, target: &Path) -> Result<u8, Error> {

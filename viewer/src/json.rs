@@ -113,6 +113,12 @@ impl<'a> Object<'a> {
         self.out.push(']');
     }
 
+    /// What `write` appends has to be JSON.
+    pub fn raw(&mut self, key: &str, write: impl FnOnce(&mut String)) {
+        self.key(key);
+        write(self.out);
+    }
+
     pub fn object(&mut self, key: &str, write: impl FnOnce(&mut Object<'_>)) {
         self.key(key);
         let mut inner = Object::open(self.out);

@@ -117,7 +117,7 @@ fn clip(text: &str, width: usize) -> String {
 }
 
 /// Breaks at blanks, so that nothing passes `width` but words that are longer.
-fn wrap(text: &str, width: usize, indent: usize) -> String {
+pub(crate) fn wrap(text: &str, width: usize, indent: usize) -> String {
     let mut out = String::new();
     let mut column = 0;
     for word in text.split(' ') {

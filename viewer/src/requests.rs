@@ -36,7 +36,7 @@ impl Request {
 
 /// What a command line asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Asks {
+pub enum Asks {
     End,
     Cancel,
     Nothing,
@@ -72,7 +72,8 @@ impl Requests {
     }
 }
 
-fn asks(filename: &[u8], argv: &[u8]) -> Asks {
+/// What executing `filename` with these NUL-terminated arguments asks for.
+pub fn asks(filename: &[u8], argv: &[u8]) -> Asks {
     let mut words = argv.split(|byte| *byte == 0).filter(|word| !word.is_empty());
     let called = base_name(words.next().unwrap_or(filename));
     let file = base_name(filename);
@@ -87,7 +88,10 @@ fn asks(filename: &[u8], argv: &[u8]) -> Asks {
             b"reboot" | b"halt" | b"poweroff" => {
                 return end_if(!has(&[b"-w", b"--wtmp-only", b"--help", b"--version"]));
             }
-            b"telinit" | b"init" => return end_if(has(&[b"0", b"6"])),
+            b"telinit" | b"init" | b"runit-init" => return end_if(has(&[b"0", b"6"])),
+            b"openrc-shutdown" | b"s6-linux-init-shutdown" | b"s6-linux-init-hpr" => return Asks::End,
+            b"initctl" => return end_if(has(&[b"reboot", b"poweroff", b"halt"])),
+            b"kexec" => return end_if(has(&[b"-e", b"--exec"])),
             b"systemctl" => {
                 let verbs: [&[u8]; 5] = [b"reboot", b"poweroff", b"halt", b"kexec", b"soft-reboot"];
                 let targets: [&[u8]; 5] = [

@@ -1,0 +1,356 @@
+//! A story as plain text, fit to be pasted into a bug report.
+//!
+//! Invariant: no line is wider than the page unless a single word is; what is not certain says so on its headline.
+
+use std::fmt::Write as _;
+
+use super::{Picked, not_there};
+use crate::{
+    about::{self, Ending},
+    error::Error,
+    list::wrap,
+    output::{Look, Palette},
+    safe,
+    story::{
+        Story,
+        blame::{self, Why},
+        doubt::Confidence,
+        fate::Verdict,
+        finding::{Finding, Rule, Step},
+        shutdown::Shutdown,
+        world::{At, NONE},
+    },
+    time::{self, Clocks},
+};
+
+/// What is shown without --all.
+const FINDINGS_MAX: usize = 8;
+const STEPS_MAX: usize = 11;
+const WAITS_MAX: usize = 4;
+/// Waiting that is shorter is nobody's business.
+const WAIT_NS: u64 = 100_000_000;
+
+/// Where and how it is written.
+#[derive(Debug, Clone, Copy)]
+pub struct Page<'a> {
+    pub picked: &'a Picked,
+    pub ending: Ending,
+    pub width: usize,
+    pub palette: Palette,
+}
+
+impl Page<'_> {
+    pub fn story(&self) -> &Story {
+        &self.picked.story
+    }
+
+    /// Appends `text` wrapped; lines after the first are indented by `indent`.
+    pub fn put(&self, out: &mut String, look: Option<Look>, text: &str, indent: usize) {
+        // Blanks in front are a place, not a separator.
+        let lead = text.len() - text.trim_start_matches(' ').len();
+        let body = wrap(&text[lead..], self.width.saturating_sub(lead), indent.saturating_sub(lead));
+        let text = body.lines().map(|line| format!("{:lead$}{line}", "")).collect::<Vec<_>>().join("\n");
+        match look {
+            Some(look) => self.palette.paint(out, look, |out| out.push_str(&text)),
+            None => out.push_str(&text),
+        }
+        out.push('\n');
+    }
+
+    /// `+0.41 s` since the shutdown began.
+    pub fn when(&self, at: At) -> String {
+        let zero = self
+            .story()
+            .shutdown
+            .as_ref()
+            .map_or(self.picked.summary.session.started.boottime_ns, |s| s.begin.ns);
+        let since = i128::from(at.ns) - i128::from(zero);
+        // Cut, not rounded: what came first must not seem to come later.
+        let hundredths = since.unsigned_abs() / 10_000_000;
+        format!("{}{}.{:02} s", if since < 0 { '-' } else { '+' }, hundredths / 100, hundredths % 100)
+    }
+
+    /// The whole story.
+    pub fn whole(&self, all: bool) -> String {
+        let mut out = String::new();
+        self.head(&mut out);
+        let story = self.story();
+        let shown: Vec<(usize, &Finding)> = story
+            .findings
+            .iter()
+            .enumerate()
+            .filter(|(_, finding)| all || finding.rule != Rule::Spared || finding.failed)
+            .collect();
+        if shown.is_empty() {
+            out.push('\n');
+            self.put(&mut out, None, &self.nothing_wrong(), 0);
+        }
+        let most = if all { usize::MAX } else { FINDINGS_MAX };
+        for (at, finding) in shown.iter().take(most) {
+            out.push('\n');
+            self.one(&mut out, at + 1, finding, all);
+        }
+        if shown.len() > most {
+            out.push('\n');
+            self.put(&mut out, Some(Look::Dim), &format!("{} more: --all shows them", shown.len() - most), 0);
+        }
+        if let Some(shutdown) = &story.shutdown {
+            out.push('\n');
+            self.phases(&mut out, shutdown, all);
+            self.waits(&mut out, all);
+        }
+        if all {
+            self.restarts(&mut out);
+            self.deaths(&mut out);
+        }
+        out
+    }
+
+    /// One finding, by its number or its rule.
+    pub fn finding(&self, name: &str) -> Result<String, Error> {
+        let findings = &self.story().findings;
+        let matches = |(at, finding): &(usize, &Finding)| {
+            name.parse().is_ok_and(|number: usize| number == at + 1) || finding.rule.id() == name
+        };
+        let wanted: Vec<(usize, &Finding)> = findings.iter().enumerate().filter(matches).collect();
+        if wanted.is_empty() {
+            let there = match findings.len() {
+                0 => "there are no findings".to_owned(),
+                1 => "there is finding 1".to_owned(),
+                n => format!("there are findings 1 to {n}"),
+            };
+            return Err(not_there(
+                &format!("no finding {}: {there}", safe::text(name.as_bytes())),
+                &self.picked.path,
+            ));
+        }
+        let mut out = String::new();
+        self.head(&mut out);
+        for (at, finding) in wanted {
+            out.push('\n');
+            self.one(&mut out, at + 1, finding, true);
+        }
+        Ok(out)
+    }
+
+    /// Two or three lines: what happened, to what, and how much of it is known.
+    pub fn head(&self, out: &mut String) {
+        let (story, summary) = (self.story(), &self.picked.summary);
+        let host = match summary.session.hostname.as_str() {
+            "" => "the machine".to_owned(),
+            name => safe::text(name.as_bytes()),
+        };
+        let clocks = Clocks::new(summary);
+        let mut first = host;
+        match &story.shutdown {
+            Some(shutdown) => {
+                let verb = if shutdown.ended || !story.cut { shutdown.aim.verb() } else { "was going down" };
+                let _ = write!(
+                    first,
+                    " {verb} on {}",
+                    clocks.wall(shutdown.begin.ns).format("%-d %b %Y at %H:%M:%S")
+                );
+                first.push_str(&asked(shutdown));
+            }
+            None => {
+                let begin = clocks.wall(summary.session.started.boottime_ns);
+                let _ = write!(first, ", recorded from {}", begin.format("%-d %b %Y %H:%M:%S"));
+                first.push_str(": no shutdown in this recording");
+            }
+        }
+        let _ = write!(first, " · {}", about::init(summary));
+        if let Some(shutdown) = story.shutdown.as_ref().filter(|_| story.init.is_rc()) {
+            let _ = write!(first, ", runlevel {}", shutdown.level());
+        }
+        self.put(out, Some(Look::Strong), &first, 4);
+        let mut second = String::new();
+        if let Some(shutdown) = &story.shutdown {
+            let to = match (shutdown.called, shutdown.ended) {
+                (true, _) => "to reboot(2)",
+                (_, true) => "to the last hook",
+                _ => "to the last event",
+            };
+            let _ = write!(second, "{} {to} · ", time::duration(shutdown.took_ns()));
+            if let Some(asked) = shutdown.asked.as_ref().filter(|asked| asked.at < shutdown.begin) {
+                let before = time::duration(shutdown.begin.ns - asked.at.ns);
+                let _ = write!(second, "asked for {before} before it began · ");
+            }
+        }
+        let _ =
+            write!(second, "{} events, {} lost · {}", summary.events, summary.lost, self.ending.sentence());
+        if self.picked.number != self.picked.count {
+            let _ = write!(second, " · recording {} of {}", self.picked.number, self.picked.count);
+        }
+        self.put(out, Some(Look::Dim), &second, 4);
+        for gap in &summary.gaps {
+            self.put(out, Some(Look::Warn), &format!("missing: {}", about::gap(gap)), 4);
+        }
+    }
+
+    /// That all is well, and of what.
+    fn nothing_wrong(&self) -> String {
+        let story = self.story();
+        if story.shutdown.is_none() {
+            return "There is no shutdown in this recording to explain; `lastrites list` shows the others."
+                .into();
+        }
+        let count = |verdict| {
+            story.fates.iter().filter(|fate| fate.verdict == verdict && story.matters(fate.proc)).count()
+        };
+        match count(Verdict::Stopped) {
+            0 => "Nothing went wrong: no service was killed, restarted or left behind.".into(),
+            1 => "Nothing went wrong: the one service that was told to stop did so.".into(),
+            n => format!(
+                "Nothing went wrong: {n} processes of services were told to stop, and did; none was killed, restarted or left behind."
+            ),
+        }
+    }
+
+    /// A finding with its evidence.
+    fn one(&self, out: &mut String, number: usize, finding: &Finding, all: bool) {
+        let tag = format!("[{number}] ");
+        let confidence = finding.confidence.words();
+        let mut headline = format!("{tag}{}", finding.headline);
+        let room = self.width.saturating_sub(headline.chars().count());
+        // On the same line where there is room, else behind it.
+        if room > confidence.len() + 1 {
+            let pad = room - confidence.len();
+            let _ = write!(headline, "{:pad$}{confidence}", "");
+            let look =
+                if finding.rule >= Rule::WaitedFor && !finding.failed { Look::Warn } else { Look::Bad };
+            self.palette.paint(out, look, |out| out.push_str(&headline));
+            out.push('\n');
+        } else {
+            let _ = write!(headline, " ({confidence})");
+            self.put(out, Some(Look::Bad), &headline, tag.len());
+        }
+        let most = if all { usize::MAX } else { STEPS_MAX };
+        let (timed, untimed): (Vec<&Step>, Vec<&Step>) =
+            finding.steps.iter().partition(|step| step.at.is_some());
+        let pad = timed.iter().filter_map(|step| step.at).map(|at| self.when(at).len()).max().unwrap_or(0);
+        let skipped = timed.len().saturating_sub(most);
+        for (at, step) in timed.iter().enumerate() {
+            // The first and the last steps say most.
+            let hidden = skipped > 0 && at >= most - 3 && at < most - 3 + skipped;
+            if hidden {
+                if at == most - 3 {
+                    let text =
+                        format!("    {:pad$}  {skipped} more steps: --finding {number} shows them", "");
+                    self.put(out, Some(Look::Dim), &text, pad + 6);
+                }
+                continue;
+            }
+            let when = step.at.map(|at| self.when(at)).unwrap_or_default();
+            self.put(out, None, &format!("    {when:>pad$}  {}", step.text), pad + 6);
+        }
+        for step in untimed {
+            self.put(out, Some(Look::Strong), &format!("    {}", step.text), 6);
+        }
+        if let Some(advice) = &finding.advice {
+            self.put(out, Some(Look::Name), &format!("    To change: {advice}."), 6);
+        }
+        let events: Vec<String> = finding.evidence().iter().map(u64::to_string).collect();
+        if !events.is_empty() {
+            let of = match self.picked.number == self.picked.count {
+                true => String::new(),
+                false => format!(" of --recording {}", self.picked.number),
+            };
+            let cut = if all { events.len() } else { 12 };
+            let more = if events.len() > cut { " ..." } else { "" };
+            let text =
+                format!("    evidence: events {}{more}{of}", events[..events.len().min(cut)].join(" "));
+            self.put(out, Some(Look::Dim), &text, 6);
+        }
+    }
+
+    fn phases(&self, out: &mut String, shutdown: &Shutdown, all: bool) {
+        let mut text = String::from("phases: ");
+        for (at, phase) in shutdown.phases.iter().enumerate() {
+            if at > 0 {
+                text.push_str(" · ");
+            }
+            let _ = write!(text, "{} {}", self.when(phase.from), phase.kind.title());
+            if all {
+                let _ = write!(text, " ({}, event {})", phase.rule, phase.from.number);
+            }
+        }
+        self.put(out, None, &text, 8);
+    }
+
+    fn waits(&self, out: &mut String, all: bool) {
+        let story = self.story();
+        let totals = blame::totals(&story.waits);
+        let least = if all { 10_000_000 } else { WAIT_NS };
+        let most = if all { usize::MAX } else { WAITS_MAX };
+        let mut text = String::from("waited for: ");
+        let mut told = 0;
+        let mut rest = 0;
+        for (at, (proc, ns, why)) in totals.iter().enumerate() {
+            if *ns < least || at >= most {
+                rest += ns;
+                continue;
+            }
+            if told > 0 {
+                text.push_str(" · ");
+            }
+            told += 1;
+            let who = match (proc, why) {
+                (&NONE, _) => "init itself".to_owned(),
+                (_, Why::Stopping) => format!("{} to stop", story.world.label(*proc)),
+                (_, Why::Running | Why::Init) => story.world.name(*proc),
+            };
+            let _ = write!(text, "{who} {}", time::duration(*ns));
+        }
+        if told == 0 {
+            return;
+        }
+        if rest >= 10_000_000 {
+            let _ = write!(text, " · others {}", time::duration(rest));
+        }
+        self.put(out, None, &text, 12);
+    }
+
+    fn restarts(&self, out: &mut String) {
+        let story = self.story();
+        if story.restarts.is_empty() {
+            return;
+        }
+        out.push_str("\nrestarts:\n");
+        for restart in &story.restarts {
+            let step = crate::story::finding::restart_step(story, restart);
+            let text = format!(
+                "    {:>10}  {} (was {})",
+                self.when(restart.at),
+                step.text,
+                story.world.pid(restart.old)
+            );
+            self.put(out, None, &text, 16);
+        }
+    }
+
+    fn deaths(&self, out: &mut String) {
+        let story = self.story();
+        if story.fates.is_empty() {
+            return;
+        }
+        out.push_str("\nends:\n");
+        for fate in &story.fates {
+            let Some(step) = crate::story::finding::end_step(story, fate) else { continue };
+            let when = step.at.map(|at| self.when(at)).unwrap_or_default();
+            self.put(out, None, &format!("    {when:>10}  {}", step.text), 16);
+        }
+    }
+
+    pub fn confidence(&self, confidence: Confidence) -> &'static str {
+        confidence.words()
+    }
+}
+
+/// `, asked for by shutdown -r now (root, pts/0)`.
+fn asked(shutdown: &Shutdown) -> String {
+    match &shutdown.asked {
+        Some(asked) if asked.who.is_empty() => format!(", asked for by {}", asked.how),
+        Some(asked) => format!(", asked for by  {}  ({})", asked.how, asked.who),
+        None => ", and nobody was seen to ask for it".into(),
+    }
+}

@@ -1,0 +1,281 @@
+//! The story: from events to causes.
+//!
+//! Invariant: pure. The same recording tells the same story, whatever the order in which its frames arrived; nothing
+//! here reads a file, a clock or a terminal. What is said rests on events that can be named, and says how sure it is.
+//!
+//! [`World`] holds what was seen, [`Story`] what it means. Findings are made by small rules, one file each, in
+//! [`finding`].
+
+pub mod across;
+pub mod blame;
+pub mod doubt;
+pub mod fate;
+pub mod finding;
+pub mod intern;
+pub mod restart;
+pub mod service;
+pub mod shutdown;
+pub mod who;
+pub mod world;
+
+use std::collections::{HashMap, HashSet};
+
+use lastrites_traces::{
+    reader::Summary,
+    session::{End, How},
+};
+
+use self::{
+    across::NextBoot,
+    blame::Wait,
+    doubt::Doubt,
+    fate::{ByTarget, Fate, Verdict},
+    finding::Finding,
+    restart::Restart,
+    service::{Entry, ServiceId, Services},
+    shutdown::{Init, Shutdown},
+    world::{At, Idx, NONE, World},
+};
+
+/// Everything that is known of one recording's shutdown.
+#[derive(Debug)]
+pub struct Story {
+    pub world: World,
+    pub init: Init,
+    /// `sysvinit 3.06`: made safe.
+    pub init_text: String,
+    /// None if the recording has no shutdown in it.
+    pub shutdown: Option<Shutdown>,
+    pub services: Services,
+    /// In order of their ends, those that never ended last.
+    pub fates: Vec<Fate>,
+    /// In order of time.
+    pub restarts: Vec<Restart>,
+    /// In order of time; their lengths add up to that of the shutdown.
+    pub waits: Vec<Wait>,
+    pub doubt: Doubt,
+    pub next: Option<NextBoot>,
+    /// Nothing was written any more: power cut, panic or hang.
+    pub cut: bool,
+    /// Worst first.
+    pub findings: Vec<Finding>,
+    pub by_target: ByTarget,
+    fate_of: HashMap<Idx, u32>,
+    heir_of: HashMap<Idx, u32>,
+    old_of: HashMap<Idx, u32>,
+    stopped: HashSet<Idx>,
+    /// When everybody was stopped at once: who lived then was hit.
+    stops: Option<At>,
+}
+
+impl Story {
+    /// Tells the story of `world`, recorded as `summary` says; `next` is the boot after it.
+    pub fn tell(world: World, summary: &Summary, next: Option<NextBoot>) -> Self {
+        let init = Init::of(&world, &summary.session.init);
+        let sealed_ns = summary.end.as_ref().filter(|end| end.how == How::Sealed).map(|end| end.time_ns);
+        let shutdown = shutdown::find(&world, init, sealed_ns);
+        let mut services = Services::new(Entry::of(&summary.session));
+        let doubt = Doubt::new(&world, summary);
+        let begin = shutdown.as_ref().map_or(At::NEVER, |shutdown| shutdown.begin);
+        let by_target = ByTarget::new(&world, begin);
+        let (mut fates, mut restarts, mut waits) = (Vec::new(), Vec::new(), Vec::new());
+        if let Some(shutdown) = &shutdown {
+            fates = fate::fates(&world, shutdown, &by_target);
+            restarts = restart::restarts(&world, &mut services, shutdown.begin, shutdown.end);
+            waits = blame::blame(&world, shutdown, &fates);
+        }
+        for fate in &fates {
+            services.of(&world, fate.proc);
+        }
+        let stop_call = world.calls.iter().find(|call| call.target == -1 && call.sig == 19 && call.ret >= 0);
+        let stopped: HashSet<Idx> =
+            world.sigs.iter().filter(|sent| sent.sig == 19).map(|sent| sent.target).collect();
+        let first_stop = world.sigs.iter().find(|sent| sent.sig == 19).map(|sent| sent.at);
+        let stops = stop_call.and(first_stop).filter(|at| *at >= begin);
+        let fate_of = fates.iter().zip(0..).map(|(fate, at)| (fate.proc, at)).collect();
+        let heir_of = restarts.iter().zip(0..).map(|(restart, at)| (restart.old, at)).collect();
+        let old_of = restarts.iter().zip(0..).map(|(restart, at)| (restart.new, at)).collect();
+        let cut = match &summary.end {
+            Some(End { how, .. }) => *how == How::NoSeal,
+            None => false,
+        };
+        let mut story = Self {
+            world,
+            init,
+            init_text: crate::about::init(summary),
+            shutdown,
+            services,
+            fates,
+            restarts,
+            waits,
+            doubt,
+            next,
+            cut,
+            findings: Vec::new(),
+            by_target,
+            fate_of,
+            heir_of,
+            old_of,
+            stopped,
+            stops,
+        };
+        story.findings = finding::all(&story);
+        story
+    }
+
+    pub fn fate(&self, idx: Idx) -> Option<&Fate> {
+        self.fate_of.get(&idx).map(|at| &self.fates[*at as usize])
+    }
+
+    /// What took the place of `idx`.
+    pub fn replaced(&self, idx: Idx) -> Option<&Restart> {
+        self.heir_of.get(&idx).map(|at| &self.restarts[*at as usize])
+    }
+
+    /// Whose place `idx` took.
+    pub fn replaces(&self, idx: Idx) -> Option<&Restart> {
+        self.old_of.get(&idx).map(|at| &self.restarts[*at as usize])
+    }
+
+    pub fn service(&self, idx: Idx) -> Option<ServiceId> {
+        self.services.known(idx)
+    }
+
+    /// What a person would call it: the program, with its service where that has another name.
+    pub fn called(&self, idx: Idx) -> String {
+        let name = self.world.name(idx);
+        match self.service(idx).map(|id| self.services.get(id)) {
+            Some(service) if !alike(&service.name, &name) && !service.name.ends_with(".scope") => {
+                format!("{name} of {} {}", service.kind.word(), service.name)
+            }
+            _ => name,
+        }
+    }
+
+    /// When `idx` was killed, exited, or was cut off.
+    pub fn end_of(&self, idx: Idx) -> At {
+        let end = self.shutdown.as_ref().map_or(self.world.last, |shutdown| shutdown.end);
+        self.world.proc_at(idx).map_or(end, |proc| proc.exit.min(end))
+    }
+
+    /// Whether it lived when everybody was stopped and was not: so it did not live, and its exit was not seen (hooks
+    /// are attached one after another).
+    pub fn is_missed(&self, idx: Idx) -> bool {
+        let Some(stops) = self.stops else { return false };
+        self.world.proc_at(idx).is_some_and(|proc| proc.born < stops && !self.stopped.contains(&idx))
+    }
+
+    /// Whether anybody would want to hear of its end: a service, or a daemon; not a shell, a login, or a step of the
+    /// shutdown itself.
+    pub fn matters(&self, idx: Idx) -> bool {
+        let Some(proc) = self.world.proc_at(idx) else { return false };
+        let program = self.world.program_of(idx);
+        if proc.id.tgid <= 2 || NOBODIES.contains(&program) || self.is_step(idx) {
+            return false;
+        }
+        match self.service(idx).map(|id| self.services.get(id)) {
+            Some(service) if service.name.ends_with(".scope") || service.name.starts_with("user@") => false,
+            Some(service) => !OWN.contains(&service.name.as_str()),
+            // A daemon: its parent is init, a supervisor, or another daemon of the same program.
+            None => self.is_daemon(idx),
+        }
+    }
+
+    fn is_daemon(&self, idx: Idx) -> bool {
+        let world = &self.world;
+        let Some(proc) = world.proc_at(idx) else { return false };
+        let image = world.image(world.image_of(idx));
+        let on_tty = image.is_some_and(|image| !image.tty.is_empty());
+        if on_tty {
+            return false;
+        }
+        world.is_init(proc.parent)
+            || world.is_supervisor(proc.parent)
+            || world.proc_at(proc.parent).is_none_or(|parent| parent.dead() && parent.exit < proc.exit)
+            || world.program_of(proc.parent) == world.program_of(idx)
+    }
+
+    /// Whether it is a part of the shutdown: a script or command that was begun in it, or the one who asked.
+    pub fn is_step(&self, idx: Idx) -> bool {
+        let Some(shutdown) = &self.shutdown else { return false };
+        let world = &self.world;
+        if shutdown.asked.as_ref().is_some_and(|asked| {
+            asked.by != NONE
+                && (asked.by == idx || world.ancestors(asked.by).any(|up| up == idx && !world.is_init(up)))
+        }) {
+            return true;
+        }
+        let of_rc = |up: Idx| {
+            matches!(
+                world.program_of(up),
+                b"rc" | b"startpar" | b"openrc" | b"rc.shutdown" | b"openrc-run.sh"
+            )
+        };
+        let in_it = |up: Idx| world.proc_at(up).is_some_and(|proc| proc.born >= shutdown.begin);
+        // systemd-shutdown forks for what it does last.
+        let late = |up: Idx| {
+            world.is_init(up)
+                && world.program_of(up) == b"systemd-shutdown"
+                && world
+                    .image(world.image_of(up))
+                    .zip(world.proc_at(idx))
+                    .is_some_and(|(image, proc)| proc.born > image.at)
+        };
+        if world.proc_at(idx).is_some_and(|proc| late(proc.parent)) {
+            return true;
+        }
+        // A daemon that a script of rc has started anew is not a part of the script.
+        let daemon = self.replaces(idx).is_some();
+        !daemon
+            && in_it(idx)
+            && std::iter::once(idx).chain(world.ancestors(idx)).any(|up| in_it(up) && of_rc(up))
+    }
+
+    /// Died of something, or was alive at reboot(2): what it held is as it left it.
+    pub fn dirty(&self, idx: Idx) -> bool {
+        match self.fate(idx) {
+            Some(fate) => matches!(fate.verdict, Verdict::Killed | Verdict::CutOff | Verdict::NeverTold),
+            // Nobody saw its end: it went with the machine.
+            None => self.cut && self.world.proc_at(idx).is_some_and(|proc| !proc.dead()),
+        }
+    }
+}
+
+/// Programs whose end nobody asks about.
+const NOBODIES: [&[u8]; 26] = [
+    b"sh",
+    b"dash",
+    b"bash",
+    b"zsh",
+    b"fish",
+    b"ksh",
+    b"login",
+    b"agetty",
+    b"getty",
+    b"sulogin",
+    b"sudo",
+    b"su",
+    b"sleep",
+    b"tail",
+    b"cat",
+    b"less",
+    b"ssh",
+    b"screen",
+    b"tmux",
+    b"sshd-session",
+    b"(sd-pam)",
+    b"systemd-udevd",
+    b"udevd",
+    b"killall5",
+    b"plymouthd",
+    b"lastrites-tracer",
+];
+
+/// Services of ours.
+const OWN: [&str; 1] = ["lastrites.service"];
+
+/// Whether a service's name says the same as the program's.
+fn alike(service: &str, program: &str) -> bool {
+    let bare = service.split(['.', '@']).next().unwrap_or(service);
+    bare == program || program.starts_with(bare) && !bare.is_empty() || bare.starts_with(program)
+}

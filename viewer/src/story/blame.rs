@@ -1,0 +1,221 @@
+//! Who everybody waited for: at each moment of the shutdown the one process that kept it from going on.
+//!
+//! Invariant: the stretches are in order, do not overlap, and add up to the length of the shutdown.
+
+use super::{
+    fate::Fate,
+    shutdown::{PhaseKind, Shutdown},
+    world::{Idx, NONE, World},
+};
+
+/// A stretch of waiting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wait {
+    /// [`NONE`]: nobody in particular, init itself was at work.
+    pub proc: Idx,
+    pub from_ns: u64,
+    pub to_ns: u64,
+    pub why: Why,
+}
+
+impl Wait {
+    pub const fn ns(&self) -> u64 {
+        self.to_ns.saturating_sub(self.from_ns)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Why {
+    /// Told to stop, and not done with it.
+    Stopping,
+    /// A command or script of the shutdown at work.
+    Running,
+    /// Init between two steps.
+    Init,
+}
+
+/// One that may be waited for.
+#[derive(Debug, Clone, Copy)]
+struct Candidate {
+    proc: Idx,
+    from_ns: u64,
+    to_ns: u64,
+    why: Why,
+}
+
+/// Programs that only wait for others.
+const WAITERS: [&[u8]; 12] = [
+    b"sleep",
+    b"killall5",
+    b"start-stop-daemon",
+    b"sendsigs",
+    b"sv",
+    b"pidwait",
+    b"tail",
+    b"inotifywait",
+    b"timeout",
+    b"systemctl",
+    b"invoke-rc.d",
+    b"service",
+];
+
+/// Most that are weighed against each other, in all and at a moment.
+const CANDIDATES_MAX: usize = 2048;
+const ACTIVE_MAX: usize = 64;
+
+/// The whole shutdown, stretch by stretch.
+pub fn blame(world: &World, shutdown: &Shutdown, fates: &[Fate]) -> Vec<Wait> {
+    let (begin, end) = (shutdown.begin.ns, shutdown.end.ns);
+    let mut all = stopping(world, shutdown, fates);
+    all.extend(running(world, shutdown));
+    all.retain(|c| c.from_ns < c.to_ns);
+    // Of a shutdown in which more than that happened the longest say where the time went.
+    all.sort_by_key(|c| (std::cmp::Reverse(c.to_ns - c.from_ns), c.proc));
+    all.truncate(CANDIDATES_MAX);
+    let mut edges: Vec<u64> = all.iter().flat_map(|c| [c.from_ns, c.to_ns]).chain([begin, end]).collect();
+    edges.retain(|ns| (begin..=end).contains(ns));
+    edges.sort_unstable();
+    edges.dedup();
+    all.sort_by_key(|c| (c.from_ns, c.proc));
+    let mut waits: Vec<Wait> = Vec::new();
+    let mut active: Vec<Candidate> = Vec::new();
+    let mut next = 0;
+    for pair in edges.windows(2) {
+        let (from_ns, to_ns) = (pair[0], pair[1]);
+        active.retain(|c| c.to_ns > from_ns);
+        while let Some(c) = all.get(next).filter(|c| c.from_ns <= from_ns) {
+            next += 1;
+            if c.to_ns > from_ns {
+                active.push(*c);
+            }
+        }
+        if active.len() > ACTIVE_MAX {
+            active.sort_by_key(|c| std::cmp::Reverse(c.to_ns - c.from_ns));
+            active.truncate(ACTIVE_MAX);
+        }
+        let phase_end = shutdown.phase_at(from_ns).map_or(end, |phase| phase.to_ns);
+        let (proc, why) = choose(world, &active, from_ns, phase_end);
+        match waits.last_mut() {
+            Some(last) if last.proc == proc && last.why == why => last.to_ns = to_ns,
+            _ => waits.push(Wait { proc, from_ns, to_ns, why }),
+        }
+    }
+    waits
+}
+
+/// Those who were told to stop, until they had.
+fn stopping(world: &World, shutdown: &Shutdown, fates: &[Fate]) -> Vec<Candidate> {
+    // Who was not told is waited for from the spree on that leaves nobody.
+    let spree = shutdown.phase(PhaseKind::TermSpree).map(|phase| phase.from.ns);
+    let kill = |fate: &Fate| {
+        let sent = fate.killer.and_then(|killer| world.sig(killer)).filter(|sent| sent.sig == 9)?;
+        let born = world.proc_at(fate.proc)?.born.ns;
+        Some(spree.map_or(sent.at.ns, |ns| ns.max(born)).min(sent.at.ns))
+    };
+    let of = |fate: &Fate| {
+        let told = fate.told.map(|told| told.at.ns).or_else(|| kill(fate))?;
+        let exit = world.proc_at(fate.proc)?.exit.ns;
+        Some(Candidate {
+            proc: fate.proc,
+            from_ns: told,
+            to_ns: exit.min(shutdown.end.ns),
+            why: Why::Stopping,
+        })
+    };
+    fates.iter().filter_map(of).collect()
+}
+
+/// Commands that the shutdown runs, once they run them.
+fn running(world: &World, shutdown: &Shutdown) -> Vec<Candidate> {
+    let begin = shutdown.begin;
+    let mut all = Vec::new();
+    for (idx, proc) in world.all() {
+        let image = world.image(proc.image).filter(|image| image.proc == idx);
+        let born_in_it = proc.born >= begin && proc.born < shutdown.end;
+        let Some(_) = image.filter(|_| born_in_it && !world.is_init(idx)) else { continue };
+        // What is started and stays is a service, not a step; nobody waits for its end.
+        let step = proc.dead() && is_step(world, shutdown, idx);
+        if step {
+            let to_ns = proc.exit.ns.min(shutdown.end.ns);
+            all.push(Candidate { proc: idx, from_ns: proc.born.ns, to_ns, why: Why::Running });
+        }
+    }
+    all
+}
+
+/// Whether a process born in the shutdown is part of it: a script of rc, a command of a unit.
+fn is_step(world: &World, shutdown: &Shutdown, idx: Idx) -> bool {
+    let begin = shutdown.begin;
+    let born_in_it = |idx: Idx| world.proc_at(idx).is_some_and(|proc| proc.born >= begin);
+    // Up to the one that init started.
+    let mut at = idx;
+    loop {
+        let parent = world.proc_at(at).map_or(NONE, |proc| proc.parent);
+        if world.is_init(parent) {
+            break;
+        }
+        if !born_in_it(parent) {
+            return false;
+        }
+        at = parent;
+    }
+    // A restarted service runs beside the shutdown.
+    !world.is_supervisor(at) && world.proc_at(idx).is_some_and(|proc| proc.killed_by() == 0)
+}
+
+fn choose(world: &World, active: &[Candidate], from_ns: u64, phase_end: u64) -> (Idx, Why) {
+    let waits = |c: &Candidate| c.why == Why::Running && WAITERS.contains(&world.program_at(c.proc, from_ns));
+    // Who waits for its own child is not what is waited for.
+    let has_child = |c: &Candidate| {
+        active
+            .iter()
+            .any(|other| other.why == Why::Running && world.ancestors(other.proc).any(|up| up == c.proc))
+    };
+    let steps: Vec<&Candidate> = active.iter().filter(|c| c.why == Why::Running && !has_child(c)).collect();
+    let working =
+        steps.iter().copied().filter(|c| !waits(c)).max_by_key(|c| (c.to_ns.min(phase_end), c.proc));
+    let rc = active.iter().any(|c| c.why == Why::Running && world.program_at(c.proc, from_ns) == b"rc");
+    let stopping = || {
+        let all = active.iter().filter(|c| c.why == Why::Stopping);
+        // Of those who end in this phase the last; who outlives it was not waited for to its end.
+        // Among equals not the supervisor, which only waits for its children.
+        all.max_by_key(|c| (c.to_ns <= phase_end, !world.is_supervisor(c.proc), c.to_ns, c.proc))
+    };
+    // rc waits for its scripts, and for others only where a script does nothing but wait.
+    let chosen = if rc && !steps.iter().any(|c| waits(c)) {
+        working.or_else(stopping)
+    } else {
+        stopping().or(working)
+    };
+    let chosen = chosen.or(steps.into_iter().max_by_key(|c| c.to_ns));
+    match chosen {
+        Some(c) if c.why == Why::Running => (script_of(world, c.proc), c.why),
+        Some(c) => (c.proc, c.why),
+        None => (NONE, Why::Init),
+    }
+}
+
+/// The script that a command is a part of: what rc, or init itself, started.
+fn script_of(world: &World, idx: Idx) -> Idx {
+    let mut at = idx;
+    for up in world.ancestors(idx) {
+        if world.is_init(up) || matches!(world.program_of(up), b"rc" | b"startpar" | b"openrc") {
+            break;
+        }
+        at = up;
+    }
+    at
+}
+
+/// The stretches of one process together, longest first.
+pub fn totals(waits: &[Wait]) -> Vec<(Idx, u64, Why)> {
+    let mut totals: Vec<(Idx, u64, Why)> = Vec::new();
+    for wait in waits {
+        match totals.iter_mut().find(|(proc, _, why)| *proc == wait.proc && *why == wait.why) {
+            Some((_, ns, _)) => *ns += wait.ns(),
+            None => totals.push((wait.proc, wait.ns(), wait.why)),
+        }
+    }
+    totals.sort_by_key(|(proc, ns, _)| (std::cmp::Reverse(*ns), *proc));
+    totals
+}

@@ -1,0 +1,85 @@
+//! How far a sentence can be trusted.
+//!
+//! Invariant: certain is only what happened while everything was recorded. A loss, a gap or a time that nobody vouches
+//! for, near the evidence, lowers it; nothing raises it.
+
+use lastrites_traces::{abi, reader::Summary, session::Layer};
+
+use super::world::{Hole, World};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Confidence {
+    /// Cannot be excluded.
+    Possible,
+    Likely,
+    Certain,
+}
+
+impl Confidence {
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Certain => "certain",
+            Self::Likely => "likely",
+            Self::Possible => "cannot be excluded",
+        }
+    }
+
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Certain => "certain",
+            Self::Likely => "likely",
+            Self::Possible => "possible",
+        }
+    }
+}
+
+/// What is known to be missing.
+#[derive(Debug, Default)]
+pub struct Doubt {
+    holes: Vec<Hole>,
+    /// From when all hooks were attached.
+    from_ns: u64,
+}
+
+/// Processes whose hooks were attached one after another may be half told.
+const ATTACH_NS: u64 = 50_000_000;
+
+impl Doubt {
+    pub fn new(world: &World, summary: &Summary) -> Self {
+        let covered = summary.coverage.iter().filter(|c| c.layer != Layer::Census).map(|c| c.from_ns).min();
+        let from_ns = covered.unwrap_or(summary.session.started.boottime_ns);
+        Self { holes: world.holes.clone(), from_ns }
+    }
+
+    /// Of what was seen between these moments.
+    pub fn of(&self, from_ns: u64, to_ns: u64) -> Confidence {
+        self.of_kinds(from_ns, to_ns, &[])
+    }
+
+    /// The same where only losses of some kinds would matter; none named means all.
+    pub fn of_kinds(&self, from_ns: u64, to_ns: u64, kinds: &[u8]) -> Confidence {
+        let touches = |hole: &Hole| {
+            hole.from_ns <= to_ns
+                && hole.to_ns >= from_ns
+                && (hole.kind == 0 || kinds.is_empty() || kinds.contains(&hole.kind))
+        };
+        let early = from_ns < self.from_ns.saturating_sub(ATTACH_NS);
+        if early || self.holes.iter().any(touches) { Confidence::Likely } else { Confidence::Certain }
+    }
+
+    /// Whether it can be said that something did not happen between these moments.
+    pub fn absence(&self, from_ns: u64, to_ns: u64) -> bool {
+        self.of_kinds(from_ns, to_ns, &[abi::kind::SIGNAL, abi::kind::EXIT, abi::kind::FORK, abi::kind::EXEC])
+            == Confidence::Certain
+    }
+
+    /// Events known to be lost between these moments, and whether more may be.
+    pub fn lost(&self, from_ns: u64, to_ns: u64) -> (u64, bool) {
+        let near = self.holes.iter().filter(|hole| hole.from_ns <= to_ns && hole.to_ns >= from_ns);
+        near.fold((0, false), |(sum, more), hole| (sum + hole.count, more || hole.count == 0))
+    }
+
+    pub fn holes(&self) -> &[Hole] {
+        &self.holes
+    }
+}

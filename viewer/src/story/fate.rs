@@ -1,0 +1,246 @@
+//! How processes ended in a shutdown: asked by whom, delivered or not, dead of what, how long each took.
+//!
+//! Invariant: the exit status decides what somebody died of. A signal is the killer only if its number is the one in
+//! the status; without a record of it the killer is unknown, and said to be. Stops and continuations are neither a
+//! death nor a cause.
+
+use super::{
+    shutdown::Shutdown,
+    world::{At, Idx, Means, NONE, Origin, Sig, World},
+};
+
+const HUP: u8 = 1;
+const INT: u8 = 2;
+const QUIT: u8 = 3;
+const KILL: u8 = 9;
+const TERM: u8 = 15;
+
+/// What a process did with the signal that told it to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reception {
+    /// The kernel threw it away: the process ignores it.
+    Ignored,
+    /// A handler ran.
+    Handled,
+    /// The default action: it died of it.
+    Fatal,
+    /// It was not seen to be taken: blocked, or the process never ran again.
+    Pending,
+}
+
+/// The first signal of a stop.
+#[derive(Debug, Clone, Copy)]
+pub struct Told {
+    pub sent: u32,
+    pub at: At,
+    pub reception: Reception,
+    /// When a handler took it.
+    pub took: Option<At>,
+}
+
+/// How it ended, or did not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Exited after it was told to, of its own will or by the signal's default action.
+    Stopped,
+    /// Exited without having been told to.
+    Left,
+    /// SIGKILL, or a crash.
+    Killed,
+    /// Alive at reboot(2), and told to stop before.
+    CutOff,
+    /// Alive at reboot(2), and never told to stop.
+    NeverTold,
+}
+
+impl Verdict {
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Stopped => "stopped",
+            Self::Left => "left",
+            Self::Killed => "killed",
+            Self::CutOff => "cut-off",
+            Self::NeverTold => "never-told",
+        }
+    }
+}
+
+/// The end of one process within the shutdown.
+#[derive(Debug, Clone)]
+pub struct Fate {
+    pub proc: Idx,
+    pub verdict: Verdict,
+    pub told: Option<Told>,
+    /// Index of the signal that it died of, if it died of one that was recorded.
+    pub killer: Option<u32>,
+    /// Other signals of the same number that came while it died: they could be the cause too.
+    pub rivals: Vec<u32>,
+}
+
+impl Fate {
+    /// From being told until the end of it.
+    pub fn took_ns(&self, world: &World, end: At) -> u64 {
+        let exit = world.proc_at(self.proc).map_or(end.ns, |proc| proc.exit.ns.min(end.ns));
+        self.told.map_or(0, |told| exit.saturating_sub(told.at.ns))
+    }
+}
+
+/// Signals that were sent, by target.
+#[derive(Debug, Default)]
+pub struct ByTarget {
+    /// Indices of signals, ordered by target, then by time.
+    order: Vec<u32>,
+}
+
+impl ByTarget {
+    pub fn new(world: &World, from: At) -> Self {
+        let first = world.sigs.partition_point(|sent| sent.at < from);
+        let mut order: Vec<u32> = (first..world.sigs.len()).map(|at| at as u32).collect();
+        order.sort_by_key(|at| (world.sigs[*at as usize].target, *at));
+        Self { order }
+    }
+
+    /// Signals to `target`, in order of time.
+    pub fn to<'a>(
+        &'a self,
+        world: &'a World,
+        target: Idx,
+    ) -> impl DoubleEndedIterator<Item = (u32, &'a Sig)> {
+        let of = |at: &u32| world.sigs[*at as usize].target;
+        let from = self.order.partition_point(|at| of(at) < target);
+        let to = self.order.partition_point(|at| of(at) <= target);
+        self.order[from..to].iter().map(|at| (*at, &world.sigs[*at as usize]))
+    }
+}
+
+/// Whether a signal tells its target to stop.
+pub fn tells_to_stop(world: &World, sent: &Sig) -> bool {
+    match sent.sig {
+        TERM | INT | QUIT | KILL => true,
+        // What reload means to a daemon is the end to everybody else.
+        HUP => sent.took.is_some_and(|(_, handled)| !handled) || sent.means == Means::Hangup,
+        // systemd's KillSignal= may be any.
+        10 | 12 | 30 | 6 => world.is_init(sent.sender),
+        34..=64 => world.is_init(sent.sender) && !world.is_init(sent.target),
+        _ => false,
+    }
+}
+
+/// Everybody who lived when the shutdown began, or was born in it, and how it ended for them. In order of their ends.
+pub fn fates(world: &World, shutdown: &Shutdown, by_target: &ByTarget) -> Vec<Fate> {
+    let mut fates: Vec<Fate> = world
+        .all()
+        .filter(|(idx, proc)| {
+            !world.is_init(*idx)
+                && proc.exit >= shutdown.begin
+                && proc.born < shutdown.end
+                && !(proc.dead() && proc.exit > shutdown.end)
+                && (proc.dead() || shutdown.ended)
+                && proc.id.tgid != 0
+        })
+        .filter_map(|(idx, _)| fate(world, shutdown, by_target, idx))
+        .collect();
+    fates.sort_by_key(|fate| (world.procs[fate.proc as usize].exit, fate.proc));
+    fates
+}
+
+fn fate(world: &World, shutdown: &Shutdown, by_target: &ByTarget, idx: Idx) -> Option<Fate> {
+    let proc = world.proc_at(idx)?;
+    // Somebody only heard of may as well be a ghost: a zombie that nobody has waited for, say.
+    if !proc.dead() && proc.origin == Origin::Mentioned {
+        return None;
+    }
+    let told = told(world, by_target, idx, shutdown.begin);
+    let sig = proc.killed_by();
+    let (killer, rivals) = killer(world, by_target, idx, sig);
+    let verdict = if !proc.dead() {
+        if told.is_some() { Verdict::CutOff } else { Verdict::NeverTold }
+    } else {
+        let by_stop = told.is_some_and(|told| world.sigs[told.sent as usize].sig == sig);
+        match sig {
+            0 if told.is_some() => Verdict::Stopped,
+            0 => Verdict::Left,
+            KILL => Verdict::Killed,
+            _ if by_stop || matches!(sig, TERM | INT | HUP | QUIT) => Verdict::Stopped,
+            _ => Verdict::Killed,
+        }
+    };
+    Some(Fate { proc: idx, verdict, told, killer, rivals })
+}
+
+/// The first signal of the stop that `idx` met from `begin` on. SIGKILL is what one dies of, not a request.
+pub fn told(world: &World, by_target: &ByTarget, idx: Idx, begin: At) -> Option<Told> {
+    let proc = world.proc_at(idx)?;
+    let stops = || {
+        by_target.to(world, idx).filter(|(_, sent)| {
+            sent.at >= begin
+                && sent.at <= proc.exit
+                && sent.sig != KILL
+                && !sent.overflowed()
+                && tells_to_stop(world, sent)
+        })
+    };
+    // Of several signals of one stop the first counts that it did not ignore.
+    let (number, sent) = stops().find(|(_, sent)| !sent.ignored()).or_else(|| stops().next())?;
+    let died_of_it = proc.killed_by() == sent.sig;
+    let reception = match sent.took {
+        _ if sent.ignored() => Reception::Ignored,
+        Some((_, true)) => Reception::Handled,
+        _ if died_of_it => Reception::Fatal,
+        Some((_, false)) => Reception::Fatal,
+        // A process that exits after a signal has taken it in some way that is no delivery: signalfd, sigwait.
+        None if proc.code().is_some() => Reception::Handled,
+        None => Reception::Pending,
+    };
+    let took = sent.took.filter(|(_, handled)| *handled).map(|(at, _)| at);
+    Some(Told { sent: number, at: sent.at, reception, took })
+}
+
+/// Who sent what `idx` died of: the last such signal before its exit, and the others that came near it.
+fn killer(world: &World, by_target: &ByTarget, idx: Idx, sig: u8) -> (Option<u32>, Vec<u32>) {
+    let Some(proc) = world.proc_at(idx).filter(|_| sig != 0) else { return (None, Vec::new()) };
+    let mut of_it: Vec<(u32, &Sig)> = by_target
+        .to(world, idx)
+        .filter(|(_, sent)| sent.sig == sig && sent.at <= proc.exit && !sent.ignored() && !sent.overflowed())
+        .collect();
+    // SIGKILL works at once; a second one finds it dying. Other signals too: the first that was taken fatally.
+    let fatal = of_it.iter().position(|(_, sent)| sent.took.is_some_and(|(_, handled)| !handled));
+    let first = fatal.or_else(|| {
+        // Long before the end is not the cause of it, unless nothing else is.
+        let near = of_it.iter().position(|(_, sent)| proc.exit.ns - sent.at.ns < 30_000_000_000);
+        near.or(of_it.len().checked_sub(1))
+    });
+    let Some(first) = first else { return (None, Vec::new()) };
+    let (number, cause) = of_it.swap_remove(first);
+    let rival = |sent: &Sig| sent.sender != cause.sender && sent.at.ns.abs_diff(cause.at.ns) < 1_000_000;
+    let rivals = of_it.iter().filter(|(_, sent)| rival(sent)).map(|(number, _)| *number).collect();
+    (Some(number), rivals)
+}
+
+impl World {
+    pub fn sig(&self, number: u32) -> Option<&Sig> {
+        self.sigs.get(number as usize)
+    }
+
+    /// `rc -> sendsigs -> killall5 -15`, `init`, `the kernel`: who sent it, for a sentence.
+    pub fn sender(&self, sent: &Sig) -> String {
+        match sent.means {
+            Means::Oom => "the kernel, out of memory,".into(),
+            Means::Hangup if sent.sender != NONE => {
+                format!("the kernel, when session leader {} ended,", self.label_at(sent.sender, sent.at.ns))
+            }
+            Means::Namespace => {
+                format!(
+                    "the kernel, when {}, the init of its pid namespace, ended,",
+                    self.label_at(sent.sender, sent.at.ns)
+                )
+            }
+            Means::ParentDeath => {
+                format!("the kernel, when its parent {} ended,", self.label_at(sent.sender, sent.at.ns))
+            }
+            _ if sent.sender == NONE => "the kernel".into(),
+            Means::CgroupKill => format!("{} (by cgroup.kill)", self.chain(sent.sender, sent.at.ns)),
+            _ => self.chain(sent.sender, sent.at.ns),
+        }
+    }
+}

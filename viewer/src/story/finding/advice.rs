@@ -1,0 +1,218 @@
+//! What to change: one line, for this init, and only what is true for it.
+//!
+//! Invariant: advice names what is there (the entry, the unit, the script) and says what to write where. Where the
+//! recording does not tell enough for that, there is none.
+
+use crate::story::{
+    Story,
+    blame::Why,
+    fate::{Fate, Reception},
+    restart::{By, Restart},
+    service::{Entry, Kind},
+    shutdown::Init,
+    world::Idx,
+};
+
+/// Against a restart in the shutdown.
+pub fn against_restart(story: &Story, restart: &Restart) -> Option<String> {
+    if restart.how == By::Supervisor {
+        return Some(supervised(story, restart.by, &story.world.name(restart.new)));
+    }
+    if restart.how == By::Script {
+        let who = story.world.name_at(restart.by, restart.at.ns);
+        return Some(format!(
+            "have {who} not start it while the machine goes down: check the runlevel or the target first"
+        ));
+    }
+    service_of_init(story, restart.new).or_else(|| service_of_init(story, restart.old))
+}
+
+/// How init is told not to start a service of its own in a shutdown.
+fn service_of_init(story: &Story, idx: Idx) -> Option<String> {
+    let of_init = story.world.proc_at(idx).is_some_and(|proc| story.world.is_init(proc.parent));
+    let by_table = || {
+        (story.init == Init::Sysvinit && of_init)
+            .then(|| format!("take {} out of the runlevels of its entry in inittab", level(story)))
+    };
+    let Some(id) = story.service(idx) else { return by_table() };
+    let service = story.services.get(id);
+    match service.kind {
+        Kind::Inittab => Some(match story.services.entry(id) {
+            Some(entry) => inittab(story, entry),
+            None => format!("take {} out of the runlevels of inittab entry {}", level(story), service.name),
+        }),
+        Kind::Upstart => Some(format!(
+            "give job {} a `stop on runlevel [!2345]`, so that its goal is stop before rc kills it",
+            service.name.split(' ').next().unwrap_or(&service.name)
+        )),
+        Kind::Unit => Some(format!(
+            "give unit {} Conflicts=shutdown.target and Before=shutdown.target (DefaultDependencies=no takes them away), \
+             so that Restart= does not act in a shutdown",
+            service.name
+        )),
+        _ => None,
+    }
+    .or_else(by_table)
+}
+
+fn level(story: &Story) -> &'static str {
+    story.shutdown.as_ref().map_or("6", |shutdown| shutdown.level())
+}
+
+/// `take 6 out of inittab entry md's runlevels (23456), and 0 for power-off`.
+fn inittab(story: &Story, entry: &Entry) -> String {
+    let level = level(story);
+    let (other, what) = if level == "6" { ("0", "power-off") } else { ("6", "reboot") };
+    // No levels at all means every level.
+    if entry.levels.is_empty() {
+        return format!(
+            "give inittab entry {} runlevels (2345); without any it runs in all, 0 and 6 too",
+            entry.id
+        );
+    }
+    if !entry.levels.contains(level) {
+        return format!(
+            "inittab entry {} (runlevels {}) does not name {level}: move it behind the entries that run rc",
+            entry.id, entry.levels
+        );
+    }
+    let too = if entry.levels.contains(other) { format!(", and {other} for {what}") } else { String::new() };
+    format!("take {level} out of inittab entry {}'s runlevels ({}){too}", entry.id, entry.levels)
+}
+
+/// A supervisor that starts what the shutdown has stopped has to be stopped first.
+fn supervised(story: &Story, supervisor: Idx, what: &str) -> String {
+    let world = &story.world;
+    let name = world.name(supervisor);
+    match (name.as_str(), story.init) {
+        ("runsv" | "runsvdir", Init::Systemd) => {
+            format!(
+                "stop {what} through its supervisor: `sv force-stop {what}` in the stop command of runit's unit"
+            )
+        }
+        ("runsv" | "runsvdir", _) => format!(
+            "stop {what} through its supervisor (`sv force-stop {what}`) before sendsigs, from a script that rc runs with K"
+        ),
+        ("monit" | "supervisord", Init::Systemd) => {
+            format!("have {name} stopped before {what}: After={what}.service in {name}'s unit stops it first")
+        }
+        ("monit" | "supervisord", _) => format!(
+            "have rc stop {name} before {what}: add {what} to Should-Start in {name}'s init script, so that it stops before it"
+        ),
+        _ => format!("have {name} stopped before {what}, or told to stop it itself"),
+    }
+}
+
+/// For a supervisor that was killed with its children.
+pub fn for_supervisor(story: &Story, supervisor: Idx) -> Option<String> {
+    let name = story.world.name(supervisor);
+    if let Some(advice) = story.replaces(supervisor).and_then(|restart| against_restart(story, restart)) {
+        return Some(advice);
+    }
+    Some(match (name.as_str(), story.init.is_rc()) {
+        ("runsvdir" | "runsv", true) => {
+            "have rc stop the services before sendsigs: a script with `sv force-stop /etc/service/*`, run with K".into()
+        }
+        (_, true) => format!("have rc stop {name} by an init script of its own, which waits until its children are gone"),
+        ("runsvdir" | "runsv", false) => {
+            "have runit's unit stop its services: ExecStop=sv force-stop /etc/service/*, with time enough".into()
+        }
+        _ => format!("give {name} the time to stop its children, in the unit that runs it"),
+    })
+}
+
+/// Against a kill: time, a handler, or being asked at all.
+pub fn against_kill(story: &Story, fate: &Fate) -> Option<String> {
+    let world = &story.world;
+    let name = world.name(fate.proc);
+    let unit = story
+        .service(fate.proc)
+        .map(|id| story.services.get(id))
+        .filter(|service| service.kind == Kind::Unit);
+    if let Some(advice) = story.replaces(fate.proc).and_then(|restart| against_restart(story, restart)) {
+        return Some(advice);
+    }
+    let sender_is_init =
+        fate.killer.and_then(|k| world.sig(k)).is_some_and(|sent| world.is_init(sent.sender));
+    match (fate.told.map(|told| told.reception), unit) {
+        (Some(Reception::Ignored), Some(unit)) => Some(format!(
+            "set KillSignal= of unit {} to one that {name} obeys, or ExecStop= to its own way of stopping",
+            unit.name
+        )),
+        (Some(Reception::Ignored), None) if story.init.is_rc() => Some(format!(
+            "give {name} an init script that stops it its own way: it ignores what sendsigs sends"
+        )),
+        (Some(Reception::Ignored), None) => {
+            Some(format!("stop {name} its own way: it ignores the signal it is sent"))
+        }
+        (Some(Reception::Pending), Some(unit)) => Some(format!(
+            "see why {name} does not take its signal (blocked, or stuck in the kernel); KillSignal= of unit {} may name another",
+            unit.name
+        )),
+        (Some(Reception::Pending), None) => {
+            Some(format!("see why {name} does not take its signal: it blocks it, or is stuck in the kernel"))
+        }
+        (Some(_), Some(unit)) if sender_is_init => {
+            Some(format!("give unit {} a longer TimeoutStopSec=, or make {name} stop sooner", unit.name))
+        }
+        (Some(_), _) if story.init.is_rc() => Some(format!(
+            "stop {name} by its init script, which can wait for it; sendsigs waits ten seconds at most"
+        )),
+        (Some(_), _) => Some(format!("give {name} more time to stop, or make it stop sooner")),
+        (None, Some(unit)) => Some(format!(
+            "see who kills {name}: unit {} was not stopped by its own KillSignal= first",
+            unit.name
+        )),
+        (None, None) => Some(format!("have {name} asked with SIGTERM before it is killed")),
+    }
+}
+
+/// Against being alive at reboot(2).
+pub fn against_survival(story: &Story, fate: &Fate) -> Option<String> {
+    let name = story.world.name(fate.proc);
+    if fate.told.is_some() {
+        return against_kill(story, fate);
+    }
+    if let Some(advice) = story.replaces(fate.proc).and_then(|restart| against_restart(story, restart)) {
+        return Some(advice);
+    }
+    Some(match story.init {
+        Init::Systemd => {
+            format!("let a unit run {name}, with Conflicts=shutdown.target, so that it is stopped")
+        }
+        Init::Upstart => format!(
+            "give {name}'s job a `stop on runlevel [!2345]`: what `initctl list` names sendsigs leaves alone"
+        ),
+        _ if story.init.is_rc() => {
+            format!("give {name} an init script that rc runs with K, so that it is stopped")
+        }
+        _ => format!("have {name} stopped before the machine goes down"),
+    })
+}
+
+pub fn against_start(story: &Story, idx: Idx) -> Option<String> {
+    service_of_init(story, idx)
+}
+
+pub fn against_crossfire(deed: &str, whose: &str) -> String {
+    format!("have {whose}'s stop script kill by pid file instead of by `{deed}`, which hits others")
+}
+
+pub fn against_oom(story: &Story, idx: Idx) -> String {
+    let name = story.world.name(idx);
+    match story.service(idx).map(|id| story.services.get(id)).filter(|service| service.kind == Kind::Unit) {
+        Some(unit) => format!(
+            "see what took the memory; MemoryMax= bounds it, OOMScoreAdjust= of {} spares {name}",
+            unit.name
+        ),
+        None => format!("see what took the memory; oom_score_adj spares {name}"),
+    }
+}
+
+pub fn against_waiting(story: &Story, idx: Idx, why: Why) -> Option<String> {
+    let name = story.world.name(idx);
+    let unit =
+        story.service(idx).map(|id| story.services.get(id)).filter(|service| service.kind == Kind::Unit)?;
+    (why == Why::Stopping)
+        .then(|| format!("see why {name} takes so long to stop; TimeoutStopSec= of {} bounds it", unit.name))
+}

@@ -1,0 +1,116 @@
+//! Caught in another's crossfire: a stop script that kills by name, or by process group, and hits somebody else.
+//!
+//! Found: a death by a signal from killall, pkill and their like, run on behalf of another service than the victim's;
+//! or from a kill of a process group that the victim shares with the one that was meant.
+
+use std::collections::BTreeMap;
+
+use super::{Case, Finding, Rule, Step, advice, steps};
+use crate::{
+    names,
+    story::{
+        Story,
+        fate::Fate,
+        world::{Idx, Means, Sig},
+    },
+};
+
+/// Programs that choose their victims by name or by what they have open.
+const BY_NAME: [&[u8]; 5] = [b"killall", b"pkill", b"skill", b"slay", b"fuser"];
+
+pub(super) fn check(case: &mut Case<'_>) {
+    let story = case.story;
+    let mut hit: BTreeMap<Idx, Vec<(&Fate, u32)>> = BTreeMap::new();
+    for fate in &story.fates {
+        let Some(number) = fate.killer.or(fate.told.map(|told| told.sent)) else { continue };
+        let Some(sent) = story.world.sig(number) else { continue };
+        let ended =
+            fate.killer.is_some() || fate.told.is_some() && story.world.procs[fate.proc as usize].dead();
+        if ended && !case.is_taken(fate.proc) && is_crossfire(story, sent) {
+            hit.entry(sent.sender).or_default().push((fate, number));
+        }
+    }
+    for (sender, victims) in hit {
+        let strangers: Vec<&(&Fate, u32)> =
+            victims.iter().filter(|(fate, _)| is_stranger(story, sender, fate.proc)).collect();
+        if !strangers.is_empty() {
+            let finding = tell(story, sender, &strangers, victims.len());
+            case.add(finding);
+        }
+    }
+}
+
+fn is_crossfire(story: &Story, sent: &Sig) -> bool {
+    let by_name = BY_NAME.contains(&story.world.program_at(sent.sender, sent.at.ns));
+    let by_group = sent.means == Means::Group && !story.world.is_init(sent.sender);
+    by_name || by_group
+}
+
+/// Whether the victim has nothing to do with whoever had it killed.
+fn is_stranger(story: &Story, sender: Idx, victim: Idx) -> bool {
+    if !story.matters(victim) {
+        return false;
+    }
+    let world = &story.world;
+    let name = world.name(victim);
+    let owner = owner(story, sender);
+    let theirs = story.service(victim).map(|id| story.services.get(id).name.clone());
+    match (owner, theirs) {
+        // A service's own script stops its own.
+        (Some(owner), Some(theirs)) => !same(&owner, &theirs),
+        // Only its program is known: named like the script's service it is its own.
+        (Some(owner), None) => !same(&owner, &name),
+        (None, _) => false,
+    }
+}
+
+fn same(a: &str, b: &str) -> bool {
+    let bare = |name: &str| name.split(['.', '@']).next().unwrap_or(name).to_owned();
+    let (a, b) = (bare(a), bare(b));
+    a == b || a.starts_with(&b) || b.starts_with(&a)
+}
+
+/// On whose behalf: the service of the sender, or the script it runs in.
+fn owner(story: &Story, sender: Idx) -> Option<String> {
+    if let Some(id) = story.services.known(sender) {
+        return Some(story.services.get(id).name.clone());
+    }
+    let world = &story.world;
+    world.ancestors(sender).find_map(|up| match story.services.known(up) {
+        Some(id) => Some(story.services.get(id).name.clone()),
+        None => world
+            .own_images(up)
+            .find_map(|image| crate::story::service::script(world, image))
+            .map(crate::safe::text),
+    })
+}
+
+fn tell(story: &Story, sender: Idx, strangers: &[&(&Fate, u32)], hit: usize) -> Finding {
+    let world = &story.world;
+    let names: Vec<String> = strangers.iter().map(|(fate, _)| story.called(fate.proc)).collect();
+    let first = world.sig(strangers[0].1);
+    let (deed, sig) = first.map_or_else(Default::default, |sent| {
+        (world.deed(sender, sent.at.ns), names::signal(sent.sig).into_owned())
+    });
+    let whose = owner(story, sender).unwrap_or_default();
+    let headline = format!("{} was hit by another's {deed}, run to stop {whose}", steps::list(&names));
+    let mut finding = Finding::new(Rule::Crossfire, headline);
+    for (fate, number) in strangers.iter().take(4) {
+        if fate.killer.is_none_or(|killer| killer == *number) {
+            finding.steps.extend(fate.told.as_ref().map(|told| steps::told(story, fate, told)));
+        }
+        finding.steps.extend(steps::end(story, fate));
+    }
+    if let Some(sent) = first.filter(|_| hit > strangers.len()) {
+        let text = format!("the same {deed} sent {sig} to {hit} processes in all");
+        finding.steps.push(Step { at: Some(sent.at), text, events: Vec::new() });
+    }
+    finding.procs = strangers.iter().map(|(fate, _)| fate.proc).collect();
+    for (fate, _) in strangers {
+        if steps::next_boot(story, &mut finding, fate.proc) {
+            break;
+        }
+    }
+    finding.advice = Some(advice::against_crossfire(&deed, &whose));
+    finding
+}

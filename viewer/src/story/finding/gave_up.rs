@@ -1,0 +1,79 @@
+//! Restarted again and again until given up: what cannot start is tried until somebody has had enough.
+//!
+//! Found: three or more restarts in a row of something that each time lived for a moment and was not told to stop.
+
+use crate::time;
+
+use super::{Case, Finding, Rule, Step, advice, restarted, steps};
+use crate::story::{Story, restart::Restart, world::Idx};
+
+/// A run of this length is no failure to start.
+pub const BRIEF_NS: u64 = 5_000_000_000;
+/// So many restarts in a row are a loop.
+const LOOP: usize = 3;
+
+pub(super) fn check(case: &mut Case<'_>) {
+    let story = case.story;
+    for first in story.restarts.iter().filter(|restart| story.replaces(restart.old).is_none()) {
+        let chain = restarted::chain(story, first);
+        let brief = chain.iter().filter(|restart| is_brief(story, restart.new)).count();
+        let at_once = is_brief(story, first.new) && !restarted::under_heir(story, first);
+        if at_once && brief >= LOOP && story.matters(first.new) && !case.is_taken(first.new) {
+            case.add(tell(story, &chain, brief));
+        }
+    }
+}
+
+/// It ended by itself, soon.
+pub(super) fn is_brief(story: &Story, idx: Idx) -> bool {
+    let untold = story.fate(idx).is_some_and(|fate| fate.told.is_none() && fate.killer.is_none());
+    untold
+        && story
+            .world
+            .proc_at(idx)
+            .is_some_and(|proc| proc.dead() && proc.exit.ns - proc.born.ns < BRIEF_NS && proc.status != 0)
+}
+
+fn tell(story: &Story, chain: &[&Restart], brief: usize) -> Finding {
+    let world = &story.world;
+    let (first, last) = (chain[0], chain[chain.len() - 1]);
+    // What could not start before the shutdown either is no work of the shutdown.
+    let as_before = world.proc_at(first.old).zip(story.shutdown.as_ref()).is_some_and(|(proc, shutdown)| {
+        proc.dead()
+            && proc.exit.ns - proc.born.ns < BRIEF_NS
+            && proc.exit.ns < shutdown.begin.ns + BRIEF_NS
+            && story.fate(first.old).is_none_or(|fate| fate.told.is_none())
+    });
+    let end =
+        if brief == chain.len() && !story.matters_alive(last.new) { ", until it was given up" } else { "" };
+    let before = if as_before { ", as it had before" } else { "" };
+    let headline = format!(
+        "{} was started {} times during the shutdown and failed each time{before}{end}",
+        story.called(first.new),
+        chain.len()
+    );
+    let mut finding = Finding::new(Rule::GaveUp, headline);
+    if let Some(fate) = story.fate(first.old) {
+        finding.steps.extend(fate.told.as_ref().map(|told| steps::told(story, fate, told)));
+        finding.steps.extend(steps::end(story, fate));
+    }
+    finding.steps.push(steps::restart(story, first));
+    finding.steps.extend(story.fate(first.new).and_then(|fate| steps::end(story, fate)));
+    if chain.len() > 1 {
+        let took = time::duration(last.at.ns.saturating_sub(first.at.ns));
+        let text =
+            format!("{} more starts within {took}, the last as {}", chain.len() - 1, world.pid(last.new));
+        finding.steps.push(Step::at(last.at, text));
+        finding.steps.extend(story.fate(last.new).and_then(|fate| steps::end(story, fate)));
+    }
+    finding.procs = chain.iter().flat_map(|restart| [restart.new, restart.old]).collect();
+    finding.advice = advice::against_restart(story, first);
+    finding
+}
+
+impl Story {
+    /// Whether `idx` lived on until the end.
+    fn matters_alive(&self, idx: Idx) -> bool {
+        self.world.proc_at(idx).is_some_and(|proc| !proc.dead())
+    }
+}

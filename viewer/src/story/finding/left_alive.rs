@@ -1,0 +1,109 @@
+//! Alive at reboot(2): told to stop and not done, never told, or spared on purpose.
+//!
+//! Found: a service that still ran when reboot(2) was called. After a spree that hit others and left it out, it was
+//! spared; somebody put it on a list, or it was in the same session as the killer.
+
+use crate::time;
+
+use super::{Case, Finding, Rule, Step, advice, steps};
+use crate::story::{
+    Story,
+    fate::{Fate, Verdict},
+    shutdown::PhaseKind,
+    world::Idx,
+};
+
+pub(super) fn check(case: &mut Case<'_>) {
+    let story = case.story;
+    let Some(shutdown) = story.shutdown.as_ref().filter(|shutdown| shutdown.ended && !shutdown.forced) else {
+        return;
+    };
+    let alive: Vec<&Fate> = story
+        .fates
+        .iter()
+        .filter(|fate| matches!(fate.verdict, Verdict::CutOff | Verdict::NeverTold))
+        .filter(|fate| story.matters(fate.proc) && !case.is_taken(fate.proc) && !story.is_missed(fate.proc))
+        .collect();
+    // Whoever was killed and whose end is all that is missing is on its way.
+    let killed = |fate: &Fate| {
+        story
+            .by_target
+            .to(&story.world, fate.proc)
+            .any(|(_, sent)| sent.sig == 9 && !sent.ignored() && sent.at < shutdown.end)
+    };
+    let elder =
+        |fate: &Fate| story.world.ancestors(fate.proc).any(|up| alive.iter().any(|other| other.proc == up));
+    for fate in alive.iter().filter(|fate| !elder(fate) && !killed(fate)) {
+        let born_late = story
+            .world
+            .proc_at(fate.proc)
+            .is_some_and(|proc| shutdown.end.ns - proc.born.ns.min(shutdown.end.ns) < 50_000_000);
+        if !born_late {
+            let finding = tell(story, fate);
+            case.add(finding);
+        }
+    }
+}
+
+/// Why the sprees left it out, if there was one and it was there.
+fn spared(story: &Story, fate: &Fate) -> Option<&'static str> {
+    let shutdown = story.shutdown.as_ref()?;
+    let spree = shutdown.phase(PhaseKind::KillSpree).or(shutdown.phase(PhaseKind::TermSpree))?;
+    let proc = story.world.proc_at(fate.proc).filter(|proc| proc.born < spree.from)?;
+    let world = &story.world;
+    let image = world.image(world.image_of(fate.proc))?;
+    if world.strings.get(image.argv).first() == Some(&b'@') {
+        return Some("its name begins with @, by which init knows a storage daemon that has to stay");
+    }
+    let killer = world.sigs.iter().find(|sent| sent.at >= spree.from && matches!(sent.sig, 9 | 15))?.sender;
+    let session = |idx: Idx| world.image(world.image_of(idx)).map_or(0, |image| image.session);
+    let _ = proc;
+    if session(killer) != 0 && session(killer) == session(fate.proc) {
+        return Some("it was in the same session as the killer");
+    }
+    Some("it was left out: an omit list, or a setting like SurviveFinalKillSignal=")
+}
+
+fn tell(story: &Story, fate: &Fate) -> Finding {
+    let shutdown_end = story.end_of(fate.proc);
+    let name = story.called(fate.proc);
+    let spared = spared(story, fate).filter(|_| fate.verdict == Verdict::NeverTold);
+    let since = |told: crate::story::fate::Told| time::duration(shutdown_end.ns.saturating_sub(told.at.ns));
+    let (rule, headline) = match (fate.told, spared) {
+        (Some(told), _) => {
+            (Rule::CutOff, format!("{name} was told to stop and cut off by the reboot {} later", since(told)))
+        }
+        (None, Some(_)) => {
+            (Rule::Spared, format!("{name} was spared by the sprees and still ran at reboot(2)"))
+        }
+        (None, None) => {
+            (Rule::NeverTold, format!("{name} was never told to stop and still ran at reboot(2)"))
+        }
+    };
+    let mut finding = Finding::new(rule, headline);
+    finding.steps.extend(fate.told.as_ref().map(|told| steps::told(story, fate, told)));
+    if let (Some(restart), true) = (story.replaces(fate.proc), rule != Rule::Spared) {
+        finding.steps.push(steps::restart(story, restart));
+    }
+    match spared {
+        Some(why) if rule == Rule::Spared => finding.steps.push(Step {
+            at: Some(shutdown_end),
+            text: format!("{} got neither SIGTERM nor SIGKILL: {why}", story.world.label(fate.proc)),
+            events: vec![shutdown_end.number],
+        }),
+        _ => finding.steps.extend(steps::end(story, fate)),
+    }
+    finding.procs = vec![fate.proc];
+    let with_it =
+        story.fates.iter().filter(|other| story.world.ancestors(other.proc).any(|up| up == fate.proc));
+    finding.procs.extend(with_it.map(|other| other.proc));
+    steps::next_boot(story, &mut finding, fate.proc);
+    // That nothing was sent is a matter of the whole shutdown.
+    if let Some(shutdown) = &story.shutdown {
+        finding.confidence = story.doubt.of(shutdown.begin.ns, shutdown.end.ns);
+    }
+    if rule != Rule::Spared || finding.failed {
+        finding.advice = advice::against_survival(story, fate);
+    }
+    finding
+}

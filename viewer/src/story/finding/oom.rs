@@ -1,0 +1,40 @@
+//! The out-of-memory killer chose somebody during the shutdown.
+
+use super::{Case, Finding, Rule, Step, advice, steps};
+use crate::story::world::Means;
+
+pub(super) fn check(case: &mut Case<'_>) {
+    let story = case.story;
+    let Some(shutdown) = &story.shutdown else { return };
+    let world = &story.world;
+    for &(at, victim) in world.ooms.iter().filter(|(at, _)| *at >= shutdown.begin && *at <= shutdown.end) {
+        if case.is_taken(victim) {
+            continue;
+        }
+        let memory = world
+            .proc_at(victim)
+            .filter(|proc| proc.dead())
+            .map_or(String::new(), |proc| format!(" at {} MiB", proc.peak_rss_kib >> 10));
+        let headline =
+            format!("{} was killed by the kernel during the shutdown: out of memory", story.called(victim));
+        let mut finding = Finding::new(Rule::Oom, headline);
+        finding.steps.push(Step::at(
+            at,
+            format!("the kernel ran out of memory and chose {}{memory}", world.label(victim)),
+        ));
+        let fate = story.fate(victim);
+        finding.steps.extend(fate.and_then(|fate| steps::end(story, fate)));
+        finding.procs = vec![victim];
+        // Threads and processes that share its memory go with it.
+        let with_it = story.fates.iter().filter(|fate| {
+            fate.proc != victim
+                && fate.killer.and_then(|k| world.sig(k)).is_some_and(|sent| {
+                    sent.means == Means::Oom && sent.at.ns.abs_diff(at.ns) < 1_000_000_000
+                })
+        });
+        finding.procs.extend(with_it.map(|fate| fate.proc));
+        steps::next_boot(story, &mut finding, victim);
+        finding.advice = Some(advice::against_oom(story, victim));
+        case.add(finding);
+    }
+}

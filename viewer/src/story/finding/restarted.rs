@@ -1,0 +1,165 @@
+//! Restarted in the shutdown: something stopped as it was told, and somebody started it again.
+//!
+//! Found: a restart after the shutdown began. What a restarted supervisor started again itself belongs to the
+//! supervisor's finding.
+
+use crate::time;
+
+use super::{Case, Finding, Rule, Step, advice, gave_up, steps};
+use crate::story::{
+    Story,
+    fate::Verdict,
+    restart::Restart,
+    world::{Idx, NONE},
+};
+
+pub(super) fn check(case: &mut Case<'_>) {
+    let story = case.story;
+    for first in &story.restarts {
+        // Only the first of a chain, and nothing that a finding tells of already.
+        if story.replaces(first.old).is_some() || case.is_taken(first.old) || case.is_taken(first.new) {
+            continue;
+        }
+        if under_heir(story, first) || !worth_telling(story, first) {
+            continue;
+        }
+        let chain = chain(story, first);
+        let finding = tell(story, &chain);
+        case.add(finding);
+    }
+}
+
+/// From the first death to the last heir.
+pub(super) fn chain<'a>(story: &'a Story, first: &'a Restart) -> Vec<&'a Restart> {
+    std::iter::successors(Some(first), |restart| story.replaced(restart.new)).take(64).collect()
+}
+
+/// Whether it was started by somebody who was started again himself, or under such a one.
+pub(super) fn under_heir(story: &Story, restart: &Restart) -> bool {
+    std::iter::once(restart.by)
+        .chain(story.world.ancestors(restart.by))
+        .any(|up| story.replaces(up).is_some_and(|above| above.new != restart.new))
+}
+
+fn worth_telling(story: &Story, restart: &Restart) -> bool {
+    story.matters(restart.new) || story.matters(restart.old)
+}
+
+/// What became of the last heir, for a headline.
+fn outcome(story: &Story, last: Idx, up_ns: u64) -> String {
+    let end = story.end_of(last);
+    let later = time::duration(end.ns.saturating_sub(up_ns));
+    match story.fate(last).map(|fate| fate.verdict) {
+        Some(Verdict::Killed) => format!(", then killed {later} later"),
+        Some(Verdict::Stopped) => ", and had to be stopped again".into(),
+        Some(Verdict::Left) => ", and ended by itself".into(),
+        Some(Verdict::CutOff | Verdict::NeverTold) => ", and still ran at reboot(2)".into(),
+        None => String::new(),
+    }
+}
+
+fn tell(story: &Story, chain: &[&Restart]) -> Finding {
+    let world = &story.world;
+    let (main, _) = split(story, chain);
+    let (first, last) = (main[0], main[main.len() - 1]);
+    let times = match main.len() {
+        1 => String::new(),
+        2 => " twice".into(),
+        n => format!(" {n} times"),
+    };
+    // What it started again in its turn, and what became of that.
+    let by_it = |restart: &Restart| {
+        std::iter::once(restart.by)
+            .chain(world.ancestors(restart.by))
+            .any(|up| chain.iter().any(|above| above.new == up))
+    };
+    let heads: Vec<&Restart> = story
+        .restarts
+        .iter()
+        .filter(|head| by_it(head) && story.matters(head.new))
+        .filter(|head| story.replaces(head.old).is_none_or(|before| !by_it(before)))
+        .collect();
+    let under: Vec<Vec<&Restart>> = heads.iter().map(|head| self::chain(story, head)).collect();
+    let mut headline = format!(
+        "{} was restarted{times} during the shutdown{}",
+        story.called(first.old),
+        outcome(story, last.new, last.at.ns)
+    );
+    let heir = |chain: &[&Restart]| split(story, chain).0.last().map_or(NONE, |restart| restart.new);
+    let lost: Vec<String> = under
+        .iter()
+        .map(|chain| heir(chain))
+        .filter(|heir| story.dirty(*heir) && !world.is_supervisor(*heir))
+        .map(|heir| world.name(heir))
+        .collect();
+    if !lost.is_empty() && story.dirty(last.new) {
+        headline.push_str(&format!(", and {} with it", steps::list(&dedup(lost))));
+    }
+    let mut finding = Finding::new(Rule::Restarted, headline);
+    push(story, &mut finding, chain);
+    for chain in &under {
+        // Supervisors below the supervisor say no more than it does.
+        if world.is_supervisor(heir(chain)) {
+            finding.procs.extend(chain.iter().flat_map(|restart| [restart.old, restart.new]));
+        } else {
+            push(story, &mut finding, chain);
+        }
+    }
+    // A child is what matters of a supervisor.
+    let victims: Vec<Idx> = under.iter().map(|chain| heir(chain)).chain([last.new]).collect();
+    let _ = victims.iter().any(|idx| steps::next_boot(story, &mut finding, *idx));
+    // Helpers between the supervisor and its child went the same way: they are part of this.
+    let between: Vec<Idx> =
+        victims.iter().flat_map(|heir| world.ancestors(*heir)).filter(|up| !world.is_init(*up)).collect();
+    finding.procs.extend(between);
+    finding.advice = advice::against_restart(story, first);
+    finding
+}
+
+/// The restarts up to the one that came to a bad end, and those behind it: which failed at once, or came after the
+/// spree that killed it.
+fn split<'a, 'b>(story: &Story, chain: &'b [&'a Restart]) -> (&'b [&'a Restart], &'b [&'a Restart]) {
+    let brief = chain.iter().position(|restart| gave_up::is_brief(story, restart.new));
+    let killed = chain
+        .iter()
+        .position(|restart| story.fate(restart.new).is_some_and(|fate| fate.verdict == Verdict::Killed));
+    let at = brief.unwrap_or(chain.len()).min(killed.map_or(chain.len(), |at| at + 1));
+    chain.split_at(at.max(1))
+}
+
+/// Appends the steps of one chain of restarts.
+fn push(story: &Story, finding: &mut Finding, chain: &[&Restart]) {
+    let (main, tail) = split(story, chain);
+    let ended = main.iter().map(|restart| restart.old).chain(main.last().map(|restart| restart.new));
+    for fate in ended.filter_map(|idx| story.fate(idx)) {
+        finding.steps.extend(fate.told.as_ref().map(|told| steps::told(story, fate, told)));
+        finding.steps.extend(steps::end(story, fate));
+    }
+    finding.steps.extend(main.iter().map(|restart| steps::restart(story, restart)));
+    if let (Some(first), Some(last)) = (tail.first(), tail.last()) {
+        let pid = story.world.pid(last.new);
+        let failed = tail.iter().all(|restart| gave_up::is_brief(story, restart.new));
+        let end = match story.fate(last.new).map(|fate| fate.verdict) {
+            _ if failed && tail.len() == 1 => ", and failed at once",
+            _ if failed => ", and failed each time",
+            Some(Verdict::CutOff | Verdict::NeverTold) => ", and ran until the end",
+            _ => "",
+        };
+        let text = match tail.len() {
+            1 => format!("{} was started once more, as {pid}{end}", story.world.name(last.new)),
+            n => format!(
+                "{} was started {n} more times within {}{end}; the last was {pid}",
+                story.world.name(last.new),
+                time::duration(last.at.ns.saturating_sub(first.at.ns)),
+            ),
+        };
+        finding.steps.push(Step::at(first.at, text).and(last.at));
+    }
+    finding.procs.extend(chain.iter().flat_map(|restart| [restart.old, restart.new]));
+}
+
+fn dedup(mut names: Vec<String>) -> Vec<String> {
+    names.sort();
+    names.dedup();
+    names
+}

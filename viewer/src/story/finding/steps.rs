@@ -1,0 +1,189 @@
+//! Sentences that more than one finding is made of.
+
+use crate::{names, time};
+
+use super::{Finding, Step};
+use crate::story::{
+    Story,
+    fate::{Fate, Reception, Told, Verdict},
+    restart::{By, Restart},
+    service::Kind,
+    world::{At, Idx, Means, Sig},
+};
+
+impl Step {
+    pub fn at(at: At, text: impl Into<String>) -> Self {
+        Self { at: Some(at), text: text.into(), events: vec![at.number] }
+    }
+
+    pub fn and(mut self, at: At) -> Self {
+        self.events.push(at.number);
+        self
+    }
+}
+
+/// `killall5 -15 sent SIGTERM to mongod 812`, with what became of it.
+pub fn told(story: &Story, fate: &Fate, told: &Told) -> Step {
+    let world = &story.world;
+    let Some(sent) = world.sig(told.sent) else { return Step::at(told.at, "it was told to stop") };
+    let mut text = sentence(story, sent);
+    match told.reception {
+        Reception::Ignored => text.push_str(", which ignores it"),
+        Reception::Pending => {
+            text.push_str(", which was not seen to take it (blocked, or it did not run any more)")
+        }
+        Reception::Handled if fate.verdict != Verdict::Stopped => {
+            text.push_str(", which has a handler for it")
+        }
+        _ => {}
+    }
+    let step = Step::at(told.at, text);
+    match told.took {
+        Some(took) => step.and(took),
+        None => step,
+    }
+}
+
+/// `rc -> sendsigs -> killall5 -15 sent SIGTERM to mongod 812`.
+pub fn sentence(story: &Story, sent: &Sig) -> String {
+    let world = &story.world;
+    let how = match sent.means {
+        Means::Group => " to its process group, with",
+        Means::Broadcast => " to everybody, with",
+        _ => " to",
+    };
+    let sig = names::signal(sent.sig);
+    let target = world.label_at(sent.target, sent.at.ns);
+    match how {
+        " to" => format!("{} sent {sig} to {target}", world.sender(sent)),
+        _ => format!("{} sent {sig}{how} {target} in it", world.sender(sent)),
+    }
+}
+
+/// How it ended: `mongod 812 exited 0, 0.72 s after it was told to`.
+pub fn end(story: &Story, fate: &Fate) -> Option<Step> {
+    let world = &story.world;
+    let proc = world.proc_at(fate.proc)?;
+    let label = world.label(fate.proc);
+    if !proc.dead() {
+        let shutdown = story.shutdown.as_ref()?;
+        let text = match fate.told {
+            Some(told) => format!(
+                "{label} still ran at reboot(2), {} after it was told to stop",
+                time::duration(shutdown.end.ns.saturating_sub(told.at.ns))
+            ),
+            None => format!("{label} still ran at reboot(2); nobody had told it to stop"),
+        };
+        return Some(Step::at(shutdown.end, text));
+    }
+    let killer = fate.killer.and_then(|killer| world.sig(killer));
+    // A death by the signal that told it to stop needs no second telling of who sent it.
+    let by_told = fate.told.is_some_and(|told| fate.killer == Some(told.sent));
+    let since = fate.told.map(|told| time::duration(proc.exit.ns.saturating_sub(told.at.ns)));
+    let core = if proc.status & 0x80 != 0 { " and dumped core" } else { "" };
+    match (proc.killed_by(), killer) {
+        (0, _) => {
+            let code = proc.status >> 8 & 0xff;
+            let clean = if code == 0 { ", a clean stop" } else { "" };
+            let text = match since {
+                Some(since) => format!("{label} exited {code}{clean}, {since} after it was told to"),
+                None => format!("{label} exited {code} by itself"),
+            };
+            Some(Step::at(proc.exit, text))
+        }
+        (sig, Some(_)) if by_told => {
+            let since = since.unwrap_or_default();
+            Some(Step::at(
+                proc.exit,
+                format!("{label} died of that {}{core}, {since} later", names::signal(sig)),
+            ))
+        }
+        (_, Some(sent)) => {
+            let took = proc.exit.ns.saturating_sub(sent.at.ns);
+            let dying = if took > 100_000_000 {
+                format!("it died {} later", time::duration(took))
+            } else {
+                "it died at once".into()
+            };
+            let age = age(story, fate.proc, sent.at);
+            let mut text = format!("{}{age}; {dying}{core}", sentence(story, sent));
+            if let Some(rival) = fate.rivals.first().and_then(|rival| world.sig(*rival)) {
+                text.push_str(&format!(" (or of the same signal from {})", world.sender(rival)));
+            }
+            Some(Step::at(sent.at, text).and(proc.exit))
+        }
+        (sig, None) => Some(Step::at(
+            proc.exit,
+            format!("{label} was killed by {}{core}; who sent it was not recorded", names::signal(sig)),
+        )),
+    }
+}
+
+/// `, 4.3 s old`, for what was started in the shutdown.
+fn age(story: &Story, idx: Idx, at: At) -> String {
+    let born = story.world.proc_at(idx).map_or(at, |proc| proc.born);
+    match story.shutdown.as_ref().filter(|shutdown| born >= shutdown.begin) {
+        Some(_) => format!(", {} old", time::duration(at.ns.saturating_sub(born.ns))),
+        None => String::new(),
+    }
+}
+
+/// `init started mongod again as 2240: inittab entry md, runlevels 23456, respawn`.
+pub fn restart(story: &Story, restart: &Restart) -> Step {
+    let world = &story.world;
+    let who = match restart.how {
+        By::Init => world.name_at(restart.by, restart.at.ns),
+        By::Supervisor => world.label_at(restart.by, restart.at.ns),
+        By::Script => world.chain(restart.by, restart.at.ns),
+    };
+    let mut text = format!("{who} started {} again as {}", world.name(restart.new), world.pid(restart.new));
+    if let Some(id) = restart.service {
+        let service = story.services.get(id);
+        match (story.services.entry(id), service.kind) {
+            (Some(entry), _) => {
+                text.push_str(&format!(
+                    ": inittab entry {}, runlevels {}, {}",
+                    entry.id, entry.levels, entry.action
+                ));
+            }
+            (None, Kind::Script) => {}
+            (None, kind) => text.push_str(&format!(": {} {}", kind.word(), service.name)),
+        }
+    }
+    let step = Step::at(restart.at, text);
+    if restart.up.number == restart.at.number { step } else { step.and(restart.up) }
+}
+
+/// Adds how its program failed at the next boot, if it did.
+pub fn next_boot(story: &Story, finding: &mut Finding, idx: Idx) -> bool {
+    let Some(next) = &story.next else { return false };
+    if !story.dirty(idx) {
+        return false;
+    }
+    let Some(again) = next.failed(&story.world, &story.services, idx) else { return false };
+    let how = match again.status & 0x7f {
+        0 => format!("exited {}", again.status >> 8 & 0xff),
+        sig => format!("was killed by {}", names::signal(sig as u8)),
+    };
+    let text = format!(
+        "Next boot: {} {how} after {} (recording {}, event {})",
+        again.label,
+        time::duration(again.lived_ns),
+        next.recording,
+        again.exit.number
+    );
+    finding.steps.push(Step { at: None, text, events: Vec::new() });
+    finding.failed = true;
+    true
+}
+
+/// `a`, `a and b`, `a, b and 3 more`.
+pub fn list(names: &[String]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => one.clone(),
+        [a, b] => format!("{a} and {b}"),
+        [a, b, c] => format!("{a}, {b} and {c}"),
+        [a, b, rest @ ..] => format!("{a}, {b} and {} more", rest.len()),
+    }
+}

@@ -1,0 +1,52 @@
+//! Strings of a recording, each kept once.
+//!
+//! Invariant: two strings are the same exactly when their [`Str`] are; [`Str::EMPTY`] is the empty one.
+
+use std::collections::HashMap;
+
+use lastrites_traces::event::Bytes;
+
+/// A string of the recording: hostile bytes, see [`crate::safe`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Str(u32);
+
+impl Str {
+    pub const EMPTY: Self = Self(0);
+
+    pub fn is_empty(self) -> bool {
+        self == Self::EMPTY
+    }
+}
+
+#[derive(Debug)]
+pub struct Strings {
+    known: HashMap<Bytes, Str>,
+    list: Vec<Bytes>,
+}
+
+impl Default for Strings {
+    fn default() -> Self {
+        let empty: Bytes = Bytes::from([]);
+        Self { known: HashMap::from([(empty.clone(), Str::EMPTY)]), list: vec![empty] }
+    }
+}
+
+impl Strings {
+    pub fn add(&mut self, text: &Bytes) -> Str {
+        if text.is_empty() {
+            return Str::EMPTY;
+        }
+        if let Some(known) = self.known.get(text) {
+            return *known;
+        }
+        // A recording has fewer strings than a u32 can count: each takes a byte of it at least.
+        let new = Str(u32::try_from(self.list.len()).unwrap_or(0));
+        self.known.insert(text.clone(), new);
+        self.list.push(text.clone());
+        new
+    }
+
+    pub fn get(&self, text: Str) -> &[u8] {
+        self.list.get(text.0 as usize).map_or(b"", |bytes| bytes)
+    }
+}

@@ -1,0 +1,239 @@
+//! Who restarted what: a new process in the place of a dead one.
+//!
+//! Invariant: a restart is a new program run in place of a dead process of the same service, or of the same program
+//! started by the same supervisor. A daemon that forks twice, an exec in the same process and a script that runs one
+//! command after the other are none. Each dead process has one heir at most, and each heir one forerunner.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::processes::base_name;
+
+use super::{
+    service::{Kind, ServiceId, Services},
+    who::words,
+    world::{At, Idx, Image, NONE, Origin, World},
+};
+
+/// Who did it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    Init,
+    Supervisor,
+    /// A script or a command, of whatever kind.
+    Script,
+}
+
+impl By {
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Init => "init",
+            Self::Supervisor => "supervisor",
+            Self::Script => "script",
+        }
+    }
+}
+
+/// One restart.
+#[derive(Debug, Clone)]
+pub struct Restart {
+    pub old: Idx,
+    pub new: Idx,
+    /// Who forked the new one, or had it forked.
+    pub by: Idx,
+    pub how: By,
+    /// The new one's birth.
+    pub at: At,
+    /// When it was what the old one had been.
+    pub up: At,
+    pub service: Option<ServiceId>,
+}
+
+/// A restart comes this soon after the death, or is a start of something that had ended long ago.
+const WITHIN_NS: u64 = 180_000_000_000;
+/// So many dead of one program are looked at for the forerunner of a new one.
+const LOOK_BACK: usize = 64;
+
+/// Somebody who may have been replaced, or may replace.
+#[derive(Debug, Clone, Copy)]
+struct Run<'a> {
+    idx: Idx,
+    /// The name of its program's file, without the directory: /proc tells the real path of what was executed as a link.
+    file: &'a [u8],
+    /// The program's first image, which tells when it was up.
+    up: At,
+    service: Option<ServiceId>,
+    /// Who started it: see [`starter`].
+    by: Idx,
+    how: By,
+}
+
+/// All restarts from `from` on, in order of time.
+pub fn restarts(world: &World, services: &mut Services, from: At, until: At) -> Vec<Restart> {
+    let mut runs: Vec<Run<'_>> = Vec::new();
+    for (idx, proc) in world.all() {
+        if world.is_init(idx)
+            || proc.id.tgid == 0
+            || proc.exit.ns.saturating_add(WITHIN_NS) < from.ns
+            || proc.born > until
+        {
+            continue;
+        }
+        runs.extend(run(world, services, idx));
+    }
+    runs.sort_by_key(|run| (world.procs[run.idx as usize].born, run.idx));
+    let mut dead: HashMap<&[u8], Vec<Run<'_>>> = HashMap::new();
+    for run in runs.iter().filter(|run| world.procs[run.idx as usize].dead()) {
+        dead.entry(run.file).or_default().push(*run);
+    }
+    for runs in dead.values_mut() {
+        runs.sort_by_key(|run| world.procs[run.idx as usize].exit);
+    }
+    let mut replaced: HashSet<Idx> = HashSet::new();
+    let mut found = Vec::new();
+    for new in &runs {
+        let born = world.procs[new.idx as usize].born;
+        if born < from || born > until || world.procs[new.idx as usize].origin != Origin::Forked {
+            continue;
+        }
+        let exit = |run: &Run<'_>| world.procs[run.idx as usize].exit;
+        let Some(dead) = dead.get(new.file) else { continue };
+        let before = &dead[..dead.partition_point(|old| exit(old) <= new.up)];
+        let old = before.iter().rev().take(LOOK_BACK).find(|old| {
+            old.idx != new.idx
+                && exit(old).ns.saturating_add(WITHIN_NS) >= born.ns
+                && !replaced.contains(&old.idx)
+                && takes_place(world, old, new)
+        });
+        if let Some(old) = old {
+            replaced.insert(old.idx);
+            found.push(Restart {
+                old: old.idx,
+                new: new.idx,
+                by: new.by,
+                how: new.how,
+                at: born,
+                up: new.up,
+                service: new.service.or(old.service),
+            });
+        }
+    }
+    found
+}
+
+/// Whether it is something that can be restarted, and what.
+fn run<'a>(world: &'a World, services: &mut Services, idx: Idx) -> Option<Run<'a>> {
+    let proc = world.proc_at(idx)?;
+    let image = world.image(proc.image)?;
+    if image.proc != idx || image.filename.is_empty() {
+        return None;
+    }
+    let (by, how) = starter(world, idx);
+    let file = base_name(world.strings.get(image.filename));
+    Some(Run { idx, file, up: image.at, service: services.of(world, idx), by, how })
+}
+
+/// Who had it started: the supervisor or init above it, or the script that is a forefather of it.
+fn starter(world: &World, idx: Idx) -> (Idx, By) {
+    let parent = world.proc_at(idx).map_or(NONE, |proc| proc.parent);
+    if world.is_init(parent) {
+        return (parent, By::Init);
+    }
+    // What a script does before it becomes a supervisor is no supervision.
+    let born_ns = world.proc_at(idx).map_or(0, |proc| proc.born.ns);
+    if world.is_supervisor(parent) && world.program_at(parent, born_ns) == world.program_of(parent) {
+        return (parent, By::Supervisor);
+    }
+    // A supervisor may start things through scripts and helpers of its own.
+    for up in world.ancestors(parent).take(4) {
+        if world.is_supervisor(up) && !matches!(world.program_of(up), b"runsvdir" | b"s6-svscan" | b"svscan")
+        {
+            return (up, By::Supervisor);
+        }
+        if world.is_init(up) && outlives(world, idx, parent) && is_init_child_shell(world, parent) {
+            return (up, By::Init);
+        }
+    }
+    (parent, By::Script)
+}
+
+/// Whether `idx` went on when its parent had left: what the parent was there for.
+fn outlives(world: &World, idx: Idx, parent: Idx) -> bool {
+    let exit = |idx: Idx| world.proc_at(idx).map_or(At::NEVER, |proc| proc.exit);
+    exit(parent) < exit(idx)
+}
+
+/// A child of init that only starts something and goes: `expect fork`, a shell of an `exec` line.
+fn is_init_child_shell(world: &World, idx: Idx) -> bool {
+    world.proc_at(idx).is_some_and(|proc| {
+        world.is_init(proc.parent)
+            && !matches!(world.program_of(idx), b"rc" | b"rcS" | b"openrc" | b"rc.shutdown")
+    })
+}
+
+fn takes_place(world: &World, old: &Run<'_>, new: &Run<'_>) -> bool {
+    // A daemon that forks, and whose first process leaves: the child goes on, nobody restarted it.
+    let related = world.ancestors(new.idx).any(|up| up == old.idx);
+    if related {
+        return false;
+    }
+    let same_service = new.service.is_some() && new.service == old.service;
+    match new.how {
+        // Init restarts what it started itself, under whatever name that goes.
+        By::Init | By::Supervisor => {
+            same_starter(world, old, new)
+                && (same_service || new.service.is_none() || old.service.is_none())
+                && same_program(world, old.idx, new.idx)
+        }
+        // A script that starts a daemon in place of another: both have to be daemons.
+        By::Script => is_daemon(world, old) && is_daemon(world, new) && same_program(world, old.idx, new.idx),
+    }
+}
+
+fn same_starter(world: &World, old: &Run<'_>, new: &Run<'_>) -> bool {
+    if old.by == new.by && old.by != NONE {
+        return true;
+    }
+    // The supervisor itself was restarted, or was running before and its children's parent with it.
+    let program = |idx: Idx| world.program_of(idx);
+    if new.how == old.how && program(old.by) == program(new.by) && new.how == By::Supervisor {
+        return true;
+    }
+    // Whom a daemon's supervisor started through a script is a child of init by now.
+    world.is_init(old.by) && is_daemon(world, old)
+}
+
+/// The same program with the same arguments. Of what was running before recording began, /proc tells arguments
+/// that the program may have written over.
+fn same_program(world: &World, old: Idx, new: Idx) -> bool {
+    let of = |idx: Idx| -> Option<&Image> { world.image(world.image_of(idx)) };
+    let (Some(a), Some(b)) = (of(old), of(new)) else { return false };
+    let overwritten = world.proc_at(old).is_some_and(|old| old.origin == Origin::Running);
+    let file = |image: &Image| base_name(world.strings.get(image.filename));
+    file(a) == file(b) && (overwritten || same_words(world, a, b))
+}
+
+/// Words but the first, which is a name and may have a path or not.
+fn same_words(world: &World, a: &Image, b: &Image) -> bool {
+    let of =
+        |image: &Image| words(world.strings.get(image.argv)).skip(1).map(<[u8]>::to_vec).collect::<Vec<_>>();
+    a.argv == b.argv || of(a) == of(b)
+}
+
+/// Somebody who stayed when whoever started it left.
+fn is_daemon(world: &World, run: &Run<'_>) -> bool {
+    let Some(proc) = world.proc_at(run.idx) else { return false };
+    if world.is_init(proc.parent) || proc.origin == Origin::Running && proc.parent == NONE {
+        return true;
+    }
+    // Its parent was gone before it.
+    world.proc_at(proc.parent).is_some_and(|parent| {
+        parent.dead() && parent.exit < proc.exit && proc.exit.ns.saturating_sub(parent.exit.ns) > 100_000_000
+    })
+}
+
+impl Restart {
+    /// Whether init's own table or unit is what had it restarted.
+    pub fn of_kind(&self, services: &Services, kind: Kind) -> bool {
+        self.service.is_some_and(|id| services.get(id).kind == kind)
+    }
+}

@@ -1,0 +1,312 @@
+//! Which service a process belongs to.
+//!
+//! Invariant: by what is there to be seen: its cgroup, a variable that its init sets, who supervises it, the init
+//! script it comes from, its entry in inittab. A process without any of these belongs to none.
+
+use std::collections::HashMap;
+
+use lastrites_traces::session::Session;
+
+use crate::{processes::base_name, safe};
+
+use super::{
+    who::words,
+    world::{Idx, Image, World},
+};
+
+/// Who looks after a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    Unit,
+    Container,
+    Upstart,
+    Inittab,
+    Script,
+    OpenRc,
+    Runit,
+    S6,
+    Daemontools,
+    Supervisord,
+    Monit,
+    Dinit,
+}
+
+impl Kind {
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Unit => "unit",
+            Self::Container => "container",
+            Self::Upstart => "upstart job",
+            Self::Inittab => "inittab entry",
+            Self::Script => "init script",
+            Self::OpenRc => "openrc service",
+            Self::Runit => "runit service",
+            Self::S6 => "s6 service",
+            Self::Daemontools => "daemontools service",
+            Self::Supervisord => "supervisord program",
+            Self::Monit => "monit service",
+            Self::Dinit => "dinit service",
+        }
+    }
+}
+
+/// Names a service of one story: its place in [`Services::list`].
+pub type ServiceId = u16;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Service {
+    pub kind: Kind,
+    /// Made safe.
+    pub name: String,
+}
+
+/// `id:levels:action:command` of inittab, as the recording has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    pub id: String,
+    pub levels: String,
+    pub action: String,
+    pub command: String,
+}
+
+impl Entry {
+    /// The entries that a recording tells of.
+    pub fn of(session: &Session) -> Vec<Self> {
+        let lines = session.extra.iter().filter(|(key, _)| key == "inittab");
+        lines.filter_map(|(_, line)| Self::parse(line)).collect()
+    }
+
+    pub fn parse(line: &str) -> Option<Self> {
+        let mut fields = line.splitn(4, ':').map(|field| safe::text(field.trim().as_bytes()));
+        Some(Self {
+            id: fields.next()?,
+            levels: fields.next()?,
+            action: fields.next()?,
+            command: fields.next()?,
+        })
+    }
+
+    pub fn respawns(&self) -> bool {
+        matches!(self.action.as_str(), "respawn" | "ondemand")
+    }
+}
+
+/// Variables that name a service, and of which kind.
+const VARIABLES: [(&[u8], Kind); 5] = [
+    (b"UPSTART_JOB=", Kind::Upstart),
+    (b"SUPERVISOR_PROCESS_NAME=", Kind::Supervisord),
+    (b"MONIT_SERVICE=", Kind::Monit),
+    (b"RC_SVCNAME=", Kind::OpenRc),
+    (b"DINIT_SERVICE=", Kind::Dinit),
+];
+
+/// Scripts of a runlevel that are not services but the shutdown itself.
+const NO_SERVICES: [&[u8]; 22] = [
+    b"rc",
+    b"rcS",
+    b"sendsigs",
+    b"umountnfs.sh",
+    b"umountfs",
+    b"umountroot",
+    b"reboot",
+    b"halt",
+    b"killprocs",
+    b"single",
+    b"urandom",
+    b"hwclock.sh",
+    b"networking",
+    b"README",
+    b"skeleton",
+    b"bootlogs",
+    b"rc.local",
+    b"rmnologin",
+    b"bootmisc.sh",
+    b"mountall.sh",
+    b"checkroot.sh",
+    b"lastrites-seal",
+];
+
+/// The services of a recording.
+#[derive(Debug, Default)]
+pub struct Services {
+    pub list: Vec<Service>,
+    pub entries: Vec<Entry>,
+    ids: HashMap<Service, ServiceId>,
+    of: HashMap<Idx, Option<ServiceId>>,
+}
+
+impl Services {
+    pub fn new(entries: Vec<Entry>) -> Self {
+        Self { entries, ..Self::default() }
+    }
+
+    pub fn get(&self, id: ServiceId) -> &Service {
+        &self.list[usize::from(id)]
+    }
+
+    /// The inittab entry of a service of that kind.
+    pub fn entry(&self, id: ServiceId) -> Option<&Entry> {
+        let service = self.get(id);
+        self.entries.iter().find(|entry| service.kind == Kind::Inittab && entry.id == service.name)
+    }
+
+    /// The service of `idx`, if [`Services::of`] was asked for it before.
+    pub fn known(&self, idx: Idx) -> Option<ServiceId> {
+        self.of.get(&idx).copied().flatten()
+    }
+
+    /// The service of `idx`: its own, or else that of the nearest forefather who has one.
+    pub fn of(&mut self, world: &World, idx: Idx) -> Option<ServiceId> {
+        if let Some(known) = self.of.get(&idx) {
+            return *known;
+        }
+        let mut found = self.own(world, idx);
+        let mut met = vec![idx];
+        if found.is_none() {
+            for forefather in world.ancestors(idx) {
+                if world.is_init(forefather) {
+                    break;
+                }
+                let known = self.of.get(&forefather).copied();
+                met.push(forefather);
+                found = known.unwrap_or_else(|| self.own(world, forefather));
+                // What a supervisor is is no answer for what it supervises.
+                if found.is_some() || known.is_some() {
+                    break;
+                }
+            }
+        }
+        for idx in met {
+            self.of.insert(idx, found);
+        }
+        found
+    }
+
+    fn add(&mut self, kind: Kind, name: &[u8]) -> Option<ServiceId> {
+        if name.is_empty() {
+            return None;
+        }
+        let service = Service { kind, name: safe::text(name) };
+        if let Some(id) = self.ids.get(&service) {
+            return Some(*id);
+        }
+        let id = ServiceId::try_from(self.list.len()).ok()?;
+        self.ids.insert(service.clone(), id);
+        self.list.push(service);
+        Some(id)
+    }
+
+    fn own(&mut self, world: &World, idx: Idx) -> Option<ServiceId> {
+        let proc = world.proc_at(idx)?;
+        if world.is_init(idx) {
+            return None;
+        }
+        if let Some(path) = world.cgroups.get(&proc.cgroup)
+            && let Some((kind, name)) = of_cgroup(world.strings.get(*path))
+        {
+            let name = name.to_owned();
+            return self.add(kind, &name);
+        }
+        if let Some((kind, name)) = of_env(world, idx) {
+            return self.add(kind, &name);
+        }
+        if let Some((kind, name)) = of_supervisor(world, idx) {
+            return self.add(kind, &name);
+        }
+        if world.is_init(proc.parent)
+            && let Some(id) = self.of_inittab(world, idx)
+        {
+            return self.add(Kind::Inittab, id.as_bytes());
+        }
+        let script = world.images_of(idx).find_map(|image| script(world, image).map(<[u8]>::to_owned))?;
+        self.add(Kind::Script, &script)
+    }
+
+    /// The entry whose command this child of init runs or ran.
+    fn of_inittab(&self, world: &World, idx: Idx) -> Option<String> {
+        let entry = self.entries.iter().find(|entry| {
+            world.own_images(idx).any(|image| {
+                let command = world.command(image, 512).replace('\'', "");
+                let wanted = entry.command.trim_start_matches('+').replace(['\'', '"'], "");
+                !wanted.is_empty() && (command == wanted || command.ends_with(&format!("exec {wanted}")))
+            })
+        })?;
+        Some(entry.id.clone())
+    }
+}
+
+/// The unit or container of a cgroup's path.
+fn of_cgroup(path: &[u8]) -> Option<(Kind, &[u8])> {
+    for part in path.rsplit(|byte| *byte == b'/') {
+        for prefix in [&b"docker-"[..], b"libpod-", b"cri-containerd-", b"crio-"] {
+            if let Some(id) = part.strip_prefix(prefix).filter(|id| id.len() >= 12) {
+                return Some((Kind::Container, &id[..12]));
+            }
+        }
+        if part.len() >= 64 && part.iter().all(u8::is_ascii_hexdigit) {
+            return Some((Kind::Container, &part[..12]));
+        }
+        if part.ends_with(b".service") || part.ends_with(b".scope") && part != b"init.scope" {
+            return Some((Kind::Unit, part));
+        }
+    }
+    None
+}
+
+fn of_env(world: &World, idx: Idx) -> Option<(Kind, Vec<u8>)> {
+    let image = world.image(world.image_of(idx))?;
+    let env = world.strings.get(image.env);
+    let value = |key: &[u8]| words(env).find_map(|pair| pair.strip_prefix(key)).filter(|v| !v.is_empty());
+    let (kind, name) = VARIABLES.iter().find_map(|(key, kind)| Some((*kind, value(key)?)))?;
+    // The rc job of Upstart runs everybody else's stop scripts.
+    if kind == Kind::Upstart && matches!(name, b"rc" | b"rcS" | b"rc-sysinit") {
+        return None;
+    }
+    let mut name = name.to_owned();
+    if kind == Kind::Upstart
+        && let Some(instance) = value(b"UPSTART_INSTANCE=")
+    {
+        name.extend_from_slice(b" (");
+        name.extend_from_slice(instance);
+        name.push(b')');
+    }
+    Some((kind, name))
+}
+
+fn of_supervisor(world: &World, idx: Idx) -> Option<(Kind, Vec<u8>)> {
+    let parent = world.proc_at(idx)?.parent;
+    // Who supervises one service has it in its arguments; it belongs to that service itself.
+    for (at, who) in [(idx, idx), (parent, parent)] {
+        let Some(image) = world.image(world.image_of(who)) else { continue };
+        let kind = match world.program_of(at) {
+            b"runsv" => Kind::Runit,
+            b"s6-supervise" => Kind::S6,
+            b"supervise" => Kind::Daemontools,
+            _ => continue,
+        };
+        let dir = words(world.strings.get(image.argv)).nth(1)?;
+        return Some((kind, base_name(dir.strip_suffix(b"/").unwrap_or(dir)).to_owned()));
+    }
+    None
+}
+
+/// The service whose init script an image is.
+pub fn script<'a>(world: &'a World, image: &Image) -> Option<&'a [u8]> {
+    let file = world.strings.get(image.filename);
+    let path = if file.starts_with(b"/etc/init.d/") || file.starts_with(b"/etc/rc") {
+        file
+    } else {
+        words(world.strings.get(image.argv)).skip(1).take(2).find(|word| {
+            word.starts_with(b"/etc/init.d/") || word.starts_with(b"/etc/rc") && word.contains(&b'.')
+        })?
+    };
+    let base = base_name(path);
+    let name = match base {
+        [b'K' | b'S', a, b, rest @ ..] if a.is_ascii_digit() && b.is_ascii_digit() && !rest.is_empty() => {
+            rest
+        }
+        _ => base,
+    };
+    let is_service = !NO_SERVICES.contains(&name) && !name.starts_with(b"lastrites");
+    is_service.then_some(name)
+}

@@ -1,0 +1,232 @@
+//! What a process is called by people.
+//!
+//! Invariant: a name is what was executed, not what a process calls itself: comm is cut at 15 bytes, and an init
+//! script of mongod is called mongod too. Everything returned has passed [`crate::safe`].
+
+use crate::{processes::base_name, safe};
+
+use super::world::{Idx, Image, World};
+
+/// Programs that run what their first argument names.
+const INTERPRETERS: [&[u8]; 9] =
+    [b"sh", b"dash", b"bash", b"busybox", b"perl", b"ruby", b"python", b"env", b"toybox"];
+
+/// Programs that start others and start them again.
+const SUPERVISORS: [&[u8]; 16] = [
+    b"runsvdir",
+    b"runsv",
+    b"s6-svscan",
+    b"s6-supervise",
+    b"svscan",
+    b"supervise",
+    b"supervisord",
+    b"monit",
+    b"containerd-shim",
+    b"containerd-shim-runc-v2",
+    b"dockerd",
+    b"containerd",
+    b"conmon",
+    b"pm2",
+    b"god",
+    b"circusd",
+];
+
+/// The words of NUL-terminated strings.
+pub fn words(argv: &[u8]) -> impl Iterator<Item = &[u8]> {
+    argv.strip_suffix(b"\0").unwrap_or(argv).split(|byte| *byte == 0)
+}
+
+/// `K20exim4` of /etc/rc6.d is exim4.
+fn without_sequence(name: &[u8]) -> &[u8] {
+    match name {
+        [b'K' | b'S', a, b, rest @ ..] if a.is_ascii_digit() && b.is_ascii_digit() && !rest.is_empty() => {
+            rest
+        }
+        _ => name,
+    }
+}
+
+impl World {
+    /// The program that an image is, as bytes: `mongod`, `sendsigs`, `umountfs`.
+    pub fn program(&self, image: &Image) -> &[u8] {
+        let (file, argv) = (self.strings.get(image.filename), self.strings.get(image.argv));
+        let mut base = base_name(file);
+        let mut words = words(argv);
+        let zeroth = words.next().unwrap_or_default();
+        let is = |base: &[u8]| {
+            INTERPRETERS.iter().any(|known| {
+                base.strip_prefix(*known)
+                    .is_some_and(|rest| rest.iter().all(|b| b.is_ascii_digit() || *b == b'.'))
+            })
+        };
+        if base.is_empty() {
+            base = base_name(zeroth.strip_prefix(b"-").unwrap_or(zeroth));
+        }
+        if matches!(base, b"busybox" | b"toybox") && !zeroth.is_empty() {
+            base = base_name(zeroth.strip_prefix(b"-").unwrap_or(zeroth));
+        }
+        if is(base) {
+            // A script, if it is one: `sh /etc/init.d/exim4 stop`, but not `sh -c ...`.
+            let script = words.find(|word| !matches!(*word, b"-e" | b"-u" | b"-x" | b"-Es" | b"-E" | b"-s"));
+            if let Some(script) = script.filter(|word| word.starts_with(b"/")) {
+                base = base_name(script);
+            }
+        }
+        let in_rc = file.starts_with(b"/etc/rc") || file.starts_with(b"/etc/init.d/");
+        if in_rc || base.starts_with(b"K") || base.starts_with(b"S") { without_sequence(base) } else { base }
+    }
+
+    /// The program that `idx` is, as bytes; its comm where no program is known.
+    pub fn program_of(&self, idx: Idx) -> &[u8] {
+        match self.image(self.image_of(idx)) {
+            Some(image) => {
+                let program = self.program(image);
+                if program.is_empty() { self.strings.get(image.comm) } else { program }
+            }
+            None => self.proc_at(idx).map_or(b"", |proc| self.strings.get(proc.comm)),
+        }
+    }
+
+    /// The same for the image that it ran at `ns`.
+    pub fn program_at(&self, idx: Idx, ns: u64) -> &[u8] {
+        match self.image_at(idx, ns) {
+            Some(image) if !image.filename.is_empty() => self.program(image),
+            _ => self.program_of(idx),
+        }
+    }
+
+    /// `mongod`, or `process 812` where nobody said what it is.
+    pub fn name(&self, idx: Idx) -> String {
+        self.named(idx, self.program_of(idx))
+    }
+
+    /// What it was called at `ns`.
+    pub fn name_at(&self, idx: Idx, ns: u64) -> String {
+        self.named(idx, self.program_at(idx, ns))
+    }
+
+    fn named(&self, idx: Idx, program: &[u8]) -> String {
+        let Some(proc) = self.proc_at(idx) else { return "the kernel".into() };
+        if program.is_empty() {
+            return format!("process {}", proc.id.tgid);
+        }
+        clip(&safe::text(program), 48)
+    }
+
+    /// `mongod 812`.
+    pub fn label(&self, idx: Idx) -> String {
+        self.labelled(idx, self.program_of(idx))
+    }
+
+    /// What it was called at `ns`, with its pid.
+    pub fn label_at(&self, idx: Idx, ns: u64) -> String {
+        self.labelled(idx, self.program_at(idx, ns))
+    }
+
+    fn labelled(&self, idx: Idx, program: &[u8]) -> String {
+        let name = self.named(idx, program);
+        match self.proc_at(idx) {
+            Some(proc) if !program.is_empty() => format!("{name} {}", proc.id.tgid),
+            _ => name,
+        }
+    }
+
+    pub fn pid(&self, idx: Idx) -> u32 {
+        self.proc_at(idx).map_or(0, |proc| proc.id.tgid)
+    }
+
+    /// Its command line, cut to about `most` characters.
+    pub fn command(&self, image: &Image, most: usize) -> String {
+        let mut out = String::new();
+        let argv = self.strings.get(image.argv);
+        safe::push_argv(&mut out, if argv.is_empty() { self.strings.get(image.filename) } else { argv });
+        clip(&out, most)
+    }
+
+    /// `killall5 -15`: the program with its arguments where they are few, for a step of a chain.
+    pub fn deed(&self, idx: Idx, ns: u64) -> String {
+        let Some(image) = self.image_at(idx, ns).filter(|image| !image.filename.is_empty()) else {
+            return self.name(idx);
+        };
+        let program = clip(&safe::text(self.program(image)), 48);
+        let file = self.strings.get(image.filename);
+        let of_rc = |path: &[u8]| path.starts_with(b"/etc/init.d/") || path.starts_with(b"/etc/rc");
+        let script = of_rc(file) || words(self.strings.get(image.argv)).skip(1).take(3).any(of_rc);
+        if self.is_init(idx) || script && program != "rc" {
+            return program;
+        }
+        let mut rest = words(self.strings.get(image.argv)).skip(1);
+        // Scripts name themselves in their arguments, shells their text: the name says enough.
+        let first = rest.next().filter(|word| {
+            !word.is_empty() && word.len() <= 24 && base_name(word) != program.as_bytes() && *word != b"-c"
+        });
+        match first {
+            Some(word) if program != "sh" => {
+                let mut out = program;
+                out.push(' ');
+                safe::push(&mut out, word);
+                if let Some(word) = rest.next().filter(|word| !word.is_empty() && word.len() <= 24)
+                    && rest.next().is_none()
+                {
+                    out.push(' ');
+                    safe::push(&mut out, word);
+                }
+                out
+            }
+            _ => program,
+        }
+    }
+
+    pub fn is_supervisor(&self, idx: Idx) -> bool {
+        SUPERVISORS.contains(&self.program_of(idx))
+            // A systemd of a user or a container.
+            || self.program_of(idx) == b"systemd" && self.pid(idx) != 1
+    }
+
+    /// Whether it is the init of the machine.
+    pub fn is_init(&self, idx: Idx) -> bool {
+        self.pid(idx) == 1
+    }
+
+    /// From a name that a person knows down to `idx`: `rc -> sendsigs -> killall5 -15`.
+    pub fn chain(&self, idx: Idx, ns: u64) -> String {
+        let mut links = vec![self.deed(idx, ns)];
+        let mut last = self.name_at(idx, ns);
+        for forefather in self.ancestors(idx) {
+            if self.is_init(forefather) || links.len() >= 6 {
+                break;
+            }
+            let name = self.name_at(forefather, ns);
+            // A shell that runs a shell of the same script is one for people; so is a login shell's wrapper.
+            if name != last && !name.starts_with("process ") {
+                links.push(if matches!(name.as_str(), "sh" | "bash" | "dash") {
+                    name.clone()
+                } else {
+                    self.short(forefather, ns)
+                });
+                last = name;
+            }
+        }
+        links.reverse();
+        links.join(" -> ")
+    }
+
+    /// Like [`World::deed`], with one argument at most: forefathers are there to be recognised.
+    fn short(&self, idx: Idx, ns: u64) -> String {
+        let deed = self.deed(idx, ns);
+        let mut words = deed.split(' ');
+        let name = words.next().unwrap_or_default().to_owned();
+        match words.next() {
+            Some(word) if name == "rc" => format!("{name} {word}"),
+            _ => name,
+        }
+    }
+}
+
+/// At most `most` characters.
+pub fn clip(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
+}
