@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use lastrites_traces::{
-    reader::{Summary, Trace},
+    reader::{Item, Summary, Trace},
     session::How,
 };
 
@@ -13,6 +13,7 @@ use crate::{
     error::Error,
     pick::{self, Recording},
     progress::Progress,
+    requests::Requests,
     story::{Story, across::NextBoot, world::World},
 };
 
@@ -24,6 +25,8 @@ pub struct Picked {
     pub number: usize,
     pub count: usize,
     pub summary: Summary,
+    /// Who asked and what for, as an exec and reboot(2) show it.
+    pub requests: Requests,
     pub story: Story,
 }
 
@@ -48,7 +51,7 @@ pub fn pick(trace: &Trace, path: &Path, wanted: Option<&Recording>) -> Result<Pi
 }
 
 /// A recording that was switched off was switched off before any shutdown.
-fn may_have_shutdown(summary: &Summary) -> bool {
+pub(crate) fn may_have_shutdown(summary: &Summary) -> bool {
     !matches!(&summary.end, Some(end) if end.how == How::Disarmed)
 }
 
@@ -56,22 +59,30 @@ fn may_have_shutdown(summary: &Summary) -> bool {
 pub fn read(trace: &Trace, path: &Path, number: usize) -> Result<Picked, Error> {
     let count = trace.sessions().len();
     let summary = &trace.sessions()[number - 1];
-    let world = world(trace, summary)?;
+    let (world, requests) = world(trace, summary)?;
     let next = match trace.sessions().get(number) {
-        Some(after) if follows(after, summary) => Some(NextBoot::new(self::world(trace, after)?, number + 1)),
+        Some(after) if follows(after, summary) => {
+            Some(NextBoot::new(self::world(trace, after)?.0, number + 1))
+        }
         _ => None,
     };
     let story = Story::tell(world, summary, next);
-    Ok(Picked { path: path.to_owned(), number, count, summary: summary.clone(), story })
+    Ok(Picked { path: path.to_owned(), number, count, summary: summary.clone(), requests, story })
 }
 
 fn follows(after: &Summary, summary: &Summary) -> bool {
     after.session.previous == Some(summary.session.id) && after.session.boot_id != summary.session.boot_id
 }
 
-fn world(trace: &Trace, summary: &Summary) -> Result<World, Error> {
+fn world(trace: &Trace, summary: &Summary) -> Result<(World, Requests), Error> {
     let mut progress = Progress::new("reading", summary.events);
-    let items = trace.events(summary.session.id)?.inspect(|_| progress.step());
+    let mut requests = Requests::default();
+    let items = trace.events(summary.session.id)?.inspect(|item| {
+        progress.step();
+        if let Ok(Item::Event(event)) = item {
+            requests.see(event);
+        }
+    });
     let world = World::read(items)?;
-    Ok(world)
+    Ok((world, requests))
 }

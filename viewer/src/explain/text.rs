@@ -133,30 +133,45 @@ impl Page<'_> {
         Ok(out)
     }
 
-    /// Two or three lines: what happened, to what, and how much of it is known.
-    pub fn head(&self, out: &mut String) {
+    /// `db7 rebooted on 12 Nov 2026 at 03:14:07`.
+    pub fn title(&self) -> String {
         let (story, summary) = (self.story(), &self.picked.summary);
         let host = match summary.session.hostname.as_str() {
             "" => "the machine".to_owned(),
             name => safe::text(name.as_bytes()),
         };
         let clocks = Clocks::new(summary);
-        let mut first = host;
         match &story.shutdown {
             Some(shutdown) => {
                 let verb = if shutdown.ended || !story.cut { shutdown.aim.verb() } else { "was going down" };
-                let _ = write!(
-                    first,
-                    " {verb} on {}",
-                    clocks.wall(shutdown.begin.ns).format("%-d %b %Y at %H:%M:%S")
-                );
-                first.push_str(&asked(shutdown));
+                let began = clocks.wall(shutdown.begin.ns);
+                format!("{host} {verb} on {}", began.format("%-d %b %Y at %H:%M:%S"))
             }
             None => {
-                let begin = clocks.wall(summary.session.started.boottime_ns);
-                let _ = write!(first, ", recorded from {}", begin.format("%-d %b %Y %H:%M:%S"));
-                first.push_str(": no shutdown in this recording");
+                let began = clocks.wall(summary.session.started.boottime_ns);
+                format!("{host}, recorded from {}", began.format("%-d %b %Y %H:%M:%S"))
             }
+        }
+    }
+
+    /// `11.8 s to the last hook`; empty without a shutdown.
+    pub fn length(&self) -> String {
+        let Some(shutdown) = &self.story().shutdown else { return String::new() };
+        let to = match (shutdown.called, shutdown.ended) {
+            (true, _) => "to reboot(2)",
+            (_, true) => "to the last hook",
+            _ => "to the last event",
+        };
+        format!("{} {to}", time::duration(shutdown.took_ns()))
+    }
+
+    /// Two or three lines: what happened, to what, and how much of it is known.
+    pub fn head(&self, out: &mut String) {
+        let (story, summary) = (self.story(), &self.picked.summary);
+        let mut first = self.title();
+        match &story.shutdown {
+            Some(shutdown) => first.push_str(&asked(shutdown)),
+            None => first.push_str(": no shutdown in this recording"),
         }
         let _ = write!(first, " · {}", about::init(summary));
         if let Some(shutdown) = story.shutdown.as_ref().filter(|_| story.init.is_rc()) {
@@ -165,12 +180,7 @@ impl Page<'_> {
         self.put(out, Some(Look::Strong), &first, 4);
         let mut second = String::new();
         if let Some(shutdown) = &story.shutdown {
-            let to = match (shutdown.called, shutdown.ended) {
-                (true, _) => "to reboot(2)",
-                (_, true) => "to the last hook",
-                _ => "to the last event",
-            };
-            let _ = write!(second, "{} {to} · ", time::duration(shutdown.took_ns()));
+            let _ = write!(second, "{} · ", self.length());
             if let Some(asked) = shutdown.asked.as_ref().filter(|asked| asked.at < shutdown.begin) {
                 let before = time::duration(shutdown.begin.ns - asked.at.ns);
                 let _ = write!(second, "asked for {before} before it began · ");
