@@ -1,6 +1,6 @@
 //! What is different between two shutdowns.
 //!
-//! Invariant: pure, and symmetric but for the names of the sides. A pid, a moment or an event number never makes a
+//! Invariant: pure. A pid, a moment or an event number never makes a
 //! difference; a process is its service and its program. Lists are in an order that is the same on every run.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -140,7 +140,7 @@ pub struct Found {
 pub struct Diff {
     /// Services that took longer, or less long, to stop: those that grew most first.
     pub stops: Vec<Took>,
-    /// The same of what else was waited for: scripts and commands of the shutdown, and init itself.
+    /// What else B had to wait for longer: scripts and commands of the shutdown, and init itself.
     pub waits: Vec<Took>,
     pub ended: Vec<Ended>,
     pub restarted: Vec<Restarted>,
@@ -379,30 +379,32 @@ fn alike(a: &End, b: &End) -> bool {
     a.verdict == b.verdict && a.status == b.status && told && same(&a.killer, &b.killer)
 }
 
-/// What was waited for besides those that were to stop, by name.
+/// What else B was kept waiting by longer than A, by name. Scripts of two inits, and of one that was cut off, are not
+/// to be compared.
 fn waits(a: &Story, b: &Story) -> Vec<Took> {
+    let ended = |story: &Story| story.shutdown.as_ref().is_some_and(|shutdown| shutdown.ended);
+    if a.init != b.init {
+        return Vec::new();
+    }
     let totals = |story: &Story| {
-        let mut sums: BTreeMap<String, (u64, Option<Idx>)> = BTreeMap::new();
+        let mut sums: BTreeMap<String, u64> = BTreeMap::new();
         for (idx, ns, why) in blame::totals(&story.waits) {
-            if why != Why::Stopping {
-                let (name, idx) = match idx {
-                    NONE => ("init itself".to_owned(), None),
-                    idx => (story.world.name(idx), Some(idx)),
-                };
-                let sum = sums.entry(name).or_insert((0, idx));
-                sum.0 += ns;
+            let name = if idx == NONE { "init itself".to_owned() } else { story.world.name(idx) };
+            // A daemon that was restarted is no step.
+            if why != Why::Stopping && story.replaces(idx).is_none() {
+                *sums.entry(name).or_default() += ns;
             }
         }
         sums
     };
     let (of_a, of_b) = (totals(a), totals(b));
-    let names: BTreeSet<&String> = of_a.keys().chain(of_b.keys()).collect();
-    let took = |name: &String| {
-        let ns = |sums: &BTreeMap<String, (u64, Option<Idx>)>| sums.get(name).map_or(0, |(ns, _)| *ns);
+    let took = |(name, b_ns): (&String, &u64)| {
+        let a_ns = of_a.get(name).copied();
         let who = Who { service: None, program: name.clone(), label: name.clone() };
-        Took { who, a_ns: ns(&of_a), b_ns: ns(&of_b) }
+        (a_ns.is_some() || ended(a)).then(|| Took { who, a_ns: a_ns.unwrap_or(0), b_ns: *b_ns })
     };
-    names.into_iter().map(took).filter(|took| differs(took.a_ns, took.b_ns)).collect()
+    let all = of_b.iter().filter_map(took);
+    all.filter(|took| took.b_ns > took.a_ns && differs(took.a_ns, took.b_ns)).collect()
 }
 
 fn restarted(a: &Story, b: &Story) -> Vec<Restarted> {

@@ -9,12 +9,11 @@ use super::{
     pick::Side,
 };
 use crate::{
-    explain::text::Page,
+    explain::text::{Page, seconds},
     names,
     output::{Look, Palette},
     safe,
     story::{fate::Verdict, restart::By, service::Kind},
-    time,
 };
 
 /// The whole of it.
@@ -46,11 +45,13 @@ pub fn page(a: &Side, b: &Side, diff: &Diff, width: usize, palette: Palette) -> 
 /// `A  db7 rebooted on 12 Nov 2026 at 03:14:07 · 11.8 s to the last hook · recording 3 of 5`.
 fn head(page: &Page<'_>, which: Which, other: Option<&Page<'_>>) -> String {
     let picked = page.picked;
-    let took = |page: &Page<'_>| page.story().shutdown.as_ref().map_or(0, |shutdown| shutdown.took_ns());
+    let took = |page: &Page<'_>| {
+        let shutdown = page.story().shutdown.as_ref().filter(|shutdown| shutdown.ended)?;
+        Some(shutdown.took_ns())
+    };
     let mut text = format!("{}  {} · {}", which.letter(), page.title(), page.length());
-    if let Some(other) = other {
-        let (this, that) = (took(page), took(other));
-        let by = time::duration(this.abs_diff(that));
+    if let Some((this, that)) = took(page).zip(other.and_then(took)) {
+        let by = seconds(this.abs_diff(that));
         match this.abs_diff(that) < 100_000_000 {
             true => text.push_str(", as long"),
             false if this > that => {
@@ -132,14 +133,14 @@ impl Writer<'_> {
         }
     }
 
+    /// What went wrong anew comes first: the rest says how.
     fn all(&mut self, diff: &Diff) {
+        self.found(diff, Which::B, "found in B only:");
         let grew = |took: &&Took| took.b_ns > took.a_ns;
         let (longer, shorter): (Vec<&Took>, Vec<&Took>) = diff.stops.iter().partition(grew);
         self.part("took longer to stop in B:", &longer, |took| self::took(took, "longer"));
         self.part("stopped sooner in B:", &shorter, |took| self::took(took, "sooner"));
-        let (longer, shorter): (Vec<&Took>, Vec<&Took>) = diff.waits.iter().partition(grew);
-        self.part("also kept B waiting longer:", &longer, |took| self::took(took, "longer"));
-        self.part("kept B waiting less:", &shorter, |took| self::took(took, "less"));
+        self.part("also kept B waiting longer:", &diff.waits, |took| self::took(took, "longer"));
         if !diff.ended.is_empty() {
             self.title("ended differently:");
         }
@@ -164,12 +165,14 @@ impl Writer<'_> {
             };
             format!("{}: {} in A, {} in B", moved.service, after(&moved.a_after), after(&moved.b_after))
         });
-        for (which, title) in [(Which::B, "found in B only:"), (Which::A, "found in A only:")] {
-            let found: Vec<_> = diff.findings.iter().filter(|found| found.which == which).collect();
-            self.part(title, &found, |found| {
-                format!("[{}] {} ({})", found.number, found.headline, found.confidence.words())
-            });
-        }
+        self.found(diff, Which::A, "found in A only:");
+    }
+
+    fn found(&mut self, diff: &Diff, which: Which, title: &str) {
+        let found: Vec<_> = diff.findings.iter().filter(|found| found.which == which).collect();
+        self.part(title, &found, |found| {
+            format!("[{}] {} ({})", found.number, found.headline, found.confidence.words())
+        });
     }
 }
 
@@ -177,9 +180,9 @@ fn took(took: &Took, word: &str) -> String {
     format!(
         "{}: {} in A, {} in B ({} {word})",
         took.who.label,
-        time::duration(took.a_ns),
-        time::duration(took.b_ns),
-        time::duration(took.a_ns.abs_diff(took.b_ns))
+        seconds(took.a_ns),
+        seconds(took.b_ns),
+        seconds(took.a_ns.abs_diff(took.b_ns))
     )
 }
 

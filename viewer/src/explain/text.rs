@@ -9,15 +9,16 @@ use crate::{
     about::{self, Ending},
     error::Error,
     list::wrap,
+    names,
     output::{Look, Palette},
     safe,
     story::{
         Story,
         blame::{self, Why},
         doubt::Confidence,
-        fate::Verdict,
-        finding::{Finding, Rule, Step},
-        shutdown::Shutdown,
+        fate::{Fate, Verdict},
+        finding::{self, Finding, Rule, Step},
+        shutdown::{Phase, Shutdown},
         world::{At, NONE},
     },
     time::{self, Clocks},
@@ -26,9 +27,16 @@ use crate::{
 /// What is shown without --all.
 const FINDINGS_MAX: usize = 8;
 const STEPS_MAX: usize = 11;
-const WAITS_MAX: usize = 4;
+const WAITS_MAX: usize = 6;
+/// Columns over which an eye still connects a headline with what stands at its right.
+const HEADLINE_MAX: usize = 100;
 /// Waiting that is shorter is nobody's business.
 const WAIT_NS: u64 = 100_000_000;
+/// Less than this reads as nothing.
+const SHOWN_NS: u64 = 50_000_000;
+
+/// A blank at which no line ends. Nothing that has passed [`crate::safe`] holds one.
+const GLUE: &str = "\u{a0}";
 
 /// Where and how it is written.
 #[derive(Debug, Clone, Copy)]
@@ -55,6 +63,26 @@ impl Page<'_> {
             None => out.push_str(&text),
         }
         out.push('\n');
+    }
+
+    /// Appends `title` and `items`, with a dot between them; lines end between two items where they can.
+    fn put_items(&self, out: &mut String, title: &str, items: &[String]) {
+        let indent = title.chars().count() + 1;
+        let mut text = title.to_owned();
+        for (at, item) in items.iter().enumerate() {
+            let dot = if at + 1 < items.len() { "·" } else { "" };
+            let fits = item.chars().count() + 2 + indent <= self.width;
+            let glue = if fits { GLUE } else { " " };
+            text.push(' ');
+            text.push_str(&item.replace(' ', glue));
+            if !dot.is_empty() {
+                text.push_str(glue);
+                text.push_str(dot);
+            }
+        }
+        let mut wrapped = String::new();
+        self.put(&mut wrapped, None, &text, indent);
+        out.push_str(&wrapped.replace(GLUE, " "));
     }
 
     /// `+0.41 s` since the shutdown began.
@@ -221,7 +249,7 @@ impl Page<'_> {
         let tag = format!("[{number}] ");
         let confidence = finding.confidence.words();
         let mut headline = format!("{tag}{}", finding.headline);
-        let room = self.width.saturating_sub(headline.chars().count());
+        let room = self.width.min(HEADLINE_MAX).saturating_sub(headline.chars().count());
         // On the same line where there is room, else behind it.
         if room > confidence.len() + 1 {
             let pad = room - confidence.len();
@@ -267,57 +295,52 @@ impl Page<'_> {
             };
             let cut = if all { events.len() } else { 12 };
             let more = if events.len() > cut { " ..." } else { "" };
+            let word = if events.len() == 1 { "event" } else { "events" };
             let text =
-                format!("    evidence: events {}{more}{of}", events[..events.len().min(cut)].join(" "));
+                format!("    evidence: {word} {}{more}{of}", events[..events.len().min(cut)].join(" "));
             self.put(out, Some(Look::Dim), &text, 6);
         }
     }
 
     fn phases(&self, out: &mut String, shutdown: &Shutdown, all: bool) {
-        let mut text = String::from("phases: ");
-        for (at, phase) in shutdown.phases.iter().enumerate() {
-            if at > 0 {
-                text.push_str(" · ");
+        let phase = |phase: &Phase| {
+            let text = format!("{} {}", self.when(phase.from), phase.kind.title());
+            match all {
+                true => format!("{text} ({}, event {})", phase.rule, phase.from.number),
+                false => text,
             }
-            let _ = write!(text, "{} {}", self.when(phase.from), phase.kind.title());
-            if all {
-                let _ = write!(text, " ({}, event {})", phase.rule, phase.from.number);
-            }
-        }
-        self.put(out, None, &text, 8);
+        };
+        let phases: Vec<String> = shutdown.phases.iter().map(phase).collect();
+        self.put_items(out, "phases:", &phases);
     }
 
     fn waits(&self, out: &mut String, all: bool) {
         let story = self.story();
-        let totals = blame::totals(&story.waits);
-        let least = if all { 10_000_000 } else { WAIT_NS };
-        let most = if all { usize::MAX } else { WAITS_MAX };
-        let mut text = String::from("waited for: ");
-        let mut told = 0;
-        let mut rest = 0;
-        for (at, (proc, ns, why)) in totals.iter().enumerate() {
-            if *ns < least || at >= most {
-                rest += ns;
-                continue;
-            }
-            if told > 0 {
-                text.push_str(" · ");
-            }
-            told += 1;
+        let mut sums: Vec<(String, u64)> = Vec::new();
+        for (proc, ns, why) in blame::totals(&story.waits) {
             let who = match (proc, why) {
-                (&NONE, _) => "init itself".to_owned(),
-                (_, Why::Stopping) => format!("{} to stop", story.world.label(*proc)),
-                (_, Why::Running | Why::Init) => story.world.name(*proc),
+                (NONE, _) => "init itself".to_owned(),
+                (_, Why::Stopping) => format!("{} to stop", story.world.label(proc)),
+                (_, Why::Running | Why::Init) => story.world.name(proc),
             };
-            let _ = write!(text, "{who} {}", time::duration(*ns));
+            match sums.iter_mut().find(|(name, _)| *name == who) {
+                Some((_, sum)) => *sum += ns,
+                None => sums.push((who, ns)),
+            }
         }
-        if told == 0 {
-            return;
+        sums.sort_by_key(|(_, ns)| std::cmp::Reverse(*ns));
+        let least = if all { SHOWN_NS } else { WAIT_NS };
+        let most = if all { usize::MAX } else { WAITS_MAX };
+        let told = sums.iter().take(most).take_while(|(_, ns)| *ns >= least).count();
+        let mut items: Vec<String> =
+            sums[..told].iter().map(|(who, ns)| format!("{who} {}", seconds(*ns))).collect();
+        let rest: u64 = sums[told..].iter().map(|(_, ns)| ns).sum();
+        if rest >= SHOWN_NS && told > 0 {
+            items.push(format!("others {}", seconds(rest)));
         }
-        if rest >= 10_000_000 {
-            let _ = write!(text, " · others {}", time::duration(rest));
+        if told > 0 {
+            self.put_items(out, "waited for:", &items);
         }
-        self.put(out, None, &text, 12);
     }
 
     fn restarts(&self, out: &mut String) {
@@ -327,7 +350,7 @@ impl Page<'_> {
         }
         out.push_str("\nrestarts:\n");
         for restart in &story.restarts {
-            let step = crate::story::finding::restart_step(story, restart);
+            let step = finding::restart_step(story, restart);
             let text = format!(
                 "    {:>10}  {} (was {})",
                 self.when(restart.at),
@@ -344,10 +367,26 @@ impl Page<'_> {
             return;
         }
         out.push_str("\nends:\n");
+        let (mut gone, mut running) = (0_usize, 0_usize);
         for fate in &story.fates {
-            let Some(step) = crate::story::finding::end_step(story, fate) else { continue };
-            let when = step.at.map(|at| self.when(at)).unwrap_or_default();
-            self.put(out, None, &format!("    {when:>10}  {}", step.text), 16);
+            // Scripts run commands by the hundred.
+            match fate.verdict {
+                Verdict::Left if story.is_step(fate.proc) => gone += 1,
+                Verdict::NeverTold if story.is_step(fate.proc) => running += 1,
+                _ => {
+                    if let Some(step) = end(story, fate) {
+                        let when = step.at.map(|at| self.when(at)).unwrap_or_default();
+                        self.put(out, None, &format!("    {when:>10}  {}", step.text), 16);
+                    }
+                }
+            }
+        }
+        if gone + running > 0 {
+            let text = format!(
+                "    and of the shutdown's own scripts and commands {gone} that exited by themselves, and {running} \
+                 that ran to its end"
+            );
+            self.put(out, Some(Look::Dim), &text, 6);
         }
     }
 
@@ -356,11 +395,30 @@ impl Page<'_> {
     }
 }
 
-/// `, asked for by shutdown -r now (root, pts/0)`.
+/// `0.4 s`, `11.8 s`, `4 min 10 s`: for lengths that are compared with each other.
+pub(crate) fn seconds(ns: u64) -> String {
+    match ns {
+        0..1_000_000_000 => format!("0.{} s", ns / 100_000_000),
+        _ => time::duration(ns),
+    }
+}
+
+/// How `fate` ended, told without what went before.
+pub(crate) fn end(story: &Story, fate: &Fate) -> Option<Step> {
+    let mut step = finding::end_step(story, fate)?;
+    let killer = fate.told.filter(|told| fate.killer == Some(told.sent));
+    if let Some(sent) = killer.and_then(|told| story.world.sig(told.sent)) {
+        let (sig, from) = (names::signal(sent.sig), story.world.sender(sent));
+        step.text = step.text.replacen(&format!("of that {sig}"), &format!("of {sig} from {from}"), 1);
+    }
+    Some(step)
+}
+
+/// ``, asked for by `shutdown -r now` (root, pts/0)``.
 fn asked(shutdown: &Shutdown) -> String {
     match &shutdown.asked {
-        Some(asked) if asked.who.is_empty() => format!(", asked for by {}", asked.how),
-        Some(asked) => format!(", asked for by  {}  ({})", asked.how, asked.who),
+        Some(asked) if asked.who.is_empty() => format!(", asked for by `{}`", asked.how),
+        Some(asked) => format!(", asked for by `{}` ({})", asked.how, asked.who),
         None => ", and nobody was seen to ask for it".into(),
     }
 }
