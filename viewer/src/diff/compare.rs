@@ -518,18 +518,110 @@ fn findings(there: &Story, here: &Story, which: Which) -> Vec<Found> {
     .collect()
 }
 
+/// Whether the one that `finding` is about first is among those of `other`.
 fn same_people(here: &Story, finding: &Finding, there: &Story, other: &Finding) -> bool {
-    let people = |story: &Story, finding: &Finding| -> HashSet<Key> {
-        finding.procs.iter().map(|idx| key(&who(story, *idx))).collect()
-    };
-    let (mine, theirs) = (people(here, finding), people(there, other));
-    if mine.is_empty() || theirs.is_empty() {
-        return mine.is_empty() == theirs.is_empty();
+    let Some(mine) = finding.procs.first().map(|idx| who(here, *idx)) else { return other.procs.is_empty() };
+    let (service, program) = key(&mine);
+    other.procs.iter().any(|idx| {
+        let (other, name) = key(&who(there, *idx));
+        name == program && (service == other || service.is_none() || other.is_none())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: u64 = 1_000_000_000;
+
+    #[test]
+    fn a_length_differs_by_half_a_second_and_half_as_much_again() {
+        for (a_ns, b_ns, expected) in [
+            (0, S / 2, true),
+            (0, S / 2 - 1, false),
+            (S, S * 3 / 2, true),
+            (2 * S, 2 * S + S / 2, false),
+            (2 * S, 3 * S, true),
+            (10 * S, 14 * S, false),
+            (u64::MAX, 0, true),
+            (u64::MAX, u64::MAX - 1, false),
+        ] {
+            assert_eq!(differs(a_ns, b_ns), expected, "{a_ns} {b_ns}");
+            assert_eq!(differs(b_ns, a_ns), expected, "{b_ns} {a_ns}");
+        }
     }
-    let same = |(service, program): &Key| {
-        theirs.iter().any(|(other, name)| {
-            name == program && (service == other || service.is_none() || other.is_none())
-        })
-    };
-    mine.iter().any(same)
+
+    #[test]
+    fn what_counts_up_is_no_part_of_a_name() {
+        let same = |kind, a: &str, b: &str| key_of(&(kind, a.into())) == key_of(&(kind, b.into()));
+        assert!(same(Kind::Unit, "run-u12.service", "run-u873.service"));
+        assert!(same(
+            Kind::Unit,
+            "sshd@3-10.0.0.1:22-10.0.0.9:4711.service",
+            "sshd@9-10.0.0.1:22-10.0.0.7:1.service"
+        ));
+        assert!(same(Kind::Unit, "systemd-coredump@1-77-0.service", "systemd-coredump@2-99-0.service"));
+        assert!(same(Kind::Container, "0123456789ab", "ba9876543210"));
+        assert!(!same(Kind::Unit, "postgresql@14-main.service", "postgresql@15-main.service"));
+        assert!(!same(Kind::Unit, "cron.service", "ssh.service"));
+        assert!(!same(Kind::Runit, "run-a", "run-b"));
+    }
+
+    #[test]
+    fn as_few_as_possible_have_moved() {
+        let of =
+            |words: &'static [&'static str]| words.iter().map(|w| (*w).to_owned()).collect::<Vec<String>>();
+        let stays = |a: &[String], b: &[String]| {
+            let (a, b): (Vec<&String>, Vec<&String>) = (a.iter().collect(), b.iter().collect());
+            let mut stays: Vec<String> = in_both_orders(&a, &b).into_iter().cloned().collect();
+            stays.sort();
+            stays.concat()
+        };
+        let a = of(&["a", "b", "c", "d"]);
+        assert_eq!(stays(&a, &a), "abcd");
+        assert_eq!(stays(&a, &of(&["b", "c", "d", "a"])), "bcd");
+        assert_eq!(stays(&a, &of(&["d", "a", "b", "c"])), "abc");
+        assert_eq!(stays(&a, &[]), "");
+    }
+
+    fn end(verdict: Verdict, status: u32, told: Option<&str>, killer: Option<&str>) -> End {
+        let sent = |signal: &str, by: &str| Sent {
+            signal: signal.into(),
+            by: by.into(),
+            chain: format!("sh -> {by}"),
+        };
+        let never = matches!(verdict, Verdict::CutOff | Verdict::NeverTold);
+        End {
+            verdict,
+            status: (!never).then_some(status),
+            told: told.map(|by| sent("SIGTERM", by)),
+            killer: killer.map(|by| sent("SIGKILL", by)),
+        }
+    }
+
+    #[test]
+    fn an_end_is_another_by_verdict_status_or_who_did_it() {
+        let stopped = end(Verdict::Stopped, 0, Some("init"), None);
+        let left = end(Verdict::Left, 0, None, None);
+        let killed = end(Verdict::Killed, 9, Some("init"), Some("killall5"));
+        assert!(alike(&stopped, &stopped) && alike(&killed, &killed));
+        // Told by its own stop command, and by a signal when it was gone or not quite: a race.
+        assert!(alike(&stopped, &left));
+        for other in [
+            &killed,
+            &end(Verdict::Stopped, 1 << 8, Some("init"), None),
+            &end(Verdict::Stopped, 0, Some("killall5"), None),
+            &end(Verdict::CutOff, 0, Some("init"), None),
+        ] {
+            assert!(!alike(&stopped, other) && !alike(other, &stopped), "{other:?}");
+        }
+        for other in [
+            &end(Verdict::Killed, 9, None, Some("killall5")),
+            &end(Verdict::Killed, 9, Some("init"), Some("init")),
+            &end(Verdict::Killed, 9, Some("init"), None),
+            &end(Verdict::Killed, 11, Some("init"), None),
+        ] {
+            assert!(!alike(&killed, other) && !alike(other, &killed), "{other:?}");
+        }
+    }
 }

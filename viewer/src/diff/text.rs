@@ -100,11 +100,10 @@ fn ends(page: &Page<'_>) -> String {
 /// The command that tells all of finding `number`.
 fn command(page: &Page<'_>, number: usize) -> String {
     let picked = page.picked;
-    format!(
-        "lastrites explain {} --recording {} --finding {number}",
-        safe::text(picked.path.display().to_string().as_bytes()),
-        picked.number
-    )
+    let mut text = String::from("lastrites explain ");
+    safe::push_argv(&mut text, picked.path.as_os_str().as_encoded_bytes());
+    let _ = write!(text, " --recording {} --finding {number}", picked.number);
+    text
 }
 
 struct Writer<'a> {

@@ -32,11 +32,12 @@ const WAITS_MAX: usize = 6;
 const HEADLINE_MAX: usize = 100;
 /// Waiting that is shorter is nobody's business.
 const WAIT_NS: u64 = 100_000_000;
-/// Less than this reads as nothing.
-const SHOWN_NS: u64 = 50_000_000;
 
 /// A blank at which no line ends. Nothing that has passed [`crate::safe`] holds one.
 const GLUE: &str = "\u{a0}";
+
+/// A name that is longer stands on a line of its own.
+const GLUED_MAX: usize = 14;
 
 /// Where and how it is written.
 #[derive(Debug, Clone, Copy)]
@@ -56,8 +57,10 @@ impl Page<'_> {
     pub fn put(&self, out: &mut String, look: Option<Look>, text: &str, indent: usize) {
         // Blanks in front are a place, not a separator.
         let lead = text.len() - text.trim_start_matches(' ').len();
-        let body = wrap(&text[lead..], self.width.saturating_sub(lead), indent.saturating_sub(lead));
+        let text = glued(&text[lead..]);
+        let body = wrap(&text, self.width.saturating_sub(lead), indent.saturating_sub(lead));
         let text = body.lines().map(|line| format!("{:lead$}{line}", "")).collect::<Vec<_>>().join("\n");
+        let text = text.replace(GLUE, " ");
         match look {
             Some(look) => self.palette.paint(out, look, |out| out.push_str(&text)),
             None => out.push_str(&text),
@@ -80,9 +83,7 @@ impl Page<'_> {
                 text.push_str(dot);
             }
         }
-        let mut wrapped = String::new();
-        self.put(&mut wrapped, None, &text, indent);
-        out.push_str(&wrapped.replace(GLUE, " "));
+        self.put(out, None, &text, indent);
     }
 
     /// `+0.41 s` since the shutdown began.
@@ -329,13 +330,12 @@ impl Page<'_> {
             }
         }
         sums.sort_by_key(|(_, ns)| std::cmp::Reverse(*ns));
-        let least = if all { SHOWN_NS } else { WAIT_NS };
         let most = if all { usize::MAX } else { WAITS_MAX };
-        let told = sums.iter().take(most).take_while(|(_, ns)| *ns >= least).count();
+        let told = sums.iter().take(most).take_while(|(_, ns)| *ns >= WAIT_NS).count();
         let mut items: Vec<String> =
             sums[..told].iter().map(|(who, ns)| format!("{who} {}", seconds(*ns))).collect();
         let rest: u64 = sums[told..].iter().map(|(_, ns)| ns).sum();
-        if rest >= SHOWN_NS && told > 0 {
+        if rest >= WAIT_NS && told > 0 {
             items.push(format!("others {}", seconds(rest)));
         }
         if told > 0 {
@@ -393,6 +393,28 @@ impl Page<'_> {
     pub fn confidence(&self, confidence: Confidence) -> &'static str {
         confidence.words()
     }
+}
+
+/// `text` with no end of a line between a figure and its unit, and between a name and its number.
+fn glued(text: &str) -> String {
+    let is_number =
+        |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let is_unit = |word: &str| {
+        matches!(word.trim_end_matches([',', ';', '.', ')', ':']), "s" | "ms" | "us" | "min" | "h" | "d")
+    };
+    let mut out = String::with_capacity(text.len());
+    let mut last = "";
+    for (at, word) in text.split(' ').enumerate() {
+        let figure = is_number(last.trim_start_matches(['+', '-', '(']));
+        let name = !figure && !last.is_empty() && last.len() <= GLUED_MAX && !last.contains(GLUE);
+        let pid = is_number(word.trim_end_matches([',', ';', ')', ':']));
+        if at > 0 {
+            out.push_str(if figure && is_unit(word) || name && pid { GLUE } else { " " });
+        }
+        out.push_str(word);
+        last = word;
+    }
+    out
 }
 
 /// `0.4 s`, `11.8 s`, `4 min 10 s`: for lengths that are compared with each other.
