@@ -199,8 +199,9 @@ Examples:
   lastrites explain --json                for programs; see viewer/JSON.md";
 
 const DIFF_EXAMPLES: &str = "\
-Processes are matched by service and program, never by pid. Differences of less than half a second, or of
-less than half as much again, are none. newest and previous are those of the recordings with a shutdown.
+Processes are matched by service and program, never by pid. Differences of less than half a second,
+or of less than half as much again, are none. newest and previous count only recordings with a
+shutdown in them.
 
 Examples:
   lastrites diff                          the newest two shutdowns

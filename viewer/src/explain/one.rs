@@ -122,6 +122,8 @@ fn life(page: &Page<'_>, out: &mut String, idx: Idx) {
         let (sig, target) = (names::signal(sent.sig), world.label_at(sent.target, sent.at.ns));
         (sent.at, format!("sent {sig} to {target} (event {})", sent.at.number))
     }));
+    let heirs = story.restarts.iter().filter(|restart| restart.by == idx).take(MOST);
+    lines.extend(heirs.map(|restart| (restart.at, finding::restart_step(story, restart).text)));
     // What is of one moment stays in the order in which it is told here.
     lines.sort_by_key(|(at, _)| at.ns);
     for (at, text) in &lines {
@@ -149,9 +151,23 @@ fn runs(world: &World, image: &Image) -> String {
     }
     let argv = &argv[..end];
     safe::push_argv(&mut command, if argv.is_empty() { world.strings.get(image.filename) } else { argv });
+    let command = shortened(&command);
     let tty = safe::text(world.strings.get(image.tty));
     let on = if tty.is_empty() { String::new() } else { format!(" on {tty}") };
     format!("runs {} as {}{on}", clip(&command, 160), names::user(image.uid))
+}
+
+/// `text` with three in place of many alike: runsvdir keeps its log in hundreds of dots.
+fn shortened(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let end = rest.find(|c| c != first).unwrap_or(rest.len());
+        let shown = if end > 8 * first.len_utf8() { 3 * first.len_utf8() } else { end };
+        out.push_str(&rest[..shown]);
+        rest = &rest[end..];
+    }
+    out
 }
 
 /// Whether it only stops or continues: sprees do that to everybody, again and again.
@@ -179,7 +195,7 @@ fn received(story: &Story, fate: Option<&Fate>, idx: Idx) -> Vec<(At, String)> {
     }
     let stops = to_it().filter(|(_, sent)| sent.sig == 19);
     let (count, first) = (stops.clone().count(), stops.map(|(_, sent)| sent).next());
-    let last = to_it().filter(|(_, sent)| freezes(sent)).map(|(_, sent)| sent).last();
+    let last = to_it().filter(|(_, sent)| freezes(sent)).map(|(_, sent)| sent).next_back();
     if let (Some(first), Some(last)) = (first, last) {
         let times = if count == 1 { "once".to_owned() } else { format!("{count} times") };
         lines.push((
@@ -193,4 +209,24 @@ fn received(story: &Story, fate: Option<&Fate>, idx: Idx) -> Vec<(At, String)> {
         ));
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_repeated_without_end_is_shortened() {
+        for (text, expected) in [
+            (
+                &"log: ".to_owned().chars().chain(std::iter::repeat_n('.', 395)).collect::<String>()[..],
+                "log: ...",
+            ),
+            ("--------", "--------"),
+            ("ääääääääää b", "äää b"),
+            ("", ""),
+        ] {
+            assert_eq!(shortened(text), expected);
+        }
+    }
 }

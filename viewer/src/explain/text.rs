@@ -73,14 +73,13 @@ impl Page<'_> {
         let indent = title.chars().count() + 1;
         let mut text = title.to_owned();
         for (at, item) in items.iter().enumerate() {
-            let dot = if at + 1 < items.len() { "·" } else { "" };
             let fits = item.chars().count() + 2 + indent <= self.width;
             let glue = if fits { GLUE } else { " " };
             text.push(' ');
             text.push_str(&item.replace(' ', glue));
-            if !dot.is_empty() {
-                text.push_str(glue);
-                text.push_str(dot);
+            if at + 1 < items.len() {
+                text.push_str(GLUE);
+                text.push('·');
             }
         }
         self.put(out, None, &text, indent);
@@ -381,11 +380,11 @@ impl Page<'_> {
                 }
             }
         }
-        if gone + running > 0 {
-            let text = format!(
-                "    and of the shutdown's own scripts and commands {gone} that exited by themselves, and {running} \
-                 that ran to its end"
-            );
+        let parts = [(gone, "exited by themselves"), (running, "ran until its end")];
+        let told: Vec<String> =
+            parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} that {what}")).collect();
+        if !told.is_empty() {
+            let text = format!("    and of the shutdown's own scripts and commands {}", told.join(", and "));
             self.put(out, Some(Look::Dim), &text, 6);
         }
     }
@@ -404,12 +403,15 @@ fn glued(text: &str) -> String {
     };
     let mut out = String::with_capacity(text.len());
     let mut last = "";
-    for (at, word) in text.split(' ').enumerate() {
+    let mut words = text.split(' ').peekable();
+    while let Some(word) = words.next() {
         let figure = is_number(last.trim_start_matches(['+', '-', '(']));
+        let unit = figure && is_unit(word);
+        let pid = is_number(word.trim_end_matches([',', ';', ')', ':'])) && !word.contains('.');
+        let counts = words.peek().is_some_and(|next| is_unit(next));
         let name = !figure && !last.is_empty() && last.len() <= GLUED_MAX && !last.contains(GLUE);
-        let pid = is_number(word.trim_end_matches([',', ';', ')', ':']));
-        if at > 0 {
-            out.push_str(if figure && is_unit(word) || name && pid { GLUE } else { " " });
+        if !out.is_empty() {
+            out.push_str(if unit || name && pid && !counts { GLUE } else { " " });
         }
         out.push_str(word);
         last = word;
@@ -442,5 +444,34 @@ fn asked(shutdown: &Shutdown) -> String {
         Some(asked) if asked.who.is_empty() => format!(", asked for by `{}`", asked.how),
         Some(asked) => format!(", asked for by `{}` ({})", asked.how, asked.who),
         None => ", and nobody was seen to ask for it".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_stay_with_their_units_and_names_with_their_numbers() {
+        for (text, expected) in [
+            ("killed 13.0 s later", "killed 13.0~s later"),
+            ("sent SIGTERM to mongod 872, which", "sent SIGTERM to mongod~872, which"),
+            ("after 2 min 10 s)", "after 2~min 10~s)"),
+            ("events 290 307 388", "events~290 307 388"),
+            ("a-name-that-is-long 12 x", "a-name-that-is-long 12 x"),
+            ("plain words", "plain words"),
+            ("", ""),
+        ] {
+            assert_eq!(glued(text).replace(GLUE, "~"), expected);
+        }
+    }
+
+    #[test]
+    fn lengths_are_cut_to_tenths() {
+        for (ns, text) in
+            [(0, "0.0 s"), (99_999_999, "0.0 s"), (999_999_999, "0.9 s"), (11_870_000_000, "11.8 s")]
+        {
+            assert_eq!(seconds(ns), text);
+        }
     }
 }

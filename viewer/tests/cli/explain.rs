@@ -36,8 +36,8 @@ fn every_way_to_explain_takes_every_sample_at_every_width() {
         assert_eq!(json.lines().count(), 1);
         let story: serde_json::Value = serde_json::from_str(&json).expect("JSON");
         let ends = story["ends"].as_array().expect("a list");
-        let pids = ends.iter().map(|end| end["process"]["pid"].to_string());
-        let (first, last) = (pids.clone().next().expect("an end"), pids.last().expect("an end"));
+        let mut pids = ends.iter().map(|end| end["process"]["pid"].to_string());
+        let (first, last) = (pids.clone().next().expect("an end"), pids.next_back().expect("an end"));
         let program = ends[0]["process"]["name"].as_str().expect("a name");
         for width in [40, 80, 200] {
             for args in [
