@@ -22,6 +22,8 @@ use crate::{
 
 /// Less than so much is no difference.
 const LEAST_NS: u64 = 500_000_000;
+/// Who lives for less than this was no daemon.
+const PASSING_NS: u64 = 10_000_000_000;
 /// More scripts than this are no runlevel.
 const SCRIPTS_MAX: usize = 1000;
 
@@ -180,7 +182,11 @@ pub fn compare(a: &Picked, b: &Picked) -> Diff {
         {
             diff.stops.push(Took { who: in_b.who.clone(), a_ns, b_ns });
         }
-        let ends = (main(a, in_a).map(|fate| end(a, fate)), main(b, in_b).map(|fate| end(b, fate)));
+        // Who runs commands tells of how it went for them.
+        let main_of = |story: &Story, group: &Group<'_>| {
+            main(story, group).filter(|fate| !is_helper(story, fate)).map(|fate| end(story, fate))
+        };
+        let ends = (main_of(a, in_a), main_of(b, in_b));
         if let (Some(a), Some(b)) = ends
             && !alike(&a, &b)
         {
@@ -206,7 +212,10 @@ pub fn compare(a: &Picked, b: &Picked) -> Diff {
         let dirty = group.fates.iter().any(|fate| here.dirty(fate.proc));
         let service = group.who.service.as_ref().map(key_of);
         // A helper that came and went says nothing; a service is told of once.
-        if !dirty && (!lived_before(here, &group) || service.as_ref().is_some_and(|s| theirs.contains(s)))
+        if !dirty
+            && (!lived_before(here, &group)
+                || only_passed(here, &group)
+                || service.as_ref().is_some_and(|s| theirs.contains(s)))
             || ran(there, &group.who.program) && service.is_none()
         {
             continue;
@@ -269,10 +278,10 @@ fn key(who: &Who) -> Key {
 fn groups(story: &Story) -> BTreeMap<Key, Group<'_>> {
     let mut groups: BTreeMap<Key, Group<'_>> = BTreeMap::new();
     for fate in &story.fates {
-        if story.matters(fate.proc)
-            && !story.is_missed(fate.proc)
-            && !story.world.program_of(fate.proc).is_empty()
-        {
+        // Whose end was not seen is not known to have run at all.
+        let seen =
+            story.world.proc_at(fate.proc).is_some_and(|proc| proc.dead()) || !story.is_missed(fate.proc);
+        if seen && story.matters(fate.proc) && !story.world.program_of(fate.proc).is_empty() {
             let who = who(story, fate.proc);
             let group = groups.entry(key(&who)).or_insert_with(|| Group { who, fates: Vec::new() });
             group.fates.push(fate);
@@ -327,6 +336,26 @@ fn lived_before(story: &Story, group: &Group<'_>) -> bool {
         .fates
         .iter()
         .any(|fate| story.world.proc_at(fate.proc).is_some_and(|proc| proc.born < shutdown.begin))
+}
+
+/// Whether all of them came and went by themselves within seconds: a command of a timer, of a boot that had not settled.
+fn only_passed(story: &Story, group: &Group<'_>) -> bool {
+    let short = |fate: &Fate| {
+        let proc = story.world.proc_at(fate.proc);
+        proc.is_some_and(|proc| proc.exit.ns.saturating_sub(proc.born.ns) < PASSING_NS)
+    };
+    group.fates.iter().all(|fate| fate.verdict == Verdict::Left && short(fate))
+}
+
+/// Whether `fate` is that of a command that another one of its service has run in the shutdown.
+fn is_helper(story: &Story, fate: &Fate) -> bool {
+    let Some(shutdown) = &story.shutdown else { return false };
+    let Some(proc) = story.world.proc_at(fate.proc) else { return false };
+    let service = story.service(fate.proc);
+    proc.born >= shutdown.begin
+        && service.is_some()
+        && story.service(proc.parent) == service
+        && !story.world.is_supervisor(proc.parent)
 }
 
 /// Whether the program ran when the shutdown began, whatever became of it.

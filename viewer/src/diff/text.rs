@@ -203,6 +203,7 @@ fn end(end: &End) -> String {
                 None => format!("{by}; nobody had asked it to stop"),
             }
         }
+        (_, Some(told), Some(killer)) if told == killer => format!("died of {}", of(told)),
         (_, Some(told), _) => format!("{status} after {}", of(told)),
         (_, None, Some(killer)) => format!("{status}, sent by {}", killer.chain),
         (_, None, None) => format!("{status} by itself"),

@@ -146,6 +146,9 @@ fn bad() -> Vec<(u64, What)> {
     events.stops((611, "/etc/rc6.d/K02cron"), CRON, 13_300, 13_400);
     events.stops((612, "/etc/rc6.d/K02exim4"), EXIM4, 13_500, 13_600);
     events.starts(13_700, RC, 630, "/sbin/killall5", &["killall5", "-9"]);
+    // A spree stops everybody first: who has ended by then is not one who was not seen to end.
+    events.at(13_740, What::Call { process: id(630), call: 1, target: -1, tgid_arg: 0, sig: 19, ret: 0 });
+    events.kills(13_741, 630, 700, 19);
     events.kills(13_750, 630, 700, 9);
     events.exits(13_751, 700, 9);
     events.exits(13_760, 630, 0);
