@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::{
-    explain::Picked,
+    explain::{Picked, text::seen},
     names,
     story::{
         Story,
@@ -203,11 +203,12 @@ pub fn compare(a: &Picked, b: &Picked) -> Diff {
         ids.map(|id| key_of(&named(story, id))).collect()
     };
     let (in_a, in_b) = (services(a), services(b));
+    let (running_in_a, running_in_b) = (running(a), running(b));
     let mut told: BTreeSet<(Which, (Kind, String))> = BTreeSet::new();
     for (which, group) in alone {
         let (here, there, theirs) = match which {
-            Which::A => (a, b, &in_b),
-            Which::B => (b, a, &in_a),
+            Which::A => (a, &running_in_b, &in_b),
+            Which::B => (b, &running_in_a, &in_a),
         };
         let dirty = group.fates.iter().any(|fate| here.dirty(fate.proc));
         let service = group.who.service.as_ref().map(key_of);
@@ -216,7 +217,7 @@ pub fn compare(a: &Picked, b: &Picked) -> Diff {
             && (!lived_before(here, &group)
                 || only_passed(here, &group)
                 || service.as_ref().is_some_and(|s| theirs.contains(s)))
-            || ran(there, &group.who.program) && service.is_none()
+            || service.is_none() && there.contains(&group.who.program)
         {
             continue;
         }
@@ -278,10 +279,7 @@ fn key(who: &Who) -> Key {
 fn groups(story: &Story) -> BTreeMap<Key, Group<'_>> {
     let mut groups: BTreeMap<Key, Group<'_>> = BTreeMap::new();
     for fate in &story.fates {
-        // Whose end was not seen is not known to have run at all.
-        let seen =
-            story.world.proc_at(fate.proc).is_some_and(|proc| proc.dead()) || !story.is_missed(fate.proc);
-        if seen && story.matters(fate.proc) && !story.world.program_of(fate.proc).is_empty() {
+        if seen(story, fate) && story.matters(fate.proc) && !story.world.program_of(fate.proc).is_empty() {
             let who = who(story, fate.proc);
             let group = groups.entry(key(&who)).or_insert_with(|| Group { who, fates: Vec::new() });
             group.fates.push(fate);
@@ -358,11 +356,11 @@ fn is_helper(story: &Story, fate: &Fate) -> bool {
         && !story.world.is_supervisor(proc.parent)
 }
 
-/// Whether the program ran when the shutdown began, whatever became of it.
-fn ran(story: &Story, program: &str) -> bool {
-    let Some(shutdown) = &story.shutdown else { return false };
-    let lived = |idx: Idx| story.world.proc_at(idx).is_some_and(|proc| proc.lives(shutdown.begin.ns));
-    story.world.all().any(|(idx, _)| lived(idx) && story.world.name(idx) == program)
+/// Programs that ran when the shutdown began, whatever became of them.
+fn running(story: &Story) -> HashSet<String> {
+    let Some(shutdown) = &story.shutdown else { return HashSet::new() };
+    let lived = story.world.all().filter(|(_, proc)| proc.lives(shutdown.begin.ns));
+    lived.map(|(idx, _)| story.world.name(idx)).collect()
 }
 
 fn end(story: &Story, fate: &Fate) -> End {

@@ -39,6 +39,9 @@ const GLUE: &str = "\u{a0}";
 /// A name that is longer stands on a line of its own.
 const GLUED_MAX: usize = 14;
 
+/// A dot behind a word that is longer may begin a line.
+const DOTTED_MAX: usize = 24;
+
 /// Where and how it is written.
 #[derive(Debug, Clone, Copy)]
 pub struct Page<'a> {
@@ -367,7 +370,7 @@ impl Page<'_> {
         }
         out.push_str("\nends:\n");
         let (mut gone, mut running) = (0_usize, 0_usize);
-        for fate in &story.fates {
+        for fate in story.fates.iter().filter(|fate| seen(story, fate)) {
             // Scripts run commands by the hundred.
             match fate.verdict {
                 Verdict::Left if story.is_step(fate.proc) => gone += 1,
@@ -394,7 +397,7 @@ impl Page<'_> {
     }
 }
 
-/// `text` with no end of a line between a figure and its unit, and between a name and its number.
+/// `text` with no end of a line between a figure and its unit, a name and its number, and before a dot between items.
 fn glued(text: &str) -> String {
     let is_number =
         |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
@@ -411,7 +414,8 @@ fn glued(text: &str) -> String {
         let counts = words.peek().is_some_and(|next| is_unit(next));
         let name = !figure && !last.is_empty() && last.len() <= GLUED_MAX && !last.contains(GLUE);
         if !out.is_empty() {
-            out.push_str(if unit || name && pid && !counts { GLUE } else { " " });
+            let dot = word == "·" && last.chars().count() < DOTTED_MAX;
+            out.push_str(if unit || dot || name && pid && !counts { GLUE } else { " " });
         }
         out.push_str(word);
         last = word;
@@ -425,6 +429,12 @@ pub(crate) fn seconds(ns: u64) -> String {
         0..1_000_000_000 => format!("0.{} s", ns / 100_000_000),
         _ => time::duration(ns),
     }
+}
+
+/// Whether the end of `fate`, or that there was none, was seen: who was missed may as well be gone for long.
+pub(crate) fn seen(story: &Story, fate: &Fate) -> bool {
+    let dead = story.world.proc_at(fate.proc).is_some_and(|proc| proc.dead());
+    dead || !story.is_missed(fate.proc)
 }
 
 /// How `fate` ended, told without what went before.
@@ -459,7 +469,7 @@ mod tests {
             ("after 2 min 10 s)", "after 2~min 10~s)"),
             ("events 290 307 388", "events~290 307 388"),
             ("a-name-that-is-long 12 x", "a-name-that-is-long 12 x"),
-            ("plain words", "plain words"),
+            ("plain words · more", "plain words~· more"),
             ("", ""),
         ] {
             assert_eq!(glued(text).replace(GLUE, "~"), expected);
