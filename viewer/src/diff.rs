@@ -5,6 +5,7 @@
 
 mod compare;
 mod json;
+mod order;
 pub mod pick;
 mod text;
 

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use super::order::{self, Reordered};
 use crate::{
     explain::{Picked, text::seen},
     names,
@@ -24,8 +25,6 @@ use crate::{
 const LEAST_NS: u64 = 500_000_000;
 /// Who lives for less than this was no daemon.
 const PASSING_NS: u64 = 10_000_000_000;
-/// More scripts than this are no runlevel.
-const SCRIPTS_MAX: usize = 1000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Which {
@@ -118,15 +117,6 @@ pub struct Moved {
     pub b: (Kind, String),
 }
 
-/// A service that is stopped at another place of the sequence.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reordered {
-    pub service: String,
-    /// What is stopped right before it; None: nothing.
-    pub a_after: Option<String>,
-    pub b_after: Option<String>,
-}
-
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
     pub which: Which,
@@ -172,62 +162,14 @@ struct Group<'a> {
 /// Compares the shutdown of `a` with that of `b`; a recording without one has nothing to compare.
 pub fn compare(a: &Picked, b: &Picked) -> Diff {
     let (a, b) = (&a.story, &b.story);
-    let (of_a, of_b) = (groups(a), groups(b));
-    let mut diff = Diff::default();
-    let (pairs, alone) = pairs(of_a, of_b);
+    let (pairs, alone) = pairs(groups(a), groups(b));
+    let mut diff = Diff { only: only(a, b, alone), ..Diff::default() };
     for (in_a, in_b) in &pairs {
-        let took = (stop_ns(a, in_a), stop_ns(b, in_b));
-        if let (Some(a_ns), Some(b_ns)) = took
-            && differs(a_ns, b_ns)
-        {
-            diff.stops.push(Took { who: in_b.who.clone(), a_ns, b_ns });
-        }
-        // Who runs commands tells of how it went for them.
-        let main_of = |story: &Story, group: &Group<'_>| {
-            main(story, group).filter(|fate| !is_helper(story, fate)).map(|fate| end(story, fate))
-        };
-        let ends = (main_of(a, in_a), main_of(b, in_b));
-        if let (Some(a), Some(b)) = ends
-            && !alike(&a, &b)
-        {
-            diff.ended.push(Ended { who: in_b.who.clone(), a, b });
-        }
-        if let (Some(a), Some(b)) = (&in_a.who.service, &in_b.who.service)
-            && key_of(a) != key_of(b)
-        {
-            diff.moved.push(Moved { program: in_b.who.program.clone(), a: a.clone(), b: b.clone() });
-        }
-    }
-    let services = |story: &Story| -> HashSet<(Kind, String)> {
-        let ids = story.fates.iter().filter_map(|fate| story.service(fate.proc));
-        ids.map(|id| key_of(&named(story, id))).collect()
-    };
-    let (in_a, in_b) = (services(a), services(b));
-    let (running_in_a, running_in_b) = (running(a), running(b));
-    let mut told: BTreeSet<(Which, (Kind, String))> = BTreeSet::new();
-    for (which, group) in alone {
-        let (here, there, theirs) = match which {
-            Which::A => (a, &running_in_b, &in_b),
-            Which::B => (b, &running_in_a, &in_a),
-        };
-        let dirty = group.fates.iter().any(|fate| here.dirty(fate.proc));
-        let service = group.who.service.as_ref().map(key_of);
-        // A helper that came and went says nothing; a service is told of once.
-        if !dirty
-            && (!lived_before(here, &group)
-                || only_passed(here, &group)
-                || service.as_ref().is_some_and(|s| theirs.contains(s)))
-            || service.is_none() && there.contains(&group.who.program)
-        {
-            continue;
-        }
-        if service.is_none_or(|service| told.insert((which, service))) {
-            diff.only.push(Only { which, who: group.who });
-        }
+        diff.pair(a, in_a, b, in_b);
     }
     diff.waits = waits(a, b);
     diff.restarted = restarted(a, b);
-    diff.reordered = reordered(a, b);
+    diff.reordered = order::reordered(a, b);
     diff.findings = findings(a, b, Which::B);
     diff.findings.extend(findings(b, a, Which::A));
     let grew =
@@ -235,6 +177,65 @@ pub fn compare(a: &Picked, b: &Picked) -> Diff {
     diff.stops.sort_by_key(grew);
     diff.waits.sort_by_key(grew);
     diff
+}
+
+impl Diff {
+    /// Those that are there on both sides.
+    fn pair(&mut self, a: &Story, in_a: &Group<'_>, b: &Story, in_b: &Group<'_>) {
+        let who = &in_b.who;
+        if let Some((a_ns, b_ns)) = stop_ns(a, in_a).zip(stop_ns(b, in_b))
+            && differs(a_ns, b_ns)
+        {
+            self.stops.push(Took { who: who.clone(), a_ns, b_ns });
+        }
+        // Who runs commands tells of how it went for them.
+        let main = |story: &Story, group: &Group<'_>| {
+            main(story, group).filter(|fate| !is_helper(story, fate)).map(|fate| end(story, fate))
+        };
+        if let Some((a, b)) = main(a, in_a).zip(main(b, in_b))
+            && !alike(&a, &b)
+        {
+            self.ended.push(Ended { who: who.clone(), a, b });
+        }
+        if let Some((a, b)) = in_a.who.service.as_ref().zip(who.service.as_ref())
+            && key_of(a) != key_of(b)
+        {
+            self.moved.push(Moved { program: who.program.clone(), a: a.clone(), b: b.clone() });
+        }
+    }
+}
+
+/// Of those without a match the ones to be told of: a service once, and no helper that came and went.
+fn only(a: &Story, b: &Story, alone: Vec<(Which, Group<'_>)>) -> Vec<Only> {
+    let (of_a, of_b) = ((services(a), running(a)), (services(b), running(b)));
+    let mut told: BTreeSet<(Which, (Kind, String))> = BTreeSet::new();
+    let mut all = Vec::new();
+    for (which, Group { who, fates }) in alone {
+        let (here, there, (services, running)) = match which {
+            Which::A => (a, b, &of_b),
+            Which::B => (b, a, &of_a),
+        };
+        let dirty = fates.iter().any(|fate| here.dirty(fate.proc));
+        if !dirty && (!lived_before(here, &fates) || only_passed(here, &fates)) {
+            continue;
+        }
+        // Of a shutdown that was cut off those who still ran have no end, so their services are not known.
+        let ended = there.shutdown.as_ref().is_some_and(|shutdown| shutdown.ended);
+        let is_new = match who.service.as_ref().map(key_of) {
+            _ if !ended && running.contains(&who.program) => false,
+            None => !running.contains(&who.program),
+            Some(service) => (dirty || !services.contains(&service)) && told.insert((which, service)),
+        };
+        if is_new {
+            all.push(Only { which, who });
+        }
+    }
+    all
+}
+
+fn services(story: &Story) -> HashSet<(Kind, String)> {
+    let ids = story.fates.iter().filter_map(|fate| story.service(fate.proc));
+    ids.map(|id| key_of(&named(story, id))).collect()
 }
 
 /// Half a second, and half as much again.
@@ -328,21 +329,19 @@ fn main<'a>(story: &Story, group: &Group<'a>) -> Option<&'a Fate> {
     group.fates.iter().copied().max_by_key(rank)
 }
 
-fn lived_before(story: &Story, group: &Group<'_>) -> bool {
+fn lived_before(story: &Story, fates: &[&Fate]) -> bool {
     let Some(shutdown) = &story.shutdown else { return false };
-    group
-        .fates
-        .iter()
-        .any(|fate| story.world.proc_at(fate.proc).is_some_and(|proc| proc.born < shutdown.begin))
+    let born = |fate: &Fate| story.world.proc_at(fate.proc).map(|proc| proc.born);
+    fates.iter().any(|fate| born(fate).is_some_and(|born| born < shutdown.begin))
 }
 
 /// Whether all of them came and went by themselves within seconds: a command of a timer, of a boot that had not settled.
-fn only_passed(story: &Story, group: &Group<'_>) -> bool {
+fn only_passed(story: &Story, fates: &[&Fate]) -> bool {
     let short = |fate: &Fate| {
         let proc = story.world.proc_at(fate.proc);
         proc.is_some_and(|proc| proc.exit.ns.saturating_sub(proc.born.ns) < PASSING_NS)
     };
-    group.fates.iter().all(|fate| fate.verdict == Verdict::Left && short(fate))
+    fates.iter().all(|fate| fate.verdict == Verdict::Left && short(fate))
 }
 
 /// Whether `fate` is that of a command that another one of its service has run in the shutdown.
@@ -460,73 +459,6 @@ fn restarted(a: &Story, b: &Story) -> Vec<Restarted> {
     all
 }
 
-/// Services of rc in the order in which it ran their scripts. None where scripts run side by side.
-fn sequence(story: &Story) -> Option<Vec<String>> {
-    let shutdown = story.shutdown.as_ref().filter(|_| story.init.is_rc())?;
-    let world = &story.world;
-    let mut found: Vec<String> = Vec::new();
-    let mut seen: HashSet<Idx> = HashSet::new();
-    for image in world.images.iter().filter(|image| image.at >= shutdown.begin && image.at <= shutdown.end) {
-        let Some(proc) = world.proc_at(image.proc) else { continue };
-        match world.program_of(proc.parent) {
-            b"startpar" => return None,
-            b"rc" if found.len() < SCRIPTS_MAX && seen.insert(image.proc) => {
-                let name = service::script(world, image).map(crate::safe::text);
-                found.extend(name.filter(|name| !found.contains(name)));
-            }
-            _ => {}
-        }
-    }
-    Some(found)
-}
-
-fn reordered(a: &Story, b: &Story) -> Vec<Reordered> {
-    let Some((a, b)) = sequence(a).zip(sequence(b)) else { return Vec::new() };
-    let (in_a, in_b): (HashSet<&String>, HashSet<&String>) = (a.iter().collect(), b.iter().collect());
-    let a: Vec<&String> = a.iter().filter(|name| in_b.contains(name)).collect();
-    let b: Vec<&String> = b.iter().filter(|name| in_a.contains(name)).collect();
-    let stays = in_both_orders(&a, &b);
-    let before = |order: &[&String], name: &String| {
-        let at = order.iter().position(|other| *other == name)?;
-        at.checked_sub(1).map(|at| order[at].clone())
-    };
-    let moved = b.iter().filter(|name| !stays.contains(*name));
-    moved
-        .map(|name| Reordered {
-            service: (*name).clone(),
-            a_after: before(&a, name),
-            b_after: before(&b, name),
-        })
-        .collect()
-}
-
-/// A longest sequence that is in both: what need not have moved.
-fn in_both_orders<'a>(a: &[&'a String], b: &[&'a String]) -> HashSet<&'a String> {
-    // longest[i][j]: of what is left from i and j on.
-    let mut longest = vec![vec![0_u32; b.len() + 1]; a.len() + 1];
-    for i in (0..a.len()).rev() {
-        for j in (0..b.len()).rev() {
-            longest[i][j] = match a[i] == b[j] {
-                true => longest[i + 1][j + 1] + 1,
-                false => longest[i + 1][j].max(longest[i][j + 1]),
-            };
-        }
-    }
-    let (mut i, mut j) = (0, 0);
-    let mut both = HashSet::new();
-    while i < a.len() && j < b.len() {
-        if a[i] == b[j] {
-            both.insert(a[i]);
-            (i, j) = (i + 1, j + 1);
-        } else if longest[i + 1][j] >= longest[i][j + 1] {
-            i += 1;
-        } else {
-            j += 1;
-        }
-    }
-    both
-}
-
 /// Findings of `here`, which is `which`, that `there` has not: of the same rule about somebody of the same name.
 fn findings(there: &Story, here: &Story, which: Which) -> Vec<Found> {
     let told = |finding: &&Finding| finding.rule != Rule::Spared || finding.failed;
@@ -592,23 +524,6 @@ mod tests {
         assert!(!same(Kind::Unit, "postgresql@14-main.service", "postgresql@15-main.service"));
         assert!(!same(Kind::Unit, "cron.service", "ssh.service"));
         assert!(!same(Kind::Runit, "run-a", "run-b"));
-    }
-
-    #[test]
-    fn as_few_as_possible_have_moved() {
-        let of =
-            |words: &'static [&'static str]| words.iter().map(|w| (*w).to_owned()).collect::<Vec<String>>();
-        let stays = |a: &[String], b: &[String]| {
-            let (a, b): (Vec<&String>, Vec<&String>) = (a.iter().collect(), b.iter().collect());
-            let mut stays: Vec<String> = in_both_orders(&a, &b).into_iter().cloned().collect();
-            stays.sort();
-            stays.concat()
-        };
-        let a = of(&["a", "b", "c", "d"]);
-        assert_eq!(stays(&a, &a), "abcd");
-        assert_eq!(stays(&a, &of(&["b", "c", "d", "a"])), "bcd");
-        assert_eq!(stays(&a, &of(&["d", "a", "b", "c"])), "abc");
-        assert_eq!(stays(&a, &[]), "");
     }
 
     fn end(verdict: Verdict, status: u32, told: Option<&str>, killer: Option<&str>) -> End {
