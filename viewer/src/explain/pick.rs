@@ -13,7 +13,13 @@ use crate::{
     error::Error,
     pick::{self, Recording},
     progress::Progress,
-    story::{Story, across::NextBoot, world::World},
+    story::{
+        Story,
+        across::NextBoot,
+        sealed_ns,
+        shutdown::{self, Init, Shutdown},
+        world::World,
+    },
 };
 
 /// A recording and its story.
@@ -56,22 +62,48 @@ fn may_have_shutdown(summary: &Summary) -> bool {
 pub fn read(trace: &Trace, path: &Path, number: usize) -> Result<Picked, Error> {
     let count = trace.sessions().len();
     let summary = &trace.sessions()[number - 1];
-    let world = world(trace, summary)?;
+    let world = last_shutdown(trace, summary)?;
     let next = match trace.sessions().get(number) {
-        Some(after) if follows(after, summary) => Some(NextBoot::new(self::world(trace, after)?, number + 1)),
+        Some(after) if follows(after, summary) => Some(NextBoot::new(whole(trace, after)?, number + 1)),
         _ => None,
     };
     let story = Story::tell(world, summary, next);
     Ok(Picked { path: path.to_owned(), number, count, summary: summary.clone(), story })
 }
 
-fn follows(after: &Summary, summary: &Summary) -> bool {
-    after.session.previous == Some(summary.session.id) && after.session.boot_id != summary.session.boot_id
+/// Segments that are read first; four times as many each time the shutdown begins before them.
+const SEGMENTS_FIRST: usize = 24;
+/// What may have led to a shutdown is this close before it.
+const BEFORE_NS: u64 = 30_000_000_000;
+
+/// As much of the end of a recording as its last shutdown takes: a machine may have been recorded for months.
+fn last_shutdown(trace: &Trace, summary: &Summary) -> Result<World, Error> {
+    let id = summary.session.id;
+    let total = trace.segments(id)?;
+    let mut count = SEGMENTS_FIRST;
+    while count < total {
+        let world = World::read(trace.last_events(id, count)?)?;
+        let init = Init::of(&world, &summary.session.init);
+        let shutdown = shutdown::find(&world, init, sealed_ns(summary));
+        let from_ns = world.first.map_or(0, |at| at.ns);
+        let whole = |shutdown: &Shutdown| {
+            let first =
+                shutdown.asked.as_ref().map_or(shutdown.begin.ns, |asked| asked.at.ns.min(shutdown.begin.ns));
+            first > from_ns.saturating_add(BEFORE_NS)
+        };
+        if shutdown.as_ref().is_some_and(whole) {
+            return Ok(world);
+        }
+        count = count.saturating_mul(4);
+    }
+    self::whole(trace, summary)
 }
 
-fn world(trace: &Trace, summary: &Summary) -> Result<World, Error> {
+fn whole(trace: &Trace, summary: &Summary) -> Result<World, Error> {
     let mut progress = Progress::new("reading", summary.events);
-    let items = trace.events(summary.session.id)?.inspect(|_| progress.step());
-    let world = World::read(items)?;
-    Ok(world)
+    World::read(trace.events(summary.session.id)?.inspect(|_| progress.step())).map_err(Into::into)
+}
+
+fn follows(after: &Summary, summary: &Summary) -> bool {
+    after.session.previous == Some(summary.session.id) && after.session.boot_id != summary.session.boot_id
 }
