@@ -14,7 +14,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     about::{self, Ending},
-    demo,
+    demo, diff,
     error::{EXIT_CODES, Error},
     explain,
     filter::{self, Filter, Pattern},
@@ -68,6 +68,23 @@ enum Command {
     /// Explain a shutdown: who killed whom, who restarted what, who everybody waited for, what to change
     #[command(after_help = EXPLAIN_EXAMPLES)]
     Explain(Box<ExplainArgs>),
+    /// Compare two shutdowns: what took longer, died differently, was restarted, or is there in one only
+    #[command(after_help = DIFF_EXAMPLES)]
+    Diff {
+        /// The good one: newest, previous, a number as `list` shows it, the beginning of an id, FILE, or
+        /// FILE:RECORDING [default: the newest shutdown but one]
+        #[arg(value_name = "A")]
+        good: Option<String>,
+        /// The bad one [default: the newest shutdown]
+        #[arg(value_name = "B")]
+        bad: Option<String>,
+        /// The file that A and B are recordings of, instead of the ring
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
+        /// One JSON object (documented in viewer/JSON.md)
+        #[arg(long)]
+        json: bool,
+    },
     /// Copy one recording out as a file of its own, which every command accepts in place of the ring
     Save {
         /// The new file; nothing is overwritten. `-` is standard output
@@ -181,6 +198,17 @@ Examples:
   lastrites explain --pid 812             what happened to this process, and what it did to others
   lastrites explain --json                for programs; see viewer/JSON.md";
 
+const DIFF_EXAMPLES: &str = "\
+Processes are matched by service and program, never by pid. Differences of less than half a second,
+or of less than half as much again, are none. newest and previous count only recordings with a
+shutdown in them.
+
+Examples:
+  lastrites diff                          the newest two shutdowns
+  lastrites diff 3                        the newest shutdown, against recording 3
+  lastrites diff previous newest --json   for programs; see viewer/JSON.md
+  lastrites diff good.lrt ring.lrt:2      a saved recording, and one of another file";
+
 #[derive(Debug, Args)]
 struct ExplainArgs {
     #[command(flatten)]
@@ -225,6 +253,10 @@ fn run(cli: Cli) -> Result<u8, Error> {
         Command::List { file, json } => run_list(file.named(), json, palette),
         Command::Show(args) => run_show(&args, palette),
         Command::Explain(args) => run_explain(&args, palette),
+        Command::Diff { good, bad, file, json } => {
+            let (a, b) = diff::pick::both(file.as_deref(), good.as_deref(), bad.as_deref())?;
+            diff::run(&a, &b, json, palette)
+        }
         Command::Save { target, from, recording } => run_save(from.as_deref(), &recording, &target),
         Command::Demo { bundled } => demo::run(bundled, palette),
         Command::Arm(handed) => Err(tracer::become_it("arm", &handed.args)),

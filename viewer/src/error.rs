@@ -38,7 +38,7 @@ pub enum Error {
     #[error("no recording found ({looked}); `sudo lastrites arm` records the next shutdown, or name a file")]
     NothingThere { looked: String },
 
-    #[error("{}: nothing is recorded in it yet", path.display())]
+    #[error("{}: nothing is recorded in it that can be read; `sudo lastrites arm` records the next shutdown", path.display())]
     Empty { path: PathBuf },
 
     #[error("{message}")]

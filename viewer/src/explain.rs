@@ -34,11 +34,15 @@ const DEFAULT_WIDTH: usize = 100;
 /// Narrower than this nothing is readable.
 const LEAST_WIDTH: usize = 40;
 
+/// How wide pages are.
+pub(crate) fn columns() -> usize {
+    width().unwrap_or(DEFAULT_WIDTH).max(LEAST_WIDTH)
+}
+
 /// Explains `picked`; returns the exit code.
 pub fn run(picked: &Picked, ending: Ending, wanted: &Wanted, palette: Palette) -> Result<u8, Error> {
     use std::io::Write as _;
-    let width = width().unwrap_or(DEFAULT_WIDTH).max(LEAST_WIDTH);
-    let (text, code) = tell(picked, ending, wanted, width, palette)?;
+    let (text, code) = tell(picked, ending, wanted, columns(), palette)?;
     let mut out = Output::stdout();
     out.write_all(text.as_bytes())?;
     out.finish()?;

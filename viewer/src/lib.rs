@@ -6,6 +6,7 @@
 pub mod about;
 pub mod cli;
 pub mod demo;
+pub mod diff;
 pub mod error;
 pub mod explain;
 pub mod filter;

@@ -26,41 +26,9 @@ pub fn document(picked: &Picked, ending: Ending) -> String {
     let mut out = String::new();
     let mut doc = Object::open(&mut out);
     doc.text("schema", SCHEMA);
-    doc.raw("recording", |out| {
-        let Requests { first, reboot } = Requests::default();
-        json::push_recording(out, picked.number, &picked.summary, ending, first.as_ref(), reboot);
-        out.truncate(out.trim_end().len());
-    });
+    recording(&mut doc, picked, ending);
     doc.text("init", &story.init_text);
-    match &story.shutdown {
-        None => doc.null("shutdown"),
-        Some(shutdown) => doc.object("shutdown", |object| {
-            object.text("aim", shutdown.aim.word());
-            at(object, "begin", shutdown.begin);
-            at(object, "end", shutdown.end);
-            object.number("took_ns", shutdown.took_ns());
-            object.truth("ended", shutdown.ended);
-            object.truth("forced", shutdown.forced);
-            match &shutdown.asked {
-                None => object.null("asked"),
-                Some(asked) => object.object("asked", |object| {
-                    at(object, "at", asked.at);
-                    process(object, story, "by", asked.by, asked.at.ns);
-                    object.text("how", &asked.how);
-                    object.text("who", &asked.who);
-                    object.text("chain", &asked.chain);
-                }),
-            }
-            object.list("phases", shutdown.phases.iter(), |out, phase| {
-                let mut object = Object::open(out);
-                object.text("phase", phase.kind.word());
-                at(&mut object, "from", phase.from);
-                object.number("to_ns", phase.to_ns);
-                object.text("rule", phase.rule);
-                object.close();
-            });
-        }),
-    }
+    shutdown(&mut doc, story);
     doc.list("findings", story.findings.iter().enumerate(), |out, (number, finding)| {
         let mut object = Object::open(out);
         object.number("number", number as u64 + 1);
@@ -106,6 +74,48 @@ pub fn document(picked: &Picked, ending: Ending) -> String {
     doc.close();
     out.push('\n');
     out
+}
+
+/// The member `recording`.
+pub(crate) fn recording(doc: &mut Object<'_>, picked: &Picked, ending: Ending) {
+    let Requests { first, reboot } = &picked.requests;
+    doc.raw("recording", |out| {
+        json::push_recording(out, picked.number, &picked.summary, ending, first.as_ref(), *reboot);
+        out.truncate(out.trim_end().len());
+    });
+}
+
+/// The member `shutdown`.
+pub(crate) fn shutdown(doc: &mut Object<'_>, story: &Story) {
+    match &story.shutdown {
+        None => doc.null("shutdown"),
+        Some(shutdown) => doc.object("shutdown", |object| {
+            object.text("aim", shutdown.aim.word());
+            at(object, "begin", shutdown.begin);
+            at(object, "end", shutdown.end);
+            object.number("took_ns", shutdown.took_ns());
+            object.truth("ended", shutdown.ended);
+            object.truth("forced", shutdown.forced);
+            match &shutdown.asked {
+                None => object.null("asked"),
+                Some(asked) => object.object("asked", |object| {
+                    at(object, "at", asked.at);
+                    process(object, story, "by", asked.by, asked.at.ns);
+                    object.text("how", &asked.how);
+                    object.text("who", &asked.who);
+                    object.text("chain", &asked.chain);
+                }),
+            }
+            object.list("phases", shutdown.phases.iter(), |out, phase| {
+                let mut object = Object::open(out);
+                object.text("phase", phase.kind.word());
+                at(&mut object, "from", phase.from);
+                object.number("to_ns", phase.to_ns);
+                object.text("rule", phase.rule);
+                object.close();
+            });
+        }),
+    }
 }
 
 fn push_restart(out: &mut String, story: &Story, restart: &Restart) {

@@ -1,17 +1,23 @@
 //! One process, or one service: what happened to it, and what it did to others.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeSet, fmt::Write as _};
 
-use super::{not_there, text::Page, with_pid};
+use super::{
+    not_there,
+    text::{self, Page},
+    with_pid,
+};
 use crate::{
     error::Error,
     names,
     output::Look,
     safe,
     story::{
+        Story,
+        fate::Fate,
         finding,
         who::clip,
-        world::{Idx, Origin},
+        world::{At, Idx, Image, Origin, Sig, World},
     },
     time,
 };
@@ -49,22 +55,11 @@ pub fn service(page: &Page<'_>, name: &str) -> Result<String, Error> {
         all = fates().filter(of_program).collect();
     }
     if all.is_empty() {
-        let mut names: Vec<String> = fates()
-            .filter_map(|idx| story.service(idx))
-            .map(|id| story.services.get(id).name.clone())
-            .collect();
-        names.sort();
-        names.dedup();
-        names.truncate(MOST);
-        return Err(not_there(
-            &format!(
-                "no service {} in this shutdown; there are {}",
-                safe::text(name.as_bytes()),
-                names.join(", ")
-            ),
-            &page.picked.path,
-        ));
+        let why = format!("no service {} in this shutdown; {}", safe::text(name.as_bytes()), there(story));
+        return Err(not_there(&why, &page.picked.path));
     }
+    // Those who forked the others come first.
+    all.sort_by_key(|idx| (story.world.proc_at(*idx).map(|proc| proc.born), *idx));
     let mut out = String::new();
     page.head(&mut out);
     for idx in all.iter().take(MOST) {
@@ -72,83 +67,166 @@ pub fn service(page: &Page<'_>, name: &str) -> Result<String, Error> {
         life(page, &mut out, *idx);
     }
     if all.len() > MOST {
-        page.put(&mut out, Some(Look::Dim), &format!("{} more processes", all.len() - MOST), 0);
+        out.push('\n');
+        page.put(&mut out, Some(Look::Dim), &format!("and {} more processes", all.len() - MOST), 4);
     }
     Ok(out)
 }
 
+/// `there are cron, mongod, rsyslog`: names that would have been understood.
+fn there(story: &Story) -> String {
+    let of_service = |fate: &Fate| story.service(fate.proc).map(|id| story.services.get(id).name.clone());
+    let of_program = |fate: &Fate| story.matters(fate.proc).then(|| story.world.name(fate.proc));
+    let names: BTreeSet<String> =
+        story.fates.iter().filter_map(|fate| of_service(fate).or_else(|| of_program(fate))).collect();
+    let shown: Vec<String> = names.iter().take(MOST).cloned().collect();
+    match names.len() {
+        0 => "there is none".to_owned(),
+        n if n > MOST => format!("there are {}, and {} more", shown.join(", "), n - MOST),
+        _ => format!("there are {}", shown.join(", ")),
+    }
+}
+
+/// One life, in order of time.
 fn life(page: &Page<'_>, out: &mut String, idx: Idx) {
     let (story, world) = (page.story(), &page.story().world);
     let Some(proc) = world.proc_at(idx) else { return };
     page.put(out, Some(Look::Strong), &story.called(idx).replacen(&world.name(idx), &world.label(idx), 1), 4);
-    let mut line = |at: Option<crate::story::world::At>, text: String| {
-        let when = at.map(|at| page.when(at)).unwrap_or_default();
-        page.put(out, None, &format!("    {when:>10}  {text}"), 16);
-    };
+    let mut lines: Vec<(At, String)> = Vec::new();
     let parent = world.label_at(proc.parent, proc.born.ns);
-    match proc.origin {
-        Origin::Forked => {
-            line(Some(proc.born), format!("born, a child of {parent} (event {})", proc.born.number))
-        }
-        Origin::Running => {
-            line(Some(proc.born), format!("was running when recording began, a child of {parent}"))
-        }
-        Origin::Mentioned => line(None, "known only from what others did to it".into()),
+    lines.push(match proc.origin {
+        Origin::Forked => (proc.born, format!("born, a child of {parent} (event {})", proc.born.number)),
+        Origin::Running => (proc.born, format!("was running when recording began, a child of {parent}")),
+        Origin::Mentioned => (proc.born, "known only from what others did to it".into()),
+    });
+    if let Some(restart) = story.replaces(idx) {
+        lines.push((restart.at, format!("took the place of {}", world.label(restart.old))));
     }
     let mut images: Vec<_> = world.own_images(idx).collect();
     images.reverse();
-    for image in images.iter().take(MOST) {
-        let tty = safe::text(world.strings.get(image.tty));
-        let mut text =
-            format!("runs {} as {}", clip(&world.command(image, 160), 160), names::user(image.uid));
-        if !tty.is_empty() {
-            let _ = write!(text, " on {tty}");
-        }
-        line(Some(image.at), text);
-    }
-    if let Some(restart) = story.replaces(idx) {
-        line(Some(restart.at), format!("took the place of {}", world.label(restart.old)));
-    }
-    for sent in world.sigs.iter().filter(|sent| sent.target == idx).take(MOST) {
-        let mut text = format!(
-            "{} from {}: {}",
-            names::signal(sent.sig),
-            world.sender(sent),
-            names::result(sent.result)
-        );
-        if let Some((at, handled)) = sent.took {
-            let _ = write!(
-                text,
-                ", {} {} later",
-                if handled { "handled" } else { "acted on by default" },
-                time::duration(at.ns.saturating_sub(sent.at.ns))
-            );
-        }
-        line(Some(sent.at), format!("{text} (event {})", sent.at.number));
-    }
-    match story.fate(idx).and_then(|fate| finding::end_step(story, fate)) {
-        Some(step) => line(step.at, step.text),
+    lines.extend(images.iter().take(MOST).map(|image| (image.at, runs(world, image))));
+    let fate = story.fate(idx);
+    lines.extend(received(story, fate, idx));
+    match fate.and_then(|fate| text::end(story, fate)) {
+        Some(step) => lines.push((step.at.unwrap_or(At::NEVER), step.text)),
         None if proc.dead() => {
-            line(Some(proc.exit), format!("{} (event {})", names::status(proc.status), proc.exit.number))
+            lines.push((proc.exit, format!("{} (event {})", names::status(proc.status), proc.exit.number)))
         }
         None => {}
     }
     if let Some(restart) = story.replaced(idx) {
-        line(Some(restart.at), finding::restart_step(story, restart).text);
+        lines.push((restart.at, finding::restart_step(story, restart).text));
     }
-    let sent: Vec<_> = world.sigs.iter().filter(|sent| sent.sender == idx).collect();
-    for sent in sent.iter().take(MOST) {
-        line(
-            Some(sent.at),
-            format!(
-                "sent {} to {} (event {})",
-                names::signal(sent.sig),
-                world.label_at(sent.target, sent.at.ns),
-                sent.at.number
-            ),
-        );
+    let sent: Vec<_> = world.sigs.iter().filter(|sent| sent.sender == idx && !freezes(sent)).collect();
+    lines.extend(sent.iter().take(MOST).map(|sent| {
+        let (sig, target) = (names::signal(sent.sig), world.label_at(sent.target, sent.at.ns));
+        (sent.at, format!("sent {sig} to {target} (event {})", sent.at.number))
+    }));
+    let heirs = story.restarts.iter().filter(|restart| restart.by == idx).take(MOST);
+    lines.extend(heirs.map(|restart| (restart.at, finding::restart_step(story, restart).text)));
+    // What is of one moment stays in the order in which it is told here.
+    lines.sort_by_key(|(at, _)| at.ns);
+    for (at, text) in &lines {
+        let when = page.when(*at);
+        page.put(out, None, &format!("    {when:>10}  {text}"), 16);
     }
     if sent.len() > MOST {
-        line(None, format!("and {} more signals", sent.len() - MOST));
+        page.put(
+            out,
+            Some(Look::Dim),
+            &format!("    {:>10}  and sent {} more signals", "", sent.len() - MOST),
+            16,
+        );
+    }
+}
+
+/// `runs /usr/sbin/mongod -f /etc/mongod.conf as root`.
+fn runs(world: &World, image: &Image) -> String {
+    let mut command = String::new();
+    let argv = world.strings.get(image.argv);
+    // Who gives itself a title leaves the rest of its arguments empty.
+    let mut end = argv.len();
+    while end > 0 && matches!(argv[end - 1], 0 | b' ') {
+        end -= 1;
+    }
+    let argv = &argv[..end];
+    safe::push_argv(&mut command, if argv.is_empty() { world.strings.get(image.filename) } else { argv });
+    let command = shortened(&command);
+    let tty = safe::text(world.strings.get(image.tty));
+    let on = if tty.is_empty() { String::new() } else { format!(" on {tty}") };
+    format!("runs {} as {}{on}", clip(&command, 160), names::user(image.uid))
+}
+
+/// `text` with three in place of many alike: runsvdir keeps its log in hundreds of dots.
+fn shortened(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let end = rest.find(|c| c != first).unwrap_or(rest.len());
+        let shown = if end > 8 * first.len_utf8() { 3 * first.len_utf8() } else { end };
+        out.push_str(&rest[..shown]);
+        rest = &rest[end..];
+    }
+    out
+}
+
+/// Whether it only stops or continues: sprees do that to everybody, again and again.
+fn freezes(sent: &Sig) -> bool {
+    matches!(sent.sig, 18 | 19)
+}
+
+/// Signals it got, those that freeze and thaw together.
+fn received(story: &Story, fate: Option<&Fate>, idx: Idx) -> Vec<(At, String)> {
+    let world = &story.world;
+    let mut lines = Vec::new();
+    let to_it = || world.sigs.iter().enumerate().filter(|(_, sent)| sent.target == idx);
+    // What it died of is told with its end, unless that is what told it to stop.
+    let killer = fate.filter(|fate| fate.told.is_none_or(|told| Some(told.sent) != fate.killer));
+    let killer = killer.and_then(|fate| fate.killer);
+    let plain = to_it().filter(|(at, sent)| !freezes(sent) && u32::try_from(*at).ok() != killer);
+    for (_, sent) in plain.take(MOST) {
+        let (sig, from) = (names::signal(sent.sig), world.sender(sent));
+        let mut text = format!("{sig} from {from}: {}", names::result(sent.result));
+        if let Some((at, handled)) = sent.took {
+            let how = if handled { "handled" } else { "acted on by default" };
+            let _ = write!(text, ", {how} {} later", time::duration(at.ns.saturating_sub(sent.at.ns)));
+        }
+        lines.push((sent.at, format!("{text} (event {})", sent.at.number)));
+    }
+    let stops = to_it().filter(|(_, sent)| sent.sig == 19);
+    let (count, first) = (stops.clone().count(), stops.map(|(_, sent)| sent).next());
+    let last = to_it().filter(|(_, sent)| freezes(sent)).map(|(_, sent)| sent).next_back();
+    if let (Some(first), Some(last)) = (first, last) {
+        let times = if count == 1 { "once".to_owned() } else { format!("{count} times") };
+        lines.push((
+            first.at,
+            format!(
+                "frozen and thawed {times} (SIGSTOP, SIGCONT) within {}, first by {} (event {})",
+                time::duration(last.at.ns.saturating_sub(first.at.ns)),
+                world.sender(first),
+                first.at.number
+            ),
+        ));
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_repeated_without_end_is_shortened() {
+        for (text, expected) in [
+            (
+                &"log: ".to_owned().chars().chain(std::iter::repeat_n('.', 395)).collect::<String>()[..],
+                "log: ...",
+            ),
+            ("--------", "--------"),
+            ("ääääääääää b", "äää b"),
+            ("", ""),
+        ] {
+            assert_eq!(shortened(text), expected);
+        }
     }
 }

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use lastrites_traces::{
-    reader::{Summary, Trace},
+    reader::{Item, Summary, Trace},
     session::How,
 };
 
@@ -13,6 +13,7 @@ use crate::{
     error::Error,
     pick::{self, Recording},
     progress::Progress,
+    requests::Requests,
     story::{
         Story,
         across::NextBoot,
@@ -30,6 +31,8 @@ pub struct Picked {
     pub number: usize,
     pub count: usize,
     pub summary: Summary,
+    /// Who asked and what for, as an exec and reboot(2) show it.
+    pub requests: Requests,
     pub story: Story,
 }
 
@@ -54,7 +57,7 @@ pub fn pick(trace: &Trace, path: &Path, wanted: Option<&Recording>) -> Result<Pi
 }
 
 /// A recording that was switched off was switched off before any shutdown.
-fn may_have_shutdown(summary: &Summary) -> bool {
+pub(crate) fn may_have_shutdown(summary: &Summary) -> bool {
     !matches!(&summary.end, Some(end) if end.how == How::Disarmed)
 }
 
@@ -62,13 +65,13 @@ fn may_have_shutdown(summary: &Summary) -> bool {
 pub fn read(trace: &Trace, path: &Path, number: usize) -> Result<Picked, Error> {
     let count = trace.sessions().len();
     let summary = &trace.sessions()[number - 1];
-    let world = last_shutdown(trace, summary)?;
+    let (world, requests) = last_shutdown(trace, summary)?;
     let next = match trace.sessions().get(number) {
-        Some(after) if follows(after, summary) => Some(NextBoot::new(whole(trace, after)?, number + 1)),
+        Some(after) if follows(after, summary) => Some(NextBoot::new(whole(trace, after)?.0, number + 1)),
         _ => None,
     };
     let story = Story::tell(world, summary, next);
-    Ok(Picked { path: path.to_owned(), number, count, summary: summary.clone(), story })
+    Ok(Picked { path: path.to_owned(), number, count, summary: summary.clone(), requests, story })
 }
 
 /// Segments that are read first; four times as many each time the shutdown begins before them.
@@ -77,12 +80,12 @@ const SEGMENTS_FIRST: usize = 24;
 const BEFORE_NS: u64 = 30_000_000_000;
 
 /// As much of the end of a recording as its last shutdown takes: a machine may have been recorded for months.
-fn last_shutdown(trace: &Trace, summary: &Summary) -> Result<World, Error> {
+fn last_shutdown(trace: &Trace, summary: &Summary) -> Result<(World, Requests), Error> {
     let id = summary.session.id;
     let total = trace.segments(id)?;
     let mut count = SEGMENTS_FIRST;
     while count < total {
-        let world = World::read(trace.last_events(id, count)?)?;
+        let (world, requests) = world(trace.last_events(id, count)?)?;
         let init = Init::of(&world, &summary.session.init);
         let shutdown = shutdown::find(&world, init, sealed_ns(summary));
         let from_ns = world.first.map_or(0, |at| at.ns);
@@ -92,16 +95,27 @@ fn last_shutdown(trace: &Trace, summary: &Summary) -> Result<World, Error> {
             first > from_ns.saturating_add(BEFORE_NS)
         };
         if shutdown.as_ref().is_some_and(whole) {
-            return Ok(world);
+            return Ok((world, requests));
         }
         count = count.saturating_mul(4);
     }
-    self::whole(trace, summary)
+    whole(trace, summary)
 }
 
-fn whole(trace: &Trace, summary: &Summary) -> Result<World, Error> {
+fn whole(trace: &Trace, summary: &Summary) -> Result<(World, Requests), Error> {
     let mut progress = Progress::new("reading", summary.events);
-    World::read(trace.events(summary.session.id)?.inspect(|_| progress.step())).map_err(Into::into)
+    world(trace.events(summary.session.id)?.inspect(|_| progress.step()))
+}
+
+fn world<E: Into<Error>>(items: impl Iterator<Item = Result<Item, E>>) -> Result<(World, Requests), Error> {
+    let mut requests = Requests::default();
+    let seen = items.inspect(|item| {
+        if let Ok(Item::Event(event)) = item {
+            requests.see(event);
+        }
+    });
+    let world = World::read(seen).map_err(Into::into)?;
+    Ok((world, requests))
 }
 
 fn follows(after: &Summary, summary: &Summary) -> bool {

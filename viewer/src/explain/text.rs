@@ -9,15 +9,16 @@ use crate::{
     about::{self, Ending},
     error::Error,
     list::wrap,
+    names,
     output::{Look, Palette},
     safe,
     story::{
         Story,
         blame::{self, Why},
         doubt::Confidence,
-        fate::Verdict,
-        finding::{Finding, Rule, Step},
-        shutdown::Shutdown,
+        fate::{Fate, Verdict},
+        finding::{self, Finding, Rule, Step},
+        shutdown::{Phase, Shutdown},
         world::{At, NONE},
     },
     time::{self, Clocks},
@@ -26,9 +27,17 @@ use crate::{
 /// What is shown without --all.
 const FINDINGS_MAX: usize = 8;
 const STEPS_MAX: usize = 11;
-const WAITS_MAX: usize = 4;
+const WAITS_MAX: usize = 6;
+/// Columns over which an eye still connects a headline with what stands at its right.
+const HEADLINE_MAX: usize = 100;
 /// Waiting that is shorter is nobody's business.
 const WAIT_NS: u64 = 100_000_000;
+
+/// A blank at which no line ends. Nothing that has passed [`crate::safe`] holds one.
+const GLUE: &str = "\u{a0}";
+
+/// A name that is longer stands on a line of its own.
+const GLUED_MAX: usize = 14;
 
 /// Where and how it is written.
 #[derive(Debug, Clone, Copy)]
@@ -48,13 +57,32 @@ impl Page<'_> {
     pub fn put(&self, out: &mut String, look: Option<Look>, text: &str, indent: usize) {
         // Blanks in front are a place, not a separator.
         let lead = text.len() - text.trim_start_matches(' ').len();
-        let body = wrap(&text[lead..], self.width.saturating_sub(lead), indent.saturating_sub(lead));
+        let text = glued(&text[lead..]);
+        let body = wrap(&text, self.width.saturating_sub(lead), indent.saturating_sub(lead));
         let text = body.lines().map(|line| format!("{:lead$}{line}", "")).collect::<Vec<_>>().join("\n");
+        let text = text.replace(GLUE, " ");
         match look {
             Some(look) => self.palette.paint(out, look, |out| out.push_str(&text)),
             None => out.push_str(&text),
         }
         out.push('\n');
+    }
+
+    /// Appends `title` and `items`, with a dot between them; lines end between two items where they can.
+    fn put_items(&self, out: &mut String, title: &str, items: &[String]) {
+        let indent = title.chars().count() + 1;
+        let mut text = title.to_owned();
+        for (at, item) in items.iter().enumerate() {
+            let fits = item.chars().count() + 2 + indent <= self.width;
+            let glue = if fits { GLUE } else { " " };
+            text.push(' ');
+            text.push_str(&item.replace(' ', glue));
+            if at + 1 < items.len() {
+                text.push_str(GLUE);
+                text.push('·');
+            }
+        }
+        self.put(out, None, &text, indent);
     }
 
     /// `+0.41 s` since the shutdown began.
@@ -133,30 +161,45 @@ impl Page<'_> {
         Ok(out)
     }
 
-    /// Two or three lines: what happened, to what, and how much of it is known.
-    pub fn head(&self, out: &mut String) {
+    /// `db7 rebooted on 12 Nov 2026 at 03:14:07`.
+    pub fn title(&self) -> String {
         let (story, summary) = (self.story(), &self.picked.summary);
         let host = match summary.session.hostname.as_str() {
             "" => "the machine".to_owned(),
             name => safe::text(name.as_bytes()),
         };
         let clocks = Clocks::new(summary);
-        let mut first = host;
         match &story.shutdown {
             Some(shutdown) => {
                 let verb = if shutdown.ended || !story.cut { shutdown.aim.verb() } else { "was going down" };
-                let _ = write!(
-                    first,
-                    " {verb} on {}",
-                    clocks.wall(shutdown.begin.ns).format("%-d %b %Y at %H:%M:%S")
-                );
-                first.push_str(&asked(shutdown));
+                let began = clocks.wall(shutdown.begin.ns);
+                format!("{host} {verb} on {}", began.format("%-d %b %Y at %H:%M:%S"))
             }
             None => {
-                let begin = clocks.wall(summary.session.started.boottime_ns);
-                let _ = write!(first, ", recorded from {}", begin.format("%-d %b %Y %H:%M:%S"));
-                first.push_str(": no shutdown in this recording");
+                let began = clocks.wall(summary.session.started.boottime_ns);
+                format!("{host}, recorded from {}", began.format("%-d %b %Y %H:%M:%S"))
             }
+        }
+    }
+
+    /// `11.8 s to the last hook`; empty without a shutdown.
+    pub fn length(&self) -> String {
+        let Some(shutdown) = &self.story().shutdown else { return String::new() };
+        let to = match (shutdown.called, shutdown.ended) {
+            (true, _) => "to reboot(2)",
+            (_, true) => "to the last hook",
+            _ => "to the last event",
+        };
+        format!("{} {to}", time::duration(shutdown.took_ns()))
+    }
+
+    /// Two or three lines: what happened, to what, and how much of it is known.
+    pub fn head(&self, out: &mut String) {
+        let (story, summary) = (self.story(), &self.picked.summary);
+        let mut first = self.title();
+        match &story.shutdown {
+            Some(shutdown) => first.push_str(&asked(shutdown)),
+            None => first.push_str(": no shutdown in this recording"),
         }
         let _ = write!(first, " · {}", about::init(summary));
         if let Some(shutdown) = story.shutdown.as_ref().filter(|_| story.init.is_rc()) {
@@ -165,14 +208,9 @@ impl Page<'_> {
         self.put(out, Some(Look::Strong), &first, 4);
         let mut second = String::new();
         if let Some(shutdown) = &story.shutdown {
-            let to = match (shutdown.called, shutdown.ended) {
-                (true, _) => "to reboot(2)",
-                (_, true) => "to the last hook",
-                _ => "to the last event",
-            };
-            let _ = write!(second, "{} {to} · ", time::duration(shutdown.took_ns()));
+            let _ = write!(second, "{} · ", self.length());
             if let Some(asked) = shutdown.asked.as_ref().filter(|asked| asked.at < shutdown.begin) {
-                let before = time::duration(shutdown.begin.ns - asked.at.ns);
+                let before = time::duration(shutdown.begin.ns.saturating_sub(asked.at.ns));
                 let _ = write!(second, "asked for {before} before it began · ");
             }
         }
@@ -211,7 +249,7 @@ impl Page<'_> {
         let tag = format!("[{number}] ");
         let confidence = finding.confidence.words();
         let mut headline = format!("{tag}{}", finding.headline);
-        let room = self.width.saturating_sub(headline.chars().count());
+        let room = self.width.min(HEADLINE_MAX).saturating_sub(headline.chars().count());
         // On the same line where there is room, else behind it.
         if room > confidence.len() + 1 {
             let pad = room - confidence.len();
@@ -257,57 +295,51 @@ impl Page<'_> {
             };
             let cut = if all { events.len() } else { 12 };
             let more = if events.len() > cut { " ..." } else { "" };
+            let word = if events.len() == 1 { "event" } else { "events" };
             let text =
-                format!("    evidence: events {}{more}{of}", events[..events.len().min(cut)].join(" "));
+                format!("    evidence: {word} {}{more}{of}", events[..events.len().min(cut)].join(" "));
             self.put(out, Some(Look::Dim), &text, 6);
         }
     }
 
     fn phases(&self, out: &mut String, shutdown: &Shutdown, all: bool) {
-        let mut text = String::from("phases: ");
-        for (at, phase) in shutdown.phases.iter().enumerate() {
-            if at > 0 {
-                text.push_str(" · ");
+        let phase = |phase: &Phase| {
+            let text = format!("{} {}", self.when(phase.from), phase.kind.title());
+            match all {
+                true => format!("{text} ({}, event {})", phase.rule, phase.from.number),
+                false => text,
             }
-            let _ = write!(text, "{} {}", self.when(phase.from), phase.kind.title());
-            if all {
-                let _ = write!(text, " ({}, event {})", phase.rule, phase.from.number);
-            }
-        }
-        self.put(out, None, &text, 8);
+        };
+        let phases: Vec<String> = shutdown.phases.iter().map(phase).collect();
+        self.put_items(out, "phases:", &phases);
     }
 
     fn waits(&self, out: &mut String, all: bool) {
         let story = self.story();
-        let totals = blame::totals(&story.waits);
-        let least = if all { 10_000_000 } else { WAIT_NS };
-        let most = if all { usize::MAX } else { WAITS_MAX };
-        let mut text = String::from("waited for: ");
-        let mut told = 0;
-        let mut rest = 0;
-        for (at, (proc, ns, why)) in totals.iter().enumerate() {
-            if *ns < least || at >= most {
-                rest += ns;
-                continue;
-            }
-            if told > 0 {
-                text.push_str(" · ");
-            }
-            told += 1;
+        let mut sums: Vec<(String, u64)> = Vec::new();
+        for (proc, ns, why) in blame::totals(&story.waits) {
             let who = match (proc, why) {
-                (&NONE, _) => "init itself".to_owned(),
-                (_, Why::Stopping) => format!("{} to stop", story.world.label(*proc)),
-                (_, Why::Running | Why::Init) => story.world.name(*proc),
+                (NONE, _) => "init itself".to_owned(),
+                (_, Why::Stopping) => format!("{} to stop", story.world.label(proc)),
+                (_, Why::Running | Why::Init) => story.world.name(proc),
             };
-            let _ = write!(text, "{who} {}", time::duration(*ns));
+            match sums.iter_mut().find(|(name, _)| *name == who) {
+                Some((_, sum)) => *sum += ns,
+                None => sums.push((who, ns)),
+            }
         }
-        if told == 0 {
-            return;
+        sums.sort_by_key(|(_, ns)| std::cmp::Reverse(*ns));
+        let most = if all { usize::MAX } else { WAITS_MAX };
+        let told = sums.iter().take(most).take_while(|(_, ns)| *ns >= WAIT_NS).count();
+        let mut items: Vec<String> =
+            sums[..told].iter().map(|(who, ns)| format!("{who} {}", seconds(*ns))).collect();
+        let rest: u64 = sums[told..].iter().map(|(_, ns)| ns).sum();
+        if rest >= WAIT_NS && told > 0 {
+            items.push(format!("others {}", seconds(rest)));
         }
-        if rest >= 10_000_000 {
-            let _ = write!(text, " · others {}", time::duration(rest));
+        if told > 0 {
+            self.put_items(out, "waited for:", &items);
         }
-        self.put(out, None, &text, 12);
     }
 
     fn restarts(&self, out: &mut String) {
@@ -317,7 +349,7 @@ impl Page<'_> {
         }
         out.push_str("\nrestarts:\n");
         for restart in &story.restarts {
-            let step = crate::story::finding::restart_step(story, restart);
+            let step = finding::restart_step(story, restart);
             let text = format!(
                 "    {:>10}  {} (was {})",
                 self.when(restart.at),
@@ -334,10 +366,26 @@ impl Page<'_> {
             return;
         }
         out.push_str("\nends:\n");
+        let (mut gone, mut running) = (0_usize, 0_usize);
         for fate in &story.fates {
-            let Some(step) = crate::story::finding::end_step(story, fate) else { continue };
-            let when = step.at.map(|at| self.when(at)).unwrap_or_default();
-            self.put(out, None, &format!("    {when:>10}  {}", step.text), 16);
+            // Scripts run commands by the hundred.
+            match fate.verdict {
+                Verdict::Left if story.is_step(fate.proc) => gone += 1,
+                Verdict::NeverTold if story.is_step(fate.proc) => running += 1,
+                _ => {
+                    if let Some(step) = end(story, fate) {
+                        let when = step.at.map(|at| self.when(at)).unwrap_or_default();
+                        self.put(out, None, &format!("    {when:>10}  {}", step.text), 16);
+                    }
+                }
+            }
+        }
+        let parts = [(gone, "exited by themselves"), (running, "ran until its end")];
+        let told: Vec<String> =
+            parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} that {what}")).collect();
+        if !told.is_empty() {
+            let text = format!("    and of the shutdown's own scripts and commands {}", told.join(", and "));
+            self.put(out, Some(Look::Dim), &text, 6);
         }
     }
 
@@ -346,11 +394,84 @@ impl Page<'_> {
     }
 }
 
-/// `, asked for by shutdown -r now (root, pts/0)`.
+/// `text` with no end of a line between a figure and its unit, and between a name and its number.
+fn glued(text: &str) -> String {
+    let is_number =
+        |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let is_unit = |word: &str| {
+        matches!(word.trim_end_matches([',', ';', '.', ')', ':']), "s" | "ms" | "us" | "min" | "h" | "d")
+    };
+    let mut out = String::with_capacity(text.len());
+    let mut last = "";
+    let mut words = text.split(' ').peekable();
+    while let Some(word) = words.next() {
+        let figure = is_number(last.trim_start_matches(['+', '-', '(']));
+        let unit = figure && is_unit(word);
+        let pid = is_number(word.trim_end_matches([',', ';', ')', ':'])) && !word.contains('.');
+        let counts = words.peek().is_some_and(|next| is_unit(next));
+        let name = !figure && !last.is_empty() && last.len() <= GLUED_MAX && !last.contains(GLUE);
+        if !out.is_empty() {
+            out.push_str(if unit || name && pid && !counts { GLUE } else { " " });
+        }
+        out.push_str(word);
+        last = word;
+    }
+    out
+}
+
+/// `0.4 s`, `11.8 s`, `4 min 10 s`: for lengths that are compared with each other.
+pub(crate) fn seconds(ns: u64) -> String {
+    match ns {
+        0..1_000_000_000 => format!("0.{} s", ns / 100_000_000),
+        _ => time::duration(ns),
+    }
+}
+
+/// How `fate` ended, told without what went before.
+pub(crate) fn end(story: &Story, fate: &Fate) -> Option<Step> {
+    let mut step = finding::end_step(story, fate)?;
+    let killer = fate.told.filter(|told| fate.killer == Some(told.sent));
+    if let Some(sent) = killer.and_then(|told| story.world.sig(told.sent)) {
+        let (sig, from) = (names::signal(sent.sig), story.world.sender(sent));
+        step.text = step.text.replacen(&format!("of that {sig}"), &format!("of {sig} from {from}"), 1);
+    }
+    Some(step)
+}
+
+/// ``, asked for by `shutdown -r now` (root, pts/0)``.
 fn asked(shutdown: &Shutdown) -> String {
     match &shutdown.asked {
-        Some(asked) if asked.who.is_empty() => format!(", asked for by {}", asked.how),
-        Some(asked) => format!(", asked for by  {}  ({})", asked.how, asked.who),
+        Some(asked) if asked.who.is_empty() => format!(", asked for by `{}`", asked.how),
+        Some(asked) => format!(", asked for by `{}` ({})", asked.how, asked.who),
         None => ", and nobody was seen to ask for it".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_stay_with_their_units_and_names_with_their_numbers() {
+        for (text, expected) in [
+            ("killed 13.0 s later", "killed 13.0~s later"),
+            ("sent SIGTERM to mongod 872, which", "sent SIGTERM to mongod~872, which"),
+            ("after 2 min 10 s)", "after 2~min 10~s)"),
+            ("events 290 307 388", "events~290 307 388"),
+            ("a-name-that-is-long 12 x", "a-name-that-is-long 12 x"),
+            ("plain words", "plain words"),
+            ("", ""),
+        ] {
+            assert_eq!(glued(text).replace(GLUE, "~"), expected);
+        }
+    }
+
+    #[test]
+    fn lengths_are_cut_to_tenths() {
+        for (ns, text) in
+            [(0, "0.0 s"), (99_999_999, "0.0 s"), (999_999_999, "0.9 s"), (11_870_000_000, "11.8 s")]
+        {
+            assert_eq!(seconds(ns), text);
+        }
     }
 }

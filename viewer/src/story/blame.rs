@@ -70,7 +70,7 @@ pub fn blame(world: &World, shutdown: &Shutdown, fates: &[Fate]) -> Vec<Wait> {
     all.extend(running(world, shutdown));
     all.retain(|c| c.from_ns < c.to_ns);
     // Of a shutdown in which more than that happened the longest say where the time went.
-    all.sort_by_key(|c| (std::cmp::Reverse(c.to_ns - c.from_ns), c.proc));
+    all.sort_by_key(|c| (std::cmp::Reverse(c.to_ns.saturating_sub(c.from_ns)), c.proc));
     all.truncate(CANDIDATES_MAX);
     let mut edges: Vec<u64> = all.iter().flat_map(|c| [c.from_ns, c.to_ns]).chain([begin, end]).collect();
     edges.retain(|ns| (begin..=end).contains(ns));
@@ -90,7 +90,7 @@ pub fn blame(world: &World, shutdown: &Shutdown, fates: &[Fate]) -> Vec<Wait> {
             }
         }
         if active.len() > ACTIVE_MAX {
-            active.sort_by_key(|c| std::cmp::Reverse(c.to_ns - c.from_ns));
+            active.sort_by_key(|c| std::cmp::Reverse(c.to_ns.saturating_sub(c.from_ns)));
             active.truncate(ACTIVE_MAX);
         }
         let phase_end = shutdown.phase_at(from_ns).map_or(end, |phase| phase.to_ns);

@@ -1,7 +1,11 @@
 //! The real binary on recordings made by the real writer: exit codes, output, colours, pipes.
 
+mod diff;
+mod documented;
+mod explain;
 mod recorded;
 mod samples;
+mod shutdowns;
 
 use std::{
     io::Read as _,

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-fn samples() -> Vec<PathBuf> {
+pub fn samples() -> Vec<PathBuf> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../traces/samples");
     let mut all: Vec<PathBuf> =
         std::fs::read_dir(dir).expect("samples").map(|entry| entry.expect("readable").path()).collect();
@@ -12,11 +12,11 @@ fn samples() -> Vec<PathBuf> {
     all
 }
 
-fn sample(name: &str) -> PathBuf {
+pub fn sample(name: &str) -> PathBuf {
     samples().into_iter().find(|path| path.file_stem().is_some_and(|stem| stem == name)).expect("a sample")
 }
 
-fn run(args: &[&str], file: &Path) -> Output {
+pub fn run(args: &[&str], file: &Path) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lastrites"));
     command
         .args(args)
@@ -28,7 +28,7 @@ fn run(args: &[&str], file: &Path) -> Output {
     command.output().expect("the binary runs")
 }
 
-fn good(args: &[&str], file: &Path) -> String {
+pub fn good(args: &[&str], file: &Path) -> String {
     let output = run(args, file);
     assert_eq!(output.status.code(), Some(0), "{args:?} {file:?}: {output:?}");
     String::from_utf8(output.stdout).expect("output is UTF-8")

@@ -35,7 +35,14 @@ fn one(seed: u64) -> Result<(), String> {
     let next = (random.below(2) == 0).then(|| NextBoot::new(world(&mut random), 2));
     let story = Story::tell(world(&mut random), &summary, next);
     let findings = story.findings.len();
-    let picked = Picked { path: PathBuf::from("x.lrt"), number: 1, count: 2, summary, story };
+    let picked = Picked {
+        path: PathBuf::from("x.lrt"),
+        number: 1,
+        count: 2,
+        summary,
+        requests: lastrites::requests::Requests::default(),
+        story,
+    };
     let none = Wanted::default();
     let mut all =
         vec![none.clone(), Wanted { all: true, ..none.clone() }, Wanted { json: true, ..none.clone() }];
