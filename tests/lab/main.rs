@@ -9,12 +9,16 @@ use std::{
     process::ExitCode,
 };
 
-use lastrites_tests::lab::{Error, Image, Scenario, prepare, refresh_samples, run, start};
+use lastrites_tests::lab::{
+    Error, Image, Outcome, Scenario, judge_again, prepare, refresh_samples, run, start, truth_table,
+};
 
 const HELP: &str = "\
 lab list                  scenarios and images
 lab images [NAME...]      builds images that are not there yet, all of them unless named
 lab run SCENARIO...       runs scenarios, and says what is seen; files stay in target/lab/SCENARIO
+lab judge SCENARIO...     judges the files of their last runs again, without a guest
+lab truth                 how well the stories of the last runs agree with the witness, as a Markdown table
 lab shell SCENARIO        boots the guest of a scenario, does nothing, and takes commands for it from standard
                           input; at its end the power goes
 lab samples [SCENARIO...] runs those that have a sample, and renews traces/samples
@@ -28,7 +32,12 @@ fn main() -> ExitCode {
         Some((command, rest)) => match (command.as_str(), rest) {
             ("list", []) => list(),
             ("images", names) => images(names),
-            ("run", names @ [_, ..]) => run_all(names),
+            ("run", names @ [_, ..]) => judge_all(names, run),
+            ("judge", names @ [_, ..]) => judge_all(names, judge_again),
+            ("truth", []) => truth_table().map(|table| {
+                print!("{table}");
+                true
+            }),
             ("shell", [name]) => shell(name),
             ("samples", names) => refresh_samples(names, &mut |line| println!("{line}")).map(|()| true),
             ("help" | "--help", _) => {
@@ -68,12 +77,15 @@ fn images(names: &[String]) -> Result<bool, Error> {
     Ok(true)
 }
 
-fn run_all(names: &[String]) -> Result<bool, Error> {
+/// Runs a scenario, or judges it again.
+type Judge = fn(&Scenario, &mut dyn FnMut(&str)) -> Result<Outcome, Error>;
+
+fn judge_all(names: &[String], judge: Judge) -> Result<bool, Error> {
     let mut good = true;
     for name in names {
         let scenario = Scenario::load(name)?;
         println!("== {name}: {}", scenario.about.trim());
-        match run(&scenario, &mut |line| println!("{line}")) {
+        match judge(&scenario, &mut |line| println!("{line}")) {
             Ok(outcome) => {
                 for complaint in &outcome.complaints {
                     println!("WRONG: {complaint}");

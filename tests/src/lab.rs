@@ -2,6 +2,7 @@
 
 mod disk;
 mod error;
+mod findings;
 mod guest;
 mod image;
 mod judge;
@@ -11,9 +12,12 @@ mod recording;
 mod run;
 mod samples;
 mod scenario;
+mod score;
 mod serial;
 mod services;
 mod testimony;
+mod truth;
+mod verdict;
 
 pub use error::Error;
 pub use guest::Guest;
@@ -22,3 +26,5 @@ pub use place::{cache_dir, definitions_dir, lab_dir, program, scenarios_dir};
 pub use run::{Outcome, prepare, run, start};
 pub use samples::refresh as refresh_samples;
 pub use scenario::Scenario;
+pub use score::table as truth_table;
+pub use verdict::judge_again;

@@ -40,7 +40,11 @@ pub fn run(_: &Args, voice: &Voice) -> u8 {
         }
         let status = match line.strip_prefix("@gone ") {
             Some(path) => wait_until_gone(Path::new(path.trim())),
-            None => obey(&line, &mut port),
+            None => {
+                // When a shutdown is asked for is known from this.
+                voice.say(&format!("obeys {line}"));
+                obey(&line, &mut port)
+            }
         };
         let _ = writeln!(port, "@exit {status}");
         voice::drain(&port);

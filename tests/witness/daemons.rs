@@ -6,6 +6,7 @@
 use std::{
     fs,
     io::Write as _,
+    os::{fd::AsRawFd as _, unix::fs::OpenOptionsExt as _},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -32,9 +33,15 @@ fn stops(signal: i32) -> bool {
     matches!(signal, libc::SIGTERM | libc::SIGINT | libc::SIGQUIT)
 }
 
+/// Variables by which supervisors name what they start, however many scripts are in between.
+const SUPERVISORS: [(&str, &str); 2] =
+    [("MONIT_SERVICE", "monit"), ("SUPERVISOR_PROCESS_NAME", "supervisord")];
+
 fn begin(voice: &Voice) {
+    let named = SUPERVISORS.iter().find(|(variable, _)| std::env::var_os(variable).is_some());
+    let by = named.map_or(String::new(), |(_, name)| format!(" by={name}"));
     // SAFETY: has no arguments and cannot fail.
-    voice.say(&format!("start ppid={}", unsafe { libc::getppid() }));
+    voice.say(&format!("start ppid={}{by}", unsafe { libc::getppid() }));
 }
 
 fn end(voice: &Voice, code: u8) -> u8 {
@@ -118,6 +125,70 @@ pub fn clean(args: &Args, voice: &Voice) -> u8 {
     listen(&mut inbox, voice, None);
     work(&mut inbox, voice, ms(args, "stop-ms", 0));
     end(voice, u8::try_from(args.number("code", 0)).unwrap_or(1))
+}
+
+/// When told to stop it takes memory, more and more, instead.
+pub fn glutton(_: &Args, voice: &Voice) -> u8 {
+    let mut inbox = Inbox::new(SIGNALS);
+    begin(voice);
+    voice.say("ready");
+    listen(&mut inbox, voice, None);
+    // Where nobody stops it, this ends before the machine does.
+    let mut hoard = Vec::new();
+    while hoard.len() < 512 {
+        hoard.push(vec![1u8; 1 << 20]);
+    }
+    end(voice, 1)
+}
+
+/// Leads a session with a terminal, and has a child there, which the kernel hangs up when the leader ends. Otherwise
+/// like [`clean`].
+pub fn leader(args: &Args, voice: &Voice) -> u8 {
+    let terminal = match take_terminal() {
+        Ok(terminal) => terminal,
+        Err(e) => {
+            voice.say(&format!("trouble terminal why={e}"));
+            return 1;
+        }
+    };
+    // SAFETY: there is one thread.
+    match unsafe { libc::fork() } {
+        0 => leaver(args, &Voice::new(&format!("{}-child", args.name))),
+        -1 => {
+            voice.say("trouble why=fork");
+            1
+        }
+        _ => {
+            let code = clean(args, voice);
+            drop(terminal);
+            code
+        }
+    }
+}
+
+/// A pseudo-terminal, both ends, that becomes the one of our session.
+fn take_terminal() -> std::io::Result<[fs::File; 2]> {
+    let open =
+        |path: &str| fs::OpenOptions::new().read(true).write(true).custom_flags(libc::O_NOCTTY).open(path);
+    let master = open("/dev/ptmx")?;
+    let mut number = 0;
+    let unlocked = 0;
+    // SAFETY: ioctls on a descriptor that is open, with integers of ours; setsid has no arguments, and fails only
+    // for whoever leads already.
+    unsafe {
+        libc::setsid();
+        if libc::ioctl(master.as_raw_fd(), libc::TIOCSPTLCK, &raw const unlocked) != 0
+            || libc::ioctl(master.as_raw_fd(), libc::TIOCGPTN, &raw mut number) != 0
+        {
+            return Err(std::io::Error::last_os_error());
+        }
+    }
+    let slave = open(&format!("/dev/pts/{number}"))?;
+    // SAFETY: as above.
+    if unsafe { libc::ioctl(slave.as_raw_fd(), libc::TIOCSCTTY, 0) } != 0 {
+        return Err(std::io::Error::last_os_error());
+    }
+    Ok([master, slave])
 }
 
 /// Handles nothing: dies of the first signal, as programs do that never thought of it.

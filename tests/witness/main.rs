@@ -32,6 +32,8 @@ const ROLES: &[(&str, Role)] = &[
     ("stubborn", daemons::stubborn),
     ("ignorer", daemons::ignorer),
     ("blocker", daemons::blocker),
+    ("glutton", daemons::glutton),
+    ("leader", daemons::leader),
     ("coroner", coroner::run),
     ("agent", agent::run),
 ];

@@ -4,9 +4,11 @@
 //! what the armed file lists, nothing else. Every installed file is harmless when the tracer or the
 //! armed file is missing. Another init is one new file here with an entry in [`known`].
 
+mod rc;
 mod systemd;
 mod sysvinit;
 mod unknown;
+mod upstart;
 
 use std::{
     fs,
@@ -82,6 +84,11 @@ pub trait Init {
     /// Forgets a drainer that has been stopped.
     fn stopped(&self, _run: &mut dyn Run) {}
 
+    /// What this init is told by its configuration and no event shows: pairs for the session record.
+    fn settings(&self, _root: &Path) -> Vec<(String, String)> {
+        Vec::new()
+    }
+
     fn promise(&self, layout: &Layout<'_>) -> Promise;
 }
 
@@ -121,8 +128,8 @@ impl Run for RealRun {
 }
 
 /// Every init we know, the most specific first, the one that fits all last.
-pub fn known() -> [&'static dyn Init; 3] {
-    [&systemd::Systemd, &sysvinit::Sysvinit, &unknown::Unknown]
+pub fn known() -> [&'static dyn Init; 4] {
+    [&systemd::Systemd, &upstart::Upstart, &sysvinit::Sysvinit, &unknown::Unknown]
 }
 
 /// The init of the machine below `root`.

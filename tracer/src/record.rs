@@ -121,6 +121,7 @@ fn adopt(armed: &Armed, status: &mut Status) -> Result<Recorder<Kernel>, Error> 
     if !armed.has_seal() {
         session.extra.push((NO_SEAL_KEY.into(), "no".into()));
     }
+    session.extra.extend(inits::by_name(&armed.init).settings(Path::new("/")));
     Ok(begin(kernel, &armed.ring, session, status, before))
 }
 
@@ -171,10 +172,11 @@ pub fn foreground(output: &Path, size: u64, without: &[String]) -> Result<(), Er
     let mut session = machine::session();
     session.started = before_load;
     session.began = "record".into();
-    let (_, detected) = inits::detect(Path::new("/"));
+    let (init, detected) = inits::detect(Path::new("/"));
     session.init = detected.name.into();
     session.init_version = detected.version;
     kernel::describe(&mut session, &private.0);
+    session.extra.extend(init.settings(Path::new("/")));
     let recorder = begin(kernel, &output, session, &mut status, before);
     drain(recorder, Purpose::Foreground)
 }

@@ -120,12 +120,24 @@ impl Trace {
     /// The items of one session, in order of time: see [`Events`] for how far that holds. What has
     /// made way for newer events since the trace was opened is a gap.
     pub fn events(&self, session: SessionId) -> Result<Events<'_>, Error> {
-        Ok(Events::new(self, self.place(session)?))
+        Ok(Events::new(self, self.place(session)?, 0))
+    }
+
+    /// In how many segments the events of a session are.
+    pub fn segments(&self, session: SessionId) -> Result<usize, Error> {
+        Ok(self.place(session)?.segments.len())
+    }
+
+    /// The same as [`Trace::events`] from the last `segments` segments alone, which begin with the processes that
+    /// lived there: a shutdown at the end of days costs no days to read.
+    pub fn last_events(&self, session: SessionId, segments: usize) -> Result<Events<'_>, Error> {
+        let place = self.place(session)?;
+        Ok(Events::new(self, place, place.segments.len().saturating_sub(segments)))
     }
 
     /// Calls `f` with every event in order of number, without reordering: the fast path.
     pub fn for_each(&self, session: SessionId, f: &mut dyn FnMut(&Event)) -> Result<Vec<Gap>, Error> {
-        let mut walk = Walk::new(self, self.place(session)?);
+        let mut walk = Walk::new(self, self.place(session)?, 0);
         let mut gaps = Vec::new();
         loop {
             // Gaps grow together only where no segment is between them.

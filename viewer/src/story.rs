@@ -72,8 +72,7 @@ impl Story {
     /// Tells the story of `world`, recorded as `summary` says; `next` is the boot after it.
     pub fn tell(world: World, summary: &Summary, next: Option<NextBoot>) -> Self {
         let init = Init::of(&world, &summary.session.init);
-        let sealed_ns = summary.end.as_ref().filter(|end| end.how == How::Sealed).map(|end| end.time_ns);
-        let shutdown = shutdown::find(&world, init, sealed_ns);
+        let shutdown = shutdown::find(&world, init, sealed_ns(summary));
         let mut services = Services::new(Entry::of(&summary.session));
         let doubt = Doubt::new(&world, summary);
         let begin = shutdown.as_ref().map_or(At::NEVER, |shutdown| shutdown.begin);
@@ -239,6 +238,11 @@ impl Story {
             None => self.cut && self.world.proc_at(idx).is_some_and(|proc| !proc.dead()),
         }
     }
+}
+
+/// When the last hook of the shutdown ended the recording, if it did.
+pub fn sealed_ns(summary: &Summary) -> Option<u64> {
+    summary.end.as_ref().filter(|end| end.how == How::Sealed).map(|end| end.time_ns)
 }
 
 /// Programs whose end nobody asks about.

@@ -15,19 +15,19 @@ use super::{
 };
 
 /// What is this close to an end of the covered time may be on either side of it.
-const EDGE_NS: u64 = 20_000_000;
+pub const EDGE_NS: u64 = 20_000_000;
 /// The same death as seen by two: the probe sees its beginning; the process connector tells of it when all of it
 /// is done, which may be a second later where closing the last files takes that long.
-const SAME_NS: u64 = 10_000_000_000;
+pub const SAME_NS: u64 = 10_000_000_000;
 /// Of deaths this close to its own end the coroner may not have been told any more.
-const LATE_NS: u64 = 2_000_000_000;
+pub const LATE_NS: u64 = 2_000_000_000;
 
 /// A death: pid, when, wait status.
 #[derive(Debug, Clone, Copy)]
-struct Death {
-    pid: u64,
-    time_ns: u64,
-    status: u64,
+pub struct Death {
+    pub pid: u64,
+    pub time_ns: u64,
+    pub status: u64,
 }
 
 /// Everything about which recording and witness do not agree, and how much was compared.
@@ -53,7 +53,7 @@ pub fn compare(recording: &Recording, testimony: &[Line]) -> Verdict {
 
 /// From the moment when all hooks were attached to the last event. Events from before are there, but not
 /// all of them: hooks are attached one after the other.
-fn covered(recording: &Recording) -> Option<(u64, u64)> {
+pub fn covered(recording: &Recording) -> Option<(u64, u64)> {
     let time = |event: &Value| event["time_ns"].as_u64();
     let coverage = recording.about["coverage"].as_array().into_iter().flatten();
     let from = coverage
@@ -71,7 +71,7 @@ fn deaths(recording: &Recording, testimony: &[Line], inside: impl Fn(u64) -> boo
     for line in coroner.iter().filter(|line| matches!(line.word.as_str(), "missed" | "trouble")) {
         verdict.complaints.push(format!("the coroner is no good: {} {}", line.word, line.rest));
     }
-    let heard: Vec<Death> = coroner.iter().filter_map(|line| death_heard(line)).collect();
+    let heard = deaths_heard(testimony);
     let recorded: Vec<Death> = recording.events.iter().filter_map(death_recorded).collect();
     let by_pid = |deaths: &[Death]| {
         let mut map: HashMap<u64, Vec<Death>> = HashMap::new();
@@ -111,6 +111,11 @@ fn deaths(recording: &Recording, testimony: &[Line], inside: impl Fn(u64) -> boo
     } else {
         verdict.complaints.push("the coroner said nothing".into());
     }
+}
+
+/// All deaths of which the coroner tells.
+pub fn deaths_heard(testimony: &[Line]) -> Vec<Death> {
+    testimony.iter().filter(|line| line.name == "lab-coroner").filter_map(death_heard).collect()
 }
 
 fn death_heard(line: &Line) -> Option<Death> {
@@ -215,6 +220,7 @@ mod tests {
                 json!({"type": "exit", "time_ns": 3 * second, "process": {"pid": 7}, "status": 0, "exit_code": 0}),
                 json!({"type": "fork", "time_ns": 9 * second}),
             ],
+            story: Value::Null,
         }
     }
 

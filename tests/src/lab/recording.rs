@@ -9,6 +9,9 @@ use super::{
     place::program,
 };
 
+/// What `explain --json` has to say.
+const STORY: &str = "lastrites-story/1";
+
 /// One recording.
 #[derive(Debug)]
 pub struct Recording {
@@ -16,6 +19,8 @@ pub struct Recording {
     pub about: Value,
     /// Events and gaps, in order.
     pub events: Vec<Value>,
+    /// What `explain` makes of it: schema `lastrites-story/1`.
+    pub story: Value,
 }
 
 impl Recording {
@@ -46,7 +51,25 @@ pub fn read(ring: &Path, dir: &Path) -> Result<Vec<Recording>> {
             )));
         }
         events.remove(0);
-        recordings.push(Recording { about, events });
+        let explain = |more: &[&str]| {
+            output(
+                Command::new(&lastrites)
+                    .arg("explain")
+                    .args(more)
+                    .args(["--recording", &number, "--file"])
+                    .arg(ring),
+            )
+        };
+        keep(&dir.join(format!("explain-{number}.txt")), &explain(&["--all"])?)?;
+        let told = explain(&["--json"])?;
+        keep(&dir.join(format!("explain-{number}.json")), &told)?;
+        let story = objects(&told)?.pop().unwrap_or(Value::Null);
+        if story["schema"] != STORY {
+            return Err(Error::new(format!(
+                "`lastrites explain --json --recording {number}` prints no {STORY}"
+            )));
+        }
+        recordings.push(Recording { about, events, story });
     }
     Ok(recordings)
 }

@@ -16,13 +16,11 @@ use super::{
     error::{Error, Result},
     guest::{Guest, Hardware},
     image::{Image, Lock},
-    judge,
-    pattern::{self, Bound},
     place::{lab_dir, program},
-    recording::{self, Recording},
     scenario::{Cut, Scenario, Step, Try},
     services,
     testimony::Line,
+    verdict::{self, Booted},
 };
 
 /// Where a guest may have its ring file.
@@ -49,17 +47,6 @@ pub struct Outcome {
     pub notes: Vec<String>,
     /// What should not be so.
     pub complaints: Vec<String>,
-}
-
-/// One boot as it was.
-#[derive(Debug)]
-struct Booted {
-    boot_id: String,
-    testimony: Vec<Line>,
-    /// It went down by itself, so that its disks have to be clean.
-    orderly: bool,
-    /// So many events were said to be on the disk.
-    events: u64,
 }
 
 /// Makes the disks of `scenario` and puts everything into them.
@@ -144,9 +131,10 @@ pub fn run(scenario: &Scenario, tell: &mut dyn FnMut(&str)) -> Result<Outcome> {
     for number in 1..=scenario.boot.len() {
         boots.push(run.boot(scenario, number).map_err(where_it_is)?);
     }
-    let mut complaints = Vec::new();
-    let recordings = run.recordings(&boots).map_err(where_it_is)?;
-    run.judge(scenario, &boots, &recordings, &mut complaints);
+    run.take_ring(&boots).map_err(where_it_is)?;
+    verdict::keep(&prepared.dir, &boots)?;
+    let complaints =
+        verdict::judge(scenario, &prepared.dir, &boots, &mut |text| run.note(text)).map_err(where_it_is)?;
     let notes = run.notes;
     if complaints.is_empty() {
         for disk in &prepared.disks {
@@ -201,8 +189,7 @@ impl Run<'_> {
             }
             self.note("its file systems are clean");
         }
-        let testimony = guest.witness.lines().iter().filter_map(|line| Line::parse(line)).collect();
-        Ok(Booted { boot_id: guest.boot_id.clone(), testimony, orderly, events: at.events })
+        Ok(Booted { boot_id: guest.boot_id.clone(), orderly, events: at.events })
     }
 
     /// Takes a step. When it ended the machine: whether in good order.
@@ -321,9 +308,9 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Takes the ring file out and reads it. None if there is none.
-    fn recordings(&mut self, boots: &[Booted]) -> Result<Vec<Recording>> {
-        let ring = self.prepared.dir.join("ring.lrt");
+    /// Takes the ring file out, if there is one.
+    fn take_ring(&mut self, boots: &[Booted]) -> Result<()> {
+        let ring = self.prepared.dir.join(verdict::RING);
         for disk in &self.prepared.disks {
             if boots.last().is_some_and(|boot| !boot.orderly) {
                 disk.repair()?;
@@ -333,89 +320,11 @@ impl Run<'_> {
             // On a disk of its own the path begins below the mount point.
             for path in RINGS.iter().copied().chain(["/lib/lastrites/ring.lrt"]) {
                 if disk.has(path)? {
-                    disk.take(path, &ring)?;
-                    return recording::read(&ring, &self.prepared.dir);
+                    return disk.take(path, &ring);
                 }
             }
         }
-        Ok(Vec::new())
-    }
-
-    fn judge(
-        &mut self,
-        scenario: &Scenario,
-        boots: &[Booted],
-        recordings: &[Recording],
-        complaints: &mut Vec<String>,
-    ) {
-        let of = |boot: usize| {
-            let id = boots.get(boot.wrapping_sub(1)).map_or("", |boot| boot.boot_id.as_str());
-            recordings.iter().find(move |recording| recording.text("boot_id") == id)
-        };
-        for pair in recordings.windows(2) {
-            if pair[1].text("previous") != pair[0].text("id") {
-                complaints.push(format!("a recording does not name the one before it: {}", pair[1].about));
-            }
-        }
-        for (index, booted) in boots.iter().enumerate() {
-            let number = index + 1;
-            let there: Vec<&Recording> =
-                recordings.iter().filter(|recording| recording.text("boot_id") == booted.boot_id).collect();
-            if there.len() > 1 {
-                complaints.push(format!("boot {number} has {} recordings", there.len()));
-            }
-            let events = there.first().and_then(|recording| recording.about["events"].as_u64()).unwrap_or(0);
-            if events < booted.events {
-                complaints.push(format!(
-                    "boot {number}: {} events were on the disk, {events} were read back from it",
-                    booted.events
-                ));
-            }
-            if scenario.unrecorded.contains(&number) && !there.is_empty() {
-                complaints.push(format!("boot {number} was not to be recorded"));
-            }
-            if !scenario.boot[index].compare {
-                continue;
-            }
-            for recording in there {
-                let verdict = judge::compare(recording, &booted.testimony);
-                self.note(format!(
-                    "boot {number}: {} events, {} lost, ended {:?}; {} deaths and {} signals compared with the witness",
-                    recording.events.len(),
-                    recording.about["lost"],
-                    recording.text("end"),
-                    verdict.deaths,
-                    verdict.signals
-                ));
-                complaints.extend(verdict.complaints.into_iter().map(|c| format!("boot {number}: {c}")));
-            }
-        }
-        for wanted in &scenario.recording {
-            match of(wanted.boot) {
-                None => complaints.push(format!("there is no recording of boot {}", wanted.boot)),
-                Some(recording) if !pattern::matches(&wanted.is, &recording.about, &mut Bound::new()) => {
-                    complaints.push(format!(
-                        "boot {}: wanted {}, recorded is {}",
-                        wanted.boot, wanted.is, recording.about
-                    ))
-                }
-                Some(_) => {}
-            }
-        }
-        for story in &scenario.story {
-            match of(story.boot).map(|recording| judge::tell(recording, story)) {
-                None => complaints.push(format!("there is no recording of boot {}", story.boot)),
-                Some(Err(why)) => complaints.push(format!("boot {}: {why}", story.boot)),
-                Some(Ok(places)) => {
-                    let events: Vec<Value> = of(story.boot)
-                        .map(|recording| {
-                            places.iter().map(|&at| recording.events[at]["event"].clone()).collect()
-                        })
-                        .unwrap_or_default();
-                    self.note(format!("told: {}  (events {})", story.says, Value::Array(events)));
-                }
-            }
-        }
+        Ok(())
     }
 }
 

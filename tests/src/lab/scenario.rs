@@ -35,6 +35,9 @@ pub struct Scenario {
     /// Ids of entries of the image's inittab that are moved in front of those that run rc.
     #[serde(default)]
     pub early: Vec<String>,
+    /// Further entries of the inittab, in front of those that run rc.
+    #[serde(default)]
+    pub inittab: Vec<String>,
     /// Further disks: vdb, vdc...
     #[serde(default)]
     pub disk: Vec<ExtraDisk>,
@@ -50,6 +53,17 @@ pub struct Scenario {
     /// What must have happened, in this order; and what must not.
     #[serde(default)]
     pub story: Vec<Story>,
+    /// What `lastrites explain` must find, and what it must not.
+    #[serde(default)]
+    pub finding: Vec<WantedFinding>,
+    #[serde(default)]
+    pub no_finding: Vec<UnwantedFinding>,
+    /// Programs besides the lab's own that are restarted in a shutdown: the witness hears nothing of them.
+    #[serde(default)]
+    pub restarted: Vec<String>,
+    /// Where the witness and the story may differ, and why.
+    #[serde(default)]
+    pub unknowable: Vec<Unknowable>,
     /// Boots (from 1) of which no recording may be there.
     #[serde(default)]
     pub unrecorded: Vec<usize>,
@@ -86,6 +100,9 @@ pub struct File {
     pub text: String,
     #[serde(default)]
     pub executable: bool,
+    /// Only root may read it.
+    #[serde(default)]
+    pub private: bool,
 }
 
 /// A witness, and who looks after it.
@@ -204,6 +221,50 @@ pub struct Story {
     /// Patterns that no event may match, with the names that `events` bound.
     #[serde(default)]
     pub never: Vec<Value>,
+}
+
+/// A finding that must be there.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WantedFinding {
+    pub boot: usize,
+    /// Id of its rule.
+    pub is: String,
+    /// Name of one of its processes.
+    pub about: String,
+    /// A part of its headline, of one of its steps, or of its advice.
+    #[serde(default)]
+    pub says: String,
+}
+
+/// What must not be found.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UnwantedFinding {
+    pub boot: usize,
+    /// Id of a rule; `*`: nothing at all must be found.
+    #[serde(default = "anything")]
+    pub is: String,
+    /// Name of a process; without it, whomever it is about.
+    pub about: Option<String>,
+    /// Rules that may find something all the same: an emulated machine on a busy one may wait long for anything.
+    #[serde(default)]
+    pub but: Vec<String>,
+}
+
+fn anything() -> String {
+    "*".into()
+}
+
+/// What the witness cannot know, or only thinks it knows.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unknowable {
+    pub boot: usize,
+    /// Name of the process.
+    pub about: String,
+    /// For people.
+    pub why: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]

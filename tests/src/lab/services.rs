@@ -45,7 +45,8 @@ pub fn plan(scenario: &Scenario, init: Init, disk: &Disk) -> Result<Vec<Put>> {
         puts.push(Put::text("/etc/fstab", 0o644, fstab));
     }
     for file in &scenario.file {
-        puts.push(Put::text(&file.path, if file.executable { 0o755 } else { 0o644 }, &file.text));
+        let mode = if file.executable { 0o755 } else { 0o644 };
+        puts.push(Put::text(&file.path, if file.private { mode & 0o700 } else { mode }, &file.text));
     }
     Ok(puts)
 }
@@ -78,7 +79,8 @@ fn inittab(scenario: &Scenario, there: &str) -> Result<Put> {
     let is_early = |line: &str| {
         line.split_once(':').is_some_and(|(id, _)| scenario.early.iter().any(|early| early == id))
     };
-    for line in there.lines().filter(|line| is_early(line)) {
+    for line in scenario.inittab.iter().map(String::as_str).chain(there.lines().filter(|line| is_early(line)))
+    {
         early.push_str(line);
         early.push('\n');
     }

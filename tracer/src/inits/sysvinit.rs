@@ -1,35 +1,38 @@
 //! sysvinit with rc and insserv, as Debian has it, with or without runit started from inittab.
 //!
-//! Invariant: the order comes from LSB headers alone. `lastrites` starts in rcS right behind
-//! mountkernfs and has no stop script, so it goes down with the TERM of sendsigs.
-//! `lastrites-seal` runs between umountfs and umountroot, while / is still writable;
-//! `lastrites-last` after umountroot, directly before the reboot. None of them provides or requires
-//! anything that another script could wait for.
+//! Invariant: everything hangs on rc's scripts (see [`super::rc`]); inittab is read and never written.
 
-use std::path::Path;
+use std::{fs::File, io::Read as _, path::Path};
 
-use super::{Detected, Init, Item, Layout, Promise};
+use super::{Detected, Init, Item, Layout, Promise, rc};
 
 #[derive(Debug)]
 pub struct Sysvinit;
 
-/// An init script: `header` are its LSB lines, `verb` the argument it answers to.
-fn script(name: &str, about: &str, header: &str, verb: &str, binary: &Path, command: &str) -> Item {
-    let binary = binary.display();
-    let text = format!(
-        "#!/bin/sh\n\
-         ### BEGIN INIT INFO\n\
-         # Provides:          {name}\n\
-         {header}\
-         # Short-Description: {about}\n\
-         ### END INIT INFO\n\
-         # Installed by `lastrites arm`; `lastrites disarm` removes it.\n\
-         [ \"$1\" = {verb} ] || exit 0\n\
-         [ -x {binary} ] || exit 0\n\
-         {binary} {command} </dev/null >/dev/null 2>&1\n\
-         exit 0\n"
-    );
-    Item::File { path: format!("/etc/init.d/{name}").into(), mode: 0o755, text }
+/// Key of the session record's pairs that hold entries of inittab.
+const INITTAB_KEY: &str = "inittab";
+/// More of it is not read; init itself takes lines of 255 bytes.
+const INITTAB_BYTES_MAX: u64 = 64 << 10;
+/// Room that the entries may take of the session record.
+const ENTRIES_BYTES_MAX: usize = 8 << 10;
+
+/// The entries of an inittab(5) that start processes: `id:levels:action:process`.
+fn entries(inittab: &str) -> Vec<String> {
+    let mut room = ENTRIES_BYTES_MAX;
+    let lines = inittab.lines().map(str::trim).filter(|line| !line.starts_with('#'));
+    let starts = lines.filter(|line| {
+        let mut fields = line.splitn(4, ':');
+        let action = fields.nth(2).unwrap_or_default();
+        let process = fields.next().unwrap_or_default();
+        !process.is_empty() && !matches!(action, "off" | "initdefault")
+    });
+    // An entry is there as it is or not at all: half a command line is another command.
+    let fitting = starts.filter(|line| {
+        let fits = line.len() <= room;
+        room -= if fits { line.len() } else { 0 };
+        fits
+    });
+    fitting.map(str::to_owned).collect()
 }
 
 impl Init for Sysvinit {
@@ -50,78 +53,20 @@ impl Init for Sysvinit {
     }
 
     fn plan(&self, _root: &Path, layout: &Layout<'_>) -> Vec<Item> {
-        let start = if layout.on_root { "mountkernfs" } else { "$local_fs" };
-        let mut items = vec![
-            script(
-                "lastrites",
-                "Flight recorder of shutdown and boot",
-                &format!(
-                    "# Required-Start:    {start}\n\
-                     # Required-Stop:\n\
-                     # X-Start-Before:    checkroot\n\
-                     # Default-Start:     S\n\
-                     # Default-Stop:\n"
-                ),
-                "start",
-                layout.binary,
-                "record --boot --detach",
-            ),
-            Item::Script("lastrites".into()),
-        ];
-        if !layout.on_root {
-            if let Some(Item::File { text, .. }) = items.first_mut() {
-                *text = text.replace("# X-Start-Before:    checkroot\n", "");
-            }
-            return items;
-        }
-        items.extend([
-            script(
-                "lastrites-seal",
-                "Write the rest of the recording while / is writable",
-                "# Required-Start:\n\
-                 # Required-Stop:     umountroot\n\
-                 # X-Stop-After:      umountfs\n\
-                 # Default-Start:\n\
-                 # Default-Stop:      0 6\n",
-                "stop",
-                layout.binary,
-                "seal --stage umountfs",
-            ),
-            Item::Script("lastrites-seal".into()),
-            script(
-                "lastrites-last",
-                "End the recording",
-                "# Required-Start:\n\
-                 # Required-Stop:\n\
-                 # Should-Stop:       reboot halt kexec\n\
-                 # X-Stop-After:      umountroot\n\
-                 # Default-Start:\n\
-                 # Default-Stop:      0 6\n",
-                "stop",
-                layout.binary,
-                "seal --stage umountroot",
-            ),
-            Item::Script("lastrites-last".into()),
-        ]);
-        items
+        rc::plan(layout)
+    }
+
+    fn settings(&self, root: &Path) -> Vec<(String, String)> {
+        let mut bytes = Vec::new();
+        // Without it nothing is said of it.
+        let read = File::open(root.join("etc/inittab"))
+            .and_then(|file| file.take(INITTAB_BYTES_MAX).read_to_end(&mut bytes));
+        let text = if read.is_ok() { String::from_utf8_lossy(&bytes) } else { "".into() };
+        entries(&text).into_iter().map(|entry| (INITTAB_KEY.to_owned(), entry)).collect()
     }
 
     fn promise(&self, layout: &Layout<'_>) -> Promise {
-        let mut promise = Promise {
-            recorded: vec![
-                "from now through runlevel 0 or 6, to the last script before the reboot: rc, sendsigs, umountfs, umountroot".into(),
-                "the next boot from the first scripts of rcS on, until it settles".into(),
-            ],
-            missing: vec!["what the last script does: the reboot command itself".into()],
-        };
-        if !layout.on_root {
-            let dir = layout.dir.display();
-            promise.recorded[0] =
-                format!("from now until sendsigs, and what comes before {dir} is unmounted");
-            promise.missing =
-                vec![format!("everything from sendsigs' TERM on: {dir} is not on the root file system")];
-        }
-        promise
+        rc::promise(layout)
     }
 }
 
@@ -165,11 +110,32 @@ mod tests {
     }
 
     #[test]
-    fn a_ring_on_a_file_system_of_its_own_is_started_later_and_has_no_seal() {
-        let items = Sysvinit.plan(Path::new("/"), &Layout { on_root: false, ..layout() });
-        assert_eq!(items.len(), 2);
-        let Item::File { text, .. } = &items[0] else { panic!("a script comes first") };
-        assert!(text.contains("$local_fs") && !text.contains("X-Start-Before"), "{text}");
+    fn entries_of_inittab_that_start_something_go_into_the_session() {
+        let root = tempfile::tempdir().expect("a directory");
+        assert_eq!(Sysvinit.settings(root.path()), []);
+        fs::create_dir_all(root.path().join("etc")).expect("made");
+        let text = "# /etc/inittab\nid:2:initdefault:\nsi::sysinit:/etc/init.d/rcS\n\
+                    #md:6:respawn:/no\n  md:23456:respawn:/usr/sbin/mongod --port 27:017\n\
+                    xx:2:off:/no\nl6:6:wait:/etc/init.d/rc 6\nbroken\n";
+        fs::write(root.path().join("etc/inittab"), text).expect("written");
+        let pair = |entry: &str| ("inittab".to_owned(), entry.to_owned());
+        assert_eq!(
+            Sysvinit.settings(root.path()),
+            [
+                pair("si::sysinit:/etc/init.d/rcS"),
+                pair("md:23456:respawn:/usr/sbin/mongod --port 27:017"),
+                pair("l6:6:wait:/etc/init.d/rc 6"),
+            ]
+        );
+    }
+
+    #[test]
+    fn an_entry_that_does_not_fit_is_left_out_whole() {
+        let long = format!("a:2:respawn:{}", "x".repeat(ENTRIES_BYTES_MAX));
+        assert_eq!(entries(&format!("{long}\nb:2:respawn:/b\n")), ["b:2:respawn:/b"]);
+        let many = "c:2:respawn:/bin/cat\n".repeat(10_000);
+        let kept = entries(&many);
+        assert!(!kept.is_empty() && kept.iter().map(String::len).sum::<usize>() <= ENTRIES_BYTES_MAX);
     }
 
     #[test]

@@ -77,9 +77,10 @@ impl Ord for ByTime {
 }
 
 impl<'a> Events<'a> {
-    pub(super) fn new(trace: &'a Trace, place: &'a Place) -> Self {
+    /// From segment `from` of `place` on.
+    pub(super) fn new(trace: &'a Trace, place: &'a Place, from: usize) -> Self {
         Self {
-            walk: Walk::new(trace, place),
+            walk: Walk::new(trace, place, from),
             frame: None,
             begun: 0,
             floor_ns: 0,

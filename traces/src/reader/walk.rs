@@ -27,6 +27,8 @@ pub(super) struct Span {
 pub(super) struct Walk<'a> {
     trace: &'a Trace,
     place: &'a Place,
+    /// The first segment that was asked for: what is missing before it is nobody's business.
+    from: usize,
     /// Segments that were taken or given up.
     done: usize,
     tail_told: bool,
@@ -48,7 +50,8 @@ fn push(gaps: &mut Vec<Gap>, gap: Gap) {
 }
 
 impl<'a> Walk<'a> {
-    pub fn new(trace: &'a Trace, place: &'a Place) -> Self {
+    /// From segment `from` of `place` on.
+    pub fn new(trace: &'a Trace, place: &'a Place, from: usize) -> Self {
         let mut floors = vec![u64::MAX; place.segments.len()];
         for later in (1..place.segments.len()).rev() {
             let segment = &place.segments[later];
@@ -57,7 +60,7 @@ impl<'a> Walk<'a> {
             }
         }
         let (bytes, spans, state) = Default::default();
-        Self { trace, place, done: 0, tail_told: false, bytes, spans, state, floors, fresh: true }
+        Self { trace, place, from, done: from, tail_told: false, bytes, spans, state, floors, fresh: true }
     }
 
     /// Takes the next segment that can be read. Gaps before it join `gaps`. Returns whether it
@@ -65,7 +68,9 @@ impl<'a> Walk<'a> {
     pub fn advance(&mut self, gaps: &mut Vec<Gap>) -> Option<bool> {
         while let Some(segment) = self.place.segments.get(self.done) {
             if let Some(gap) = &segment.gap {
-                push(gaps, gap.clone());
+                if self.done != self.from || self.from == 0 {
+                    push(gaps, gap.clone());
+                }
                 self.fresh = true;
             }
             self.done += 1;

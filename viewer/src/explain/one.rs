@@ -202,7 +202,7 @@ fn received(story: &Story, fate: Option<&Fate>, idx: Idx) -> Vec<(At, String)> {
             first.at,
             format!(
                 "frozen and thawed {times} (SIGSTOP, SIGCONT) within {}, first by {} (event {})",
-                time::duration(last.at.ns - first.at.ns),
+                time::duration(last.at.ns.saturating_sub(first.at.ns)),
                 world.sender(first),
                 first.at.number
             ),

@@ -14,7 +14,13 @@ use crate::{
     pick::{self, Recording},
     progress::Progress,
     requests::Requests,
-    story::{Story, across::NextBoot, world::World},
+    story::{
+        Story,
+        across::NextBoot,
+        sealed_ns,
+        shutdown::{self, Init, Shutdown},
+        world::World,
+    },
 };
 
 /// A recording and its story.
@@ -59,30 +65,59 @@ pub(crate) fn may_have_shutdown(summary: &Summary) -> bool {
 pub fn read(trace: &Trace, path: &Path, number: usize) -> Result<Picked, Error> {
     let count = trace.sessions().len();
     let summary = &trace.sessions()[number - 1];
-    let (world, requests) = world(trace, summary)?;
+    let (world, requests) = last_shutdown(trace, summary)?;
     let next = match trace.sessions().get(number) {
-        Some(after) if follows(after, summary) => {
-            Some(NextBoot::new(self::world(trace, after)?.0, number + 1))
-        }
+        Some(after) if follows(after, summary) => Some(NextBoot::new(whole(trace, after)?.0, number + 1)),
         _ => None,
     };
     let story = Story::tell(world, summary, next);
     Ok(Picked { path: path.to_owned(), number, count, summary: summary.clone(), requests, story })
 }
 
-fn follows(after: &Summary, summary: &Summary) -> bool {
-    after.session.previous == Some(summary.session.id) && after.session.boot_id != summary.session.boot_id
+/// Segments that are read first; four times as many each time the shutdown begins before them.
+const SEGMENTS_FIRST: usize = 24;
+/// What may have led to a shutdown is this close before it.
+const BEFORE_NS: u64 = 30_000_000_000;
+
+/// As much of the end of a recording as its last shutdown takes: a machine may have been recorded for months.
+fn last_shutdown(trace: &Trace, summary: &Summary) -> Result<(World, Requests), Error> {
+    let id = summary.session.id;
+    let total = trace.segments(id)?;
+    let mut count = SEGMENTS_FIRST;
+    while count < total {
+        let (world, requests) = world(trace.last_events(id, count)?)?;
+        let init = Init::of(&world, &summary.session.init);
+        let shutdown = shutdown::find(&world, init, sealed_ns(summary));
+        let from_ns = world.first.map_or(0, |at| at.ns);
+        let whole = |shutdown: &Shutdown| {
+            let first =
+                shutdown.asked.as_ref().map_or(shutdown.begin.ns, |asked| asked.at.ns.min(shutdown.begin.ns));
+            first > from_ns.saturating_add(BEFORE_NS)
+        };
+        if shutdown.as_ref().is_some_and(whole) {
+            return Ok((world, requests));
+        }
+        count = count.saturating_mul(4);
+    }
+    whole(trace, summary)
 }
 
-fn world(trace: &Trace, summary: &Summary) -> Result<(World, Requests), Error> {
+fn whole(trace: &Trace, summary: &Summary) -> Result<(World, Requests), Error> {
     let mut progress = Progress::new("reading", summary.events);
+    world(trace.events(summary.session.id)?.inspect(|_| progress.step()))
+}
+
+fn world<E: Into<Error>>(items: impl Iterator<Item = Result<Item, E>>) -> Result<(World, Requests), Error> {
     let mut requests = Requests::default();
-    let items = trace.events(summary.session.id)?.inspect(|item| {
-        progress.step();
+    let seen = items.inspect(|item| {
         if let Ok(Item::Event(event)) = item {
             requests.see(event);
         }
     });
-    let world = World::read(items)?;
+    let world = World::read(seen).map_err(Into::into)?;
     Ok((world, requests))
+}
+
+fn follows(after: &Summary, summary: &Summary) -> bool {
+    after.session.previous == Some(summary.session.id) && after.session.boot_id != summary.session.boot_id
 }

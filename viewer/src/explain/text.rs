@@ -213,7 +213,7 @@ impl Page<'_> {
         if let Some(shutdown) = &story.shutdown {
             let _ = write!(second, "{} · ", self.length());
             if let Some(asked) = shutdown.asked.as_ref().filter(|asked| asked.at < shutdown.begin) {
-                let before = time::duration(shutdown.begin.ns - asked.at.ns);
+                let before = time::duration(shutdown.begin.ns.saturating_sub(asked.at.ns));
                 let _ = write!(second, "asked for {before} before it began · ");
             }
         }

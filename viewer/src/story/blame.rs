@@ -70,7 +70,7 @@ pub fn blame(world: &World, shutdown: &Shutdown, fates: &[Fate]) -> Vec<Wait> {
     all.extend(running(world, shutdown));
     all.retain(|c| c.from_ns < c.to_ns);
     // Of a shutdown in which more than that happened the longest say where the time went.
-    all.sort_by_key(|c| (std::cmp::Reverse(c.to_ns - c.from_ns), c.proc));
+    all.sort_by_key(|c| (std::cmp::Reverse(c.to_ns.saturating_sub(c.from_ns)), c.proc));
     all.truncate(CANDIDATES_MAX);
     let mut edges: Vec<u64> = all.iter().flat_map(|c| [c.from_ns, c.to_ns]).chain([begin, end]).collect();
     edges.retain(|ns| (begin..=end).contains(ns));
@@ -90,7 +90,7 @@ pub fn blame(world: &World, shutdown: &Shutdown, fates: &[Fate]) -> Vec<Wait> {
             }
         }
         if active.len() > ACTIVE_MAX {
-            active.sort_by_key(|c| std::cmp::Reverse(c.to_ns - c.from_ns));
+            active.sort_by_key(|c| std::cmp::Reverse(c.to_ns.saturating_sub(c.from_ns)));
             active.truncate(ACTIVE_MAX);
         }
         let phase_end = shutdown.phase_at(from_ns).map_or(end, |phase| phase.to_ns);
@@ -147,17 +147,21 @@ fn running(world: &World, shutdown: &Shutdown) -> Vec<Candidate> {
 fn is_step(world: &World, shutdown: &Shutdown, idx: Idx) -> bool {
     let begin = shutdown.begin;
     let born_in_it = |idx: Idx| world.proc_at(idx).is_some_and(|proc| proc.born >= begin);
-    // Up to the one that init started.
+    // Up to the one that init started: all of them born in it.
     let mut at = idx;
-    loop {
-        let parent = world.proc_at(at).map_or(NONE, |proc| proc.parent);
-        if world.is_init(parent) {
+    let mut of_init = world.proc_at(idx).is_some_and(|proc| world.is_init(proc.parent));
+    for up in world.ancestors(idx) {
+        if of_init {
             break;
         }
-        if !born_in_it(parent) {
+        if !born_in_it(up) {
             return false;
         }
-        at = parent;
+        at = up;
+        of_init = world.proc_at(up).is_some_and(|proc| world.is_init(proc.parent));
+    }
+    if !of_init {
+        return false;
     }
     // A restarted service runs beside the shutdown.
     !world.is_supervisor(at) && world.proc_at(idx).is_some_and(|proc| proc.killed_by() == 0)

@@ -207,7 +207,8 @@ fn killer(world: &World, by_target: &ByTarget, idx: Idx, sig: u8) -> (Option<u32
     let fatal = of_it.iter().position(|(_, sent)| sent.took.is_some_and(|(_, handled)| !handled));
     let first = fatal.or_else(|| {
         // Long before the end is not the cause of it, unless nothing else is.
-        let near = of_it.iter().position(|(_, sent)| proc.exit.ns - sent.at.ns < 30_000_000_000);
+        let near =
+            of_it.iter().position(|(_, sent)| proc.exit.ns.saturating_sub(sent.at.ns) < 30_000_000_000);
         near.or(of_it.len().checked_sub(1))
     });
     let Some(first) = first else { return (None, Vec::new()) };

@@ -301,7 +301,7 @@ fn cut_short(world: &World, init: Init, asked: Asked) -> Option<Shutdown> {
         return None;
     }
     let aim = aim_of_words(&asked.how);
-    let begin = if act.ns - asked.at.ns > LATER_NS { act } else { asked.at };
+    let begin = if act.ns.saturating_sub(asked.at.ns) > LATER_NS { act } else { asked.at };
     let mut shutdown = Shutdown {
         aim,
         asked: Some(asked),
@@ -406,7 +406,7 @@ fn marks(world: &World, init: Init) -> Vec<Mark> {
                 .iter()
                 .filter(of_it)
                 .map(|sent| sent.at)
-                .find(|at| call.at.ns - at.ns.min(call.at.ns) < 2_000_000_000);
+                .find(|at| call.at.ns.saturating_sub(at.ns) < 2_000_000_000);
             mark(at.unwrap_or(call.at), kind, "everybody is killed at once, kill(-1)", Aim::Unknown);
         }
     }
@@ -434,7 +434,7 @@ fn systemd_began(world: &World, until: At) -> Option<At> {
         if sent.at >= began || !world.is_init(sent.sender) || !matches!(sent.sig, 15 | 9 | 1 | 2 | 3 | 18) {
             continue;
         }
-        if began.ns - sent.at.ns > APART_NS {
+        if began.ns.saturating_sub(sent.at.ns) > APART_NS {
             break;
         }
         began = sent.at;
@@ -471,7 +471,7 @@ fn asked(world: &World, init: Init, began: Option<At>) -> Option<Asked> {
         sent.at <= until
             && world.is_init(sent.target)
             && asks_init(init, sent.sig)
-            && began.is_none_or(|began| began.ns - sent.at.ns < LATER_NS)
+            && began.is_none_or(|began| began.ns.saturating_sub(sent.at.ns) < LATER_NS)
     });
     match (found, by_signal) {
         (Some(image), signal) if signal.is_none_or(|sent| recent(image.at, until) || sent.at < image.at) => {

@@ -541,7 +541,7 @@ impl World {
         // The signals of one call come right before it returns.
         let means = if target == -1 { Means::Broadcast } else { Means::Group };
         for sent in self.sigs.iter_mut().rev() {
-            if at.ns - sent.at.ns.min(at.ns) > CALL_NS {
+            if at.ns.saturating_sub(sent.at.ns) > CALL_NS {
                 break;
             }
             if sent.sender == proc && sent.sig == sig && sent.means == Means::Call {

@@ -28,10 +28,9 @@ pub(super) fn check(case: &mut Case<'_>) {
 pub(super) fn is_brief(story: &Story, idx: Idx) -> bool {
     let untold = story.fate(idx).is_some_and(|fate| fate.told.is_none() && fate.killer.is_none());
     untold
-        && story
-            .world
-            .proc_at(idx)
-            .is_some_and(|proc| proc.dead() && proc.exit.ns - proc.born.ns < BRIEF_NS && proc.status != 0)
+        && story.world.proc_at(idx).is_some_and(|proc| {
+            proc.dead() && proc.exit.ns.saturating_sub(proc.born.ns) < BRIEF_NS && proc.status != 0
+        })
 }
 
 fn tell(story: &Story, chain: &[&Restart], brief: usize) -> Finding {
@@ -40,8 +39,8 @@ fn tell(story: &Story, chain: &[&Restart], brief: usize) -> Finding {
     // What could not start before the shutdown either is no work of the shutdown.
     let as_before = world.proc_at(first.old).zip(story.shutdown.as_ref()).is_some_and(|(proc, shutdown)| {
         proc.dead()
-            && proc.exit.ns - proc.born.ns < BRIEF_NS
-            && proc.exit.ns < shutdown.begin.ns + BRIEF_NS
+            && proc.exit.ns.saturating_sub(proc.born.ns) < BRIEF_NS
+            && proc.exit.ns < shutdown.begin.ns.saturating_add(BRIEF_NS)
             && story.fate(first.old).is_none_or(|fate| fate.told.is_none())
     });
     let end =

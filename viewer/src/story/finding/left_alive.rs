@@ -37,7 +37,7 @@ pub(super) fn check(case: &mut Case<'_>) {
         let born_late = story
             .world
             .proc_at(fate.proc)
-            .is_some_and(|proc| shutdown.end.ns - proc.born.ns.min(shutdown.end.ns) < 50_000_000);
+            .is_some_and(|proc| shutdown.end.ns.saturating_sub(proc.born.ns) < 50_000_000);
         if !born_late {
             let finding = tell(story, fate);
             case.add(finding);

@@ -73,9 +73,11 @@ fn tell(story: &Story, chain: &[&Restart]) -> Finding {
             .chain(world.ancestors(restart.by))
             .any(|up| chain.iter().any(|above| above.new == up))
     };
+    let supervises = chain.iter().any(|restart| world.is_supervisor(restart.new));
     let heads: Vec<&Restart> = story
         .restarts
         .iter()
+        .filter(|_| supervises)
         .filter(|head| by_it(head) && story.matters(head.new))
         .filter(|head| story.replaces(head.old).is_none_or(|before| !by_it(before)))
         .collect();

@@ -35,7 +35,7 @@ fn children(story: &Story, fate: &Fate) -> Vec<Idx> {
             && world.ancestors(child.proc).any(|up| up == fate.proc)
             && !world.is_supervisor(child.proc)
             // The same spree takes them in any order: within it nobody was first.
-            && story.end_of(child.proc).ns + 50_000_000 >= died.ns
+            && story.end_of(child.proc).ns.saturating_add(50_000_000) >= died.ns
     };
     let mut children: Vec<Idx> = story.fates.iter().filter(of_it).map(|child| child.proc).collect();
     // Workers of a child are told of with it.
