@@ -60,7 +60,8 @@ pub struct Story {
     /// Worst first.
     pub findings: Vec<Finding>,
     pub by_target: ByTarget,
-    fate_of: HashMap<Idx, u32>,
+    /// Place of each process's fate, [`NONE`] without one.
+    fate_of: Vec<u32>,
     heir_of: HashMap<Idx, u32>,
     old_of: HashMap<Idx, u32>,
     stopped: HashSet<Idx>,
@@ -81,7 +82,7 @@ impl Story {
         if let Some(shutdown) = &shutdown {
             fates = fate::fates(&world, shutdown, &by_target);
             restarts = restart::restarts(&world, &mut services, shutdown.begin, shutdown.end);
-            waits = blame::blame(&world, shutdown, &fates);
+            waits = blame::blame(&world, shutdown, &fates, &restarts);
         }
         for fate in &fates {
             services.of(&world, fate.proc);
@@ -91,7 +92,6 @@ impl Story {
             world.sigs.iter().filter(|sent| sent.sig == 19).map(|sent| sent.target).collect();
         let first_stop = world.sigs.iter().find(|sent| sent.sig == 19).map(|sent| sent.at);
         let stops = stop_call.and(first_stop).filter(|at| *at >= begin);
-        let fate_of = fates.iter().zip(0..).map(|(fate, at)| (fate.proc, at)).collect();
         let heir_of = restarts.iter().zip(0..).map(|(restart, at)| (restart.old, at)).collect();
         let old_of = restarts.iter().zip(0..).map(|(restart, at)| (restart.new, at)).collect();
         let cut = match &summary.end {
@@ -112,18 +112,19 @@ impl Story {
             cut,
             findings: Vec::new(),
             by_target,
-            fate_of,
+            fate_of: Vec::new(),
             heir_of,
             old_of,
             stopped,
             stops,
         };
+        story.forget_missed();
         story.findings = finding::all(&story);
         story
     }
 
     pub fn fate(&self, idx: Idx) -> Option<&Fate> {
-        self.fate_of.get(&idx).map(|at| &self.fates[*at as usize])
+        self.fates.get(*self.fate_of.get(idx as usize)? as usize)
     }
 
     /// What took the place of `idx`.
@@ -162,6 +163,19 @@ impl Story {
     pub fn is_missed(&self, idx: Idx) -> bool {
         let Some(stops) = self.stops else { return false };
         self.world.proc_at(idx).is_some_and(|proc| proc.born < stops && !self.stopped.contains(&idx))
+    }
+
+    /// Whose exit was missed has no fate that could be told.
+    fn forget_missed(&mut self) {
+        let mut fates = std::mem::take(&mut self.fates);
+        fates.retain(|fate| {
+            self.world.proc_at(fate.proc).is_some_and(|proc| proc.dead()) || !self.is_missed(fate.proc)
+        });
+        self.fate_of = vec![NONE; self.world.procs.len()];
+        for (fate, at) in fates.iter().zip(0..) {
+            self.fate_of[fate.proc as usize] = at;
+        }
+        self.fates = fates;
     }
 
     /// Whether anybody would want to hear of its end: a service, or a daemon; not a shell, a login, or a step of the
@@ -220,7 +234,7 @@ impl Story {
                     .zip(world.proc_at(idx))
                     .is_some_and(|(image, proc)| proc.born > image.at)
         };
-        if world.proc_at(idx).is_some_and(|proc| late(proc.parent)) {
+        if world.ancestors(idx).any(late) {
             return true;
         }
         // A daemon that a script of rc has started anew is not a part of the script.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::order::{self, Reordered};
 use crate::{
-    explain::{Picked, text::seen},
+    explain::Picked,
     names,
     story::{
         Story,
@@ -280,7 +280,7 @@ fn key(who: &Who) -> Key {
 fn groups(story: &Story) -> BTreeMap<Key, Group<'_>> {
     let mut groups: BTreeMap<Key, Group<'_>> = BTreeMap::new();
     for fate in &story.fates {
-        if seen(story, fate) && story.matters(fate.proc) && !story.world.program_of(fate.proc).is_empty() {
+        if story.matters(fate.proc) && !story.world.program_of(fate.proc).is_empty() {
             let who = who(story, fate.proc);
             let group = groups.entry(key(&who)).or_insert_with(|| Group { who, fates: Vec::new() });
             group.fates.push(fate);

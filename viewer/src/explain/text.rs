@@ -323,7 +323,11 @@ impl Page<'_> {
         for (proc, ns, why) in blame::totals(&story.waits) {
             let who = match (proc, why) {
                 (NONE, _) => "init itself".to_owned(),
-                (_, Why::Stopping) => format!("{} to stop", story.world.label(proc)),
+                (_, Why::Stopping) => {
+                    // Nobody had told it to stop: everybody waited for it to be killed.
+                    let told = story.fate(proc).is_none_or(|fate| fate.told.is_some());
+                    format!("{} to {}", story.world.label(proc), if told { "stop" } else { "end" })
+                }
                 (_, Why::Running | Why::Init) => story.world.name(proc),
             };
             match sums.iter_mut().find(|(name, _)| *name == who) {
@@ -370,7 +374,7 @@ impl Page<'_> {
         }
         out.push_str("\nends:\n");
         let (mut gone, mut running) = (0_usize, 0_usize);
-        for fate in story.fates.iter().filter(|fate| seen(story, fate)) {
+        for fate in &story.fates {
             // Scripts run commands by the hundred.
             match fate.verdict {
                 Verdict::Left if story.is_step(fate.proc) => gone += 1,
@@ -429,12 +433,6 @@ pub(crate) fn seconds(ns: u64) -> String {
         0..1_000_000_000 => format!("0.{} s", ns / 100_000_000),
         _ => time::duration(ns),
     }
-}
-
-/// Whether the end of `fate`, or that there was none, was seen: who was missed may as well be gone for long.
-pub(crate) fn seen(story: &Story, fate: &Fate) -> bool {
-    let dead = story.world.proc_at(fate.proc).is_some_and(|proc| proc.dead());
-    dead || !story.is_missed(fate.proc)
 }
 
 /// How `fate` ended, told without what went before.

@@ -34,8 +34,6 @@ pub struct Told {
     pub sent: u32,
     pub at: At,
     pub reception: Reception,
-    /// When a handler took it.
-    pub took: Option<At>,
 }
 
 /// How it ended, or did not.
@@ -74,7 +72,7 @@ pub struct Fate {
     /// Index of the signal that it died of, if it died of one that was recorded.
     pub killer: Option<u32>,
     /// Other signals of the same number that came while it died: they could be the cause too.
-    pub rivals: Vec<u32>,
+    pub rivals: Box<[u32]>,
 }
 
 impl Fate {
@@ -192,13 +190,12 @@ pub fn told(world: &World, by_target: &ByTarget, idx: Idx, begin: At) -> Option<
         None if proc.code().is_some() => Reception::Handled,
         None => Reception::Pending,
     };
-    let took = sent.took.filter(|(_, handled)| *handled).map(|(at, _)| at);
-    Some(Told { sent: number, at: sent.at, reception, took })
+    Some(Told { sent: number, at: sent.at, reception })
 }
 
 /// Who sent what `idx` died of: the last such signal before its exit, and the others that came near it.
-fn killer(world: &World, by_target: &ByTarget, idx: Idx, sig: u8) -> (Option<u32>, Vec<u32>) {
-    let Some(proc) = world.proc_at(idx).filter(|_| sig != 0) else { return (None, Vec::new()) };
+fn killer(world: &World, by_target: &ByTarget, idx: Idx, sig: u8) -> (Option<u32>, Box<[u32]>) {
+    let Some(proc) = world.proc_at(idx).filter(|_| sig != 0) else { return Default::default() };
     let mut of_it: Vec<(u32, &Sig)> = by_target
         .to(world, idx)
         .filter(|(_, sent)| sent.sig == sig && sent.at <= proc.exit && !sent.ignored() && !sent.overflowed())
@@ -211,7 +208,7 @@ fn killer(world: &World, by_target: &ByTarget, idx: Idx, sig: u8) -> (Option<u32
             of_it.iter().position(|(_, sent)| proc.exit.ns.saturating_sub(sent.at.ns) < 30_000_000_000);
         near.or(of_it.len().checked_sub(1))
     });
-    let Some(first) = first else { return (None, Vec::new()) };
+    let Some(first) = first else { return Default::default() };
     let (number, cause) = of_it.swap_remove(first);
     let rival = |sent: &Sig| sent.sender != cause.sender && sent.at.ns.abs_diff(cause.at.ns) < 1_000_000;
     let rivals = of_it.iter().filter(|(_, sent)| rival(sent)).map(|(number, _)| *number).collect();

@@ -11,7 +11,7 @@ use crate::processes::base_name;
 use super::{
     service::{Kind, ServiceId, Services},
     who::words,
-    world::{At, Idx, Image, NONE, Origin, World},
+    world::{At, Idx, Image, NONE, Origin, Proc, World},
 };
 
 /// Who did it.
@@ -69,40 +69,53 @@ struct Run<'a> {
 
 /// All restarts from `from` on, in order of time.
 pub fn restarts(world: &World, services: &mut Services, from: At, until: At) -> Vec<Restart> {
-    let mut runs: Vec<Run<'_>> = Vec::new();
+    let near = |proc: &Proc| proc.exit.ns.saturating_add(WITHIN_NS) >= from.ns && proc.born <= until;
+    let own = |idx: Idx, proc: &Proc| {
+        let image =
+            world.image(proc.image).filter(|image| image.proc == idx && !image.filename.is_empty())?;
+        Some((base_name(world.strings.get(image.filename)), image.at))
+    };
+    // Few of those born in a shutdown are more than a command of somebody: only with these is anybody compared.
+    let mut new: Vec<Run<'_>> = Vec::new();
     for (idx, proc) in world.all() {
-        if world.is_init(idx)
-            || proc.id.tgid == 0
-            || proc.exit.ns.saturating_add(WITHIN_NS) < from.ns
-            || proc.born > until
-        {
+        let born = proc.born >= from && proc.born <= until && proc.origin == Origin::Forked;
+        if !born || world.is_init(idx) {
             continue;
         }
-        runs.extend(run(world, services, idx));
+        if let Some((file, up)) = own(idx, proc) {
+            let (by, how) = starter(world, idx);
+            if how != By::Script || is_daemon(world, idx) {
+                new.push(Run { idx, file, up, service: services.of(world, idx), by, how });
+            }
+        }
     }
-    runs.sort_by_key(|run| (world.procs[run.idx as usize].born, run.idx));
-    let mut dead: HashMap<&[u8], Vec<Run<'_>>> = HashMap::new();
-    for run in runs.iter().filter(|run| world.procs[run.idx as usize].dead()) {
-        dead.entry(run.file).or_default().push(*run);
+    new.sort_by_key(|run| (world.procs[run.idx as usize].born, run.idx));
+    let mut dead: HashMap<&[u8], Vec<Idx>> = new.iter().map(|run| (run.file, Vec::new())).collect();
+    for (idx, proc) in world.all().filter(|(idx, proc)| proc.dead() && near(proc) && !world.is_init(*idx)) {
+        if let Some((file, _)) = own(idx, proc)
+            && let Some(places) = dead.get_mut(file)
+        {
+            places.push(idx);
+        }
     }
-    for runs in dead.values_mut() {
-        runs.sort_by_key(|run| world.procs[run.idx as usize].exit);
+    let exit = |idx: Idx| world.procs[idx as usize].exit;
+    for places in dead.values_mut() {
+        places.sort_by_key(|idx| exit(*idx));
     }
     let mut replaced: HashSet<Idx> = HashSet::new();
     let mut found = Vec::new();
-    for new in &runs {
+    for new in &new {
         let born = world.procs[new.idx as usize].born;
-        if born < from || born > until || world.procs[new.idx as usize].origin != Origin::Forked {
-            continue;
-        }
-        let exit = |run: &Run<'_>| world.procs[run.idx as usize].exit;
         let Some(dead) = dead.get(new.file) else { continue };
-        let before = &dead[..dead.partition_point(|old| exit(old) <= new.up)];
-        let old = before.iter().rev().take(LOOK_BACK).find(|old| {
-            old.idx != new.idx
-                && exit(old).ns.saturating_add(WITHIN_NS) >= born.ns
-                && !replaced.contains(&old.idx)
-                && takes_place(world, old, new)
+        let before = &dead[..dead.partition_point(|old| exit(*old) <= new.up)];
+        let old = before.iter().rev().take(LOOK_BACK).find_map(|old| {
+            let free = *old != new.idx
+                && exit(*old).ns.saturating_add(WITHIN_NS) >= born.ns
+                && !replaced.contains(old);
+            let (by, how) = starter(world, *old);
+            let service = if free { services.of(world, *old) } else { None };
+            let old = Run { idx: *old, file: new.file, up: new.up, service, by, how };
+            (free && takes_place(world, &old, new)).then_some(old)
         });
         if let Some(old) = old {
             replaced.insert(old.idx);
@@ -118,18 +131,6 @@ pub fn restarts(world: &World, services: &mut Services, from: At, until: At) -> 
         }
     }
     found
-}
-
-/// Whether it is something that can be restarted, and what.
-fn run<'a>(world: &'a World, services: &mut Services, idx: Idx) -> Option<Run<'a>> {
-    let proc = world.proc_at(idx)?;
-    let image = world.image(proc.image)?;
-    if image.proc != idx || image.filename.is_empty() {
-        return None;
-    }
-    let (by, how) = starter(world, idx);
-    let file = base_name(world.strings.get(image.filename));
-    Some(Run { idx, file, up: image.at, service: services.of(world, idx), by, how })
 }
 
 /// Who had it started: the supervisor or init above it, or the script that is a forefather of it.
@@ -185,7 +186,9 @@ fn takes_place(world: &World, old: &Run<'_>, new: &Run<'_>) -> bool {
                 && same_program(world, old.idx, new.idx)
         }
         // A script that starts a daemon in place of another: both have to be daemons.
-        By::Script => is_daemon(world, old) && is_daemon(world, new) && same_program(world, old.idx, new.idx),
+        By::Script => {
+            is_daemon(world, old.idx) && is_daemon(world, new.idx) && same_program(world, old.idx, new.idx)
+        }
     }
 }
 
@@ -199,7 +202,7 @@ fn same_starter(world: &World, old: &Run<'_>, new: &Run<'_>) -> bool {
         return true;
     }
     // Whom a daemon's supervisor started through a script is a child of init by now.
-    world.is_init(old.by) && is_daemon(world, old)
+    world.is_init(old.by) && is_daemon(world, old.idx)
 }
 
 /// The same program with the same arguments. Of what was running before recording began, /proc tells arguments
@@ -220,8 +223,8 @@ fn same_words(world: &World, a: &Image, b: &Image) -> bool {
 }
 
 /// Somebody who stayed when whoever started it left.
-fn is_daemon(world: &World, run: &Run<'_>) -> bool {
-    let Some(proc) = world.proc_at(run.idx) else { return false };
+fn is_daemon(world: &World, idx: Idx) -> bool {
+    let Some(proc) = world.proc_at(idx) else { return false };
     if world.is_init(proc.parent) || proc.origin == Origin::Running && proc.parent == NONE {
         return true;
     }

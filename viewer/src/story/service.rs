@@ -126,13 +126,19 @@ const NO_SERVICES: [&[u8]; 22] = [
     b"lastrites-seal",
 ];
 
+/// Nobody asked yet.
+const UNASKED: ServiceId = ServiceId::MAX;
+/// It belongs to none.
+const NONE_OF: ServiceId = ServiceId::MAX - 1;
+
 /// The services of a recording.
 #[derive(Debug, Default)]
 pub struct Services {
     pub list: Vec<Service>,
     pub entries: Vec<Entry>,
     ids: HashMap<Service, ServiceId>,
-    of: HashMap<Idx, Option<ServiceId>>,
+    /// By process: [`UNASKED`], [`NONE_OF`], or its service.
+    of: Vec<ServiceId>,
 }
 
 impl Services {
@@ -152,13 +158,13 @@ impl Services {
 
     /// The service of `idx`, if [`Services::of`] was asked for it before.
     pub fn known(&self, idx: Idx) -> Option<ServiceId> {
-        self.of.get(&idx).copied().flatten()
+        self.asked(idx).flatten()
     }
 
     /// The service of `idx`: its own, or else that of the nearest forefather who has one.
     pub fn of(&mut self, world: &World, idx: Idx) -> Option<ServiceId> {
-        if let Some(known) = self.of.get(&idx) {
-            return *known;
+        if let Some(known) = self.asked(idx) {
+            return known;
         }
         let mut found = self.own(world, idx);
         let mut met = vec![idx];
@@ -167,7 +173,7 @@ impl Services {
                 if world.is_init(forefather) {
                     break;
                 }
-                let known = self.of.get(&forefather).copied();
+                let known = self.asked(forefather);
                 met.push(forefather);
                 found = known.unwrap_or_else(|| self.own(world, forefather));
                 // What a supervisor is is no answer for what it supervises.
@@ -176,10 +182,23 @@ impl Services {
                 }
             }
         }
+        if self.of.len() < world.procs.len() {
+            self.of.resize(world.procs.len(), UNASKED);
+        }
         for idx in met {
-            self.of.insert(idx, found);
+            if let Some(place) = self.of.get_mut(idx as usize) {
+                *place = found.unwrap_or(NONE_OF);
+            }
         }
         found
+    }
+
+    fn asked(&self, idx: Idx) -> Option<Option<ServiceId>> {
+        match self.of.get(idx as usize) {
+            None | Some(&UNASKED) => None,
+            Some(&NONE_OF) => Some(None),
+            Some(id) => Some(Some(*id)),
+        }
     }
 
     fn add(&mut self, kind: Kind, name: &[u8]) -> Option<ServiceId> {
@@ -190,7 +209,7 @@ impl Services {
         if let Some(id) = self.ids.get(&service) {
             return Some(*id);
         }
-        let id = ServiceId::try_from(self.list.len()).ok()?;
+        let id = ServiceId::try_from(self.list.len()).ok().filter(|id| *id < NONE_OF)?;
         self.ids.insert(service.clone(), id);
         self.list.push(service);
         Some(id)

@@ -569,7 +569,7 @@ fn who(world: &World, idx: Idx, ns: u64) -> String {
     if let Some(unit) = world.proc_at(idx).and_then(|proc| world.cgroups.get(&proc.cgroup)) {
         let unit = base_name(world.strings.get(*unit));
         if unit.ends_with(b".service") && !unit.starts_with(b"user@") {
-            parts.push(format!("unit {}", safe::text(unit)));
+            parts.push(format!("from unit {}", safe::text(unit)));
         }
     }
     parts.join(", ")

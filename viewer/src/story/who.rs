@@ -59,7 +59,8 @@ impl World {
                     .is_some_and(|rest| rest.iter().all(|b| b.is_ascii_digit() || *b == b'.'))
             })
         };
-        if base.is_empty() {
+        // What executes itself does so by a link that says nothing of it.
+        if base.is_empty() || file == b"/proc/self/exe" {
             base = base_name(zeroth.strip_prefix(b"-").unwrap_or(zeroth));
         }
         if matches!(base, b"busybox" | b"toybox") && !zeroth.is_empty() {
@@ -161,7 +162,13 @@ impl World {
             !word.is_empty() && word.len() <= 24 && base_name(word) != program.as_bytes() && *word != b"-c"
         });
         match first {
-            Some(word) if program != "sh" => {
+            // An option without its value says little, and killall5's is all there is.
+            Some(word)
+                if program != "sh"
+                    && (!word.starts_with(b"-")
+                        || word[1..].iter().all(u8::is_ascii_digit)
+                        || word.len() > 2 && word[1] != b'-') =>
+            {
                 let mut out = program;
                 out.push(' ');
                 safe::push(&mut out, word);

@@ -4,7 +4,7 @@
 //! process for as long as the world lives; [`NONE`] is the kernel, or nobody known. Memory grows with the events
 //! that are kept, about a hundred bytes for each process and fifty for each signal; SIGCHLD and its like are not kept.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, hash::BuildHasherDefault};
 
 use lastrites_traces::{
     event::{Bytes, Disposition, Event, Exec, ProcId, Process, Signal, What},
@@ -12,6 +12,7 @@ use lastrites_traces::{
 };
 
 use super::intern::{Str, Strings};
+use crate::processes::Quick;
 
 /// Names a process of one [`World`].
 pub type Idx = u32;
@@ -60,7 +61,7 @@ pub struct Proc {
     pub exit: At,
     /// As wait(2) gives it; meaningless unless [`Proc::dead`].
     pub status: u32,
-    pub peak_rss_kib: u64,
+    pub peak_rss_kib: u32,
     /// Id of its cgroup in the unified hierarchy, 0 if unknown.
     pub cgroup: u64,
     pub ns_level: u32,
@@ -219,11 +220,11 @@ pub struct World {
     pub first: Option<At>,
     pub last: At,
     pub events: u64,
-    index: HashMap<(u32, u64), Idx>,
-    /// The youngest process of each pid.
+    index: HashMap<(u32, u64), Idx, BuildHasherDefault<Quick>>,
+    /// The youngest process of each pid, of those whose birth was not recorded.
     youngest: HashMap<u32, Idx>,
     /// Signals that wait to be taken, by target and number.
-    waiting: HashMap<(Idx, u8), u32>,
+    waiting: HashMap<(Idx, u8), u32, BuildHasherDefault<Quick>>,
     /// Up to where each CPU had told of its losses.
     told_ns: HashMap<u32, u64>,
     /// A gap was met, and the event behind it was not yet.
@@ -249,9 +250,9 @@ impl Default for World {
             first: None,
             last: At::default(),
             events: 0,
-            index: HashMap::new(),
+            index: HashMap::default(),
             youngest: HashMap::new(),
-            waiting: HashMap::new(),
+            waiting: HashMap::default(),
             told_ns: HashMap::new(),
             gap: None,
             victims: Vec::new(),
@@ -322,7 +323,8 @@ impl World {
                 let proc = &mut self.procs[idx as usize];
                 // Of two that a hostile file tells, the first is the death.
                 if !proc.dead() {
-                    (proc.exit, proc.status, proc.peak_rss_kib) = (at, *status, *peak_rss_kib);
+                    let peak_kib = u32::try_from(*peak_rss_kib).unwrap_or(u32::MAX);
+                    (proc.exit, proc.status, proc.peak_rss_kib) = (at, *status, peak_kib);
                 }
             }
             What::Rename { process, comm } => {
@@ -401,7 +403,9 @@ impl World {
         let idx = u32::try_from(self.procs.len()).unwrap_or(NONE_PROC);
         self.procs.push(Proc { id, origin, born, ..Proc::nobody() });
         self.index.insert(key(id), idx);
-        self.youngest.insert(id.tgid, idx);
+        if origin != Origin::Forked {
+            self.youngest.insert(id.tgid, idx);
+        }
         idx
     }
 
@@ -417,8 +421,7 @@ impl World {
         if !process.cgroup_path.is_empty() && process.cgroup != 0 {
             self.cgroup(process.cgroup, &process.cgroup_path);
         }
-        let parent =
-            self.youngest.get(&process.ppid).copied().filter(|parent| *parent != idx).unwrap_or(NONE);
+        let parent = self.youngest_of(process.ppid).filter(|parent| *parent != idx).unwrap_or(NONE);
         let image = Image {
             proc: idx,
             at: born,
@@ -444,6 +447,14 @@ impl World {
             proc.cgroup = process.cgroup;
         }
         (proc.comm, proc.image) = (comm, number);
+    }
+
+    /// /proc tells of parents by pid alone.
+    fn youngest_of(&self, pid: u32) -> Option<Idx> {
+        // Behind a gap parents may have been born before our eyes; few are asked for then.
+        let near = || self.all().rev().take(FORKED_LOOKED_AT);
+        let forked = || near().find(|(_, proc)| proc.id.tgid == pid).map(|(idx, _)| idx);
+        self.youngest.get(&pid).copied().or_else(forked)
     }
 
     fn fork(&mut self, parent: ProcId, child: ProcId, cgroup: u64, ns_level: u32, at: At) {
@@ -602,6 +613,8 @@ impl World {
     }
 }
 
+/// So many of the last processes are searched for a parent.
+const FORKED_LOOKED_AT: usize = 4096;
 /// So long a call to many may take.
 const CALL_NS: u64 = 2_000_000_000;
 /// The place of nobody in the table: so that every place of a known process is more than it.

@@ -95,7 +95,7 @@ fn the_founding_story_is_on_the_first_screen() {
             "evidence: events ",
             "phases: +0.00 s requested",
             "SIGKILL spree",
-            "waited for: mongod 990 to stop 13.0 s",
+            "waited for: mongod 990 to end 13.0 s",
         ],
     );
 }

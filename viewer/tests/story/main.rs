@@ -31,8 +31,10 @@ fn main() -> ExitCode {
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
+type Property = fn(&Scene) -> Result<(), String>;
+
 /// What holds for every scene, by the name of the test.
-const PROPERTIES: [(&str, fn(&Scene) -> Result<(), String>); 3] = [
+const PROPERTIES: [(&str, Property); 3] = [
     ("in whatever order its events arrive", properties::order_of_arrival),
     ("among strangers", properties::strangers),
     ("with events lost", properties::losses),
@@ -41,7 +43,7 @@ const PROPERTIES: [(&str, fn(&Scene) -> Result<(), String>); 3] = [
 fn trials_of(scene: Scene) -> Vec<Trial> {
     let name = format!("{}: {}", scene.file, scene.sentence);
     let scene = Arc::new(scene);
-    let of = |(property, holds): &(&str, fn(&Scene) -> Result<(), String>)| {
+    let of = |(property, holds): &(&str, Property)| {
         let (scene, holds) = (Arc::clone(&scene), *holds);
         Trial::test(format!("{name}; {property}"), move || holds(&scene).map_err(Failed::from))
     };

@@ -134,6 +134,11 @@ pub fn against_kill(story: &Story, fate: &Fate) -> Option<String> {
     }
     let sender_is_init =
         fate.killer.and_then(|k| world.sig(k)).is_some_and(|sent| world.is_init(sent.sender));
+    // systemd-shutdown kills what systemd has left behind.
+    let late_kill = story.init == Init::Systemd
+        && fate.killer.and_then(|k| world.sig(k)).is_some_and(|sent| {
+            world.is_init(sent.sender) && world.program_at(sent.sender, sent.at.ns) == b"systemd-shutdown"
+        });
     match (fate.told.map(|told| told.reception), unit) {
         (Some(Reception::Ignored), Some(unit)) => Some(format!(
             "set KillSignal= of unit {} to one that {name} obeys, or ExecStop= to its own way of stopping",
@@ -152,6 +157,10 @@ pub fn against_kill(story: &Story, fate: &Fate) -> Option<String> {
         (Some(Reception::Pending), None) => {
             Some(format!("see why {name} does not take its signal: it blocks it, or is stuck in the kernel"))
         }
+        (Some(_), Some(unit)) if late_kill => Some(format!(
+            "see why unit {} was given up and not killed (SendSIGKILL=, KillMode=), and make {name} stop when told to",
+            unit.name
+        )),
         (Some(_), Some(unit)) if sender_is_init => {
             Some(format!("give unit {} a longer TimeoutStopSec=, or make {name} stop sooner", unit.name))
         }

@@ -38,9 +38,9 @@ pub fn told(story: &Story, fate: &Fate, told: &Told) -> Step {
         _ => {}
     }
     let step = Step::at(told.at, text);
-    match told.took {
-        Some(took) => step.and(took),
-        None => step,
+    match sent.took {
+        Some((took, true)) => step.and(took),
+        _ => step,
     }
 }
 
