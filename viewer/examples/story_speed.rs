@@ -199,18 +199,19 @@ fn session() -> Session {
 }
 
 fn storm() -> io::Result<()> {
+    let most: u64 = std::env::args().nth(2).and_then(|most| most.parse().ok()).unwrap_or(10_000_000);
     let begun = Instant::now();
-    let items = Storm::new(10_000_000).map(|event| Ok::<_, io::Error>(Item::Event(event)));
+    let items = Storm::new(most).map(|event| Ok::<_, io::Error>(Item::Event(event)));
     let made = {
         let begun = Instant::now();
-        let count = Storm::new(10_000_000).map(|event| event.number).fold(0, u64::max);
+        let count = Storm::new(most).map(|event| event.number).fold(0, u64::max);
         (begun.elapsed(), count)
     };
     let read = Instant::now();
     let world = World::read(items)?;
     let (read, tell) = (read.elapsed(), Instant::now());
     let procs = world.procs.len();
-    let summary = Summary { session: session(), events: 10_000_000, ..Summary::default() };
+    let summary = Summary { session: session(), events: most, ..Summary::default() };
     let story = Story::tell(world, &summary, None);
     println!(
         "  {} events, {procs} processes: read in {:.2} s (of which making them up {:.2} s), told in {:.2} s, {} findings, peak {} MiB, {:.2} s in all",
@@ -222,6 +223,9 @@ fn storm() -> io::Result<()> {
         peak_mib()?,
         begun.elapsed().as_secs_f64()
     );
+    for finding in story.findings.iter().take(3) {
+        println!("    {}", finding.headline);
+    }
     Ok(())
 }
 

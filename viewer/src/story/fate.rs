@@ -88,14 +88,28 @@ impl Fate {
 pub struct ByTarget {
     /// Indices of signals, ordered by target, then by time.
     order: Vec<u32>,
+    /// By process: where its signals begin in `order`; they end where those of the next begin.
+    starts: Vec<u32>,
 }
 
 impl ByTarget {
     pub fn new(world: &World, from: At) -> Self {
         let first = world.sigs.partition_point(|sent| sent.at < from);
-        let mut order: Vec<u32> = (first..world.sigs.len()).map(|at| at as u32).collect();
-        order.sort_by_key(|at| (world.sigs[*at as usize].target, *at));
-        Self { order }
+        let mut starts = vec![0u32; world.procs.len() + 1];
+        for sent in &world.sigs[first..] {
+            starts[sent.target as usize + 1] += 1;
+        }
+        for at in 1..starts.len() {
+            starts[at] += starts[at - 1];
+        }
+        let mut next = starts.clone();
+        let mut order = vec![0; world.sigs.len() - first];
+        for (number, sent) in world.sigs.iter().enumerate().skip(first) {
+            let place = &mut next[sent.target as usize];
+            order[*place as usize] = number as u32;
+            *place += 1;
+        }
+        Self { order, starts }
     }
 
     /// Signals to `target`, in order of time.
@@ -104,10 +118,12 @@ impl ByTarget {
         world: &'a World,
         target: Idx,
     ) -> impl DoubleEndedIterator<Item = (u32, &'a Sig)> {
-        let of = |at: &u32| world.sigs[*at as usize].target;
-        let from = self.order.partition_point(|at| of(at) < target);
-        let to = self.order.partition_point(|at| of(at) <= target);
-        self.order[from..to].iter().map(|at| (*at, &world.sigs[*at as usize]))
+        let start = |idx: usize| self.starts.get(idx).map_or(self.order.len(), |at| *at as usize);
+        let of = match target {
+            NONE => &[][..],
+            _ => &self.order[start(target as usize)..start(target as usize + 1)],
+        };
+        of.iter().map(|at| (*at, &world.sigs[*at as usize]))
     }
 }
 
