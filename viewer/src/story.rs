@@ -82,7 +82,7 @@ impl Story {
         if let Some(shutdown) = &shutdown {
             fates = fate::fates(&world, shutdown, &by_target);
             restarts = restart::restarts(&world, &mut services, shutdown.begin, shutdown.end);
-            waits = blame::blame(&world, shutdown, &fates, &restarts);
+            waits = blame::blame(&world, shutdown, &fates, &restarts, &by_target);
         }
         for fate in &fates {
             services.of(&world, fate.proc);
@@ -98,6 +98,11 @@ impl Story {
             Some(End { how, .. }) => *how == How::NoSeal,
             None => false,
         };
+        if cut {
+            for (idx, _) in world.all().filter(|(_, proc)| !proc.dead()) {
+                services.of(&world, idx);
+            }
+        }
         let mut story = Self {
             world,
             init,
@@ -218,6 +223,10 @@ impl Story {
         }) {
             return true;
         }
+        // Who calls reboot(2) is not cut off by it.
+        if world.reboots.iter().any(|call| call.proc == idx && call.at == shutdown.end) {
+            return true;
+        }
         let of_rc = |up: Idx| {
             matches!(
                 world.program_of(up),
@@ -260,7 +269,9 @@ pub fn sealed_ns(summary: &Summary) -> Option<u64> {
 }
 
 /// Programs whose end nobody asks about.
-const NOBODIES: [&[u8]; 26] = [
+const NOBODIES: [&[u8]; 28] = [
+    b"rc",
+    b"startpar",
     b"sh",
     b"dash",
     b"bash",

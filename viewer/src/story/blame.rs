@@ -5,10 +5,10 @@
 use std::collections::HashSet;
 
 use super::{
-    fate::Fate,
+    fate::{self, ByTarget, Fate},
     restart::Restart,
     shutdown::{PhaseKind, Shutdown},
-    world::{Idx, NONE, World},
+    world::{Idx, NONE, Proc, World},
 };
 
 /// A stretch of waiting.
@@ -67,11 +67,20 @@ const CANDIDATES_MAX: usize = 2048;
 const ACTIVE_MAX: usize = 64;
 
 /// The whole shutdown, stretch by stretch.
-pub fn blame(world: &World, shutdown: &Shutdown, fates: &[Fate], restarts: &[Restart]) -> Vec<Wait> {
+pub fn blame(
+    world: &World,
+    shutdown: &Shutdown,
+    fates: &[Fate],
+    restarts: &[Restart],
+    by_target: &ByTarget,
+) -> Vec<Wait> {
     let (begin, end) = (shutdown.begin.ns, shutdown.end.ns);
     let mut all = stopping(world, shutdown, fates);
     let services: HashSet<Idx> = restarts.iter().map(|restart| restart.new).collect();
     all.extend(running(world, shutdown, &services));
+    if !shutdown.ended {
+        all.extend(unfinished(world, shutdown, by_target));
+    }
     all.retain(|c| c.from_ns < c.to_ns);
     // Of a shutdown in which more than that happened the longest say where the time went.
     all.sort_by_key(|c| (std::cmp::Reverse(c.to_ns.saturating_sub(c.from_ns)), c.proc));
@@ -84,6 +93,9 @@ pub fn blame(world: &World, shutdown: &Shutdown, fates: &[Fate], restarts: &[Res
     let mut waits: Vec<Wait> = Vec::new();
     let mut active: Vec<Candidate> = Vec::new();
     let mut next = 0;
+    // rc itself outlives the last hook: it is no candidate, but there.
+    let rc = world.all().filter(|(idx, proc)| !proc.dead() && world.program_of(*idx) == b"rc");
+    let rc_ns = rc.map(|(_, proc)| proc.born.ns).filter(|ns| *ns >= begin).min().unwrap_or(u64::MAX);
     for pair in edges.windows(2) {
         let (from_ns, to_ns) = (pair[0], pair[1]);
         active.retain(|c| c.to_ns > from_ns);
@@ -98,7 +110,7 @@ pub fn blame(world: &World, shutdown: &Shutdown, fates: &[Fate], restarts: &[Res
             active.truncate(ACTIVE_MAX);
         }
         let phase_end = shutdown.phase_at(from_ns).map_or(end, |phase| phase.to_ns);
-        let (proc, why) = choose(world, &active, from_ns, phase_end);
+        let (proc, why) = choose(world, &active, from_ns, phase_end, rc_ns <= from_ns);
         match waits.last_mut() {
             Some(last) if last.proc == proc && last.why == why => last.to_ns = to_ns,
             _ => waits.push(Wait { proc, from_ns, to_ns, why }),
@@ -129,6 +141,18 @@ fn stopping(world: &World, shutdown: &Shutdown, fates: &[Fate]) -> Vec<Candidate
     fates.iter().filter_map(of).collect()
 }
 
+/// Those who were told to stop and had not when everything went dark: their fate is not known, that they were waited
+/// for is.
+fn unfinished(world: &World, shutdown: &Shutdown, by_target: &ByTarget) -> Vec<Candidate> {
+    let of = |(idx, proc): (Idx, &Proc)| {
+        let told = fate::told(world, by_target, idx, shutdown.begin)
+            .filter(|_| !proc.dead() && !world.is_init(idx))?;
+        let (from_ns, to_ns) = (told.at.ns, shutdown.end.ns);
+        Some(Candidate { proc: idx, from_ns, to_ns, why: Why::Stopping })
+    };
+    world.all().filter_map(of).collect()
+}
+
 /// Commands that the shutdown runs, once they run them.
 fn running(world: &World, shutdown: &Shutdown, services: &HashSet<Idx>) -> Vec<Candidate> {
     let begin = shutdown.begin;
@@ -138,7 +162,14 @@ fn running(world: &World, shutdown: &Shutdown, services: &HashSet<Idx>) -> Vec<C
         let born_in_it = proc.born >= begin && proc.born < shutdown.end;
         let Some(_) = image.filter(|_| born_in_it && !world.is_init(idx)) else { continue };
         // What is started and stays is a service, not a step; nobody waits for its end.
-        let step = proc.dead() && !services.contains(&idx) && is_step(world, shutdown, idx);
+        let of_rc = || {
+            world.ancestors(idx).any(|up| {
+                matches!(world.program_of(up), b"rc" | b"startpar" | b"openrc" | b"3" | b"rc.shutdown")
+            })
+        };
+        let step = !services.contains(&idx)
+            && (proc.dead() || !shutdown.ended && of_rc())
+            && is_step(world, shutdown, idx);
         if step {
             let to_ns = proc.exit.ns.min(shutdown.end.ns);
             all.push(Candidate { proc: idx, from_ns: proc.born.ns, to_ns, why: Why::Running });
@@ -171,7 +202,7 @@ fn is_step(world: &World, shutdown: &Shutdown, idx: Idx) -> bool {
     !world.is_supervisor(at) && world.proc_at(idx).is_some_and(|proc| proc.killed_by() == 0)
 }
 
-fn choose(world: &World, active: &[Candidate], from_ns: u64, phase_end: u64) -> (Idx, Why) {
+fn choose(world: &World, active: &[Candidate], from_ns: u64, phase_end: u64, rc: bool) -> (Idx, Why) {
     let waits = |c: &Candidate| c.why == Why::Running && WAITERS.contains(&world.program_at(c.proc, from_ns));
     // Who waits for its own child is not what is waited for.
     let has_child = |c: &Candidate| {
@@ -182,7 +213,7 @@ fn choose(world: &World, active: &[Candidate], from_ns: u64, phase_end: u64) -> 
     let steps: Vec<&Candidate> = active.iter().filter(|c| c.why == Why::Running && !has_child(c)).collect();
     let working =
         steps.iter().copied().filter(|c| !waits(c)).max_by_key(|c| (c.to_ns.min(phase_end), c.proc));
-    let rc = active.iter().any(|c| c.why == Why::Running && world.program_at(c.proc, from_ns) == b"rc");
+    let rc = rc || active.iter().any(|c| c.why == Why::Running && world.program_at(c.proc, from_ns) == b"rc");
     let stopping = || {
         let all = active.iter().filter(|c| c.why == Why::Stopping);
         // Of those who end in this phase the last; who outlives it was not waited for to its end.

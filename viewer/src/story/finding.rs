@@ -173,7 +173,6 @@ impl Case<'_> {
 /// All findings, worst first.
 pub fn all(story: &Story) -> Vec<Finding> {
     let mut case = Case { story, taken: HashSet::new(), found: Vec::new() };
-    no_end::check(&mut case);
     if story.shutdown.is_some() {
         forced::check(&mut case);
         gave_up::check(&mut case);
@@ -181,9 +180,12 @@ pub fn all(story: &Story) -> Vec<Finding> {
         supervisor_first::check(&mut case);
         crossfire::check(&mut case);
         oom::check(&mut case);
-        killed::check(&mut case);
         started_anew::check(&mut case);
+        killed::check(&mut case);
         left_alive::check(&mut case);
+    }
+    no_end::check(&mut case);
+    if story.shutdown.is_some() {
         waited_for::check(&mut case);
         lost::check(&mut case);
     }

@@ -231,6 +231,8 @@ impl Shutdown {
 
 /// A request that is older than this when things begin was made for later.
 const LATER_NS: u64 = 60_000_000_000;
+/// Init runs what a signal asks for this soon after it.
+const HANDLED_NS: u64 = 10_000_000_000;
 /// Stop signals of systemd that are further apart belong to different occasions.
 const APART_NS: u64 = 100_000_000_000;
 
@@ -275,15 +277,22 @@ pub fn find(world: &World, init: Init, sealed_ns: Option<u64>) -> Option<Shutdow
     let ended = call.is_some() || sealed_ns.is_some();
     let forced = call.is_some_and(|call| is_forced(world, call.proc, asked.as_ref(), &marks));
     let begin = match (&asked, began) {
-        (Some(asked), Some(began)) if began.ns.saturating_sub(asked.at.ns) > LATER_NS => began,
+        (Some(asked), Some(began)) if began.ns.saturating_sub(asked.at.ns) > LATER_NS => birth(world, began),
         (Some(asked), _) => asked.at,
-        (None, Some(began)) => began,
+        (None, Some(began)) => birth(world, began),
         (None, None) => end,
     };
     let mut shutdown =
         Shutdown { aim, asked, begin, end, ended, called: call.is_some(), forced, phases: Vec::new() };
     shutdown.phases = phases(&shutdown, began, &marks, call.map(|call| call.at));
     Some(shutdown)
+}
+
+/// When the process that executed something at `at` was born, if it was for that: it is a part of what it begins.
+fn birth(world: &World, at: At) -> At {
+    let image = world.images.iter().find(|image| image.at == at && !world.is_init(image.proc));
+    let born = image.and_then(|image| world.proc_at(image.proc)).map(|proc| proc.born);
+    born.filter(|born| at.ns.saturating_sub(born.ns) < 1_000_000_000).unwrap_or(at)
 }
 
 /// A shutdown that was asked for, of which nothing more is there: not begun, or cut off.
@@ -473,6 +482,13 @@ fn asked(world: &World, init: Init, began: Option<At>) -> Option<Asked> {
             && asks_init(init, sent.sig)
             && began.is_none_or(|began| began.ns.saturating_sub(sent.at.ns) < LATER_NS)
     });
+    // What init itself runs when it was sent a signal (ctrlaltdel, powerfail of inittab) was asked for by that.
+    let of_signal = |image: &Image| {
+        world.proc_at(image.proc).is_some_and(|proc| world.is_init(proc.parent))
+            && by_signal
+                .is_some_and(|sent| sent.at < image.at && image.at.ns.saturating_sub(sent.at.ns) < HANDLED_NS)
+    };
+    let found = found.filter(|image| !of_signal(image));
     match (found, by_signal) {
         (Some(image), signal) if signal.is_none_or(|sent| recent(image.at, until) || sent.at < image.at) => {
             Some(by_command(world, image))

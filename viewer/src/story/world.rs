@@ -369,6 +369,14 @@ impl World {
                 let victim = self.proc(*victim, at);
                 self.ooms.push((at, victim));
                 self.victims.push(victim);
+                // The kernel sends its SIGKILL first, and marks the victim then.
+                let near =
+                    self.sigs.iter_mut().rev().take_while(|sent| at.ns.saturating_sub(sent.at.ns) < MARK_NS);
+                for sent in near {
+                    if sent.target == victim && sent.sig == 9 && sent.means == Means::Kernel {
+                        sent.means = Means::Oom;
+                    }
+                }
             }
             What::Lost { cpu, kind, count, .. } => {
                 let from_ns = self.told_ns.insert(*cpu, at.ns).unwrap_or(0);
@@ -615,6 +623,8 @@ impl World {
 
 /// So many of the last processes are searched for a parent.
 const FORKED_LOOKED_AT: usize = 4096;
+/// The out-of-memory killer marks its victim this soon after the signal.
+const MARK_NS: u64 = 1_000_000_000;
 /// So long a call to many may take.
 const CALL_NS: u64 = 2_000_000_000;
 /// The place of nobody in the table: so that every place of a known process is more than it.

@@ -5,6 +5,7 @@
 mod boot;
 mod expect;
 mod hostile;
+mod language;
 mod properties;
 mod scene;
 
@@ -16,8 +17,10 @@ use scene::Scene;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let mut trials = Vec::new();
-    for (file, text) in files() {
+    let mut trials = language::trials();
+    let files = files();
+    trials.extend(language::coverage(&files));
+    for (file, text) in files {
         match scene::scenes(&file, &text) {
             Ok(scenes) => trials.extend(scenes.into_iter().flat_map(trials_of)),
             // A file that cannot be read is a test that fails, so that the others still run.

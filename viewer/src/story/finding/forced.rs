@@ -1,12 +1,18 @@
 //! A forced reboot: reboot(2) was called without asking init, and everything that ran was cut off.
 
 use super::{Case, Finding, Rule, Step, steps};
-use crate::story::{fate::Verdict, world::Idx};
+use crate::story::{
+    fate::Verdict,
+    shutdown::Aim,
+    world::{Idx, NONE},
+};
 
 pub(super) fn check(case: &mut Case<'_>) {
     let story = case.story;
     let Some(shutdown) = story.shutdown.as_ref().filter(|shutdown| shutdown.forced) else { return };
     let world = &story.world;
+    let call = world.reboots.iter().rev().find(|call| call.at == shutdown.end);
+    let caller = call.map_or(NONE, |call| call.proc);
     let cut: Vec<Idx> = story
         .fates
         .iter()
@@ -18,12 +24,12 @@ pub(super) fn check(case: &mut Case<'_>) {
     let mut names: Vec<String> = cut.iter().map(|idx| story.called(*idx)).collect();
     names.sort();
     names.dedup();
+    let aim = shutdown.aim.word();
     let headline = match names.len() {
-        0 => "the reboot was forced: init was not asked".to_owned(),
-        _ => format!("the reboot was forced, and cut off what ran: {}", steps::list(&names)),
+        0 => format!("the {aim} was forced: init was not asked"),
+        _ => format!("the {aim} was forced, and cut off what ran: {}", steps::list(&names)),
     };
     let mut finding = Finding::new(Rule::Forced, headline);
-    let call = world.reboots.iter().rev().find(|call| call.at == shutdown.end);
     if let Some(call) = call {
         let text = format!("{} called reboot(2) itself, without init", world.chain(call.proc, call.at.ns));
         finding.steps.push(Step::at(call.at, text));
@@ -34,6 +40,19 @@ pub(super) fn check(case: &mut Case<'_>) {
         }
     }
     finding.procs = cut;
-    finding.advice = Some("reboot without -f, so that services are stopped first".into());
+    let command =
+        call.and_then(|call| world.image_at(caller, call.at.ns)).map(|image| world.command(image, 160));
+    let is_force = |word: &str| {
+        word == "--force" || word.starts_with('-') && !word.starts_with("--") && word.contains('f')
+    };
+    let by_option = command.unwrap_or_default().split(' ').skip(1).any(is_force);
+    let what = match (by_option, shutdown.aim) {
+        (_, Aim::Kexec) => "load with kexec -l, and let init run that kernel".into(),
+        (true, Aim::PowerOff) => "power off without -f".into(),
+        (true, Aim::Halt) => "halt without -f".into(),
+        (true, _) => "reboot without -f".into(),
+        (false, _) => format!("have {} ask init", world.name_at(caller, shutdown.end.ns)),
+    };
+    finding.advice = Some(format!("{what}, so that services are stopped first"));
     case.add(finding);
 }

@@ -10,7 +10,7 @@ use crate::story::{
     Story,
     fate::{Fate, Verdict},
     shutdown::PhaseKind,
-    world::Idx,
+    world::{Idx, Means, Sig},
 };
 
 pub(super) fn check(case: &mut Case<'_>) {
@@ -48,16 +48,25 @@ pub(super) fn check(case: &mut Case<'_>) {
 /// Why the sprees left it out, if there was one and it was there.
 fn spared(story: &Story, fate: &Fate) -> Option<&'static str> {
     let shutdown = story.shutdown.as_ref()?;
-    let spree = shutdown.phase(PhaseKind::KillSpree).or(shutdown.phase(PhaseKind::TermSpree))?;
-    let proc = story.world.proc_at(fate.proc).filter(|proc| proc.born < spree.from)?;
     let world = &story.world;
     let image = world.image(world.image_of(fate.proc))?;
-    if world.strings.get(image.argv).first() == Some(&b'@') {
+    let born = world.proc_at(fate.proc)?.born;
+    let last = shutdown.phase(PhaseKind::KillSpree).or(shutdown.phase(PhaseKind::TermSpree))?;
+    if born < last.from && world.strings.get(image.argv).first() == Some(&b'@') {
         return Some("its name begins with @, by which init knows a storage daemon that has to stay");
     }
-    let killer = world.sigs.iter().find(|sent| sent.at >= spree.from && matches!(sent.sig, 9 | 15))?.sender;
+    // Somebody who kills somebody in that time is no spree.
+    let of_spree = |sent: &Sig| {
+        let sprees = matches!(world.program_at(sent.sender, sent.at.ns), b"killall5" | b"kill_all");
+        matches!(sent.sig, 9 | 15) && (sprees || world.is_init(sent.sender) || sent.means == Means::Broadcast)
+    };
+    // The last one that hit anybody: where the first left nobody else, the second had nothing to do.
+    let spree = [PhaseKind::KillSpree, PhaseKind::TermSpree].into_iter().find_map(|kind| {
+        let from = shutdown.phase(kind).map(|phase| phase.from).filter(|from| born < *from)?;
+        world.sigs.iter().find(|sent| sent.at >= from && of_spree(sent))
+    });
+    let killer = spree?.sender;
     let session = |idx: Idx| world.image(world.image_of(idx)).map_or(0, |image| image.session);
-    let _ = proc;
     if session(killer) != 0 && session(killer) == session(fate.proc) {
         return Some("it was in the same session as the killer");
     }

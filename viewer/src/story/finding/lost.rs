@@ -22,6 +22,8 @@ pub(super) fn check(case: &mut Case<'_>) {
         let kind = lastrites_traces::abi::kind::NAMES.get(usize::from(hole.kind)).unwrap_or(&"unknown");
         let what = match (hole.count, hole.kind) {
             (0, _) => "something cannot be read".to_owned(),
+            (1, 0) => "one event".to_owned(),
+            (1, _) => format!("one event of kind {kind}"),
             (n, 0) => format!("{n} events"),
             (n, _) => format!("{n} events of kind {kind}"),
         };

@@ -2,7 +2,7 @@
 
 use crate::time;
 
-use super::{Case, Finding, Rule, Step};
+use super::{Case, Finding, Rule, Step, steps};
 use crate::story::{blame::Why, world::NONE};
 
 pub(super) fn check(case: &mut Case<'_>) {
@@ -29,6 +29,8 @@ pub(super) fn check(case: &mut Case<'_>) {
         let text =
             format!("at that moment it had waited {since} for {} {for_what}", story.world.label(wait.proc));
         finding.steps.push(Step { at: Some(last), text, events: Vec::new() });
+        finding.procs = vec![wait.proc];
+        steps::next_boot(story, &mut finding, wait.proc);
     }
     finding.advice = Some(match story.shutdown {
         Some(_) => {

@@ -1,7 +1,7 @@
 //! The out-of-memory killer chose somebody during the shutdown.
 
 use super::{Case, Finding, Rule, Step, advice, steps};
-use crate::story::world::Means;
+use crate::story::world::{Idx, Means};
 
 pub(super) fn check(case: &mut Case<'_>) {
     let story = case.story;
@@ -9,6 +9,15 @@ pub(super) fn check(case: &mut Case<'_>) {
     let world = &story.world;
     for &(at, victim) in world.ooms.iter().filter(|(at, _)| *at >= shutdown.begin && *at <= shutdown.end) {
         if case.is_taken(victim) {
+            continue;
+        }
+        let fate = story.fate(victim);
+        // Who was dying already is marked as well, so that it gets memory to end: that is not what it died of.
+        let of_other = fate.is_some_and(|fate| match fate.killer.and_then(|killer| world.sig(killer)) {
+            Some(sent) => sent.means != Means::Oom,
+            None => world.proc_at(victim).is_some_and(|proc| proc.dead() && proc.killed_by() != 9),
+        });
+        if of_other {
             continue;
         }
         let memory = world
@@ -22,12 +31,16 @@ pub(super) fn check(case: &mut Case<'_>) {
             at,
             format!("the kernel ran out of memory and chose {}{memory}", world.label(victim)),
         ));
-        let fate = story.fate(victim);
         finding.steps.extend(fate.and_then(|fate| steps::end(story, fate)));
         finding.procs = vec![victim];
-        // Threads and processes that share its memory go with it.
+        // Its own processes that went with it; who else was chosen is told of by itself.
+        let family = |other: Idx| {
+            world.ancestors(other).any(|up| up == victim)
+                || story.service(other).is_some() && story.service(other) == story.service(victim)
+        };
         let with_it = story.fates.iter().filter(|fate| {
             fate.proc != victim
+                && family(fate.proc)
                 && fate.killer.and_then(|k| world.sig(k)).is_some_and(|sent| {
                     sent.means == Means::Oom && sent.at.ns.abs_diff(at.ns) < 1_000_000_000
                 })

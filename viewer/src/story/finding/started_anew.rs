@@ -22,7 +22,12 @@ pub(super) fn check(case: &mut Case<'_>) {
         let own = story.world.image(proc.image).is_some_and(|image| image.proc == fate.proc);
         let anew = proc.born > from && proc.origin == Origin::Forked && own;
         let stayed = matches!(fate.verdict, Verdict::Killed | Verdict::CutOff | Verdict::NeverTold);
-        if anew && stayed && !case.is_taken(fate.proc) && is_service(story, fate.proc) {
+        if anew
+            && stayed
+            && !case.is_taken(fate.proc)
+            && is_service(story, fate.proc)
+            && !had_run(story, fate.proc)
+        {
             let finding = tell(story, fate.proc);
             case.add(finding);
         }
@@ -45,6 +50,17 @@ fn is_service(story: &Story, idx: Idx) -> bool {
         )
     });
     looked_after && story.matters(idx) && !story.is_step(idx)
+}
+
+/// Whether the service was there already: then this is a command that stops it, or a worker.
+fn had_run(story: &Story, idx: Idx) -> bool {
+    let world = &story.world;
+    let born = |idx: Idx| world.proc_at(idx).map(|proc| proc.born);
+    story.fates.iter().any(|other| {
+        story.service(other.proc) == story.service(idx)
+            && born(other.proc) < born(idx)
+            && !world.is_supervisor(other.proc)
+    })
 }
 
 fn tell(story: &Story, idx: Idx) -> Finding {
