@@ -3,9 +3,9 @@
 //! Invariant: the stretches are in order, do not overlap, and add up to the length of the shutdown.
 
 use super::{
-    fate::Fate,
+    fate::{self, ByTarget, Fate},
     shutdown::{PhaseKind, Shutdown},
-    world::{Idx, NONE, World},
+    world::{Idx, NONE, Origin, Proc, World},
 };
 
 /// A stretch of waiting.
@@ -64,10 +64,13 @@ const CANDIDATES_MAX: usize = 2048;
 const ACTIVE_MAX: usize = 64;
 
 /// The whole shutdown, stretch by stretch.
-pub fn blame(world: &World, shutdown: &Shutdown, fates: &[Fate]) -> Vec<Wait> {
+pub fn blame(world: &World, shutdown: &Shutdown, fates: &[Fate], by_target: &ByTarget) -> Vec<Wait> {
     let (begin, end) = (shutdown.begin.ns, shutdown.end.ns);
     let mut all = stopping(world, shutdown, fates);
     all.extend(running(world, shutdown));
+    if !shutdown.ended {
+        all.extend(unfinished(world, shutdown, by_target));
+    }
     all.retain(|c| c.from_ns < c.to_ns);
     // Of a shutdown in which more than that happened the longest say where the time went.
     all.sort_by_key(|c| (std::cmp::Reverse(c.to_ns.saturating_sub(c.from_ns)), c.proc));
@@ -93,7 +96,10 @@ pub fn blame(world: &World, shutdown: &Shutdown, fates: &[Fate]) -> Vec<Wait> {
             active.sort_by_key(|c| std::cmp::Reverse(c.to_ns.saturating_sub(c.from_ns)));
             active.truncate(ACTIVE_MAX);
         }
-        let phase_end = shutdown.phase_at(from_ns).map_or(end, |phase| phase.to_ns);
+        let phase = shutdown.phase_at(from_ns);
+        // A spree waits for those who do not go; so who outlives it is who it waited for.
+        let spree = phase.is_some_and(|phase| phase.kind == PhaseKind::TermSpree);
+        let phase_end = phase.filter(|_| !spree).map_or(end, |phase| phase.to_ns);
         let (proc, why) = choose(world, &active, from_ns, phase_end);
         match waits.last_mut() {
             Some(last) if last.proc == proc && last.why == why => last.to_ns = to_ns,
@@ -123,6 +129,16 @@ fn stopping(world: &World, shutdown: &Shutdown, fates: &[Fate]) -> Vec<Candidate
         })
     };
     fates.iter().filter_map(of).collect()
+}
+
+/// Those who were told to stop and had not when the recording was cut off: of these no end is known.
+fn unfinished(world: &World, shutdown: &Shutdown, by_target: &ByTarget) -> Vec<Candidate> {
+    let of = |(idx, proc): (Idx, &Proc)| {
+        let may = !proc.dead() && !world.is_init(idx) && proc.origin != Origin::Mentioned;
+        let told = fate::told(world, by_target, idx, shutdown.begin).filter(|_| may)?;
+        Some(Candidate { proc: idx, from_ns: told.at.ns, to_ns: shutdown.end.ns, why: Why::Stopping })
+    };
+    world.all().filter_map(of).collect()
 }
 
 /// Commands that the shutdown runs, once they run them.
