@@ -132,8 +132,22 @@ pub fn against_kill(story: &Story, fate: &Fate) -> Option<String> {
     if let Some(advice) = story.replaces(fate.proc).and_then(|restart| against_restart(story, restart)) {
         return Some(advice);
     }
-    let sender_is_init =
-        fate.killer.and_then(|k| world.sig(k)).is_some_and(|sent| world.is_init(sent.sender));
+    let of_init = |number: u32| world.sig(number).is_some_and(|sent| world.is_init(sent.sender));
+    let sender_is_init = fate.killer.is_some_and(of_init);
+    let job = story
+        .service(fate.proc)
+        .map(|id| story.services.get(id))
+        .filter(|service| service.kind == Kind::Upstart)
+        .map(|service| service.name.split(' ').next().unwrap_or(&service.name));
+    if let (Some(job), Some(told)) = (job, fate.told.filter(|told| of_init(told.sent)))
+        && !matches!(told.reception, Reception::Ignored | Reception::Pending)
+    {
+        return Some(if sender_is_init {
+            format!("give job {job} a longer `kill timeout`, or make {name} stop sooner")
+        } else {
+            format!("have rc wait for job {job}: a script that it runs with K and that calls `stop {job}`")
+        });
+    }
     match (fate.told.map(|told| told.reception), unit) {
         (Some(Reception::Ignored), Some(unit)) => Some(format!(
             "set KillSignal= of unit {} to one that {name} obeys, or ExecStop= to its own way of stopping",
