@@ -55,7 +55,15 @@ fn spared(story: &Story, fate: &Fate) -> Option<&'static str> {
     if world.strings.get(image.argv).first() == Some(&b'@') {
         return Some("its name begins with @, by which init knows a storage daemon that has to stay");
     }
-    let killer = world.sigs.iter().find(|sent| sent.at >= spree.from && matches!(sent.sig, 9 | 15))?.sender;
+    // Somebody who kills another at that time is not the spree.
+    let of_spree = |sent: &&Sig| {
+        sent.at >= spree.from
+            && matches!(sent.sig, 9 | 15)
+            && (world.is_init(sent.sender)
+                || sent.means == Means::Broadcast
+                || matches!(world.program_at(sent.sender, sent.at.ns), b"killall5" | b"kill_all"))
+    };
+    let killer = world.sigs.iter().find(of_spree)?.sender;
     let session = |idx: Idx| world.image(world.image_of(idx)).map_or(0, |image| image.session);
     let _ = proc;
     if session(killer) != 0 && session(killer) == session(fate.proc) {
