@@ -8,7 +8,7 @@ use crate::story::{
     blame::Why,
     fate::{Fate, Reception},
     restart::{By, Restart},
-    service::{Entry, Kind},
+    service::{Entry, Kind, Service},
     shutdown::Init,
     world::Idx,
 };
@@ -16,7 +16,14 @@ use crate::story::{
 /// Against a restart in the shutdown.
 pub fn against_restart(story: &Story, restart: &Restart) -> Option<String> {
     if restart.how == By::Supervisor {
-        return Some(supervised(story, restart.by, &story.world.name(restart.new)));
+        let service = restart.service.map(|id| story.services.get(id));
+        return Some(match service.filter(|service| service.kind == Kind::Container) {
+            Some(container) => format!(
+                "stop container {} by its engine before everybody is told to stop, so that no restart policy acts",
+                container.name
+            ),
+            None => supervised(story, restart, service),
+        });
     }
     if restart.how == By::Script {
         let who = story.world.name_at(restart.by, restart.at.ns);
@@ -81,13 +88,22 @@ fn inittab(story: &Story, entry: &Entry) -> String {
 }
 
 /// A supervisor that starts what the shutdown has stopped has to be stopped first.
-fn supervised(story: &Story, supervisor: Idx, what: &str) -> String {
+fn supervised(story: &Story, restart: &Restart, service: Option<&Service>) -> String {
     let world = &story.world;
-    let name = world.name(supervisor);
+    let name = world.name(restart.by);
+    let program = world.name(restart.new);
+    // sv knows it by its directory.
+    let of_runit = service.filter(|service| service.kind == Kind::Runit);
+    let what = of_runit.map_or(program.as_str(), |service| &service.name);
     match (name.as_str(), story.init) {
         ("runsv" | "runsvdir", Init::Systemd) => {
             format!(
                 "stop {what} through its supervisor: `sv force-stop {what}` in the stop command of runit's unit"
+            )
+        }
+        ("runsv" | "runsvdir", Init::Runit) => {
+            format!(
+                "stop {what} through its supervisor (`sv force-stop {what}`) in stage 3, before others are told"
             )
         }
         ("runsv" | "runsvdir", _) => format!(

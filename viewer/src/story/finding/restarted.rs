@@ -36,12 +36,17 @@ pub(super) fn chain<'a>(story: &'a Story, first: &'a Restart) -> Vec<&'a Restart
 
 /// Whether it was started by somebody who was started again himself, or under such a one.
 pub(super) fn under_heir(story: &Story, restart: &Restart) -> bool {
-    std::iter::once(restart.by)
-        .chain(story.world.ancestors(restart.by))
-        .any(|up| story.replaces(up).is_some_and(|above| above.new != restart.new))
+    std::iter::once(restart.by).chain(story.world.ancestors(restart.by)).any(|up| {
+        !story.world.is_shim(up) && story.replaces(up).is_some_and(|above| above.new != restart.new)
+    })
 }
 
 fn worth_telling(story: &Story, restart: &Restart) -> bool {
+    // A shim is started again with its container, which is what people know.
+    let by_shim = |other: &Restart| story.world.ancestors(other.new).any(|up| up == restart.new);
+    if story.world.is_shim(restart.new) && story.restarts.iter().any(by_shim) {
+        return false;
+    }
     story.matters(restart.new) || story.matters(restart.old)
 }
 
