@@ -50,6 +50,8 @@ pub struct Restart {
 
 /// A restart comes this soon after the death, or is a start of something that had ended long ago.
 const WITHIN_NS: u64 = 180_000_000_000;
+/// The first process of a daemon leaves within this time.
+const DAEMON_NS: u64 = 60_000_000_000;
 /// So many dead of one program are looked at for the forerunner of a new one.
 const LOOK_BACK: usize = 64;
 
@@ -57,6 +59,8 @@ const LOOK_BACK: usize = 64;
 #[derive(Debug, Clone, Copy)]
 struct Run<'a> {
     idx: Idx,
+    /// Who goes on for it: see [`heirs`].
+    daemon: Idx,
     /// The name of its program's file, without the directory: /proc tells the real path of what was executed as a link.
     file: &'a [u8],
     /// The program's first image, which tells when it was up.
@@ -70,23 +74,27 @@ struct Run<'a> {
 /// All restarts from `from` on, in order of time.
 pub fn restarts(world: &World, services: &mut Services, from: At, until: At) -> Vec<Restart> {
     let mut runs: Vec<Run<'_>> = Vec::new();
+    let heirs = heirs(world);
     for (idx, proc) in world.all() {
+        let daemon =
+            std::iter::successors(Some(idx), |idx| heirs.get(idx).copied()).take(4).last().unwrap_or(idx);
+        let last = world.proc_at(daemon).unwrap_or(proc);
         if world.is_init(idx)
             || proc.id.tgid == 0
-            || proc.exit.ns.saturating_add(WITHIN_NS) < from.ns
+            || last.exit.ns.saturating_add(WITHIN_NS) < from.ns
             || proc.born > until
         {
             continue;
         }
-        runs.extend(run(world, services, idx));
+        runs.extend(run(world, services, idx, daemon));
     }
     runs.sort_by_key(|run| (world.procs[run.idx as usize].born, run.idx));
     let mut dead: HashMap<&[u8], Vec<Run<'_>>> = HashMap::new();
-    for run in runs.iter().filter(|run| world.procs[run.idx as usize].dead()) {
+    for run in runs.iter().filter(|run| world.procs[run.daemon as usize].dead()) {
         dead.entry(run.file).or_default().push(*run);
     }
     for runs in dead.values_mut() {
-        runs.sort_by_key(|run| world.procs[run.idx as usize].exit);
+        runs.sort_by_key(|run| world.procs[run.daemon as usize].exit);
     }
     let mut replaced: HashSet<Idx> = HashSet::new();
     let mut found = Vec::new();
@@ -95,7 +103,7 @@ pub fn restarts(world: &World, services: &mut Services, from: At, until: At) -> 
         if born < from || born > until || world.procs[new.idx as usize].origin != Origin::Forked {
             continue;
         }
-        let exit = |run: &Run<'_>| world.procs[run.idx as usize].exit;
+        let exit = |run: &Run<'_>| world.procs[run.daemon as usize].exit;
         let Some(dead) = dead.get(new.file) else { continue };
         let before = &dead[..dead.partition_point(|old| exit(old) <= new.up)];
         let old = before.iter().rev().take(LOOK_BACK).find(|old| {
@@ -107,8 +115,8 @@ pub fn restarts(world: &World, services: &mut Services, from: At, until: At) -> 
         if let Some(old) = old {
             replaced.insert(old.idx);
             found.push(Restart {
-                old: old.idx,
-                new: new.idx,
+                old: old.daemon,
+                new: new.daemon,
                 by: new.by,
                 how: new.how,
                 at: born,
@@ -120,8 +128,26 @@ pub fn restarts(world: &World, services: &mut Services, from: At, until: At) -> 
     found
 }
 
+/// Who goes on for whom: a daemon forks, and its first process leaves soon. The child executes nothing itself.
+fn heirs(world: &World) -> HashMap<Idx, Idx> {
+    let mut heirs: HashMap<Idx, Idx> = HashMap::new();
+    for (idx, proc) in world.all() {
+        let Some(parent) = world.proc_at(proc.parent).filter(|_| proc.image == NONE) else { continue };
+        let left = parent.dead()
+            && parent.status == 0
+            && parent.exit > proc.born
+            && parent.exit.ns.saturating_sub(parent.born.ns) < DAEMON_NS
+            && proc.exit.ns.saturating_sub(parent.exit.ns) > 100_000_000;
+        let longer = |other: &Idx| world.procs[*other as usize].exit < proc.exit;
+        if left && !world.is_init(proc.parent) && heirs.get(&proc.parent).is_none_or(longer) {
+            heirs.insert(proc.parent, idx);
+        }
+    }
+    heirs
+}
+
 /// Whether it is something that can be restarted, and what.
-fn run<'a>(world: &'a World, services: &mut Services, idx: Idx) -> Option<Run<'a>> {
+fn run<'a>(world: &'a World, services: &mut Services, idx: Idx, daemon: Idx) -> Option<Run<'a>> {
     let proc = world.proc_at(idx)?;
     let image = world.image(proc.image)?;
     if image.proc != idx || image.filename.is_empty() {
@@ -129,7 +155,7 @@ fn run<'a>(world: &'a World, services: &mut Services, idx: Idx) -> Option<Run<'a
     }
     let (by, how) = starter(world, idx);
     let file = base_name(world.strings.get(image.filename));
-    Some(Run { idx, file, up: image.at, service: services.of(world, idx), by, how })
+    Some(Run { idx, daemon, file, up: image.at, service: services.of(world, idx), by, how })
 }
 
 /// Who had it started: the supervisor or init above it, or the script that is a forefather of it.

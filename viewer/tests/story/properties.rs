@@ -207,8 +207,12 @@ fn implied(story: &Story) -> BTreeSet<String> {
     for first in &story.restarts {
         let heirs = std::iter::successors(Some(first), |restart| story.replaced(restart.new)).take(64);
         for heir in heirs {
-            for by in story.world.ancestors(heir.new) {
-                all.insert(format!("{} -> {} by {}", pid(first.old), pid(heir.new), pid(by)));
+            // A daemon's first process, of which only the child goes on, is in its place as well.
+            let line: Vec<Idx> = std::iter::once(heir.new).chain(story.world.ancestors(heir.new)).collect();
+            for (at, new) in line.iter().enumerate() {
+                for by in &line[at + 1..] {
+                    all.insert(format!("{} -> {} by {}", pid(first.old), pid(*new), pid(*by)));
+                }
             }
         }
     }
