@@ -47,6 +47,12 @@ fn worth_telling(story: &Story, restart: &Restart) -> bool {
     if story.world.is_shim(restart.new) && story.restarts.iter().any(by_shim) {
         return false;
     }
+    // A command that ended as it should, after another that ended by itself: nothing that anybody keeps running.
+    let ends = |idx: Idx| story.fate(idx).is_some_and(|fate| fate.verdict == Verdict::Left);
+    let exits_0 = story.world.proc_at(restart.new).is_some_and(|proc| proc.dead() && proc.status == 0);
+    if gave_up::is_brief(story, restart.old) && ends(restart.new) && exits_0 {
+        return false;
+    }
     story.matters(restart.new) || story.matters(restart.old)
 }
 
