@@ -228,10 +228,13 @@ impl Story {
             return true;
         }
         let of_rc = |up: Idx| {
-            matches!(
-                world.program_of(up),
-                b"rc" | b"startpar" | b"openrc" | b"rc.shutdown" | b"openrc-run.sh"
-            )
+            let file =
+                world.image(world.image_of(up)).map_or(&b""[..], |image| world.strings.get(image.filename));
+            file == b"/etc/runit/3"
+                || matches!(
+                    world.program_of(up),
+                    b"rc" | b"startpar" | b"openrc" | b"rc.shutdown" | b"openrc-run.sh"
+                )
         };
         let in_it = |up: Idx| world.proc_at(up).is_some_and(|proc| proc.born >= shutdown.begin);
         // systemd-shutdown forks for what it does last.

@@ -8,7 +8,7 @@ use super::{
     fate::{self, ByTarget, Fate},
     restart::Restart,
     shutdown::{PhaseKind, Shutdown},
-    world::{Idx, NONE, Proc, World},
+    world::{Idx, NONE, Origin, Proc, World},
 };
 
 /// A stretch of waiting.
@@ -109,7 +109,10 @@ pub fn blame(
             active.sort_by_key(|c| std::cmp::Reverse(c.to_ns.saturating_sub(c.from_ns)));
             active.truncate(ACTIVE_MAX);
         }
-        let phase_end = shutdown.phase_at(from_ns).map_or(end, |phase| phase.to_ns);
+        let phase = shutdown.phase_at(from_ns);
+        // A spree waits for those who do not go; so who outlives it is who it waited for.
+        let spree = phase.is_some_and(|phase| phase.kind == PhaseKind::TermSpree);
+        let phase_end = phase.filter(|_| !spree).map_or(end, |phase| phase.to_ns);
         let (proc, why) = choose(world, &active, from_ns, phase_end, rc_ns <= from_ns);
         match waits.last_mut() {
             Some(last) if last.proc == proc && last.why == why => last.to_ns = to_ns,
@@ -141,14 +144,12 @@ fn stopping(world: &World, shutdown: &Shutdown, fates: &[Fate]) -> Vec<Candidate
     fates.iter().filter_map(of).collect()
 }
 
-/// Those who were told to stop and had not when everything went dark: their fate is not known, that they were waited
-/// for is.
+/// Those who were told to stop and had not when the recording was cut off: of these no end is known.
 fn unfinished(world: &World, shutdown: &Shutdown, by_target: &ByTarget) -> Vec<Candidate> {
     let of = |(idx, proc): (Idx, &Proc)| {
-        let told = fate::told(world, by_target, idx, shutdown.begin)
-            .filter(|_| !proc.dead() && !world.is_init(idx))?;
-        let (from_ns, to_ns) = (told.at.ns, shutdown.end.ns);
-        Some(Candidate { proc: idx, from_ns, to_ns, why: Why::Stopping })
+        let may = !proc.dead() && !world.is_init(idx) && proc.origin != Origin::Mentioned;
+        let told = fate::told(world, by_target, idx, shutdown.begin).filter(|_| may)?;
+        Some(Candidate { proc: idx, from_ns: told.at.ns, to_ns: shutdown.end.ns, why: Why::Stopping })
     };
     world.all().filter_map(of).collect()
 }

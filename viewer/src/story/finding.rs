@@ -159,7 +159,9 @@ impl Case<'_> {
     }
 
     pub fn add(&mut self, mut finding: Finding) {
-        self.taken.extend(finding.procs.iter().copied());
+        let mut met = HashSet::new();
+        finding.procs.retain(|idx| met.insert(*idx));
+        self.taken.extend(met);
         finding.steps.sort_by_key(|step| step.at.unwrap_or(At::NEVER));
         let story = self.story;
         let span = finding.steps.iter().filter_map(|step| step.at.map(|at| at.ns));

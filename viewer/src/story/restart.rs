@@ -11,7 +11,7 @@ use crate::processes::base_name;
 use super::{
     service::{Kind, ServiceId, Services},
     who::words,
-    world::{At, Idx, Image, NONE, Origin, Proc, World},
+    world::{At, Idx, Image, NONE, Origin, World},
 };
 
 /// Who did it.
@@ -50,6 +50,8 @@ pub struct Restart {
 
 /// A restart comes this soon after the death, or is a start of something that had ended long ago.
 const WITHIN_NS: u64 = 180_000_000_000;
+/// The first process of a daemon leaves within this time.
+const DAEMON_NS: u64 = 60_000_000_000;
 /// So many dead of one program are looked at for the forerunner of a new one.
 const LOOK_BACK: usize = 64;
 
@@ -57,6 +59,8 @@ const LOOK_BACK: usize = 64;
 #[derive(Debug, Clone, Copy)]
 struct Run<'a> {
     idx: Idx,
+    /// Who goes on for it: see [`heirs`].
+    daemon: Idx,
     /// The name of its program's file, without the directory: /proc tells the real path of what was executed as a link.
     file: &'a [u8],
     /// The program's first image, which tells when it was up.
@@ -69,12 +73,11 @@ struct Run<'a> {
 
 /// All restarts from `from` on, in order of time.
 pub fn restarts(world: &World, services: &mut Services, from: At, until: At) -> Vec<Restart> {
-    let near = |proc: &Proc| proc.exit.ns.saturating_add(WITHIN_NS) >= from.ns && proc.born <= until;
-    let own = |idx: Idx, proc: &Proc| {
-        let image =
-            world.image(proc.image).filter(|image| image.proc == idx && !image.filename.is_empty())?;
-        Some((base_name(world.strings.get(image.filename)), image.at))
+    let heirs = heirs(world);
+    let daemon = |idx: Idx| {
+        std::iter::successors(Some(idx), |idx| heirs.get(idx).copied()).take(4).last().unwrap_or(idx)
     };
+    let exit = |idx: Idx| world.proc_at(idx).map_or(At::NEVER, |proc| proc.exit);
     // Few of those born in a shutdown are more than a command of somebody: only with these is anybody compared.
     let mut new: Vec<Run<'_>> = Vec::new();
     for (idx, proc) in world.all() {
@@ -82,46 +85,53 @@ pub fn restarts(world: &World, services: &mut Services, from: At, until: At) -> 
         if !born || world.is_init(idx) {
             continue;
         }
-        if let Some((file, up)) = own(idx, proc) {
+        if let Some((file, up)) = program(world, idx) {
             let (by, how) = starter(world, idx);
             if how != By::Script || is_daemon(world, idx) {
-                new.push(Run { idx, file, up, service: services.of(world, idx), by, how });
+                let service = services.of(world, idx);
+                new.push(Run { idx, daemon: daemon(idx), file, up, service, by, how });
             }
         }
     }
     new.sort_by_key(|run| (world.procs[run.idx as usize].born, run.idx));
-    let mut dead: HashMap<&[u8], Vec<Idx>> = new.iter().map(|run| (run.file, Vec::new())).collect();
-    for (idx, proc) in world.all().filter(|(idx, proc)| proc.dead() && near(proc) && !world.is_init(*idx)) {
-        if let Some((file, _)) = own(idx, proc)
+    // The dead of the same programs, in order of their ends.
+    let mut dead: HashMap<&[u8], Vec<(Idx, Idx)>> = new.iter().map(|run| (run.file, Vec::new())).collect();
+    for (idx, _) in world.all().filter(|(idx, proc)| proc.born <= until && !world.is_init(*idx)) {
+        let last = daemon(idx);
+        let near = exit(last) != At::NEVER && exit(last).ns.saturating_add(WITHIN_NS) >= from.ns;
+        if near
+            && let Some((file, _)) = program(world, idx)
             && let Some(places) = dead.get_mut(file)
         {
-            places.push(idx);
+            places.push((idx, last));
         }
     }
-    let exit = |idx: Idx| world.procs[idx as usize].exit;
     for places in dead.values_mut() {
-        places.sort_by_key(|idx| exit(*idx));
+        places.sort_by_key(|(_, last)| exit(*last));
     }
     let mut replaced: HashSet<Idx> = HashSet::new();
     let mut found = Vec::new();
     for new in &new {
         let born = world.procs[new.idx as usize].born;
         let Some(dead) = dead.get(new.file) else { continue };
-        let before = &dead[..dead.partition_point(|old| exit(*old) <= new.up)];
-        let old = before.iter().rev().take(LOOK_BACK).find_map(|old| {
-            let free = *old != new.idx
-                && exit(*old).ns.saturating_add(WITHIN_NS) >= born.ns
-                && !replaced.contains(old);
-            let (by, how) = starter(world, *old);
-            let service = if free { services.of(world, *old) } else { None };
-            let old = Run { idx: *old, file: new.file, up: new.up, service, by, how };
-            (free && takes_place(world, &old, new)).then_some(old)
+        let before = &dead[..dead.partition_point(|(_, last)| exit(*last) <= new.up)];
+        let old = before.iter().rev().take(LOOK_BACK).find_map(|&(idx, daemon)| {
+            let free = idx != new.idx
+                && exit(daemon).ns.saturating_add(WITHIN_NS) >= born.ns
+                && !replaced.contains(&idx);
+            if !free {
+                return None;
+            }
+            let (by, how) = starter(world, idx);
+            let service = services.of(world, idx);
+            let old = Run { idx, daemon, file: new.file, up: new.up, service, by, how };
+            takes_place(world, &old, new).then_some(old)
         });
         if let Some(old) = old {
             replaced.insert(old.idx);
             found.push(Restart {
-                old: old.idx,
-                new: new.idx,
+                old: old.daemon,
+                new: new.daemon,
                 by: new.by,
                 how: new.how,
                 at: born,
@@ -131,6 +141,31 @@ pub fn restarts(world: &World, services: &mut Services, from: At, until: At) -> 
         }
     }
     found
+}
+
+/// Who goes on for whom: a daemon forks, and its first process leaves soon. The child executes nothing itself.
+fn heirs(world: &World) -> HashMap<Idx, Idx> {
+    let mut heirs: HashMap<Idx, Idx> = HashMap::new();
+    for (idx, proc) in world.all() {
+        let Some(parent) = world.proc_at(proc.parent).filter(|_| proc.image == NONE) else { continue };
+        let left = parent.dead()
+            && parent.status == 0
+            && parent.exit > proc.born
+            && parent.exit.ns.saturating_sub(parent.born.ns) < DAEMON_NS
+            && proc.exit.ns.saturating_sub(parent.exit.ns) > 100_000_000;
+        let longer = |other: &Idx| world.procs[*other as usize].exit < proc.exit;
+        if left && !world.is_init(proc.parent) && heirs.get(&proc.parent).is_none_or(longer) {
+            heirs.insert(proc.parent, idx);
+        }
+    }
+    heirs
+}
+
+/// The program that `idx` executed itself, by the name of its file, and when.
+fn program(world: &World, idx: Idx) -> Option<(&[u8], At)> {
+    let image = world.image(world.proc_at(idx)?.image)?;
+    let own = image.proc == idx && !image.filename.is_empty();
+    own.then(|| (base_name(world.strings.get(image.filename)), image.at))
 }
 
 /// Who had it started: the supervisor or init above it, or the script that is a forefather of it.

@@ -12,7 +12,7 @@ use crate::{
 
 use super::{
     who::words,
-    world::{At, Idx, Image, Means, NONE, World},
+    world::{At, Idx, Image, Means, NONE, Sig, World},
 };
 
 /// The init of the machine.
@@ -235,6 +235,8 @@ const LATER_NS: u64 = 60_000_000_000;
 const HANDLED_NS: u64 = 10_000_000_000;
 /// Stop signals of systemd that are further apart belong to different occasions.
 const APART_NS: u64 = 100_000_000_000;
+/// So long systemd does nothing between two units at most, unless it waits for somebody.
+const QUIET_NS: u64 = 10_000_000_000;
 
 /// Something that begins a phase.
 #[derive(Debug, Clone, Copy)]
@@ -256,8 +258,9 @@ pub fn find(world: &World, init: Init, sealed_ns: Option<u64>) -> Option<Shutdow
     let until = call.map_or(At::NEVER, |call| call.at);
     marks.retain(|mark| mark.at <= until);
     let first = first_mark(&marks);
-    let from_systemd = first.filter(|_| init == Init::Systemd).map(|mark| systemd_began(world, mark.at));
-    let began = from_systemd.flatten().or(first.map(|mark| mark.at));
+    let from_systemd =
+        first.filter(|_| init == Init::Systemd).map(|mark| systemd_began(world, init, mark.at));
+    let began = from_systemd.or(first.map(|mark| mark.at));
     let asked = asked(world, init, began.or(call.map(|call| call.at)));
     if began.is_none() && call.is_none() {
         return asked.and_then(|asked| cut_short(world, init, asked));
@@ -298,7 +301,7 @@ fn birth(world: &World, at: At) -> At {
 /// A shutdown that was asked for, of which nothing more is there: not begun, or cut off.
 fn cut_short(world: &World, init: Init, asked: Asked) -> Option<Shutdown> {
     // pid 1 of systemd stops units by signals of its own: that is a beginning too.
-    let acts = |sent: &super::world::Sig| {
+    let acts = |sent: &Sig| {
         sent.at > asked.at
             && world.is_init(sent.sender)
             && matches!(sent.sig, 15 | 9)
@@ -407,7 +410,7 @@ fn marks(world: &World, init: Init) -> Vec<Mark> {
         let level = world.proc_at(call.proc).map_or(0, |proc| proc.ns_level);
         if level == 0 {
             // The call is recorded when it returns; its first signal is its beginning.
-            let of_it = |sent: &&super::world::Sig| {
+            let of_it = |sent: &&Sig| {
                 sent.sender == call.proc && sent.sig == call.sig && sent.means == Means::Broadcast
             };
             let at = world
@@ -437,18 +440,50 @@ fn marks(world: &World, init: Init) -> Vec<Mark> {
 }
 
 /// When systemd began to stop its units: the first of the row of stop signals that leads to systemd-shutdown.
-fn systemd_began(world: &World, until: At) -> Option<At> {
+fn systemd_began(world: &World, init: Init, until: At) -> At {
+    let stops = |sent: &Sig| world.is_init(sent.sender) && matches!(sent.sig, 15 | 9 | 1 | 2 | 3 | 18);
     let mut began = until;
     for sent in world.sigs.iter().rev() {
-        if sent.at >= began || !world.is_init(sent.sender) || !matches!(sent.sig, 15 | 9 | 1 | 2 | 3 | 18) {
+        if sent.at >= began || !stops(sent) {
             continue;
         }
         if began.ns.saturating_sub(sent.at.ns) > APART_NS {
             break;
         }
-        began = sent.at;
+        // Meanwhile systemd waits for whom it has told; where it did not, this was another occasion.
+        let exit = world.proc_at(sent.target).map_or(sent.at, |proc| proc.exit);
+        let waited_to = exit.min(began).max(sent.at);
+        if began.ns.saturating_sub(waited_to.ns) < QUIET_NS {
+            began = sent.at;
+        }
     }
-    Some(began)
+    // A unit that was restarted shortly before the request was not stopped by the shutdown.
+    if asked(world, init, Some(began)).is_some_and(|asked| began.ns.saturating_sub(asked.at.ns) < LATER_NS) {
+        return began;
+    }
+    let Some(request) = first_request(world, init, began, until) else { return began };
+    world.sigs.iter().find(|sent| sent.at > request && stops(sent)).map_or(until, |sent| sent.at.min(until))
+}
+
+/// The first request between these moments that was not taken back.
+fn first_request(world: &World, init: Init, from: At, until: At) -> Option<At> {
+    let mut found: Option<At> = None;
+    let new = |image: &&Image| {
+        let born_so = world.proc_at(image.proc).is_some_and(|p| image.at == p.born && image.before == NONE);
+        image.at > from && image.at < until && !world.is_init(image.proc) && !born_so
+    };
+    for image in world.images.iter().filter(new) {
+        match asks(world.strings.get(image.filename), world.strings.get(image.argv)) {
+            Asks::End if !by_script_of_init(world, image) => found = found.or(Some(image.at)),
+            Asks::Cancel => found = None,
+            _ => {}
+        }
+    }
+    let signal = |sent: &&Sig| {
+        sent.at > from && sent.at < until && world.is_init(sent.target) && asks_init(init, sent.sig)
+    };
+    let signal = world.sigs.iter().find(signal).map(|sent| sent.at);
+    found.into_iter().chain(signal).min()
 }
 
 /// The last request before `began` that was not taken back.

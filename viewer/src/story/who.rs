@@ -190,6 +190,11 @@ impl World {
             || self.program_of(idx) == b"systemd" && self.pid(idx) != 1
     }
 
+    /// Whether it is only there for one container, and comes and goes with it.
+    pub fn is_shim(&self, idx: Idx) -> bool {
+        matches!(self.program_of(idx), b"containerd-shim" | b"containerd-shim-runc-v2" | b"conmon")
+    }
+
     /// Whether it is the init of the machine.
     pub fn is_init(&self, idx: Idx) -> bool {
         self.pid(idx) == 1

@@ -194,6 +194,31 @@ fn accusations(story: &Story) -> BTreeSet<String> {
     kills.chain(restarts).collect()
 }
 
+/// What else is true by what was said: of rivals either may have done it; whoever took the place of an heir took the
+/// place of the first; and whoever is between a supervisor and what it started has started it too.
+fn implied(story: &Story) -> BTreeSet<String> {
+    let pid = |idx: Idx| story.world.pid(idx);
+    let mut all = BTreeSet::new();
+    for fate in &story.fates {
+        for rival in fate.rivals.iter().filter_map(|rival| story.world.sig(*rival)) {
+            all.insert(format!("{} killed by signal {} of {}", pid(fate.proc), rival.sig, pid(rival.sender)));
+        }
+    }
+    for first in &story.restarts {
+        let heirs = std::iter::successors(Some(first), |restart| story.replaced(restart.new)).take(64);
+        for heir in heirs {
+            // A daemon's first process, of which only the child goes on, is in its place as well.
+            let line: Vec<Idx> = std::iter::once(heir.new).chain(story.world.ancestors(heir.new)).collect();
+            for (at, new) in line.iter().enumerate() {
+                for by in &line[at + 1..] {
+                    all.insert(format!("{} -> {} by {}", pid(first.old), pid(*new), pid(*by)));
+                }
+            }
+        }
+    }
+    all
+}
+
 /// Where events are lost, nobody is accused who was not, and nothing is surer.
 pub fn losses(scene: &Scene) -> Result<(), String> {
     let mut random = Random::of(&scene.sentence);
@@ -204,7 +229,8 @@ pub fn losses(scene: &Scene) -> Result<(), String> {
         .filter(|dropped| !dropped.is_empty())
         .collect();
     let before = scene.story();
-    let known = accusations(&before);
+    let mut known = accusations(&before);
+    known.extend(implied(&before));
     for dropped in singles.chain(subsets) {
         let recorded = without(&scene.recorded, &dropped);
         let after = scene.story_of(&recorded);

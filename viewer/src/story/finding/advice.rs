@@ -8,7 +8,7 @@ use crate::story::{
     blame::Why,
     fate::{Fate, Reception},
     restart::{By, Restart},
-    service::{Entry, Kind},
+    service::{Entry, Kind, Service},
     shutdown::Init,
     world::Idx,
 };
@@ -16,7 +16,14 @@ use crate::story::{
 /// Against a restart in the shutdown.
 pub fn against_restart(story: &Story, restart: &Restart) -> Option<String> {
     if restart.how == By::Supervisor {
-        return Some(supervised(story, restart.by, &story.world.name(restart.new)));
+        let service = restart.service.map(|id| story.services.get(id));
+        return Some(match service.filter(|service| service.kind == Kind::Container) {
+            Some(container) => format!(
+                "stop container {} by its engine before everybody is told to stop, so that no restart policy acts",
+                container.name
+            ),
+            None => supervised(story, restart, service),
+        });
     }
     if restart.how == By::Script {
         let who = story.world.name_at(restart.by, restart.at.ns);
@@ -81,13 +88,22 @@ fn inittab(story: &Story, entry: &Entry) -> String {
 }
 
 /// A supervisor that starts what the shutdown has stopped has to be stopped first.
-fn supervised(story: &Story, supervisor: Idx, what: &str) -> String {
+fn supervised(story: &Story, restart: &Restart, service: Option<&Service>) -> String {
     let world = &story.world;
-    let name = world.name(supervisor);
+    let name = world.name(restart.by);
+    let program = world.name(restart.new);
+    // sv knows it by its directory.
+    let of_runit = service.filter(|service| service.kind == Kind::Runit);
+    let what = of_runit.map_or(program.as_str(), |service| &service.name);
     match (name.as_str(), story.init) {
         ("runsv" | "runsvdir", Init::Systemd) => {
             format!(
                 "stop {what} through its supervisor: `sv force-stop {what}` in the stop command of runit's unit"
+            )
+        }
+        ("runsv" | "runsvdir", Init::Runit) => {
+            format!(
+                "stop {what} through its supervisor (`sv force-stop {what}`) in stage 3, before others are told"
             )
         }
         ("runsv" | "runsvdir", _) => format!(
@@ -132,8 +148,22 @@ pub fn against_kill(story: &Story, fate: &Fate) -> Option<String> {
     if let Some(advice) = story.replaces(fate.proc).and_then(|restart| against_restart(story, restart)) {
         return Some(advice);
     }
-    let sender_is_init =
-        fate.killer.and_then(|k| world.sig(k)).is_some_and(|sent| world.is_init(sent.sender));
+    let of_init = |number: u32| world.sig(number).is_some_and(|sent| world.is_init(sent.sender));
+    let sender_is_init = fate.killer.is_some_and(of_init);
+    let job = story
+        .service(fate.proc)
+        .map(|id| story.services.get(id))
+        .filter(|service| service.kind == Kind::Upstart)
+        .map(|service| service.name.split(' ').next().unwrap_or(&service.name));
+    if let (Some(job), Some(told)) = (job, fate.told.filter(|told| of_init(told.sent)))
+        && !matches!(told.reception, Reception::Ignored | Reception::Pending)
+    {
+        return Some(if sender_is_init {
+            format!("give job {job} a longer `kill timeout`, or make {name} stop sooner")
+        } else {
+            format!("have rc wait for job {job}: a script that it runs with K and that calls `stop {job}`")
+        });
+    }
     // systemd-shutdown kills what systemd has left behind.
     let late_kill = story.init == Init::Systemd
         && fate.killer.and_then(|k| world.sig(k)).is_some_and(|sent| {

@@ -11,6 +11,7 @@ use crate::{
     story::{
         Story,
         fate::Fate,
+        who::words,
         world::{Idx, Means, Sig},
     },
 };
@@ -31,8 +32,20 @@ pub(super) fn check(case: &mut Case<'_>) {
         }
     }
     for (sender, victims) in hit {
-        let strangers: Vec<&(&Fate, u32)> =
-            victims.iter().filter(|(fate, _)| is_stranger(story, sender, fate.proc)).collect();
+        let Some(owner) = owner(story, sender) else { continue };
+        let own = victims.iter().any(|(fate, _)| whose(story, &owner, fate.proc) == Whose::Own);
+        let at_ns = victims[0].0.told.map_or(story.end_of(victims[0].0.proc).ns, |told| told.at.ns);
+        let by_mount = fuser_of_mount(story, sender, at_ns);
+        let strangers: Vec<&(&Fate, u32)> = victims
+            .iter()
+            .filter(|(fate, _)| story.matters(fate.proc))
+            .filter(|(fate, _)| match whose(story, &owner, fate.proc) {
+                Whose::Own => false,
+                Whose::Another => true,
+                // A script's name need not be its program's: where it hit nothing else, this is what it is for.
+                Whose::Unknown => own || by_mount,
+            })
+            .collect();
         if !strangers.is_empty() {
             let finding = tell(story, sender, &strangers, victims.len());
             case.add(finding);
@@ -46,22 +59,42 @@ fn is_crossfire(story: &Story, sent: &Sig) -> bool {
     by_name || by_group
 }
 
-/// Whether the victim has nothing to do with whoever had it killed.
-fn is_stranger(story: &Story, sender: Idx, victim: Idx) -> bool {
-    if !story.matters(victim) {
-        return false;
-    }
+/// To whom a victim belongs, as seen from the service whose script it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    Own,
+    Another,
+    Unknown,
+}
+
+fn whose(story: &Story, owner: &str, victim: Idx) -> Whose {
     let world = &story.world;
-    let name = world.name(victim);
-    let owner = owner(story, sender);
-    let theirs = story.service(victim).map(|id| story.services.get(id).name.clone());
-    match (owner, theirs) {
+    match story.service(victim).map(|id| &story.services.get(id).name) {
         // A service's own script stops its own.
-        (Some(owner), Some(theirs)) => !same(&owner, &theirs),
-        // Only its program is known: named like the script's service it is its own.
-        (Some(owner), None) => !same(&owner, &name),
-        (None, _) => false,
+        Some(theirs) if same(owner, theirs) => Whose::Own,
+        Some(_) => Whose::Another,
+        // Only its program is known: named like the script's service, or with it in its arguments, it is its own.
+        None if same(owner, &world.name(victim)) => Whose::Own,
+        None => {
+            let owner = owner.split(['.', '@']).next().unwrap_or(owner);
+            let argv =
+                world.image(world.image_of(victim)).map_or(&b""[..], |image| world.strings.get(image.argv));
+            let named = owner.len() > 2 && argv.windows(owner.len()).any(|part| part == owner.as_bytes());
+            if named { Whose::Own } else { Whose::Unknown }
+        }
     }
+}
+
+/// `fuser -km /srv`: everybody who has anything open there.
+fn fuser_of_mount(story: &Story, sender: Idx, ns: u64) -> bool {
+    let world = &story.world;
+    let argv = world.image_at(sender, ns).map_or(&b""[..], |image| world.strings.get(image.argv));
+    let mut options = words(argv).skip(1).filter(|word| word.starts_with(b"-"));
+    world.program_at(sender, ns) == b"fuser"
+        && options.any(|word| {
+            matches!(word, b"--mount" | b"--ismountpoint")
+                || word.get(1) != Some(&b'-') && word.contains(&b'm')
+        })
 }
 
 fn same(a: &str, b: &str) -> bool {

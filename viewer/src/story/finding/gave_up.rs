@@ -43,11 +43,11 @@ fn tell(story: &Story, chain: &[&Restart], brief: usize) -> Finding {
             && proc.exit.ns < shutdown.begin.ns.saturating_add(BRIEF_NS)
             && story.fate(first.old).is_none_or(|fate| fate.told.is_none())
     });
-    let end =
-        if brief == chain.len() && !story.matters_alive(last.new) { ", until it was given up" } else { "" };
+    let each = if brief == chain.len() { "each time".to_owned() } else { format!("{brief} times") };
+    let end = if brief == chain.len() && given_up(story, chain) { ", until it was given up" } else { "" };
     let before = if as_before { ", as it had before" } else { "" };
     let headline = format!(
-        "{} was started {} times during the shutdown and failed each time{before}{end}",
+        "{} was started {} times during the shutdown and failed {each}{before}{end}",
         story.called(first.new),
         chain.len()
     );
@@ -70,9 +70,12 @@ fn tell(story: &Story, chain: &[&Restart], brief: usize) -> Finding {
     finding
 }
 
-impl Story {
-    /// Whether `idx` lived on until the end.
-    fn matters_alive(&self, idx: Idx) -> bool {
-        self.world.proc_at(idx).is_some_and(|proc| !proc.dead())
-    }
+/// Whether nobody tried any more, though there was time: for twice the longest pause before. Without that the machine,
+/// or whoever restarted it, may just have come to its end first.
+fn given_up(story: &Story, chain: &[&Restart]) -> bool {
+    let exit = |idx: Idx| story.world.proc_at(idx).map_or(u64::MAX, |proc| proc.exit.ns);
+    let pause =
+        chain.iter().map(|restart| restart.at.ns.saturating_sub(exit(restart.old))).max().unwrap_or(0);
+    let Some(last) = chain.last() else { return false };
+    story.end_of(last.by).ns.saturating_sub(exit(last.new)) > pause.saturating_mul(2)
 }

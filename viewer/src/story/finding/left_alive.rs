@@ -31,9 +31,15 @@ pub(super) fn check(case: &mut Case<'_>) {
             .to(&story.world, fate.proc)
             .any(|(_, sent)| sent.sig == 9 && !sent.ignored() && sent.at < shutdown.end)
     };
-    let elder =
-        |fate: &Fate| story.world.ancestors(fate.proc).any(|up| alive.iter().any(|other| other.proc == up));
-    for fate in alive.iter().filter(|fate| !elder(fate) && !killed(fate)) {
+    let world = &story.world;
+    let is_alive = |idx: Idx| alive.iter().any(|other| other.proc == idx);
+    let elder = |fate: &Fate| world.ancestors(fate.proc).any(|up| is_alive(up) && !world.is_shim(up));
+    // A shim is there for as long as its container is.
+    let has_container = |fate: &Fate| {
+        world.is_shim(fate.proc)
+            && alive.iter().any(|other| world.ancestors(other.proc).any(|up| up == fate.proc))
+    };
+    for fate in alive.iter().filter(|fate| !elder(fate) && !has_container(fate) && !killed(fate)) {
         let born_late = story
             .world
             .proc_at(fate.proc)

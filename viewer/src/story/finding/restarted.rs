@@ -36,12 +36,23 @@ pub(super) fn chain<'a>(story: &'a Story, first: &'a Restart) -> Vec<&'a Restart
 
 /// Whether it was started by somebody who was started again himself, or under such a one.
 pub(super) fn under_heir(story: &Story, restart: &Restart) -> bool {
-    std::iter::once(restart.by)
-        .chain(story.world.ancestors(restart.by))
-        .any(|up| story.replaces(up).is_some_and(|above| above.new != restart.new))
+    std::iter::once(restart.by).chain(story.world.ancestors(restart.by)).any(|up| {
+        !story.world.is_shim(up) && story.replaces(up).is_some_and(|above| above.new != restart.new)
+    })
 }
 
 fn worth_telling(story: &Story, restart: &Restart) -> bool {
+    // A shim is started again with its container, which is what people know.
+    let by_shim = |other: &Restart| story.world.ancestors(other.new).any(|up| up == restart.new);
+    if story.world.is_shim(restart.new) && story.restarts.iter().any(by_shim) {
+        return false;
+    }
+    // A command that ended as it should, after another that ended by itself: nothing that anybody keeps running.
+    let ends = |idx: Idx| story.fate(idx).is_some_and(|fate| fate.verdict == Verdict::Left);
+    let exits_0 = story.world.proc_at(restart.new).is_some_and(|proc| proc.dead() && proc.status == 0);
+    if gave_up::is_brief(story, restart.old) && ends(restart.new) && exits_0 {
+        return false;
+    }
     story.matters(restart.new) || story.matters(restart.old)
 }
 
