@@ -82,7 +82,7 @@ impl Story {
         if let Some(shutdown) = &shutdown {
             fates = fate::fates(&world, shutdown, &by_target);
             restarts = restart::restarts(&world, &mut services, shutdown.begin, shutdown.end);
-            waits = blame::blame(&world, shutdown, &fates);
+            waits = blame::blame(&world, shutdown, &fates, &restarts);
         }
         for fate in &fates {
             services.of(&world, fate.proc);

@@ -2,8 +2,11 @@
 //!
 //! Invariant: the stretches are in order, do not overlap, and add up to the length of the shutdown.
 
+use std::collections::HashSet;
+
 use super::{
     fate::Fate,
+    restart::Restart,
     shutdown::{PhaseKind, Shutdown},
     world::{Idx, NONE, World},
 };
@@ -64,10 +67,10 @@ const CANDIDATES_MAX: usize = 2048;
 const ACTIVE_MAX: usize = 64;
 
 /// The whole shutdown, stretch by stretch.
-pub fn blame(world: &World, shutdown: &Shutdown, fates: &[Fate]) -> Vec<Wait> {
+pub fn blame(world: &World, shutdown: &Shutdown, fates: &[Fate], restarts: &[Restart]) -> Vec<Wait> {
     let (begin, end) = (shutdown.begin.ns, shutdown.end.ns);
     let mut all = stopping(world, shutdown, fates);
-    all.extend(running(world, shutdown));
+    all.extend(running(world, shutdown, restarts));
     all.retain(|c| c.from_ns < c.to_ns);
     // Of a shutdown in which more than that happened the longest say where the time went.
     all.sort_by_key(|c| (std::cmp::Reverse(c.to_ns - c.from_ns), c.proc));
@@ -126,15 +129,17 @@ fn stopping(world: &World, shutdown: &Shutdown, fates: &[Fate]) -> Vec<Candidate
 }
 
 /// Commands that the shutdown runs, once they run them.
-fn running(world: &World, shutdown: &Shutdown) -> Vec<Candidate> {
+fn running(world: &World, shutdown: &Shutdown, restarts: &[Restart]) -> Vec<Candidate> {
     let begin = shutdown.begin;
+    // What took the place of a service is one, until it is told to stop.
+    let heirs: HashSet<Idx> = restarts.iter().map(|restart| restart.new).collect();
     let mut all = Vec::new();
     for (idx, proc) in world.all() {
         let image = world.image(proc.image).filter(|image| image.proc == idx);
         let born_in_it = proc.born >= begin && proc.born < shutdown.end;
         let Some(_) = image.filter(|_| born_in_it && !world.is_init(idx)) else { continue };
         // What is started and stays is a service, not a step; nobody waits for its end.
-        let step = proc.dead() && is_step(world, shutdown, idx);
+        let step = proc.dead() && !heirs.contains(&idx) && is_step(world, shutdown, idx);
         if step {
             let to_ns = proc.exit.ns.min(shutdown.end.ns);
             all.push(Candidate { proc: idx, from_ns: proc.born.ns, to_ns, why: Why::Running });
