@@ -27,10 +27,17 @@ pub(super) fn check(case: &mut Case<'_>) {
         let headline =
             format!("{} was killed by the kernel during the shutdown: out of memory", story.called(victim));
         let mut finding = Finding::new(Rule::Oom, headline);
-        finding.steps.push(Step::at(
-            at,
-            format!("the kernel ran out of memory and chose {}{memory}", world.label(victim)),
-        ));
+        let fate = story.fate(victim);
+        // The kernel kills first, and says whom it chose right after it.
+        let killed = fate.and_then(|fate| world.sig(fate.killer?)).map(|sent| sent.at);
+        let chosen = format!("the kernel ran out of memory and chose {}{memory}", world.label(victim));
+        finding.steps.extend(fate.and_then(|fate| Some(steps::told(story, fate, fate.told.as_ref()?))));
+        finding.steps.push(
+            match killed.filter(|killed| *killed < at && at.ns.saturating_sub(killed.ns) < 1_000_000_000) {
+                Some(killed) => Step::at(killed, chosen).and(at),
+                None => Step::at(at, chosen),
+            },
+        );
         finding.steps.extend(fate.and_then(|fate| steps::end(story, fate)));
         finding.procs = vec![victim];
         // Its own processes that went with it; who else was chosen is told of by itself.
