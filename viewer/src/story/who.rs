@@ -156,32 +156,24 @@ impl World {
         if self.is_init(idx) || script && program != "rc" {
             return program;
         }
-        let mut rest = words(self.strings.get(image.argv)).skip(1);
+        let rest: Vec<&[u8]> = words(self.strings.get(image.argv)).skip(1).take(3).collect();
+        let brief = |word: &[u8]| !word.is_empty() && word.len() <= 24;
         // Scripts name themselves in their arguments, shells their text: the name says enough.
-        let first = rest.next().filter(|word| {
-            !word.is_empty() && word.len() <= 24 && base_name(word) != program.as_bytes() && *word != b"-c"
-        });
-        match first {
-            // An option without its value says little, and killall5's is all there is.
-            Some(word)
-                if program != "sh"
-                    && (!word.starts_with(b"-")
-                        || word[1..].iter().all(u8::is_ascii_digit)
-                        || word.len() > 2 && word[1] != b'-') =>
-            {
-                let mut out = program;
-                out.push(' ');
-                safe::push(&mut out, word);
-                if let Some(word) = rest.next().filter(|word| !word.is_empty() && word.len() <= 24)
-                    && rest.next().is_none()
-                {
-                    out.push(' ');
-                    safe::push(&mut out, word);
-                }
-                out
-            }
-            _ => program,
+        let shown = match rest.as_slice() {
+            _ if program == "sh" => 0,
+            [first, ..] if !brief(first) || base_name(first) == program.as_bytes() || *first == b"-c" => 0,
+            [_] => 1,
+            [_, second] if brief(second) => 2,
+            // An option without its value says little.
+            [[b'-', letter], ..] if letter.is_ascii_alphabetic() => 0,
+            _ => 1,
+        };
+        let mut out = program;
+        for word in rest.iter().take(shown) {
+            out.push(' ');
+            safe::push(&mut out, word);
         }
+        out
     }
 
     pub fn is_supervisor(&self, idx: Idx) -> bool {
