@@ -118,7 +118,7 @@ fn world(count: u32) -> World {
     let killer = id(count + 1);
     see(&mut world, ns, fork(id(1), killer));
     let killall = bytes("/sbin/killall5");
-    let words = bytes("killall5\0-9\0");
+    let words = bytes("killall5\0-15\0");
     see(&mut world, ns + 1000, exec(killer, id(1), &bytes("killall5"), &killall, &words));
     for n in 2..count {
         ns += 1000;
@@ -126,7 +126,7 @@ fn world(count: u32) -> World {
             sender: killer,
             target: id(n),
             target_tid: n,
-            sig: 9,
+            sig: 15,
             code: 0,
             group: true,
             result: 0,
@@ -138,11 +138,11 @@ fn world(count: u32) -> World {
     see(
         &mut world,
         ns + 10,
-        What::Call { process: killer, call: 1, target: -1, tgid_arg: 0, sig: 9, ret: 0 },
+        What::Call { process: killer, call: 1, target: -1, tgid_arg: 0, sig: 15, ret: 0 },
     );
     for n in 2..count {
         ns += 1000;
-        see(&mut world, ns, What::Exit { process: id(n), status: 9, cpu_ns: 1, peak_rss_kib: 1 });
+        see(&mut world, ns, What::Exit { process: id(n), status: 15, cpu_ns: 1, peak_rss_kib: 1 });
     }
     see(&mut world, ns + 1_000_000, What::Reboot { process: id(1), cmd: 0x0123_4567, ns_level: 0 });
     world.close();

@@ -540,7 +540,11 @@ impl App {
             }
             Action::Clear if self.loading.is_some() && self.model.is_some() => return Some(Effect::Cancel),
             _ if self.model.is_none() => {}
-            Action::Search => self.ask(Ask::Search),
+            Action::Search => {
+                self.remember();
+                self.history_at = self.history.len().saturating_sub(1);
+                self.ask(Ask::Search);
+            }
             Action::Filter => self.ask(Ask::Filter),
             Action::Jump => self.ask(Ask::Jump),
             Action::Save => self.ask(Ask::Save),

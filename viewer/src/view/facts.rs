@@ -6,7 +6,7 @@ use super::{Subject, model::Model, palette::Look};
 use crate::{
     names, safe,
     story::{
-        fate::Verdict,
+        fate::{Verdict, tells_to_stop},
         finding::{self, Rule},
         world::{At, Idx, NONE, Origin, Sig},
     },
@@ -180,6 +180,13 @@ fn process(model: &Model, idx: Idx) -> Vec<Fact> {
         let text = format!("finding [{}]: {}", at + 1, story.findings[at].headline);
         facts.push(Fact::new(Look::Bad, text).to(Subject::Finding(at)));
     }
+    if let Some(asked) = story.shutdown.as_ref().and_then(|shutdown| shutdown.asked.as_ref())
+        && asked.by == idx
+    {
+        let who = if asked.who.is_empty() { String::new() } else { format!(" ({})", asked.who) };
+        let text = format!("asked for the shutdown: {}{who}: {}", asked.how, asked.chain);
+        facts.push(Fact::new(Look::Accent, text).at(asked.at));
+    }
     // How it ended comes first: it is what one looks for.
     match fate.and_then(|fate| finding::end_step(story, fate)) {
         Some(step) => {
@@ -239,7 +246,9 @@ fn process(model: &Model, idx: Idx) -> Vec<Fact> {
     sent(model, idx, &mut facts);
     let children = model.children(idx);
     if !children.is_empty() {
-        facts.push(Fact::new(Look::Strong, format!("{} children", children.len())));
+        let many =
+            if children.len() == 1 { "1 child".to_owned() } else { format!("{} children", children.len()) };
+        facts.push(Fact::new(Look::Strong, many));
         for child in children.iter().take(MOST) {
             let born = world.proc_at(*child).map(|proc| proc.born);
             facts.push(
@@ -257,7 +266,7 @@ fn received(model: &Model, idx: Idx, facts: &mut Vec<Fact>) {
     if got.is_empty() {
         return;
     }
-    facts.push(Fact::new(Look::Strong, format!("{} signals received", got.len())));
+    facts.push(Fact::new(Look::Strong, format!("signals received: {}", got.len())));
     // The last ones are those that tell.
     for at in got.iter().skip(got.len().saturating_sub(MOST)) {
         let Some(sent) = world.sig(*at) else { continue };
@@ -273,8 +282,11 @@ fn sent(model: &Model, idx: Idx, facts: &mut Vec<Fact>) {
     if made.is_empty() {
         return;
     }
-    facts.push(Fact::new(Look::Strong, format!("{} signals sent (v shows all it hit)", made.len())));
-    for at in made.iter().take(MOST) {
+    facts.push(Fact::new(Look::Strong, format!("signals sent: {} (v shows all it hit)", made.len())));
+    // Stops and continuations go with every spree: who was told to end comes first.
+    let ends = |at: &&u32| world.sig(**at).is_some_and(|sent| sent.sig == 9 || tells_to_stop(world, sent));
+    let (first, rest): (Vec<&u32>, Vec<&u32>) = made.iter().take(MOST * 20).partition(ends);
+    for at in first.into_iter().chain(rest).take(MOST) {
         let Some(sent) = world.sig(*at) else { continue };
         let text = format!("{} to {}", names::signal(sent.sig), world.label_at(sent.target, sent.at.ns));
         facts.push(Fact::new(Look::Text, text).at(sent.at).leading_to(model, sent.target));

@@ -36,6 +36,8 @@ pub struct Model {
     pub others: Vec<Idx>,
     /// Where nothing happens.
     pub idle: Warp,
+    /// The worst that happened, in one line: who killed whom.
+    pub verdict: Option<String>,
     by_target: Vec<u32>,
     by_sender: Vec<u32>,
     /// Processes by parent, then by birth.
@@ -86,6 +88,7 @@ impl Model {
             story_lanes,
             service_lanes,
             others,
+            verdict: None,
             idle: idle(world, first_ns, last_ns),
             by_target,
             by_sender,
@@ -96,6 +99,7 @@ impl Model {
         };
         // What the finding rests on may be older than what was read.
         model.last_ns = model.last_ns.max(model.zero_ns + 1);
+        model.verdict = model.worst();
         model
     }
 
@@ -233,8 +237,7 @@ impl Model {
         Some(served.unwrap_or(first))
     }
 
-    /// The worst that happened, in one line: who killed whom.
-    pub fn verdict(&self) -> Option<String> {
+    fn worst(&self) -> Option<String> {
         let (story, world) = (self.story(), self.world());
         let finding = story.findings.first()?;
         let Some(victim) = self.victim(0) else { return Some(finding.headline.clone()) };

@@ -22,7 +22,7 @@ fn looks(buf: &Buffer) -> String {
         for x in 0..buf.area.width {
             let cell = &buf[(x, y)];
             let style = cell.style();
-            if cell.symbol() == " " && style == Style::reset_or_default(&style) {
+            if cell.symbol() == " " && style == unseen(style) {
                 line.push(' ');
                 continue;
             }
@@ -47,18 +47,12 @@ fn looks(buf: &Buffer) -> String {
     out
 }
 
-trait Plain {
-    fn reset_or_default(of: &Style) -> Style;
-}
-
-impl Plain for Style {
-    /// The same style without anything that a blank would show.
-    fn reset_or_default(of: &Style) -> Style {
-        let mut plain = *of;
-        plain.bg = Some(ratatui::style::Color::Reset);
-        plain.add_modifier.remove(ratatui::style::Modifier::REVERSED);
-        plain
-    }
+/// The same style without anything that a blank would show.
+fn unseen(of: Style) -> Style {
+    let mut plain = of;
+    plain.bg = Some(ratatui::style::Color::Reset);
+    plain.add_modifier.remove(ratatui::style::Modifier::REVERSED);
+    plain
 }
 
 fn check(name: &str, seen: &str) {
@@ -107,6 +101,21 @@ fn panels_over_the_screen_are_as_they_were() {
         press(&mut app, keys);
         check(&format!("panel-{name}"), &golden(&app));
     }
+}
+
+/// The page that people read first shows what they will see.
+#[test]
+fn the_tour_shows_the_screen_as_it_is() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("TOUR.md");
+    let page = std::fs::read_to_string(&path).expect("the tour");
+    let (before, rest) = page.split_once("```text\n").expect("a screen");
+    let (shown, after) = rest.split_once("```").expect("an end of it");
+    let seen = screen(&app("sysvinit-respawn", dark(), (100, 30)));
+    if std::env::var_os("LASTRITES_BLESS").is_some() {
+        std::fs::write(&path, format!("{before}```text\n{seen}```{after}")).expect("written");
+        return;
+    }
+    assert!(shown == seen, "TOUR.md differs (LASTRITES_BLESS=1 accepts):\n{seen}");
 }
 
 /// The promise of the tool, at the smallest size too.

@@ -76,11 +76,11 @@ pub fn draw(app: &App, model: &Model, area: Rect, buf: &mut Buffer) {
         y += 1;
     }
     if area.height > 1
-        && let Some(verdict) = model.verdict()
+        && let Some(verdict) = &model.verdict
     {
         let x = put(buf, area, area.x, y, theme.glyphs.killed, theme.style(Look::Bad)) + 1;
         let room = usize::from(area.right().saturating_sub(x));
-        put(buf, area, x, y, &fit(&verdict, room), theme.style(Look::Bad));
+        put(buf, area, x, y, &fit(verdict, room), theme.style(Look::Bad));
     }
 }
 

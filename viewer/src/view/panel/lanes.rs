@@ -123,10 +123,7 @@ impl Painter<'_> {
         use crate::view::Subject;
         match self.app.subject {
             Some(Subject::Proc(idx)) => procs.contains(&idx),
-            Some(Subject::Finding(at)) => {
-                let finding = self.model.story().findings.get(at);
-                finding.is_some_and(|finding| procs.iter().any(|idx| finding.procs.contains(idx)))
-            }
+            Some(Subject::Finding(at)) => procs.iter().any(|idx| self.model.finding_of(*idx) == Some(at)),
             Some(Subject::Sig(at)) => self
                 .model
                 .world()
