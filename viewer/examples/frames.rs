@@ -34,7 +34,8 @@ fn main() {
     let story = Story::tell(world, &summary, None);
     println!("story told in {:?}", begun.elapsed());
     let begun = Instant::now();
-    let picked = Picked { path: "made up".into(), number: 1, count: 1, summary, story };
+    let picked =
+        Picked { path: "made up".into(), number: 1, count: 1, summary, requests: Default::default(), story };
     let model = Arc::new(Model::new(picked, Ending::Sealed));
     println!("indices made in {:?}", begun.elapsed());
     let theme =

@@ -98,7 +98,9 @@ pub fn read_watched(trace: &Trace, path: &Path, number: usize, watch: Watch<'_>)
     let summary = &trace.sessions()[number - 1];
     let (world, requests) = last_shutdown(trace, summary, watch)?;
     let next = match trace.sessions().get(number) {
-        Some(after) if follows(after, summary) => Some(NextBoot::new(whole(trace, after, watch)?.0, number + 1)),
+        Some(after) if follows(after, summary) => {
+            Some(NextBoot::new(whole(trace, after, watch)?.0, number + 1))
+        }
         _ => None,
     };
     let story = Story::tell(world, summary, next);
