@@ -10,7 +10,7 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::{
     about::{self, Ending},
@@ -25,7 +25,7 @@ use crate::{
     safe::Safe,
     save, show,
     time::Clocks,
-    tracer,
+    tracer, view,
 };
 use lastrites_traces::reader::{Summary, Trace};
 
@@ -40,7 +40,7 @@ struct Cli {
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     color: Color,
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 /// Handed to lastrites-tracer as it is.
@@ -53,6 +53,9 @@ struct Handed {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Look at a shutdown on a time axis: who killed whom, who restarted what (the same as no command at all)
+    #[command(after_help = VIEW_EXAMPLES)]
+    View(ViewArgs),
     /// List the recorded shutdowns and boots: when, who asked, how they ended, what is missing
     #[command(after_help = "Times are those of the recorded machine.")]
     List {
@@ -118,7 +121,7 @@ enum Command {
     Seal(Handed),
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 struct FileArgs {
     /// A ring file or a saved recording [default: LASTRITES_FILE, or the ring of this machine]
     #[arg(value_name = "FILE")]
@@ -233,6 +236,35 @@ struct ExplainArgs {
     json: bool,
 }
 
+const VIEW_EXAMPLES: &str = "\
+In it: ? shows all keys and signs, q leaves.
+
+Examples:
+  lastrites                               the newest shutdown of this machine
+  lastrites view saved.lrt                one that somebody has sent
+  lastrites view --live                   follow what is being recorded";
+
+#[derive(Debug, Default, Args)]
+struct ViewArgs {
+    #[command(flatten)]
+    file: FileArgs,
+    /// newest, previous, a number as `list` shows it, or the beginning of an id [default: the newest shutdown]
+    #[arg(long, value_name = "WHICH")]
+    recording: Option<Recording>,
+    /// Follow a recording that is being made
+    #[arg(long)]
+    live: bool,
+    /// For a dark or a light screen [default: as the terminal says, or dark]
+    #[arg(long, value_name = "TONE")]
+    tone: Option<view::palette::Tone>,
+    /// Nothing but ASCII
+    #[arg(long)]
+    ascii: bool,
+    /// Leave the mouse to the terminal
+    #[arg(long)]
+    no_mouse: bool,
+}
+
 /// The program.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -249,7 +281,9 @@ pub fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Result<u8, Error> {
     let palette = Palette::of_stdout(cli.color);
-    match cli.command {
+    let Some(command) = cli.command else { return run_bare(cli.color) };
+    match command {
+        Command::View(args) => run_view(&args, cli.color),
         Command::List { file, json } => run_list(file.named(), json, palette),
         Command::Show(args) => run_show(&args, palette),
         Command::Explain(args) => run_explain(&args, palette),
@@ -363,6 +397,29 @@ fn run_explain(args: &ExplainArgs, palette: Palette) -> Result<u8, Error> {
     explain::run(&picked, ending, &wanted, palette)
 }
 
+fn run_view(args: &ViewArgs, color: Color) -> Result<u8, Error> {
+    let options = view::Options {
+        path: locate::find(args.file.named())?,
+        recording: args.recording.clone(),
+        live: args.live,
+        tone: args.tone,
+        color,
+        ascii: args.ascii,
+        mouse: !args.no_mouse,
+    };
+    view::run(&options)
+}
+
+/// Without a command: the viewer where there is a terminal for it, else how to use this.
+fn run_bare(color: Color) -> Result<u8, Error> {
+    if view::run::fits_here(&view::palette::Hints::of_environment()).is_ok() {
+        return run_view(&ViewArgs::default(), color);
+    }
+    let help = Cli::command().render_help();
+    let _ = write!(std::io::stderr(), "{help}");
+    Ok(2)
+}
+
 fn run_save(from: Option<&Path>, recording: &Recording, target: &Path) -> Result<u8, Error> {
     let (path, trace) = open(from)?;
     let (number, summary) = pick::pick(&trace, &path, recording)?;
@@ -379,7 +436,6 @@ fn run_save(from: Option<&Path>, recording: &Recording, target: &Path) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory as _;
 
     #[test]
     fn the_command_line_is_sound() {

@@ -28,3 +28,4 @@ pub mod story;
 pub(crate) mod testing;
 pub mod time;
 pub mod tracer;
+pub mod view;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use lastrites_traces::{
     reader::{Item, Summary, Trace},
-    session::How,
+    session::{How, SessionId},
 };
 
 use crate::{
@@ -36,24 +36,50 @@ pub struct Picked {
     pub story: Story,
 }
 
+/// Called for every event that is read, with the recording that it is of; an error ends the reading.
+pub type Watch<'a> = &'a mut dyn FnMut(&Summary) -> Result<(), Error>;
+
 /// Reads the recording `wanted`, or without it the newest that has a shutdown in it, or else the newest.
 pub fn pick(trace: &Trace, path: &Path, wanted: Option<&Recording>) -> Result<Picked, Error> {
+    pick_watched(trace, path, wanted, &mut on_stderr())
+}
+
+/// The same, told to `watch` instead of standard error.
+pub fn pick_watched(
+    trace: &Trace,
+    path: &Path,
+    wanted: Option<&Recording>,
+    watch: Watch<'_>,
+) -> Result<Picked, Error> {
     if let Some(wanted) = wanted {
         let (number, _) = pick::pick(trace, path, wanted)?;
-        return read(trace, path, number);
+        return read_watched(trace, path, number, watch);
     }
     // A boot that was recorded until it settled has no shutdown; most have none or one.
     let (newest, _) = pick::pick(trace, path, &Recording::Newest)?;
     for number in (1..=newest).rev() {
         let summary = &trace.sessions()[number - 1];
         if may_have_shutdown(summary) {
-            let picked = read(trace, path, number)?;
+            let picked = read_watched(trace, path, number, watch)?;
             if picked.story.shutdown.is_some() || picked.story.cut {
                 return Ok(picked);
             }
         }
     }
-    read(trace, path, newest)
+    read_watched(trace, path, newest, watch)
+}
+
+/// Progress for people who wait at a command.
+fn on_stderr() -> impl FnMut(&Summary) -> Result<(), Error> {
+    let mut shown: Option<(SessionId, Progress)> = None;
+    move |summary| {
+        let id = summary.session.id;
+        match &mut shown {
+            Some((of, progress)) if *of == id => progress.step(),
+            _ => shown = Some((id, Progress::new("reading", summary.events))),
+        }
+        Ok(())
+    }
 }
 
 /// A recording that was switched off was switched off before any shutdown.
@@ -63,11 +89,18 @@ pub(crate) fn may_have_shutdown(summary: &Summary) -> bool {
 
 /// Reads recording `number` (from 1) and the boot after it.
 pub fn read(trace: &Trace, path: &Path, number: usize) -> Result<Picked, Error> {
+    read_watched(trace, path, number, &mut on_stderr())
+}
+
+/// The same, told to `watch` instead of standard error.
+pub fn read_watched(trace: &Trace, path: &Path, number: usize, watch: Watch<'_>) -> Result<Picked, Error> {
     let count = trace.sessions().len();
     let summary = &trace.sessions()[number - 1];
-    let (world, requests) = last_shutdown(trace, summary)?;
+    let (world, requests) = last_shutdown(trace, summary, watch)?;
     let next = match trace.sessions().get(number) {
-        Some(after) if follows(after, summary) => Some(NextBoot::new(whole(trace, after)?.0, number + 1)),
+        Some(after) if follows(after, summary) => {
+            Some(NextBoot::new(whole(trace, after, watch)?.0, number + 1))
+        }
         _ => None,
     };
     let story = Story::tell(world, summary, next);
@@ -80,12 +113,12 @@ const SEGMENTS_FIRST: usize = 24;
 const BEFORE_NS: u64 = 30_000_000_000;
 
 /// As much of the end of a recording as its last shutdown takes: a machine may have been recorded for months.
-fn last_shutdown(trace: &Trace, summary: &Summary) -> Result<(World, Requests), Error> {
+fn last_shutdown(trace: &Trace, summary: &Summary, watch: Watch<'_>) -> Result<(World, Requests), Error> {
     let id = summary.session.id;
     let total = trace.segments(id)?;
     let mut count = SEGMENTS_FIRST;
     while count < total {
-        let (world, requests) = world(trace.last_events(id, count)?)?;
+        let (world, requests) = world(trace.last_events(id, count)?, summary, watch)?;
         let init = Init::of(&world, &summary.session.init);
         let shutdown = shutdown::find(&world, init, sealed_ns(summary));
         let from_ns = world.first.map_or(0, |at| at.ns);
@@ -99,22 +132,28 @@ fn last_shutdown(trace: &Trace, summary: &Summary) -> Result<(World, Requests), 
         }
         count = count.saturating_mul(4);
     }
-    whole(trace, summary)
+    whole(trace, summary, watch)
 }
 
-fn whole(trace: &Trace, summary: &Summary) -> Result<(World, Requests), Error> {
-    let mut progress = Progress::new("reading", summary.events);
-    world(trace.events(summary.session.id)?.inspect(|_| progress.step()))
+fn whole(trace: &Trace, summary: &Summary, watch: Watch<'_>) -> Result<(World, Requests), Error> {
+    world(trace.events(summary.session.id)?, summary, watch)
 }
 
-fn world<E: Into<Error>>(items: impl Iterator<Item = Result<Item, E>>) -> Result<(World, Requests), Error> {
+fn world<E: Into<Error>>(
+    items: impl Iterator<Item = Result<Item, E>>,
+    summary: &Summary,
+    watch: Watch<'_>,
+) -> Result<(World, Requests), Error> {
     let mut requests = Requests::default();
-    let seen = items.inspect(|item| {
-        if let Ok(Item::Event(event)) = item {
+    let seen = items.map(|item| {
+        watch(summary)?;
+        let item = item.map_err(Into::into)?;
+        if let Item::Event(event) = &item {
             requests.see(event);
         }
+        Ok::<_, Error>(item)
     });
-    let world = World::read(seen).map_err(Into::into)?;
+    let world = World::read(seen)?;
     Ok((world, requests))
 }
 

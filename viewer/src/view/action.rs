@@ -1,0 +1,262 @@
+//! What a key means: one table, from which keys are looked up and the help screen and the command palette are made.
+//!
+//! Invariant: an action has one line in [`KEYS`], and no key is in two lines.
+
+use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Action {
+    Up,
+    Down,
+    Left,
+    Right,
+    PageUp,
+    PageDown,
+    First,
+    Last,
+    PanLeft,
+    PanRight,
+    ZoomIn,
+    ZoomOut,
+    ZoomShutdown,
+    ZoomAll,
+    ZoomSubject,
+    NextPhase,
+    PreviousPhase,
+    NextEvent,
+    PreviousEvent,
+    Compress,
+    Jump,
+    NextFinding,
+    PreviousFinding,
+    Finding(u8),
+    Focus,
+    Enter,
+    Cause,
+    Request,
+    Heir,
+    Forerunner,
+    Parent,
+    Victims,
+    Evidence,
+    ToFinding,
+    Back,
+    Forward,
+    Search,
+    NextMatch,
+    PreviousMatch,
+    Filter,
+    OnlyKilled,
+    OnlyRestarted,
+    Tree,
+    Clear,
+    Unfold,
+    Bigger,
+    Smaller,
+    Recordings,
+    Save,
+    Commands,
+    Help,
+    Suspend,
+    Redraw,
+    Quit,
+}
+
+/// Where a binding stands in the help screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Section {
+    Moving,
+    Time,
+    Causes,
+    Finding,
+    Screen,
+}
+
+impl Section {
+    pub const ALL: [Self; 5] = [Self::Causes, Self::Moving, Self::Time, Self::Finding, Self::Screen];
+
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Moving => "Moving",
+            Self::Time => "Time",
+            Self::Causes => "Who did it",
+            Self::Finding => "Finding things",
+            Self::Screen => "Screen",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key {
+    pub code: KeyCode,
+    pub control: bool,
+}
+
+#[derive(Debug)]
+pub struct Binding {
+    pub keys: &'static [Key],
+    pub action: Action,
+    pub section: Section,
+    pub help: &'static str,
+}
+
+const fn c(c: char) -> Key {
+    Key { code: KeyCode::Char(c), control: false }
+}
+
+const fn ctrl(c: char) -> Key {
+    Key { code: KeyCode::Char(c), control: true }
+}
+
+const fn k(code: KeyCode) -> Key {
+    Key { code, control: false }
+}
+
+const fn bind(keys: &'static [Key], action: Action, section: Section, help: &'static str) -> Binding {
+    Binding { keys, action, section, help }
+}
+
+pub static KEYS: &[Binding] = &[
+    bind(
+        &[c('c')],
+        Action::Cause,
+        Section::Causes,
+        "cause: from a death to its killer, from a killer to the request",
+    ),
+    bind(&[c('q')], Action::Quit, Section::Screen, "quit"),
+    bind(&[c('r')], Action::Heir, Section::Causes, "what took its place"),
+    bind(&[c('R')], Action::Forerunner, Section::Causes, "whose place it took"),
+    bind(&[c('v')], Action::Victims, Section::Causes, "victims: all that it sent signals to"),
+    bind(&[c('p')], Action::Parent, Section::Causes, "its parent"),
+    bind(&[c('a')], Action::Request, Section::Causes, "who asked for the shutdown"),
+    bind(&[c('e')], Action::Evidence, Section::Causes, "the next piece of a finding's evidence"),
+    bind(&[c('f')], Action::ToFinding, Section::Causes, "the finding that tells of it"),
+    bind(&[k(KeyCode::Backspace), c('[')], Action::Back, Section::Causes, "back, as in a browser"),
+    bind(&[c(']')], Action::Forward, Section::Causes, "forward again"),
+    bind(&[k(KeyCode::Up), c('k')], Action::Up, Section::Moving, "up"),
+    bind(&[k(KeyCode::Down), c('j')], Action::Down, Section::Moving, "down"),
+    bind(&[k(KeyCode::Left), c('h')], Action::Left, Section::Moving, "cursor back in time"),
+    bind(&[k(KeyCode::Right), c('l')], Action::Right, Section::Moving, "cursor on in time"),
+    bind(&[k(KeyCode::PageUp), ctrl('b')], Action::PageUp, Section::Moving, "a page up"),
+    bind(&[k(KeyCode::PageDown), ctrl('f')], Action::PageDown, Section::Moving, "a page down"),
+    bind(&[k(KeyCode::Home), c('g')], Action::First, Section::Moving, "first line"),
+    bind(&[k(KeyCode::End), c('G')], Action::Last, Section::Moving, "last line"),
+    bind(&[k(KeyCode::Tab)], Action::Focus, Section::Moving, "next panel: lanes, findings, details"),
+    bind(
+        &[k(KeyCode::Enter), c(' ')],
+        Action::Enter,
+        Section::Moving,
+        "open or fold; follow the line's link",
+    ),
+    bind(&[c('+'), c('=')], Action::ZoomIn, Section::Time, "zoom in around the cursor"),
+    bind(&[c('-')], Action::ZoomOut, Section::Time, "zoom out"),
+    bind(&[c('H'), c('<')], Action::PanLeft, Section::Time, "move the view back"),
+    bind(&[c('L'), c('>')], Action::PanRight, Section::Time, "move the view on"),
+    bind(&[c('0'), c('z')], Action::ZoomShutdown, Section::Time, "the whole shutdown"),
+    bind(&[c('Z')], Action::ZoomAll, Section::Time, "the whole recording"),
+    bind(&[c('s')], Action::ZoomSubject, Section::Time, "zoom to what is selected"),
+    bind(&[c('}')], Action::NextPhase, Section::Time, "next phase"),
+    bind(&[c('{')], Action::PreviousPhase, Section::Time, "previous phase"),
+    bind(&[c('w')], Action::NextEvent, Section::Time, "next event of this lane"),
+    bind(&[c('b')], Action::PreviousEvent, Section::Time, "previous event of this lane"),
+    bind(&[c('i')], Action::Compress, Section::Time, "cut idle time short, or not"),
+    bind(&[c('t')], Action::Jump, Section::Time, "jump: to +3.5, 02:29:15, #314, a phase, a pid"),
+    bind(&[c('.')], Action::NextFinding, Section::Finding, "next finding"),
+    bind(&[c(',')], Action::PreviousFinding, Section::Finding, "previous finding"),
+    bind(&[c('1')], Action::Finding(1), Section::Finding, "finding 1 (2 to 9 likewise)"),
+    bind(&[c('/')], Action::Search, Section::Finding, "search names, arguments, pids, services"),
+    bind(&[c('n')], Action::NextMatch, Section::Finding, "next match"),
+    bind(&[c('N')], Action::PreviousMatch, Section::Finding, "previous match"),
+    bind(
+        &[c('&')],
+        Action::Filter,
+        Section::Finding,
+        "show only: a name, signal TERM, user 0, service x, phase 2",
+    ),
+    bind(&[c('K')], Action::OnlyKilled, Section::Finding, "show only the killed"),
+    bind(&[c('O')], Action::OnlyRestarted, Section::Finding, "show only the restarted"),
+    bind(&[c('T')], Action::Tree, Section::Finding, "show only this process and its descendants"),
+    bind(&[k(KeyCode::Esc)], Action::Clear, Section::Finding, "show everything again"),
+    bind(&[c('u')], Action::Unfold, Section::Screen, "unfold or fold the other processes"),
+    bind(&[c('B')], Action::Bigger, Section::Screen, "more room for the lower panels"),
+    bind(&[c('S')], Action::Smaller, Section::Screen, "less room for the lower panels"),
+    bind(&[c('o')], Action::Recordings, Section::Screen, "the recordings of this file"),
+    bind(&[ctrl('s')], Action::Save, Section::Screen, "save this recording as a file of its own"),
+    bind(&[c(':'), ctrl('p')], Action::Commands, Section::Screen, "all commands, by name"),
+    bind(&[c('?'), k(KeyCode::F(1))], Action::Help, Section::Screen, "this help"),
+    bind(&[ctrl('z')], Action::Suspend, Section::Screen, "suspend; `fg` comes back"),
+    bind(&[ctrl('l')], Action::Redraw, Section::Screen, "draw the screen anew"),
+];
+
+/// What `event` means where no text is typed.
+pub fn of_key(event: &KeyEvent) -> Option<Action> {
+    let control = event.modifiers.contains(KeyModifiers::CONTROL);
+    if event.modifiers.contains(KeyModifiers::ALT) {
+        return None;
+    }
+    match event.code {
+        KeyCode::Char('c') if control => return Some(Action::Quit),
+        KeyCode::Char(digit @ '1'..='9') if !control => return Some(Action::Finding(digit as u8 - b'0')),
+        _ => {}
+    }
+    let is = |key: &Key| {
+        // Capitals say of themselves that they are.
+        key.code == event.code && key.control == control
+    };
+    KEYS.iter().find(|binding| binding.keys.iter().any(is)).map(|binding| binding.action)
+}
+
+impl Key {
+    pub fn name(&self) -> String {
+        match self.code {
+            KeyCode::Char(' ') => "Space".into(),
+            KeyCode::Char(c) if self.control => format!("Ctrl-{}", c.to_ascii_uppercase()),
+            KeyCode::Char(c) => c.to_string(),
+            KeyCode::F(n) => format!("F{n}"),
+            KeyCode::PageUp => "PgUp".into(),
+            KeyCode::PageDown => "PgDn".into(),
+            KeyCode::Backspace => "Bksp".into(),
+            other => format!("{other:?}"),
+        }
+    }
+}
+
+impl Binding {
+    /// `Up k`.
+    pub fn names(&self) -> String {
+        self.keys.iter().map(Key::name).collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// Bindings whose help has all words of `text`, best first.
+pub fn commands(text: &str) -> Vec<&'static Binding> {
+    let text = text.to_lowercase();
+    let fits = |binding: &&Binding| {
+        let name = format!("{:?} {}", binding.action, binding.help).to_lowercase();
+        text.split_whitespace().all(|word| name.contains(word))
+    };
+    KEYS.iter().filter(fits).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_key_means_two_things() {
+        let mut seen: Vec<Key> = Vec::new();
+        for binding in KEYS {
+            for key in binding.keys {
+                assert!(!seen.contains(key), "{}", key.name());
+                seen.push(*key);
+            }
+        }
+    }
+
+    #[test]
+    fn every_action_has_one_line() {
+        for (at, binding) in KEYS.iter().enumerate() {
+            assert!(KEYS[at + 1..].iter().all(|other| other.action != binding.action), "{}", binding.help);
+        }
+    }
+}

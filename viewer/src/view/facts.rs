@@ -1,0 +1,309 @@
+//! What the detail panel says of a subject: lines, each with where it leads.
+//!
+//! Invariant: bounded, whatever a process has done; every line is safe for a terminal.
+
+use super::{Subject, model::Model, palette::Look};
+use crate::{
+    names, safe,
+    story::{
+        fate::{Verdict, tells_to_stop},
+        finding::{self, Rule},
+        world::{At, Idx, NONE, Origin, Sig},
+    },
+    time,
+};
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fact {
+    pub at: Option<At>,
+    pub text: String,
+    pub look: Look,
+    pub indent: u8,
+    pub leads: Option<Subject>,
+}
+
+impl Fact {
+    fn new(look: Look, text: impl Into<String>) -> Self {
+        Self { at: None, text: text.into(), look, indent: 0, leads: None }
+    }
+
+    fn at(mut self, at: At) -> Self {
+        self.at = Some(at);
+        self
+    }
+
+    fn to(mut self, subject: Subject) -> Self {
+        self.leads = Some(subject);
+        self
+    }
+
+    fn leading_to(self, model: &Model, idx: Idx) -> Self {
+        if model.world().proc_at(idx).is_some() { self.to(Subject::Proc(idx)) } else { self }
+    }
+}
+
+/// So many of a list are told.
+const MOST: usize = 60;
+
+pub fn of(model: &Model, subject: Subject) -> Vec<Fact> {
+    match subject {
+        Subject::Proc(idx) => process(model, idx),
+        Subject::Finding(at) => of_finding(model, at),
+        Subject::Sig(at) => signal(model, at),
+        Subject::Phase(at) => phase(model, at),
+    }
+}
+
+fn of_finding(model: &Model, at: usize) -> Vec<Fact> {
+    let Some(finding) = model.story().findings.get(at) else { return Vec::new() };
+    let look = if finding.rule >= Rule::WaitedFor && !finding.failed { Look::Warn } else { Look::Bad };
+    let mut facts = vec![Fact::new(look, format!("[{}] {}", at + 1, finding.headline))];
+    for step in &finding.steps {
+        let leads = step.events.iter().rev().find_map(|number| model.known_event(*number));
+        let look = if step.at.is_some() { Look::Text } else { Look::Strong };
+        facts.push(Fact { at: step.at, leads, ..Fact::new(look, step.text.clone()) });
+    }
+    if let Some(advice) = &finding.advice {
+        facts.push(Fact::new(Look::Accent, format!("To change: {advice}.")));
+    }
+    let events: Vec<String> = finding.evidence().iter().take(14).map(u64::to_string).collect();
+    facts.push(Fact::new(
+        Look::Dim,
+        format!("{} · evidence: events {}", finding.confidence.words(), events.join(" ")),
+    ));
+    for idx in finding.procs.iter().take(MOST) {
+        facts.push(
+            Fact::new(Look::Text, format!("about {}", model.story().called_with_pid(*idx)))
+                .leading_to(model, *idx),
+        );
+    }
+    facts
+}
+
+fn phase(model: &Model, at: usize) -> Vec<Fact> {
+    let story = model.story();
+    let Some(shutdown) = &story.shutdown else { return Vec::new() };
+    let Some(phase) = shutdown.phases.get(at) else { return Vec::new() };
+    let took = time::duration(phase.to_ns.saturating_sub(phase.from.ns));
+    let mut facts = vec![
+        Fact::new(Look::Title, format!("{}, {took}", phase.kind.title())),
+        Fact::new(Look::Dim, format!("begins with event {}: {}", phase.from.number, phase.rule))
+            .at(phase.from),
+    ];
+    if at == 0
+        && let Some(asked) = &shutdown.asked
+    {
+        let text = format!("asked for by {} ({}): {}", asked.how, asked.who, asked.chain);
+        facts.push(Fact::new(Look::Text, text).at(asked.at).leading_to(model, asked.by));
+    }
+    for wait in story.waits.iter().filter(|wait| wait.to_ns > phase.from.ns && wait.from_ns < phase.to_ns) {
+        if wait.ns() < 10_000_000 || facts.len() > MOST {
+            continue;
+        }
+        let who = if wait.proc == NONE { "init itself".into() } else { story.world.label(wait.proc) };
+        let at = At { ns: wait.from_ns, number: 0 };
+        let text = format!("waited {} for {who}", time::duration(wait.ns()));
+        facts.push(Fact::new(Look::Text, text).at(at).leading_to(model, wait.proc));
+    }
+    facts
+}
+
+fn signal(model: &Model, at: u32) -> Vec<Fact> {
+    let world = model.world();
+    let Some(sent) = world.sig(at) else { return Vec::new() };
+    let mut facts = vec![Fact::new(
+        Look::Title,
+        format!(
+            "{} to {} (event {})",
+            names::signal(sent.sig),
+            world.label_at(sent.target, sent.at.ns),
+            sent.at.number
+        ),
+    )];
+    facts.push(
+        Fact::new(Look::Text, format!("sent by {}", world.sender(sent)))
+            .at(sent.at)
+            .leading_to(model, sent.sender),
+    );
+    facts.push(Fact::new(Look::Text, fared(sent)).leading_to(model, sent.target));
+    chain(model, &mut facts, sent);
+    facts
+}
+
+/// What became of a signal.
+fn fared(sent: &Sig) -> String {
+    match sent.took {
+        Some((at, handled)) => format!(
+            "{} {} later",
+            if handled { "its handler ran" } else { "it acted by default," },
+            time::duration(at.ns.saturating_sub(sent.at.ns))
+        ),
+        None if sent.ignored() => "ignored: the kernel threw it away".into(),
+        None => names::result(sent.result).into_owned(),
+    }
+}
+
+/// Who made the sender send: up to init, and to who asked for the shutdown.
+fn chain(model: &Model, facts: &mut Vec<Fact>, sent: &Sig) {
+    let world = model.world();
+    if sent.sender == NONE {
+        return;
+    }
+    let up = std::iter::once(sent.sender).chain(world.ancestors(sent.sender)).take(10);
+    for (depth, idx) in up.enumerate() {
+        let what = if depth == 0 { "from " } else { "run by " };
+        let deed = world.deed(idx, sent.at.ns);
+        let text = format!("{what}{deed} {}", world.pid(idx));
+        facts.push(Fact {
+            indent: (depth as u8 + 1).min(10),
+            ..Fact::new(Look::Signal, text).leading_to(model, idx)
+        });
+    }
+    if let Some(asked) = model.story().shutdown.as_ref().and_then(|shutdown| shutdown.asked.as_ref())
+        && asked.at <= sent.at
+    {
+        let who = if asked.who.is_empty() { String::new() } else { format!(" ({})", asked.who) };
+        let fact = Fact::new(Look::Signal, format!("because of {}{who}", asked.how));
+        facts.push(Fact { indent: 1, at: Some(asked.at), ..fact.leading_to(model, asked.by) });
+    }
+}
+
+fn process(model: &Model, idx: Idx) -> Vec<Fact> {
+    let (story, world) = (model.story(), model.world());
+    let Some(proc) = world.proc_at(idx) else { return Vec::new() };
+    let fate = story.fate(idx);
+    let killer = fate.and_then(|fate| fate.killer).and_then(|at| world.sig(at).map(|sent| (at, sent)));
+    let bad = fate
+        .is_some_and(|fate| matches!(fate.verdict, Verdict::Killed | Verdict::CutOff | Verdict::NeverTold));
+    let mut facts = vec![Fact::new(Look::Title, story.called_with_pid(idx))];
+    if let Some(at) = model.finding_of(idx) {
+        let text = format!("finding [{}]: {}", at + 1, story.findings[at].headline);
+        facts.push(Fact::new(Look::Bad, text).to(Subject::Finding(at)));
+    }
+    if let Some(asked) = story.shutdown.as_ref().and_then(|shutdown| shutdown.asked.as_ref())
+        && asked.by == idx
+    {
+        let who = if asked.who.is_empty() { String::new() } else { format!(" ({})", asked.who) };
+        let text = format!("asked for the shutdown: {}{who}: {}", asked.how, asked.chain);
+        facts.push(Fact::new(Look::Accent, text).at(asked.at));
+    }
+    // How it ended comes first: it is what one looks for.
+    match fate.and_then(|fate| finding::end_step(story, fate)) {
+        Some(step) => {
+            let fact = Fact { at: step.at, ..Fact::new(if bad { Look::Bad } else { Look::Good }, step.text) };
+            facts.push(match killer {
+                Some((at, _)) => fact.to(Subject::Sig(at)),
+                None => fact,
+            });
+        }
+        None if proc.dead() => {
+            facts.push(Fact::new(Look::Good, names::status(proc.status)).at(proc.exit));
+        }
+        None => facts.push(Fact::new(Look::Text, "its end was not recorded")),
+    }
+    let told = fate.and_then(|fate| fate.told).and_then(|told| world.sig(told.sent));
+    if let Some(sent) = killer.map(|(_, sent)| sent).or(told) {
+        chain(model, &mut facts, sent);
+    }
+    if let Some(restart) = story.replaced(idx) {
+        let step = finding::restart_step(story, restart);
+        facts.push(Fact { at: step.at, ..Fact::new(Look::Heir, step.text) }.leading_to(model, restart.new));
+    }
+    if let Some(restart) = story.replaces(idx) {
+        let text = format!("took the place of {}", world.label(restart.old));
+        facts.push(Fact::new(Look::Heir, text).at(restart.at).leading_to(model, restart.old));
+    }
+    if let Some(image) = world.image(world.image_of(idx)) {
+        facts.push(Fact::new(Look::Accent, format!("$ {}", world.command(image, 400))));
+        let mut text = names::user(image.uid).into_owned();
+        let tty = world.strings.get(image.tty);
+        if !tty.is_empty() {
+            text.push_str(" on ");
+            text.push_str(&safe::text(tty));
+        }
+        if let Some(id) = story.service(idx) {
+            let service = story.services.get(id);
+            text.push_str(&format!(" · {} {}", service.kind.word(), service.name));
+            if let Some(entry) = story.services.entry(id) {
+                text.push_str(&format!(" ({}:{}:{})", entry.id, entry.levels, entry.action));
+            }
+        }
+        if proc.peak_rss_kib > 0 {
+            text.push_str(&format!(" · peak {} MiB", proc.peak_rss_kib / 1024));
+        }
+        facts.push(Fact::new(Look::Dim, text));
+    }
+    let line: Vec<String> = world.ancestors(idx).take(8).map(|up| world.label_at(up, proc.born.ns)).collect();
+    let born = match proc.origin {
+        Origin::Forked => "born",
+        Origin::Running => "running when recording began",
+        Origin::Mentioned => "known only from what others did to it",
+    };
+    let text =
+        if line.is_empty() { born.to_owned() } else { format!("{born}, child of {}", line.join(" < ")) };
+    facts.push(Fact::new(Look::Dim, text).at(proc.born).leading_to(model, proc.parent));
+    received(model, idx, &mut facts);
+    sent(model, idx, &mut facts);
+    let children = model.children(idx);
+    if !children.is_empty() {
+        let many =
+            if children.len() == 1 { "1 child".to_owned() } else { format!("{} children", children.len()) };
+        facts.push(Fact::new(Look::Strong, many));
+        for child in children.iter().take(MOST) {
+            let born = world.proc_at(*child).map(|proc| proc.born);
+            facts.push(
+                Fact { at: born, ..Fact::new(Look::Text, world.label(*child)) }.leading_to(model, *child),
+            );
+        }
+        more(&mut facts, children.len());
+    }
+    facts
+}
+
+fn received(model: &Model, idx: Idx, facts: &mut Vec<Fact>) {
+    let world = model.world();
+    let got = model.to(idx);
+    if got.is_empty() {
+        return;
+    }
+    facts.push(Fact::new(Look::Strong, format!("signals received: {}", got.len())));
+    // The last ones are those that tell.
+    for at in got.iter().skip(got.len().saturating_sub(MOST)) {
+        let Some(sent) = world.sig(*at) else { continue };
+        let text = format!("{} from {}: {}", names::signal(sent.sig), world.sender(sent), fared(sent));
+        facts.push(Fact::new(Look::Text, text).at(sent.at).to(Subject::Sig(*at)));
+    }
+    more(facts, got.len());
+}
+
+fn sent(model: &Model, idx: Idx, facts: &mut Vec<Fact>) {
+    let world = model.world();
+    let made = model.from(idx);
+    if made.is_empty() {
+        return;
+    }
+    facts.push(Fact::new(Look::Strong, format!("signals sent: {} (v shows all it hit)", made.len())));
+    // Stops and continuations go with every spree: who was told to end comes first.
+    let ends = |at: &&u32| world.sig(**at).is_some_and(|sent| sent.sig == 9 || tells_to_stop(world, sent));
+    let (first, rest): (Vec<&u32>, Vec<&u32>) = made.iter().take(MOST * 20).partition(ends);
+    for at in first.into_iter().chain(rest).take(MOST) {
+        let Some(sent) = world.sig(*at) else { continue };
+        let text = format!("{} to {}", names::signal(sent.sig), world.label_at(sent.target, sent.at.ns));
+        facts.push(Fact::new(Look::Text, text).at(sent.at).leading_to(model, sent.target));
+    }
+    more(facts, made.len());
+}
+
+fn more(facts: &mut Vec<Fact>, count: usize) {
+    if count > MOST {
+        facts.push(Fact::new(Look::Dim, format!("and {} more", count - MOST)));
+    }
+}
+
+impl crate::story::Story {
+    /// `mongod 812 of inittab entry md`.
+    fn called_with_pid(&self, idx: Idx) -> String {
+        let name = self.world.name(idx);
+        self.called(idx).replacen(&name, &self.world.label(idx), 1)
+    }
+}

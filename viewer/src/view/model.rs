@@ -1,0 +1,309 @@
+//! What is computed of a story once, when it is loaded.
+//!
+//! Invariant: never changed afterwards; every index is sorted, so that what a screen shows is found by halving.
+
+use std::collections::{HashMap, HashSet};
+
+use super::{
+    Subject,
+    lanes::{self, Lane},
+    timeline::{Warp, Window},
+};
+use crate::{
+    about::Ending,
+    explain::Picked,
+    story::{
+        Story,
+        fate::Verdict,
+        world::{Idx, NONE, World},
+    },
+    time::Clocks,
+};
+
+#[derive(Debug)]
+pub struct Model {
+    pub picked: Picked,
+    pub ending: Ending,
+    pub clocks: Clocks,
+    /// Where times count from: the beginning of the shutdown.
+    pub zero_ns: u64,
+    /// All that was recorded.
+    pub first_ns: u64,
+    pub last_ns: u64,
+    /// What lanes are about: the finding's own, then the services, and everybody else in order of birth.
+    pub story_lanes: Vec<Lane>,
+    pub service_lanes: Vec<Lane>,
+    pub others: Vec<Idx>,
+    /// Where nothing happens.
+    pub idle: Warp,
+    /// The worst that happened, in one line: who killed whom.
+    pub verdict: Option<String>,
+    by_target: Vec<u32>,
+    by_sender: Vec<u32>,
+    /// Processes by parent, then by birth.
+    children: Vec<Idx>,
+    /// What the events are that findings name.
+    evidence: HashMap<u64, Subject>,
+    finding_of: HashMap<Idx, usize>,
+}
+
+impl Model {
+    pub fn new(picked: Picked, ending: Ending) -> Self {
+        let story = &picked.story;
+        let world = &story.world;
+        let clocks = Clocks::new(&picked.summary);
+        let started = picked.summary.session.started.boottime_ns;
+        let first_ns = world.first.map_or(started, |at| at.ns);
+        let last_ns = world.last.ns.max(picked.summary.last_ns).max(first_ns + 1);
+        let zero_ns = story.shutdown.as_ref().map_or(first_ns, |shutdown| shutdown.begin.ns);
+        let order = |key: &dyn Fn(&World, u32) -> Idx| {
+            let mut order: Vec<u32> = (0..world.sigs.len() as u32).collect();
+            order.sort_by_key(|at| (key(world, *at), *at));
+            order
+        };
+        let by_target = order(&|world, at| world.sigs[at as usize].target);
+        let by_sender = order(&|world, at| world.sigs[at as usize].sender);
+        let mut children: Vec<Idx> = world.all().map(|(idx, _)| idx).collect();
+        children
+            .sort_by_key(|idx| (world.procs[*idx as usize].parent, world.procs[*idx as usize].born, *idx));
+        let mut finding_of = HashMap::new();
+        for (at, finding) in story.findings.iter().enumerate() {
+            for idx in &finding.procs {
+                finding_of.entry(*idx).or_insert(at);
+            }
+        }
+        let evidence = evidence(story);
+        let (story_lanes, service_lanes) = lanes::choose(story, &evidence);
+        let taken: HashSet<Idx> =
+            story_lanes.iter().chain(&service_lanes).flat_map(|lane| lane.procs.iter().copied()).collect();
+        let mut others: Vec<Idx> =
+            world.all().map(|(idx, _)| idx).filter(|idx| !taken.contains(idx)).collect();
+        others.sort_by_key(|idx| (world.procs[*idx as usize].born, *idx));
+        let mut model = Self {
+            ending,
+            clocks,
+            zero_ns,
+            first_ns,
+            last_ns,
+            story_lanes,
+            service_lanes,
+            others,
+            verdict: None,
+            idle: idle(world, first_ns, last_ns),
+            by_target,
+            by_sender,
+            children,
+            evidence,
+            finding_of,
+            picked,
+        };
+        // What the finding rests on may be older than what was read.
+        model.last_ns = model.last_ns.max(model.zero_ns + 1);
+        model.verdict = model.worst();
+        model
+    }
+
+    pub fn story(&self) -> &Story {
+        &self.picked.story
+    }
+
+    pub fn world(&self) -> &World {
+        &self.picked.story.world
+    }
+
+    /// The shutdown with a little before and after it.
+    pub fn whole_shutdown(&self) -> (u64, u64) {
+        match &self.story().shutdown {
+            Some(shutdown) => {
+                let took = shutdown.took_ns().max(1_000_000);
+                (shutdown.begin.ns.saturating_sub(took / 40), shutdown.end.ns + took / 12)
+            }
+            None => self.whole(),
+        }
+    }
+
+    pub fn whole(&self) -> (u64, u64) {
+        let margin = (self.last_ns - self.first_ns) / 100;
+        (self.first_ns.saturating_sub(margin), self.last_ns.saturating_add(margin.max(1)))
+    }
+
+    pub fn window(&self, warp: &Warp, (from, to): (u64, u64)) -> Window {
+        let from = warp.view(from);
+        Window { from, to: warp.view(to).max(from + 1) }
+    }
+
+    fn of<'a>(&'a self, order: &'a [u32], key: impl Fn(u32) -> Idx, idx: Idx) -> &'a [u32] {
+        let from = order.partition_point(|at| key(*at) < idx);
+        let to = from + order[from..].partition_point(|at| key(*at) <= idx);
+        &order[from..to]
+    }
+
+    /// Signals to `idx`, in order of time.
+    pub fn to(&self, idx: Idx) -> &[u32] {
+        self.of(&self.by_target, |at| self.world().sigs[at as usize].target, idx)
+    }
+
+    /// Signals from `idx`, in order of time.
+    pub fn from(&self, idx: Idx) -> &[u32] {
+        if idx == NONE {
+            &[]
+        } else {
+            self.of(&self.by_sender, |at| self.world().sigs[at as usize].sender, idx)
+        }
+    }
+
+    pub fn children(&self, idx: Idx) -> &[Idx] {
+        self.of(&self.children, |child| self.world().procs[child as usize].parent, idx)
+    }
+
+    pub fn finding_of(&self, idx: Idx) -> Option<usize> {
+        self.finding_of.get(&idx).copied()
+    }
+
+    /// What an event is about: at once for those that findings name, for others after a look at all.
+    pub fn event(&self, number: u64) -> Option<(Subject, u64)> {
+        let world = self.world();
+        let subject = self.evidence.get(&number).copied().or_else(|| {
+            let sig = world.sigs.iter().position(|sent| {
+                sent.at.number == number || sent.took.is_some_and(|(at, _)| at.number == number)
+            });
+            sig.map(|at| Subject::Sig(at as u32)).or_else(|| {
+                let image = world.images.iter().find(|image| image.at.number == number);
+                image.map(|image| Subject::Proc(image.proc)).or_else(|| {
+                    let found = world.all().find(|(_, p)| p.born.number == number || p.exit.number == number);
+                    found.map(|(idx, _)| Subject::Proc(idx))
+                })
+            })
+        })?;
+        Some((subject, self.moment_of(subject, number)))
+    }
+
+    /// What an event is about that a finding names.
+    pub fn known_event(&self, number: u64) -> Option<Subject> {
+        self.evidence.get(&number).copied()
+    }
+
+    fn moment_of(&self, subject: Subject, number: u64) -> u64 {
+        let world = self.world();
+        match subject {
+            Subject::Proc(idx) => world.proc_at(idx).map_or(self.zero_ns, |proc| {
+                if proc.exit.number == number { proc.exit.ns } else { proc.born.ns }
+            }),
+            Subject::Sig(at) => world.sig(at).map_or(self.zero_ns, |sent| sent.at.ns),
+            Subject::Finding(_) | Subject::Phase(_) => self.zero_ns,
+        }
+    }
+
+    /// Whose lane shows `subject`, and when it is about.
+    pub fn place(&self, subject: Subject) -> (Option<Idx>, u64) {
+        let (story, world) = (self.story(), self.world());
+        match subject {
+            Subject::Proc(idx) => (Some(idx), self.end_of(idx)),
+            Subject::Sig(at) => match world.sig(at) {
+                Some(sent) => (Some(sent.target), sent.at.ns),
+                None => (None, self.zero_ns),
+            },
+            Subject::Phase(at) => {
+                let phase = story.shutdown.as_ref().and_then(|shutdown| shutdown.phases.get(at));
+                (None, phase.map_or(self.zero_ns, |phase| phase.from.ns))
+            }
+            Subject::Finding(at) => {
+                let Some(finding) = story.findings.get(at) else { return (None, self.zero_ns) };
+                match self.victim(at).or(finding.procs.first().copied()) {
+                    Some(idx) => (Some(idx), self.end_of(idx)),
+                    None => {
+                        let last = finding.steps.iter().filter_map(|step| step.at).max();
+                        (None, last.map_or(self.zero_ns, |at| at.ns))
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whom a finding tells the killing of: rather what a supervisor looked after than the supervisor.
+    pub fn victim(&self, at: usize) -> Option<Idx> {
+        let story = self.story();
+        let finding = story.findings.get(at)?;
+        let named = finding.evidence().into_iter().filter_map(|number| match self.known_event(number)? {
+            Subject::Proc(idx) => Some(idx),
+            Subject::Sig(at) => self.world().sig(at).map(|sent| sent.target),
+            Subject::Finding(_) | Subject::Phase(_) => None,
+        });
+        let all: Vec<Idx> = named.chain(finding.procs.iter().copied()).collect();
+        let killed = |idx: &Idx| story.fate(*idx).is_some_and(|fate| fate.verdict == Verdict::Killed);
+        let mut killed = all.into_iter().filter(killed);
+        let first = killed.next()?;
+        let served = std::iter::once(first).chain(killed).find(|idx| !self.world().is_supervisor(*idx));
+        Some(served.unwrap_or(first))
+    }
+
+    fn worst(&self) -> Option<String> {
+        let (story, world) = (self.story(), self.world());
+        let finding = story.findings.first()?;
+        let Some(victim) = self.victim(0) else { return Some(finding.headline.clone()) };
+        let fate = story.fate(victim)?;
+        let label = world.label(victim);
+        let Some(sent) = fate.killer.and_then(|at| world.sig(at)) else {
+            return Some(format!("{label} was killed; who did it was not recorded"));
+        };
+        let known = world.proc_at(sent.sender).is_some();
+        let by = if known { world.deed(sent.sender, sent.at.ns) } else { world.sender(sent) };
+        let mut text = format!("{label} was killed by {by}");
+        let chain = world.chain(sent.sender, sent.at.ns);
+        if let Some((up, _)) = chain.rsplit_once(" -> ") {
+            text.push_str(&format!(" of {up}"));
+        }
+        if let Some(asked) = story.shutdown.as_ref().and_then(|shutdown| shutdown.asked.as_ref()) {
+            text.push_str(&format!(", because of {}", asked.how));
+            if !asked.who.is_empty() {
+                text.push_str(&format!(" ({})", asked.who));
+            }
+        }
+        if story.replaces(victim).is_some() {
+            text.push_str("; it had been restarted in the shutdown");
+        }
+        Some(text)
+    }
+
+    /// When `idx` ended, or the recording did.
+    pub fn end_of(&self, idx: Idx) -> u64 {
+        self.story().end_of(idx).ns.min(self.last_ns)
+    }
+}
+
+/// Idle time of a recording: between births, deaths and signals.
+fn idle(world: &World, first_ns: u64, last_ns: u64) -> Warp {
+    let mut times: Vec<u64> = vec![first_ns, last_ns];
+    times.extend(world.all().map(|(_, proc)| proc.born.ns));
+    times.extend(world.all().filter(|(_, proc)| proc.dead()).map(|(_, proc)| proc.exit.ns));
+    times.extend(world.sigs.iter().map(|sent| sent.at.ns));
+    times.retain(|ns| (first_ns..=last_ns).contains(ns));
+    times.sort_unstable();
+    Warp::of(times)
+}
+
+/// The subjects of the events that findings name.
+fn evidence(story: &Story) -> HashMap<u64, Subject> {
+    let world = &story.world;
+    let wanted: HashSet<u64> = story.findings.iter().flat_map(|finding| finding.evidence()).collect();
+    let mut found = HashMap::new();
+    for image in world.images.iter().filter(|image| wanted.contains(&image.at.number)) {
+        found.insert(image.at.number, Subject::Proc(image.proc));
+    }
+    for (idx, proc) in world.all() {
+        for at in [proc.born, proc.exit] {
+            if wanted.contains(&at.number) {
+                found.insert(at.number, Subject::Proc(idx));
+            }
+        }
+    }
+    for (sent, number) in world.sigs.iter().zip(0..) {
+        let took = sent.took.map(|(at, _)| at.number);
+        for number_of in [Some(sent.at.number), took].into_iter().flatten() {
+            if wanted.contains(&number_of) {
+                found.insert(number_of, Subject::Sig(number));
+            }
+        }
+    }
+    found
+}

@@ -1,0 +1,303 @@
+//! Moving through time and lines.
+
+use super::{
+    Subject,
+    action::Action,
+    app::{App, Focus},
+    timeline::{CLOSEST_NS, Window},
+};
+use crate::story::shutdown::Shutdown;
+
+impl App {
+    pub(super) fn moves(&mut self, action: Action) {
+        let page = i64::from(self.areas().lanes.height.max(2)) - 1;
+        match action {
+            Action::Up => self.step_line(-1),
+            Action::Down => self.step_line(1),
+            Action::PageUp => self.step_line(-page),
+            Action::PageDown => self.step_line(page),
+            Action::First => self.step_line(i64::MIN / 2),
+            Action::Last => self.step_line(i64::MAX / 2),
+            Action::Left => self.step_cursor(-1),
+            Action::Right => self.step_cursor(1),
+            Action::PanLeft => self.pan(-((self.window.to - self.window.from) as i64) / 4),
+            Action::PanRight => self.pan((self.window.to - self.window.from) as i64 / 4),
+            Action::ZoomIn => self.zoom(2, 3),
+            Action::ZoomOut => self.zoom(3, 2),
+            Action::ZoomShutdown => {
+                self.zoom_to(|app| app.model.as_ref().map(|model| model.whole_shutdown()))
+            }
+            Action::ZoomAll => self.zoom_to(|app| app.model.as_ref().map(|model| model.whole())),
+            Action::ZoomSubject => self.zoom_to(Self::span_of_subject),
+            Action::NextPhase => self.step_phase(1),
+            Action::PreviousPhase => self.step_phase(-1),
+            Action::NextEvent => self.step_event(true),
+            Action::PreviousEvent => self.step_event(false),
+            Action::Compress => self.compress(),
+            _ => {}
+        }
+    }
+
+    fn step_line(&mut self, by: i64) {
+        let step = |at: usize, count: usize| {
+            (at as i64).saturating_add(by).clamp(0, count.saturating_sub(1) as i64) as usize
+        };
+        match self.focus {
+            Focus::Lanes => {
+                self.row = step(self.row, self.rows.len());
+                self.select_row();
+                self.follow_row();
+            }
+            Focus::Findings => {
+                let count = self.model.as_ref().map_or(0, |model| model.story().findings.len());
+                let at = step(self.finding, count);
+                if at != self.finding {
+                    self.go(Subject::Finding(at));
+                }
+            }
+            Focus::Detail => self.fact = step(self.fact, self.facts.len()),
+        }
+    }
+
+    /// Puts the cursor on a column.
+    pub(super) fn point_at(&mut self, column: u16) {
+        if let Some(model) = self.model.clone() {
+            self.cursor_ns = self.axis(&model, self.columns()).start(column.min(self.columns() - 1));
+        }
+    }
+
+    fn step_cursor(&mut self, by: i32) {
+        if self.focus == Focus::Findings || self.focus == Focus::Detail {
+            self.focus = Focus::Lanes;
+        }
+        let Some(model) = self.model.clone() else { return };
+        let columns = self.columns();
+        let at = self.axis(&model, columns).column(self.cursor_ns) + by;
+        if at < 0 || at >= i32::from(columns) {
+            self.pan((self.window.to - self.window.from) as i64 / 8 * i64::from(by.signum()));
+        }
+        let axis = self.axis(&model, columns);
+        let at = (axis.column(self.cursor_ns) + by).clamp(0, i32::from(columns) - 1);
+        self.cursor_ns = axis.start(at as u16);
+        self.select_row();
+    }
+
+    /// The farthest one can look: all that was recorded, and something around it.
+    fn limits(&self) -> Window {
+        match &self.model {
+            Some(model) => {
+                let whole = model.window(self.warp(model), model.whole());
+                let around = (whole.to - whole.from) / 10 + CLOSEST_NS;
+                Window { from: whole.from.saturating_sub(around), to: whole.to.saturating_add(around) }
+            }
+            None => Window { from: 0, to: CLOSEST_NS },
+        }
+    }
+
+    /// Moves the view by view nanoseconds.
+    pub(super) fn pan(&mut self, by: i64) {
+        let limits = self.limits();
+        let span = self.window.to - self.window.from;
+        let last = limits.to.saturating_sub(span).max(limits.from);
+        let from = self.window.from.saturating_add_signed(by).clamp(limits.from, last);
+        self.window = Window { from, to: from + span };
+    }
+
+    /// Makes `times` of `of` parts visible, with the cursor where it is.
+    fn zoom(&mut self, times: u64, of: u64) {
+        let Some(model) = self.model.clone() else { return };
+        let limits = self.limits();
+        let span = self.window.to - self.window.from;
+        let new = (u128::from(span) * u128::from(times) / u128::from(of)) as u64;
+        let new = new.clamp(CLOSEST_NS, (limits.to - limits.from).max(CLOSEST_NS));
+        let cursor = self.warp(&model).view(self.cursor_ns);
+        let inside = (self.window.from..=self.window.to).contains(&cursor);
+        let pin = if inside { cursor } else { self.window.from + span / 2 };
+        let before = (u128::from(pin - self.window.from) * u128::from(new) / u128::from(span.max(1))) as u64;
+        let from = pin.saturating_sub(before);
+        self.window = Window { from, to: from + new };
+        self.pan(0);
+    }
+
+    fn zoom_to(&mut self, span: impl Fn(&Self) -> Option<(u64, u64)>) {
+        if let (Some(span), Some(model)) = (span(self), self.model.clone()) {
+            self.window = model.window(self.warp(&model), span);
+            if self.window.to - self.window.from < CLOSEST_NS {
+                self.window.to = self.window.from + CLOSEST_NS;
+            }
+        }
+    }
+
+    /// From when to when the subject is about, with a margin.
+    fn span_of_subject(&self) -> Option<(u64, u64)> {
+        let model = self.model.as_ref()?;
+        let (from, to) = match self.subject? {
+            Subject::Proc(idx) => (model.birth(idx).max(model.first_ns), model.end_of(idx)),
+            Subject::Sig(at) => {
+                let sent = model.world().sig(at)?;
+                (sent.at.ns, sent.took.map_or(sent.at.ns + 1_000_000, |(at, _)| at.ns))
+            }
+            Subject::Finding(at) => {
+                let steps = &model.story().findings.get(at)?.steps;
+                let times = || steps.iter().filter_map(|step| step.at).map(|at| at.ns);
+                (times().min()?, times().max()?)
+            }
+            Subject::Phase(at) => {
+                let phase = model.story().shutdown.as_ref()?.phases.get(at)?;
+                (phase.from.ns, phase.to_ns)
+            }
+        };
+        let margin = (to.saturating_sub(from) / 12).max(CLOSEST_NS);
+        Some((from.saturating_sub(margin), to.saturating_add(margin)))
+    }
+
+    /// Makes `ns` visible, moving the view as little as it takes.
+    pub(super) fn show_time(&mut self, ns: u64) {
+        let Some(model) = self.model.clone() else { return };
+        let view = self.warp(&model).view(ns);
+        let span = self.window.to - self.window.from;
+        if view < self.window.from || view >= self.window.to {
+            let from = view.saturating_sub(span / 2);
+            self.window = Window { from, to: from + span };
+        }
+    }
+
+    fn phases(&self) -> Option<&Shutdown> {
+        self.model.as_ref().and_then(|model| model.story().shutdown.as_ref())
+    }
+
+    fn step_phase(&mut self, by: isize) {
+        let Some(shutdown) = self.phases() else {
+            self.message = "there is no shutdown in this recording".into();
+            return;
+        };
+        let count = shutdown.phases.len();
+        let now = match self.subject {
+            Some(Subject::Phase(at)) => at,
+            _ => {
+                let at = shutdown.phases.iter().rposition(|phase| phase.from.ns <= self.cursor_ns);
+                at.unwrap_or(0).saturating_sub(usize::from(by > 0 && self.subject.is_none()))
+            }
+        };
+        let to = now.saturating_add_signed(by).min(count.saturating_sub(1));
+        self.go(Subject::Phase(to));
+    }
+
+    /// To the next or previous thing that happened on this lane.
+    fn step_event(&mut self, on: bool) {
+        let Some(model) = self.model.clone() else { return };
+        let Some(row) = self.rows.get(self.row) else { return };
+        let world = model.world();
+        let cursor = self.cursor_ns;
+        let mut best: Option<u64> = None;
+        let mut see = |ns: u64| {
+            let better = match (on, best) {
+                (true, Some(best)) => ns > cursor && ns < best,
+                (true, None) => ns > cursor,
+                (false, Some(best)) => ns < cursor && ns > best,
+                (false, None) => ns < cursor,
+            };
+            if better {
+                best = Some(ns);
+            }
+        };
+        for idx in model.procs_of(row) {
+            let Some(proc) = world.proc_at(*idx) else { continue };
+            see(proc.born.ns);
+            if proc.dead() {
+                see(proc.exit.ns);
+            }
+            for list in [model.to(*idx), model.from(*idx)] {
+                let ns = |at: &u32| world.sigs[*at as usize].at.ns;
+                let next = list.partition_point(|at| ns(at) <= cursor);
+                let before = list.partition_point(|at| ns(at) < cursor);
+                list.get(next)
+                    .into_iter()
+                    .chain(before.checked_sub(1).and_then(|at| list.get(at)))
+                    .for_each(|at| see(ns(at)));
+            }
+        }
+        match best {
+            Some(ns) => {
+                self.cursor_ns = ns;
+                self.show_time(ns);
+                self.select_row();
+            }
+            None => self.message = "nothing more happens on this lane".into(),
+        }
+    }
+
+    fn compress(&mut self) {
+        let Some(model) = self.model.clone() else { return };
+        if model.idle.is_none() {
+            self.message = "there is no idle time in this recording".into();
+            return;
+        }
+        let warp = self.warp(&model);
+        let span = (warp.real(self.window.from), warp.real(self.window.to));
+        self.warped = !self.warped;
+        self.window = model.window(self.warp(&model), span);
+        self.message = if self.warped { "idle time is cut short" } else { "time as it was" }.into();
+    }
+
+    /// `+3.5`, `02:29:15`, `#314`, the name of a phase, a pid.
+    pub(super) fn jump(&mut self, text: &str) {
+        let Some(model) = self.model.clone() else { return };
+        let text = text.trim();
+        if text.is_empty() {
+            return;
+        }
+        if let Some(number) = text.strip_prefix('#').and_then(|digits| digits.trim().parse::<u64>().ok()) {
+            match model.event(number) {
+                Some((subject, ns)) => {
+                    self.go(subject);
+                    self.cursor_ns = ns;
+                    self.show_time(ns);
+                }
+                None => self.message = format!("event {number} is about no process; `show --event` has it"),
+            }
+            return;
+        }
+        if let Some(shutdown) = self.phases() {
+            let lower = text.to_lowercase();
+            let named = |title: &str| title.to_lowercase().contains(&lower);
+            if let Some(at) =
+                shutdown.phases.iter().position(|phase| named(phase.kind.title()) || named(phase.kind.word()))
+            {
+                self.go(Subject::Phase(at));
+                return;
+            }
+        }
+        if !text.starts_with('+')
+            && let Ok(pid) = text.parse::<u32>()
+            && let Some(idx) = model.world().by_pid(pid, model.last_ns)
+        {
+            self.go(Subject::Proc(idx));
+            return;
+        }
+        let seconds = text.trim_end_matches('s').trim();
+        let since = seconds.strip_prefix(['+', '-']).and_then(|rest| rest.parse::<f64>().ok());
+        let ns = match since.filter(|since| since.is_finite() && *since < 1e9) {
+            Some(since) => {
+                let by = (since * 1e9) as u64;
+                Some(if seconds.starts_with('-') {
+                    model.zero_ns.saturating_sub(by)
+                } else {
+                    model.zero_ns.saturating_add(by)
+                })
+            }
+            None => model.clocks.parse(text).ok(),
+        };
+        match ns {
+            Some(ns) => {
+                self.cursor_ns = ns.clamp(model.first_ns, model.last_ns);
+                self.show_time(self.cursor_ns);
+                self.select_row();
+            }
+            None => {
+                self.message =
+                    "give +3.5 (seconds of the shutdown), 02:29:15, #314 (an event), a phase or a pid".into();
+            }
+        }
+    }
+}

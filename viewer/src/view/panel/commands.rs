@@ -1,0 +1,45 @@
+//! All commands, by what they do.
+//!
+//! ```text
+//! ╭ commands ─────────────────────────────╮
+//! │ :zoom_                                │
+//! │ ▌+ =   zoom in around the cursor      │
+//! │  -     zoom out                       │
+//! ╰───────────────────────────────────────╯
+//! ```
+
+use ratatui::{buffer::Buffer, layout::Rect};
+
+use super::frame;
+use crate::{
+    safe,
+    view::{
+        action,
+        app::App,
+        palette::Look,
+        text::{fit, put},
+    },
+};
+
+pub fn draw(app: &App, text: &str, at: usize, area: Rect, buf: &mut Buffer) {
+    let theme = &app.theme;
+    let inside = frame(app, area, 70, 16, "commands: type, choose, Enter", buf);
+    let line = format!(":{}_", safe::text(text.as_bytes()));
+    put(buf, inside, inside.x, inside.y, &line, theme.style(Look::Strong));
+    let found = action::commands(text);
+    let height = usize::from(inside.height.saturating_sub(1)).max(1);
+    let top = (at + 1).saturating_sub(height);
+    for ((n, binding), y) in found.iter().enumerate().skip(top).zip(inside.y + 1..inside.bottom()) {
+        let rect = Rect { y, height: 1, ..inside };
+        if n == at {
+            buf.set_style(rect, theme.chosen(true));
+            put(buf, rect, rect.x, y, theme.glyphs.chosen, theme.style(Look::Key));
+        }
+        put(buf, rect, rect.x + 1, y, &binding.names(), theme.style(Look::Key));
+        let room = usize::from(rect.width).saturating_sub(15);
+        put(buf, rect, rect.x + 14, y, &fit(binding.help, room), theme.style(Look::Text));
+    }
+    if found.is_empty() {
+        put(buf, inside, inside.x + 1, inside.y + 1, "no such command", theme.style(Look::Dim));
+    }
+}

@@ -1,0 +1,272 @@
+//! The loop: events in, pictures out.
+//!
+//! Invariant: nothing but this and [`super::terminal`] touches the terminal, and every way out gives it back.
+
+use std::{
+    io::{self, IsTerminal as _},
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::Ordering,
+        mpsc::{Receiver, Sender, channel},
+    },
+    time::{Duration, Instant, SystemTime},
+};
+
+use ratatui::crossterm::event::{self, Event};
+
+use super::{
+    app::{App, Effect, Loading},
+    load::{self, Gauge, News, Wanted},
+    palette::{Hints, Theme, Tone},
+    panel,
+    terminal::{self, Taken},
+};
+use crate::{error::Error, output::Color, pick::Recording};
+
+/// How it is to look, and at what.
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub path: PathBuf,
+    pub recording: Option<Recording>,
+    pub live: bool,
+    pub tone: Option<Tone>,
+    pub color: Color,
+    pub ascii: bool,
+    pub mouse: bool,
+}
+
+/// A signal is noticed after this at the latest.
+const PATIENCE: Duration = Duration::from_millis(150);
+const PATIENCE_LOADING: Duration = Duration::from_millis(40);
+/// So often a growing file is looked at.
+const LIVE: Duration = Duration::from_secs(1);
+
+/// Whether a full-screen program can run here; if not, why.
+pub fn fits_here(hints: &Hints) -> Result<(), String> {
+    if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
+        return Err("input or output is not a terminal".into());
+    }
+    match hints.term.as_str() {
+        "" => Err("TERM is not set, so nobody knows what this terminal can".into()),
+        term @ ("dumb" | "unknown") => Err(format!("this terminal (TERM={term}) cannot move its cursor")),
+        _ => Ok(()),
+    }
+}
+
+/// Runs until it is left.
+pub fn run(options: &Options) -> Result<u8, Error> {
+    let hints = Hints::of_environment();
+    if let Err(why) = fits_here(&hints) {
+        return Err(Error::failed("view", why, "`lastrites explain` tells the same story as plain text"));
+    }
+    let colors = match options.color {
+        Color::Auto => None,
+        Color::Always => Some(true),
+        Color::Never => Some(false),
+    };
+    let theme = Theme::choose(&hints, options.tone, colors, options.ascii);
+    let fail = |source: io::Error| Error::failed("the terminal", source, "try `lastrites explain`");
+    let mut taken = Taken::take(options.mouse).map_err(fail)?;
+    let size = taken.terminal.size().map_err(fail)?;
+    let mut app = App::new(theme, (size.width, size.height));
+    app.live = options.live;
+    let result = Runner::new(options).run(&mut app, &mut taken);
+    drop(taken);
+    match result {
+        Ok(End::Left) => Ok(0),
+        Ok(End::Failed(error)) => Err(error),
+        Ok(End::Signal(sig)) => terminal::die_of(sig),
+        Err(source) => Err(fail(source)),
+    }
+}
+
+enum End {
+    Left,
+    Failed(Error),
+    Signal(i32),
+}
+
+struct Runner<'a> {
+    options: &'a Options,
+    news: Receiver<News>,
+    tell: Sender<News>,
+    gauge: Arc<Gauge>,
+    survey: Option<Arc<Gauge>>,
+    looked: Instant,
+    seen: Option<(u64, SystemTime)>,
+    began: Instant,
+    took: Duration,
+}
+
+impl<'a> Runner<'a> {
+    fn new(options: &'a Options) -> Self {
+        let (tell, news) = channel();
+        let now = Instant::now();
+        let mut runner = Self {
+            options,
+            news,
+            tell,
+            gauge: Arc::default(),
+            survey: None,
+            looked: now,
+            seen: None,
+            began: now,
+            took: Duration::ZERO,
+        };
+        runner.seen = runner.stamp();
+        runner
+    }
+
+    fn run(mut self, app: &mut App, taken: &mut Taken) -> io::Result<End> {
+        self.load(app, Wanted::Named(self.options.recording.clone()));
+        let mut stale = true;
+        loop {
+            stale |= self.hear(app);
+            if let Some(error) = self.failure(app) {
+                return Ok(End::Failed(error));
+            }
+            for sig in [libc::SIGTERM, libc::SIGHUP, libc::SIGINT] {
+                if terminal::came(sig) {
+                    return Ok(End::Signal(sig));
+                }
+            }
+            if terminal::came(libc::SIGTSTP) {
+                taken.suspend()?;
+                stale = true;
+            }
+            self.follow(app);
+            let size = taken.terminal.size()?;
+            if app.size != (size.width, size.height) {
+                app.event(&Event::Resize(size.width, size.height));
+                stale = true;
+            }
+            if stale || app.loading.is_some() {
+                taken.terminal.draw(|frame| panel::draw(app, frame))?;
+            }
+            stale = false;
+            let patience = if app.loading.is_some() { PATIENCE_LOADING } else { PATIENCE };
+            // All that has been typed is taken in before anything is drawn.
+            let mut wait = patience;
+            while event::poll(wait)? {
+                wait = Duration::ZERO;
+                stale = true;
+                let effect = app.event(&event::read()?);
+                if let Some(effect) = effect
+                    && let Some(end) = self.act(app, taken, effect)?
+                {
+                    return Ok(end);
+                }
+            }
+        }
+    }
+
+    fn load(&mut self, app: &mut App, wanted: Wanted) {
+        self.gauge.stop.store(true, Ordering::Relaxed);
+        self.gauge = Arc::default();
+        self.began = Instant::now();
+        let what = match &wanted {
+            Wanted::Named(_) => "reading".to_owned(),
+            Wanted::Number(number) => format!("reading recording {number}"),
+        };
+        app.loading = Some(Loading { what, ..Loading::default() });
+        load::load(&self.options.path, wanted, &self.gauge, &self.tell);
+    }
+
+    fn hear(&mut self, app: &mut App) -> bool {
+        let mut any = false;
+        while let Ok(news) = self.news.try_recv() {
+            any = true;
+            match news {
+                News::Entries(entries) => {
+                    let old = std::mem::take(&mut app.entries);
+                    app.entries = entries;
+                    for entry in &mut app.entries {
+                        let known = old.iter().find(|o| o.number == entry.number && o.events == entry.events);
+                        entry.verdict = known.and_then(|known| known.verdict.clone());
+                    }
+                }
+                News::Loaded(model) => {
+                    self.took = self.began.elapsed();
+                    app.loaded(Arc::from(model));
+                }
+                News::Surveyed(number, verdict) => {
+                    if let Some(entry) = app.entries.iter_mut().find(|entry| entry.number == number) {
+                        entry.verdict = Some(verdict);
+                    }
+                }
+                News::Said(text) => app.message = text,
+                News::Failed(Error::ReaderGone) => {}
+                News::Failed(error) => {
+                    app.loading = None;
+                    app.failed = Some(error);
+                }
+            }
+        }
+        if let Some(loading) = &mut app.loading {
+            loading.done = self.gauge.done.load(Ordering::Relaxed);
+            loading.total = self.gauge.total.load(Ordering::Relaxed);
+        }
+        any
+    }
+
+    /// Without a recording an error is the end; with one it is a message.
+    fn failure(&mut self, app: &mut App) -> Option<Error> {
+        let error = app.failed.take()?;
+        if app.model.is_none() {
+            return Some(error);
+        }
+        app.message = crate::safe::text(error.to_string().as_bytes());
+        None
+    }
+
+    fn stamp(&self) -> Option<(u64, SystemTime)> {
+        let found = std::fs::metadata(&self.options.path).ok()?;
+        Some((found.len(), found.modified().ok()?))
+    }
+
+    /// Reads a file that has grown again, but never more of the time than a fifth.
+    fn follow(&mut self, app: &mut App) {
+        let due = self.looked.elapsed() > LIVE.max(self.took * 4);
+        if !app.live || app.loading.is_some() || !due {
+            return;
+        }
+        self.looked = Instant::now();
+        let stamp = self.stamp();
+        if stamp != self.seen {
+            self.seen = stamp;
+            let wanted = match &self.options.recording {
+                Some(named) => Some(named.clone()),
+                None => Some(Recording::Newest),
+            };
+            self.load(app, Wanted::Named(wanted));
+        }
+    }
+
+    fn act(&mut self, app: &mut App, taken: &mut Taken, effect: Effect) -> io::Result<Option<End>> {
+        match effect {
+            Effect::Quit => {
+                self.gauge.stop.store(true, Ordering::Relaxed);
+                return Ok(Some(End::Left));
+            }
+            Effect::Suspend => taken.suspend()?,
+            Effect::Redraw => taken.terminal.clear()?,
+            Effect::Open(number) => self.load(app, Wanted::Number(number)),
+            Effect::Cancel => {
+                self.gauge.stop.store(true, Ordering::Relaxed);
+                app.loading = None;
+                app.message = "cancelled".into();
+            }
+            Effect::Save(target) => {
+                if let Some(model) = &app.model {
+                    load::save(model, target, &self.tell);
+                }
+            }
+            Effect::Survey => {
+                let gauge = self.survey.insert(Arc::default());
+                load::survey(&self.options.path, gauge, &self.tell);
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,122 @@
+//! The terminal: taken, given back, and given back whatever happens.
+//!
+//! Invariant: after the program has ended, stopped or panicked, the terminal is as it was: cooked, on its main screen,
+//! with its cursor and without mouse reports. A signal only sets a bit; what it means is done by the loop.
+
+use std::{
+    io::{self, Stdout, Write as _},
+    sync::{
+        Once,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+use ratatui::{
+    Terminal,
+    backend::CrosstermBackend,
+    crossterm::{
+        cursor::Show,
+        event::{DisableMouseCapture, EnableMouseCapture},
+        execute,
+        terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
+    },
+};
+
+/// Signals that came, a bit each.
+static CAME: AtomicU64 = AtomicU64::new(0);
+/// Whether the terminal is ours, and has to be given back.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+static HOOK: Once = Once::new();
+
+const SIGNALS: [i32; 4] = [libc::SIGTERM, libc::SIGHUP, libc::SIGINT, libc::SIGTSTP];
+
+extern "C" fn note(sig: i32) {
+    CAME.fetch_or(1 << (sig & 63), Ordering::Relaxed);
+}
+
+/// The terminal while it is ours.
+#[derive(Debug)]
+pub struct Taken {
+    pub terminal: Terminal<CrosstermBackend<Stdout>>,
+    mouse: bool,
+}
+
+impl Taken {
+    pub fn take(mouse: bool) -> io::Result<Self> {
+        HOOK.call_once(|| {
+            let before = std::panic::take_hook();
+            std::panic::set_hook(Box::new(move |info| {
+                give_back();
+                before(info);
+            }));
+        });
+        watch(true);
+        enter(mouse)?;
+        let terminal = Terminal::new(CrosstermBackend::new(io::stdout()))?;
+        Ok(Self { terminal, mouse })
+    }
+
+    /// Stops the program as Ctrl-Z does, until it is continued.
+    pub fn suspend(&mut self) -> io::Result<()> {
+        give_back();
+        set(libc::SIGTSTP, false);
+        // SAFETY: raise(3) with a valid signal has no preconditions.
+        unsafe { libc::raise(libc::SIGTSTP) };
+        set(libc::SIGTSTP, true);
+        CAME.fetch_and(!(1 << libc::SIGTSTP), Ordering::Relaxed);
+        enter(self.mouse)?;
+        self.terminal.clear()
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        give_back();
+        watch(false);
+    }
+}
+
+fn enter(mouse: bool) -> io::Result<()> {
+    enable_raw_mode()?;
+    TAKEN.store(true, Ordering::SeqCst);
+    execute!(io::stdout(), EnterAlternateScreen)?;
+    if mouse {
+        execute!(io::stdout(), EnableMouseCapture)?;
+    }
+    Ok(())
+}
+
+/// Everything back, once; errors are those of a terminal that is gone.
+fn give_back() {
+    if TAKEN.swap(false, Ordering::SeqCst) {
+        let mut out = io::stdout();
+        let _ = execute!(out, DisableMouseCapture, LeaveAlternateScreen, Show);
+        let _ = disable_raw_mode();
+        let _ = out.flush();
+    }
+}
+
+fn watch(on: bool) {
+    for sig in SIGNALS {
+        set(sig, on);
+    }
+}
+
+fn set(sig: i32, on: bool) {
+    let handler = if on { note as extern "C" fn(i32) as libc::sighandler_t } else { libc::SIG_DFL };
+    // SAFETY: the handler only touches an atomic, which is safe in a signal handler.
+    unsafe { libc::signal(sig, handler) };
+}
+
+/// Whether `sig` came since this was asked last.
+pub fn came(sig: i32) -> bool {
+    CAME.fetch_and(!(1 << sig), Ordering::Relaxed) & 1 << sig != 0
+}
+
+/// Ends the program as `sig` would have.
+pub fn die_of(sig: i32) -> ! {
+    set(sig, false);
+    // SAFETY: raise(3) with a valid signal has no preconditions.
+    unsafe { libc::raise(sig) };
+    std::process::exit(128 + sig)
+}

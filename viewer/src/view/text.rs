@@ -1,0 +1,127 @@
+//! Text in cells of a terminal.
+//!
+//! Invariant: nothing is written beyond the width that was given, counted in columns: a wide character takes two.
+
+use ratatui::{buffer::Buffer, layout::Rect, style::Style};
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+
+pub fn width(text: &str) -> usize {
+    text.width()
+}
+
+/// At most `most` columns of `text`, with an ellipsis where it was cut.
+pub fn fit(text: &str, most: usize) -> String {
+    if text.width() <= most {
+        return text.to_owned();
+    }
+    let mut out = String::new();
+    let mut used = 0;
+    for c in text.chars() {
+        let columns = c.width().unwrap_or(0);
+        if used + columns + 1 > most {
+            break;
+        }
+        used += columns;
+        out.push(c);
+    }
+    if most > 0 {
+        out.push('…');
+    }
+    out
+}
+
+/// Lines of at most `most` columns, broken at blanks where there are some. `rest_indent` is for all but the first.
+pub fn wrap(text: &str, most: usize, rest_indent: usize) -> Vec<String> {
+    let most = most.max(4);
+    let rest_indent = rest_indent.min(most / 2);
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    let mut bare = true;
+    for word in text.split(' ') {
+        let mut word = word;
+        if !bare && line.width() + 1 + word.width() > most {
+            lines.push(std::mem::replace(&mut line, " ".repeat(rest_indent)));
+            bare = true;
+        }
+        if !bare {
+            line.push(' ');
+        }
+        // A word that no line has room for is broken.
+        while line.width() + word.width() > most {
+            let mut used = line.width();
+            let at = word
+                .char_indices()
+                .find(|(_, c)| {
+                    used += c.width().unwrap_or(0);
+                    used > most
+                })
+                .map_or(word.len(), |(at, _)| at);
+            if at == 0 && !bare {
+                break;
+            }
+            let at = if at == 0 { word.chars().next().map_or(0, char::len_utf8) } else { at };
+            line.push_str(&word[..at]);
+            word = &word[at..];
+            lines.push(std::mem::replace(&mut line, " ".repeat(rest_indent)));
+        }
+        line.push_str(word);
+        bare = false;
+    }
+    lines.push(line);
+    lines
+}
+
+/// Writes `text` at a place within `area`; returns the column behind it.
+pub fn put(buf: &mut Buffer, area: Rect, x: u16, y: u16, text: &str, style: Style) -> u16 {
+    let area = area.intersection(buf.area);
+    if y < area.top() || y >= area.bottom() || x < area.left() || x >= area.right() {
+        return x;
+    }
+    let room = usize::from(area.right() - x);
+    buf.set_stringn(x, y, text, room, style).0
+}
+
+/// Writes `text` cut to `area` so that it ends at its right edge.
+pub fn put_right(buf: &mut Buffer, area: Rect, y: u16, text: &str, style: Style) {
+    let text = fit(text, area.width.into());
+    let x = area.right().saturating_sub(text.width() as u16);
+    put(buf, area, x, y, &text, style);
+}
+
+/// Fills `area` with blanks of `style`.
+pub fn clear(buf: &mut Buffer, area: Rect, style: Style) {
+    let area = area.intersection(buf.area);
+    for y in area.top()..area.bottom() {
+        for x in area.left()..area.right() {
+            if let Some(cell) = buf.cell_mut((x, y)) {
+                cell.reset();
+                cell.set_style(style);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wide_characters_count_two_columns() {
+        assert_eq!(fit("数据库服务", 5), "数据…");
+        assert_eq!(fit("mongod", 6), "mongod");
+        assert_eq!(fit("mongod", 4), "mon…");
+        assert_eq!(fit("mongod", 0), "");
+    }
+
+    #[test]
+    fn no_line_is_wider_than_it_may_be() {
+        for most in 4..40 {
+            let text =
+                "killall5 -9 sent SIGKILL to 数据库服务数据库服务 averyverylongwordindeedwithoutanyblank x";
+            for line in wrap(text, most, 3) {
+                assert!(line.width() <= most, "{line:?} {most}");
+            }
+        }
+        assert_eq!(wrap("a bb ccc", 4, 0), ["a bb", "ccc"]);
+    }
+}

@@ -1,0 +1,268 @@
+//! Every action of the key table, through the events that a terminal sends.
+
+use lastrites::{
+    story::world::Idx,
+    view::{
+        Subject,
+        action::{Action, KEYS},
+        app::{App, Effect, Focus, Mode},
+        filter::Kind,
+    },
+};
+use ratatui::crossterm::event::{Event, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+
+use crate::{app, dark, key, press, screen, typed};
+
+fn founding() -> App {
+    app("sysvinit-respawn", dark(), (120, 40))
+}
+
+fn name(app: &App) -> String {
+    let model = app.model.as_ref().expect("a model");
+    match app.subject {
+        Some(Subject::Proc(idx)) => model.world().label(idx),
+        other => format!("{other:?}"),
+    }
+}
+
+fn pid(app: &App, pid: u32) -> Idx {
+    let model = app.model.as_ref().expect("a model");
+    model.world().by_pid(pid, u64::MAX).expect("a process")
+}
+
+/// Whatever was on screen, each key of the table does something that can be drawn, in every panel.
+#[test]
+fn every_key_of_the_table_can_be_pressed_everywhere() {
+    for sample in ["sysvinit-respawn", "systemd252-reboot", "power-cut"] {
+        for focus in ["", "Tab", "Tab Tab"] {
+            for binding in KEYS {
+                for k in binding.keys {
+                    let mut app = app(sample, dark(), (100, 30));
+                    press(&mut app, focus);
+                    app.event(&Event::Key(key(&k.name())));
+                    assert!(screen(&app).lines().count() == 30, "{}", k.name());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_must_be_done_outside_is_asked_for() {
+    for (name, effect) in [
+        ("q", Effect::Quit),
+        ("Ctrl-C", Effect::Quit),
+        ("Ctrl-Z", Effect::Suspend),
+        ("Ctrl-L", Effect::Redraw),
+        ("o", Effect::Survey),
+    ] {
+        assert_eq!(founding().event(&Event::Key(key(name))), Some(effect), "{name}");
+    }
+    let mut app = founding();
+    press(&mut app, "Ctrl-S");
+    typed(&mut app, "copy.lrt");
+    assert_eq!(app.event(&Event::Key(key("Enter"))), Some(Effect::Save("copy.lrt".into())));
+}
+
+#[test]
+fn causes_are_one_key_away() {
+    let mut app = founding();
+    assert_eq!(app.subject, Some(Subject::Finding(0)));
+    press(&mut app, "c");
+    assert_eq!(name(&app), "killall5 1010", "from the finding to the killer");
+    press(&mut app, "c");
+    let asked = name(&app);
+    assert!(asked.ends_with(" 956"), "from the killer to who asked: {asked}");
+    press(&mut app, "Bksp Bksp");
+    assert_eq!(app.subject, Some(Subject::Finding(0)), "and back");
+    press(&mut app, "]");
+    assert_eq!(name(&app), "killall5 1010", "and forward");
+    press(&mut app, "v");
+    assert_eq!(app.filter.kind, Some(Kind::HitBy(pid(&app, 1010))));
+    assert!(screen(&app).contains("only hit by killall5 1010"), "{}", screen(&app));
+    press(&mut app, "Esc a");
+    assert!(name(&app).ends_with(" 956"), "who asked");
+    press(&mut app, "p");
+    assert!(!name(&app).ends_with(" 956"), "its parent");
+}
+
+#[test]
+fn heirs_and_forerunners_lead_to_each_other() {
+    let mut app = founding();
+    app.go(Subject::Proc(pid(&app, 872)));
+    press(&mut app, "r");
+    assert_eq!(name(&app), "mongod 990");
+    press(&mut app, "R");
+    assert_eq!(name(&app), "mongod 872");
+    press(&mut app, "f");
+    assert_eq!(app.subject, Some(Subject::Finding(0)));
+    press(&mut app, "e");
+    assert!(matches!(app.subject, Some(Subject::Sig(_) | Subject::Proc(_))), "{:?}", app.subject);
+    let first = app.subject;
+    press(&mut app, "e");
+    assert_ne!(app.subject, first, "the next piece of evidence");
+    press(&mut app, "Bksp Bksp");
+    assert_eq!(app.subject, Some(Subject::Finding(0)));
+}
+
+#[test]
+fn time_is_zoomed_and_moved_around_the_cursor() {
+    let mut app = founding();
+    let whole = app.window;
+    press(&mut app, "+");
+    assert!(app.window.to - app.window.from < whole.to - whole.from);
+    for _ in 0..80 {
+        press(&mut app, "=");
+    }
+    assert_eq!(app.window.to - app.window.from, lastrites::view::timeline::CLOSEST_NS);
+    assert!(screen(&app).contains("mongod"));
+    for _ in 0..200 {
+        press(&mut app, "-");
+    }
+    let widest = app.window;
+    press(&mut app, "- H <");
+    assert!(app.window.to - app.window.from <= widest.to - widest.from);
+    press(&mut app, "z");
+    assert_eq!(app.window, whole);
+    press(&mut app, "Z s 0 L > H");
+    let cursor = app.cursor_ns;
+    press(&mut app, "l l h Right Left");
+    assert_ne!(app.cursor_ns, cursor);
+    press(&mut app, "z }");
+    assert!(matches!(app.subject, Some(Subject::Phase(_))));
+    press(&mut app, "{ { { { { {");
+    assert_eq!(app.subject, Some(Subject::Phase(0)));
+}
+
+#[test]
+fn events_of_a_lane_follow_each_other() {
+    let mut app = founding();
+    app.go(Subject::Proc(pid(&app, 990)));
+    let end = app.cursor_ns;
+    press(&mut app, "b");
+    let before = app.cursor_ns;
+    assert!(before < end);
+    press(&mut app, "w");
+    assert!(app.cursor_ns > before && app.cursor_ns <= end);
+}
+
+#[test]
+fn idle_time_can_be_cut_short() {
+    let mut app = founding();
+    let before = screen(&app);
+    press(&mut app, "i");
+    assert!(app.warped && screen(&app) != before);
+    press(&mut app, "i");
+    assert!(!app.warped);
+}
+
+#[test]
+fn jumps_go_to_times_events_phases_and_pids() {
+    let mut app = founding();
+    let zero = app.model.as_ref().expect("a model").zero_ns;
+    for (text, ns) in [("+3.5", zero + 3_500_000_000), ("+1", zero + 1_000_000_000)] {
+        press(&mut app, "t");
+        typed(&mut app, text);
+        press(&mut app, "Enter");
+        assert_eq!(app.cursor_ns, ns, "{text}");
+    }
+    press(&mut app, "t");
+    typed(&mut app, "unmount");
+    press(&mut app, "Enter");
+    assert!(matches!(app.subject, Some(Subject::Phase(_))));
+    press(&mut app, "t");
+    typed(&mut app, "990");
+    press(&mut app, "Enter");
+    assert_eq!(name(&app), "mongod 990");
+    press(&mut app, "t");
+    typed(&mut app, "#913");
+    press(&mut app, "Enter");
+    assert!(app.subject.is_some() && app.message.is_empty(), "{}", app.message);
+    press(&mut app, "t");
+    typed(&mut app, "nonsense");
+    press(&mut app, "Enter");
+    assert!(app.message.contains("+3.5"), "{}", app.message);
+}
+
+#[test]
+fn search_finds_as_it_is_typed_and_filters_say_what_they_hide() {
+    let mut app = founding();
+    press(&mut app, "/");
+    typed(&mut app, "cron");
+    assert!(app.matches.len() == 1 && name(&app).starts_with("cron"), "{:?}", app.matches);
+    press(&mut app, "Enter");
+    press(&mut app, "/");
+    typed(&mut app, "mongod");
+    press(&mut app, "Enter n");
+    let second = name(&app);
+    press(&mut app, "N");
+    assert_ne!(name(&app), second);
+    press(&mut app, "K");
+    assert_eq!(app.filter.kind, Some(Kind::Killed));
+    assert!(screen(&app).contains("only killed: "), "{}", screen(&app));
+    press(&mut app, "Esc O");
+    assert_eq!(app.filter.kind, Some(Kind::Restarted));
+    press(&mut app, "O &");
+    typed(&mut app, "signal TERM");
+    press(&mut app, "Enter");
+    assert_eq!(app.filter.kind, Some(Kind::Signal(15)));
+    press(&mut app, "Esc");
+    assert_eq!(app.filter.kind, None);
+    app.go(Subject::Proc(pid(&app, 1)));
+    press(&mut app, "T");
+    assert!(matches!(app.filter.kind, Some(Kind::Tree(_))) && app.rows.len() > 20);
+}
+
+#[test]
+fn panels_are_walked_and_lines_lead_on() {
+    let mut app = founding();
+    press(&mut app, "Home Down k j G g PgDn PgUp");
+    press(&mut app, "Tab");
+    assert_eq!(app.focus, Focus::Findings);
+    press(&mut app, "Down Enter");
+    assert_eq!((app.subject, app.focus), (Some(Subject::Finding(1)), Focus::Detail));
+    press(&mut app, "1 Down Enter");
+    assert!(!matches!(app.subject, Some(Subject::Finding(_))), "a step leads to what it is about");
+    press(&mut app, "? j j Esc");
+    assert_eq!(app.mode, Mode::Normal);
+    press(&mut app, ":");
+    typed(&mut app, "quit");
+    assert_eq!(app.event(&Event::Key(key("Enter"))), Some(Effect::Quit));
+    press(&mut app, ". . ,");
+    assert!(matches!(app.subject, Some(Subject::Finding(_))));
+}
+
+#[test]
+fn the_mouse_chooses_drags_and_zooms() {
+    let mut app = founding();
+    let mouse =
+        |kind, column, row| Event::Mouse(MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE });
+    let areas = app.areas();
+    let (x, y) = (areas.time().x + 20, areas.lanes.y + 4);
+    app.event(&mouse(MouseEventKind::Down(MouseButton::Left), x, y));
+    assert_eq!(app.row, app.top + 4);
+    let before = app.window;
+    app.event(&mouse(MouseEventKind::ScrollUp, x, y));
+    assert!(app.window.to - app.window.from < before.to - before.from);
+    let zoomed = app.window;
+    app.event(&mouse(MouseEventKind::Down(MouseButton::Left), x, y));
+    app.event(&mouse(MouseEventKind::Drag(MouseButton::Left), x - 10, y));
+    app.event(&mouse(MouseEventKind::Up(MouseButton::Left), x - 10, y));
+    assert!(app.window.from > zoomed.from);
+    app.event(&mouse(MouseEventKind::Down(MouseButton::Left), 5, areas.findings.y));
+    assert_eq!(app.subject, Some(Subject::Finding(0)));
+    app.event(&mouse(MouseEventKind::Down(MouseButton::Left), x, areas.ribbon.y));
+    assert!(matches!(app.subject, Some(Subject::Phase(_))));
+}
+
+#[test]
+fn the_help_screen_names_every_action() {
+    let mut app = app("sysvinit-respawn", dark(), (100, 100));
+    press(&mut app, "?");
+    let shown = screen(&app);
+    for binding in KEYS {
+        let words = binding.help.split(' ').next().expect("a word");
+        assert!(shown.contains(&binding.names()) && shown.contains(words), "{:?}\n{shown}", binding.action);
+    }
+    assert!(KEYS.iter().any(|binding| binding.action == Action::Cause));
+}

@@ -1,0 +1,249 @@
+//! The program in a real terminal: tmux draws, and tells what it sees.
+//!
+//! Nothing waits for a time: each step waits until the screen, or the program, is as it must be.
+
+use std::{
+    path::PathBuf,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use crate::sample;
+
+/// A terminal of its own server; gone when dropped.
+struct Tmux {
+    name: String,
+    dir: tempfile::TempDir,
+}
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+impl Tmux {
+    /// A shell with the program in it: what is behind it is seen after it has ended.
+    fn start(size: (u16, u16), term: &str, args: &str) -> Option<Self> {
+        let file = sample("sysvinit-respawn");
+        let tmux = Self::shell(size)?;
+        tmux.line(&format!(
+            "env LANG=C.UTF-8 TERM={term} {} view {args} {}; echo ended $?",
+            env!("CARGO_BIN_EXE_lastrites"),
+            file.display()
+        ));
+        Some(tmux)
+    }
+
+    fn shell(size: (u16, u16)) -> Option<Self> {
+        if Command::new("tmux").arg("-V").stdout(Stdio::null()).status().is_err() {
+            eprintln!("no tmux here: not tested");
+            return None;
+        }
+        static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+        let next = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let dir = tempfile::tempdir().expect("a directory");
+        let tmux = Self { name: format!("lastrites-{}-{next}", std::process::id()), dir };
+        let (x, y) = (size.0.to_string(), size.1.to_string());
+        tmux.run(&[
+            "-f",
+            "/dev/null",
+            "new-session",
+            "-d",
+            "-x",
+            &x,
+            "-y",
+            &y,
+            "env",
+            "PS1=ready> ",
+            "sh",
+            "-i",
+        ]);
+        tmux.wait("a shell", |screen| screen.contains("ready>"));
+        Some(tmux)
+    }
+
+    fn run(&self, args: &[&str]) -> String {
+        let output = Command::new("tmux")
+            .args(["-L", &self.name])
+            .args(args)
+            .env("TMUX_TMPDIR", self.dir.path())
+            .env("LC_ALL", "C.UTF-8")
+            .env_remove("TMUX")
+            .output()
+            .expect("tmux runs");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Types a line at the shell.
+    fn line(&self, line: &str) {
+        self.run(&["send-keys", "-l", line]);
+        self.keys("Enter");
+    }
+
+    fn keys(&self, keys: &str) {
+        for key in keys.split(' ') {
+            self.run(&["send-keys", key]);
+        }
+    }
+
+    fn screen(&self) -> String {
+        self.run(&["capture-pane", "-p"])
+    }
+
+    fn flag(&self, format: &str) -> String {
+        self.run(&["display-message", "-p", format]).trim().to_owned()
+    }
+
+    fn wait(&self, what: &str, is: impl Fn(&str) -> bool) -> String {
+        let begun = Instant::now();
+        loop {
+            let screen = self.screen();
+            if is(&screen) {
+                return screen;
+            }
+            assert!(begun.elapsed() < PATIENCE, "waited for {what} in vain:\n{screen}");
+            std::thread::sleep(Duration::from_millis(30));
+        }
+    }
+
+    /// The pid of the program.
+    fn pid(&self) -> String {
+        let shell = self.flag("#{pane_pid}");
+        let children = PathBuf::from(format!("/proc/{shell}/task/{shell}/children"));
+        let text = std::fs::read_to_string(children).expect("the shell's children");
+        text.split_whitespace().next().expect("a child").to_owned()
+    }
+
+    fn kill(&self, signal: &str) {
+        assert!(Command::new("kill").args([signal, &self.pid()]).status().expect("kill runs").success());
+    }
+
+    /// The terminal is as it was: main screen, no mouse reports, a cursor, and a shell that echoes.
+    fn is_restored(&self) {
+        self.wait("the shell", |screen| screen.contains("ready>") && screen.contains("view"));
+        assert_eq!(self.flag("#{alternate_on} #{mouse_any_flag} #{cursor_flag}"), "0 0 1");
+        self.line("echo al''ive");
+        self.wait("an echo", |screen| screen.lines().any(|line| line.trim() == "alive"));
+    }
+}
+
+impl Drop for Tmux {
+    fn drop(&mut self) {
+        self.run(&["kill-server"]);
+    }
+}
+
+fn is_drawn(screen: &str) -> bool {
+    screen.contains("was killed by") && screen.contains("help") && screen.contains("mongod 990")
+}
+
+#[test]
+fn keys_resizing_and_leaving_work_in_a_real_terminal() {
+    let Some(tmux) = Tmux::start((120, 40), "screen-256color", "") else { return };
+    tmux.wait("the first screen", is_drawn);
+    assert_eq!(tmux.flag("#{alternate_on} #{mouse_any_flag}"), "1 1");
+    tmux.keys("c");
+    tmux.wait("the killer", |screen| screen.contains("killall5 1010") && screen.contains("process"));
+    tmux.run(&["resize-window", "-x", "60", "-y", "15"]);
+    tmux.wait("a small screen", |screen| screen.lines().count() <= 15 && screen.contains("killall5 1010"));
+    tmux.run(&["resize-window", "-x", "20", "-y", "5"]);
+    tmux.wait("an excuse", |screen| screen.contains("lastrites needs"));
+    tmux.run(&["resize-window", "-x", "100", "-y", "30"]);
+    tmux.wait("the screen again", |screen| screen.contains("mongod 990"));
+    tmux.keys("?");
+    tmux.wait("the help", |screen| screen.contains("What the lanes show"));
+    tmux.keys("Escape");
+    tmux.wait("no help", |screen| !screen.contains("What the lanes show"));
+    tmux.keys("q");
+    tmux.wait("the end", |screen| screen.contains("ended 0"));
+    tmux.is_restored();
+}
+
+#[test]
+fn it_stops_and_comes_back_as_a_job_does() {
+    let Some(tmux) = Tmux::start((100, 30), "screen-256color", "") else { return };
+    tmux.wait("the first screen", is_drawn);
+    tmux.keys("C-z");
+    tmux.is_restored();
+    tmux.line("fg");
+    tmux.wait("the screen again", is_drawn);
+    assert_eq!(tmux.flag("#{alternate_on} #{mouse_any_flag}"), "1 1", "the mouse comes back too");
+    tmux.kill("-TSTP");
+    tmux.is_restored();
+    tmux.line("fg");
+    tmux.wait("the screen again", is_drawn);
+    tmux.keys("q");
+    tmux.is_restored();
+}
+
+#[test]
+fn signals_end_it_and_give_the_terminal_back() {
+    for signal in ["-TERM", "-HUP"] {
+        let Some(tmux) = Tmux::start((100, 30), "screen-256color", "") else { return };
+        tmux.wait("the first screen", is_drawn);
+        tmux.kill(signal);
+        tmux.wait("the end", |screen| screen.contains("ended"));
+        tmux.is_restored();
+    }
+}
+
+#[test]
+fn a_dumb_terminal_is_told_what_to_do() {
+    let Some(tmux) = Tmux::start((100, 30), "dumb", "") else { return };
+    let screen = tmux.wait("the end", |screen| screen.contains("ended 4"));
+    assert!(screen.contains("TERM=dumb") && screen.contains("lastrites explain"), "{screen}");
+}
+
+#[test]
+fn the_linux_console_gets_what_its_font_has() {
+    let Some(tmux) = Tmux::start((100, 30), "linux", "") else { return };
+    let screen = tmux.wait("the first screen", is_drawn);
+    assert!(screen.contains('X') && !screen.contains('✖') && !screen.contains('━'), "{screen}");
+    tmux.keys("q");
+    tmux.wait("the end", |screen| screen.contains("ended 0"));
+    tmux.is_restored();
+}
+
+/// Not a test: what the next one runs in its terminal.
+#[test]
+#[ignore = "run by the_terminal_is_restored_after_a_panic"]
+fn takes_the_terminal_and_panics() {
+    let _taken = lastrites::view::terminal::Taken::take(true).expect("a terminal");
+    panic!("on purpose");
+}
+
+#[test]
+fn the_terminal_is_restored_after_a_panic() {
+    let Some(tmux) = Tmux::shell((100, 30)) else { return };
+    let this = std::env::current_exe().expect("a path");
+    let name = "real::takes_the_terminal_and_panics";
+    tmux.line(&format!("{} --ignored --exact {name} --nocapture # view", this.display()));
+    tmux.wait("the panic", |screen| screen.contains("on purpose") && screen.contains("test result"));
+    tmux.is_restored();
+}
+
+#[test]
+fn a_recording_that_grows_is_followed() {
+    let Some(tmux) = Tmux::shell((100, 30)) else { return };
+    let file = tmux.dir.path().join("growing.lrt");
+    std::fs::copy(sample("power-cut"), &file).expect("copied");
+    tmux.line(&format!(
+        "env LANG=C.UTF-8 TERM=screen-256color {} view --live {}; echo ended $?",
+        env!("CARGO_BIN_EXE_lastrites"),
+        file.display()
+    ));
+    tmux.wait("the first", |screen| screen.contains("was going down") && screen.contains("live"));
+    let new = tmux.dir.path().join("new.lrt");
+    std::fs::copy(sample("sysvinit-respawn"), &new).expect("copied");
+    std::fs::rename(&new, &file).expect("moved");
+    tmux.wait("the second", is_drawn);
+    tmux.keys("o");
+    tmux.wait("the list", |screen| screen.contains("rebooted, 1 finding: mongod was restarted"));
+    tmux.keys("Escape");
+    tmux.wait("no list", |screen| !screen.contains("Enter opens"));
+    tmux.keys("C-s");
+    tmux.wait("a question", |screen| screen.contains("save as:"));
+    let copy = tmux.dir.path().join("copy.lrt");
+    tmux.line(copy.to_str().expect("UTF-8"));
+    tmux.wait("saved", |screen| screen.contains("saved, "));
+    assert!(copy.is_file());
+    tmux.keys("q");
+    tmux.wait("the end", |screen| screen.contains("ended 0"));
+}
