@@ -103,7 +103,7 @@ impl Storm {
         match self.step {
             1 => What::Fork { parent, child, child_ppid: 1, cgroup: 1, ns_level: 0, ns_pid: child.tgid },
             // Every third is a fork that only exits.
-            2 if self.next % 3 != 0 => What::Exec(Box::new(Exec {
+            2 if !self.next.is_multiple_of(3) => What::Exec(Box::new(Exec {
                 process: child,
                 parent,
                 uid: 0,
@@ -116,7 +116,7 @@ impl Storm {
                 tty: bytes(""),
                 flags: 0,
             })),
-            2 | 3 if self.next % 2 == 0 && self.step == 3 => What::Signal(Signal {
+            2 | 3 if self.next.is_multiple_of(2) && self.step == 3 => What::Signal(Signal {
                 sender: parent,
                 target: child,
                 target_tid: child.tgid,
@@ -132,7 +132,7 @@ impl Storm {
                 self.next += 1;
                 What::Exit {
                     process: child,
-                    status: if self.next % 2 == 0 { 15 } else { 0 },
+                    status: if self.next.is_multiple_of(2) { 15 } else { 0 },
                     cpu_ns: 1000,
                     peak_rss_kib: 100,
                 }

@@ -125,7 +125,7 @@ pub fn restarts(world: &World, services: &mut Services, from: At, until: At) -> 
             let (by, how) = starter(world, idx);
             let service = services.of(world, idx);
             let old = Run { idx, daemon, file: new.file, up: new.up, service, by, how };
-            takes_place(world, &old, new).then_some(old)
+            takes_place(world, services, &old, new).then_some(old)
         });
         if let Some(old) = old {
             replaced.insert(old.idx);
@@ -164,8 +164,11 @@ fn heirs(world: &World) -> HashMap<Idx, Idx> {
 /// The program that `idx` executed itself, by the name of its file, and when.
 fn program(world: &World, idx: Idx) -> Option<(&[u8], At)> {
     let image = world.image(world.proc_at(idx)?.image)?;
-    let own = image.proc == idx && !image.filename.is_empty();
-    own.then(|| (base_name(world.strings.get(image.filename)), image.at))
+    let file = world.strings.get(image.filename);
+    // An init script is called like its service, and is none.
+    let script = file.starts_with(b"/etc/init.d/") || file.starts_with(b"/etc/rc");
+    let own = image.proc == idx && !file.is_empty() && !script;
+    own.then(|| (base_name(file), image.at))
 }
 
 /// Who had it started: the supervisor or init above it, or the script that is a forefather of it.
@@ -181,8 +184,9 @@ fn starter(world: &World, idx: Idx) -> (Idx, By) {
     }
     // A supervisor may start things through scripts and helpers of its own.
     for up in world.ancestors(parent).take(4) {
-        if world.is_supervisor(up) && !matches!(world.program_of(up), b"runsvdir" | b"s6-svscan" | b"svscan")
-        {
+        // What such a script runs on the way ends before it does.
+        let through = world.is_supervisor(up) && outlives(world, idx, parent);
+        if through && !matches!(world.program_of(up), b"runsvdir" | b"s6-svscan" | b"svscan") {
             return (up, By::Supervisor);
         }
         if world.is_init(up) && outlives(world, idx, parent) && is_init_child_shell(world, parent) {
@@ -206,13 +210,15 @@ fn is_init_child_shell(world: &World, idx: Idx) -> bool {
     })
 }
 
-fn takes_place(world: &World, old: &Run<'_>, new: &Run<'_>) -> bool {
+fn takes_place(world: &World, services: &Services, old: &Run<'_>, new: &Run<'_>) -> bool {
     // A daemon that forks, and whose first process leaves: the child goes on, nobody restarted it.
     let related = world.ancestors(new.idx).any(|up| up == old.idx);
     if related {
         return false;
     }
-    let same_service = new.service.is_some() && new.service == old.service;
+    // One service may go by two kinds: started by its init script, started again by monit.
+    let name = |run: &Run<'_>| run.service.map(|id| services.get(id).name.as_str());
+    let same_service = new.service.is_some() && (new.service == old.service || name(new) == name(old));
     match new.how {
         // Init restarts what it started itself, under whatever name that goes.
         By::Init | By::Supervisor => {
@@ -236,8 +242,9 @@ fn same_starter(world: &World, old: &Run<'_>, new: &Run<'_>) -> bool {
     if new.how == old.how && program(old.by) == program(new.by) && new.how == By::Supervisor {
         return true;
     }
-    // Whom a daemon's supervisor started through a script is a child of init by now.
-    world.is_init(old.by) && is_daemon(world, old.idx)
+    // Whom a daemon's supervisor started through a script is a child of init by now; and a supervisor may watch what
+    // an init script had started.
+    is_daemon(world, old.idx) && (world.is_init(old.by) || new.how == By::Supervisor)
 }
 
 /// The same program with the same arguments. Of what was running before recording began, /proc tells arguments

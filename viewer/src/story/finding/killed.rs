@@ -3,12 +3,15 @@
 //! Found: the death of a service by SIGKILL or by a signal of its own making. Its workers that went with it are told
 //! of with it.
 
+use std::collections::HashMap;
+
 use crate::{names, time};
 
 use super::{Case, Finding, Rule, advice, steps};
 use crate::story::{
     Story,
     fate::{Fate, Reception, Verdict},
+    service::ServiceId,
     world::{Idx, Means},
 };
 
@@ -22,27 +25,35 @@ pub(super) fn check(case: &mut Case<'_>) {
         })
         .filter(|fate| !is_last_of_kernel(story, fate))
         .collect();
-    let mut told: Vec<Idx> = Vec::new();
-    // Elders first: who has killed forefathers among these is told of with them.
+    // Elders first: who has killed forefathers among these, or an elder of the same service and name, is told of with
+    // that one.
     let mut elders: Vec<&Fate> = dead.clone();
     elders.sort_by_key(|fate| (story.world.procs[fate.proc as usize].born, fate.proc));
-    for fate in elders {
-        let family = |other: &Fate| {
-            other.proc != fate.proc
-                && (story.world.ancestors(other.proc).any(|up| up == fate.proc)
-                    || story.service(other.proc).is_some()
-                        && story.service(other.proc) == story.service(fate.proc)
-                        && story.world.name(other.proc) == story.world.name(fate.proc))
-        };
-        if told.contains(&fate.proc) {
-            continue;
+    let mut head: HashMap<Idx, Idx> = HashMap::new();
+    let mut of_service: HashMap<(ServiceId, &[u8]), Idx> = HashMap::new();
+    for fate in &elders {
+        let above = story.world.ancestors(fate.proc).find_map(|up| head.get(&up).copied());
+        let like = story.service(fate.proc).map(|id| (id, story.world.program_of(fate.proc)));
+        let beside = like.and_then(|like| of_service.get(&like).copied());
+        let first = above.or(beside).unwrap_or(fate.proc);
+        head.insert(fate.proc, first);
+        if let Some(like) = like {
+            of_service.entry(like).or_insert(first);
         }
-        let with_it: Vec<&Fate> =
-            dead.iter().copied().filter(|other| family(other) && !told.contains(&other.proc)).collect();
-        told.push(fate.proc);
-        told.extend(with_it.iter().map(|other| other.proc));
-        let finding = tell(story, fate, &with_it);
-        case.add(finding);
+    }
+    let mut with: HashMap<Idx, Vec<&Fate>> = HashMap::new();
+    for fate in &dead {
+        let first = head.get(&fate.proc).copied().unwrap_or(fate.proc);
+        let family = with.entry(first).or_default();
+        if first != fate.proc {
+            family.push(fate);
+        }
+    }
+    for fate in elders {
+        if let Some(with_it) = with.remove(&fate.proc) {
+            let finding = tell(story, fate, &with_it);
+            case.add(finding);
+        }
     }
 }
 
