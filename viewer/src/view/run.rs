@@ -147,9 +147,10 @@ impl<'a> Runner<'a> {
             stale = false;
             let patience = if app.loading.is_some() { PATIENCE_LOADING } else { PATIENCE };
             // All that has been typed is taken in before anything is drawn.
-            let mut wait = patience;
-            while event::poll(wait)? {
-                wait = Duration::ZERO;
+            if terminal::is_gone_after(patience) {
+                return Ok(End::Signal(libc::SIGHUP));
+            }
+            while event::poll(Duration::ZERO)? {
                 stale = true;
                 let effect = app.event(&event::read()?);
                 if let Some(effect) = effect

@@ -9,6 +9,7 @@ use std::{
         Once,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use ratatui::{
@@ -21,6 +22,7 @@ use ratatui::{
         terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
     },
 };
+use rustix::event::{PollFd, PollFlags, Timespec};
 
 /// Signals that came, a bit each.
 static CAME: AtomicU64 = AtomicU64::new(0);
@@ -111,6 +113,17 @@ fn set(sig: i32, on: bool) {
 /// Whether `sig` came since this was asked last.
 pub fn came(sig: i32) -> bool {
     CAME.fetch_and(!(1 << sig), Ordering::Relaxed) & 1 << sig != 0
+}
+
+/// Waits for something to be typed, for a signal, or for `limit`. Whether the terminal is gone: then reading from it
+/// yields nothing for ever, which a reader of keys takes for more to come.
+pub fn is_gone_after(limit: Duration) -> bool {
+    let stdin = io::stdin();
+    let mut fds = [PollFd::new(&stdin, PollFlags::IN)];
+    let limit = Timespec { tv_sec: limit.as_secs().cast_signed(), tv_nsec: limit.subsec_nanos().into() };
+    // Interrupted is a signal: the loop looks at those itself.
+    let _ = rustix::event::poll(&mut fds, Some(&limit));
+    fds[0].revents().intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL)
 }
 
 /// Ends the program as `sig` would have.

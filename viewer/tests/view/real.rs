@@ -20,22 +20,20 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Tmux {
     /// A shell with the program in it: what is behind it is seen after it has ended.
-    fn start(size: (u16, u16), term: &str, args: &str) -> Option<Self> {
+    fn start(size: (u16, u16), term: &str, args: &str) -> Self {
         let file = sample("sysvinit-respawn");
-        let tmux = Self::shell(size)?;
+        let tmux = Self::shell(size);
         tmux.line(&format!(
             "env LANG=C.UTF-8 TERM={term} {} view {args} {}; echo ended $?",
             env!("CARGO_BIN_EXE_lastrites"),
             file.display()
         ));
-        Some(tmux)
+        tmux
     }
 
-    fn shell(size: (u16, u16)) -> Option<Self> {
-        if Command::new("tmux").arg("-V").stdout(Stdio::null()).status().is_err() {
-            eprintln!("no tmux here: not tested");
-            return None;
-        }
+    fn shell(size: (u16, u16)) -> Self {
+        let there = Command::new("tmux").arg("-V").stdout(Stdio::null()).status();
+        assert!(there.is_ok(), "tests/run installs tmux: {there:?}");
         static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
         let next = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let dir = tempfile::tempdir().expect("a directory");
@@ -56,7 +54,7 @@ impl Tmux {
             "-i",
         ]);
         tmux.wait("a shell", |screen| screen.contains("ready>"));
-        Some(tmux)
+        tmux
     }
 
     fn run(&self, args: &[&str]) -> String {
@@ -136,7 +134,7 @@ fn is_drawn(screen: &str) -> bool {
 
 #[test]
 fn keys_resizing_and_leaving_work_in_a_real_terminal() {
-    let Some(tmux) = Tmux::start((120, 40), "screen-256color", "") else { return };
+    let tmux = Tmux::start((120, 40), "screen-256color", "");
     tmux.wait("the first screen", is_drawn);
     assert_eq!(tmux.flag("#{alternate_on} #{mouse_any_flag}"), "1 1");
     tmux.keys("c");
@@ -158,7 +156,7 @@ fn keys_resizing_and_leaving_work_in_a_real_terminal() {
 
 #[test]
 fn it_stops_and_comes_back_as_a_job_does() {
-    let Some(tmux) = Tmux::start((100, 30), "screen-256color", "") else { return };
+    let tmux = Tmux::start((100, 30), "screen-256color", "");
     tmux.wait("the first screen", is_drawn);
     tmux.keys("C-z");
     tmux.is_restored();
@@ -174,9 +172,25 @@ fn it_stops_and_comes_back_as_a_job_does() {
 }
 
 #[test]
+fn a_terminal_that_goes_away_takes_the_program_along() {
+    // Reading from a terminal that is gone yields nothing for ever: a reader of keys went on asking, at full speed.
+    let tmux = Tmux::start((100, 30), "screen-256color", "");
+    tmux.wait("the first screen", is_drawn);
+    let pid = tmux.pid();
+    tmux.run(&["kill-server"]);
+    let begun = Instant::now();
+    let alive =
+        || std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "));
+    while alive() {
+        assert!(begun.elapsed() < PATIENCE, "{pid} still runs without a terminal");
+        std::thread::sleep(Duration::from_millis(30));
+    }
+}
+
+#[test]
 fn signals_end_it_and_give_the_terminal_back() {
     for signal in ["-TERM", "-HUP"] {
-        let Some(tmux) = Tmux::start((100, 30), "screen-256color", "") else { return };
+        let tmux = Tmux::start((100, 30), "screen-256color", "");
         tmux.wait("the first screen", is_drawn);
         tmux.kill(signal);
         tmux.wait("the end", |screen| screen.contains("ended"));
@@ -186,14 +200,14 @@ fn signals_end_it_and_give_the_terminal_back() {
 
 #[test]
 fn a_dumb_terminal_is_told_what_to_do() {
-    let Some(tmux) = Tmux::start((100, 30), "dumb", "") else { return };
+    let tmux = Tmux::start((100, 30), "dumb", "");
     let screen = tmux.wait("the end", |screen| screen.contains("ended 4"));
     assert!(screen.contains("TERM=dumb") && screen.contains("lastrites explain"), "{screen}");
 }
 
 #[test]
 fn the_linux_console_gets_what_its_font_has() {
-    let Some(tmux) = Tmux::start((100, 30), "linux", "") else { return };
+    let tmux = Tmux::start((100, 30), "linux", "");
     let screen = tmux.wait("the first screen", is_drawn);
     assert!(screen.contains('X') && !screen.contains('✖') && !screen.contains('━'), "{screen}");
     tmux.keys("q");
@@ -211,7 +225,7 @@ fn takes_the_terminal_and_panics() {
 
 #[test]
 fn the_terminal_is_restored_after_a_panic() {
-    let Some(tmux) = Tmux::shell((100, 30)) else { return };
+    let tmux = Tmux::shell((100, 30));
     let this = std::env::current_exe().expect("a path");
     let name = "real::takes_the_terminal_and_panics";
     tmux.line(&format!("{} --ignored --exact {name} --nocapture # view", this.display()));
@@ -221,7 +235,7 @@ fn the_terminal_is_restored_after_a_panic() {
 
 #[test]
 fn a_recording_that_grows_is_followed() {
-    let Some(tmux) = Tmux::shell((100, 30)) else { return };
+    let tmux = Tmux::shell((100, 30));
     let file = tmux.dir.path().join("growing.lrt");
     std::fs::copy(sample("power-cut"), &file).expect("copied");
     tmux.line(&format!(
