@@ -15,7 +15,10 @@ use crate::story::{
 
 pub(super) fn check(case: &mut Case<'_>) {
     let story = case.story;
-    for first in &story.restarts {
+    // Supervisors first: what they start again belongs to them.
+    let of_supervisor = |restart: &&Restart| story.world.is_supervisor(restart.new);
+    let (supervisors, others): (Vec<_>, Vec<_>) = story.restarts.iter().partition(of_supervisor);
+    for first in supervisors.into_iter().chain(others) {
         // Only the first of a chain, and nothing that a finding tells of already.
         if story.replaces(first.old).is_some() || case.is_taken(first.old) || case.is_taken(first.new) {
             continue;
