@@ -92,7 +92,12 @@ pub fn asks(filename: &[u8], argv: &[u8]) -> Asks {
             b"openrc-shutdown" | b"s6-linux-init-shutdown" | b"s6-linux-init-hpr" => return Asks::End,
             b"initctl" => return end_if(has(&[b"reboot", b"poweroff", b"halt"])),
             b"kexec" => return end_if(has(&[b"-e", b"--exec"])),
-            b"systemctl" => {
+            b"systemctl" | b"loginctl" => {
+                // What is done is the first word that is no option; what follows are its objects.
+                let verb = words.iter().find(|word| !word.starts_with(b"-")).copied().unwrap_or_default();
+                if words.contains(&&b"--when=cancel"[..]) {
+                    return Asks::Cancel;
+                }
                 let verbs: [&[u8]; 5] = [b"reboot", b"poweroff", b"halt", b"kexec", b"soft-reboot"];
                 let targets: [&[u8]; 5] = [
                     b"reboot.target",
@@ -101,7 +106,9 @@ pub fn asks(filename: &[u8], argv: &[u8]) -> Asks {
                     b"runlevel6.target",
                     b"runlevel0.target",
                 ];
-                return end_if(has(&verbs) || has(&[b"isolate", b"start"]) && has(&targets));
+                return end_if(
+                    verbs.contains(&verb) || matches!(verb, b"isolate" | b"start") && has(&targets),
+                );
             }
             _ => {}
         }

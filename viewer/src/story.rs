@@ -34,8 +34,11 @@ use self::{
     restart::Restart,
     service::{Entry, ServiceId, Services},
     shutdown::{Init, Shutdown},
-    world::{At, Idx, NONE, World},
+    world::{At, Idx, NONE, Sig, World},
 };
+
+/// Signals are looked at from this long before a shutdown on.
+const BEFORE_NS: u64 = 30_000_000_000;
 
 /// Everything that is known of one recording's shutdown.
 #[derive(Debug)]
@@ -77,7 +80,8 @@ impl Story {
         let mut services = Services::new(Entry::of(&summary.session));
         let doubt = Doubt::new(&world, summary);
         let begin = shutdown.as_ref().map_or(At::NEVER, |shutdown| shutdown.begin);
-        let by_target = ByTarget::new(&world, begin);
+        // What killed somebody in the shutdown may have been sent a moment before it.
+        let by_target = ByTarget::new(&world, At { ns: begin.ns.saturating_sub(BEFORE_NS), number: 0 });
         let (mut fates, mut restarts, mut waits) = (Vec::new(), Vec::new(), Vec::new());
         if let Some(shutdown) = &shutdown {
             fates = fate::fates(&world, shutdown, &by_target);
@@ -90,7 +94,8 @@ impl Story {
         let stop_call = world.calls.iter().find(|call| call.target == -1 && call.sig == 19 && call.ret >= 0);
         let stopped: HashSet<Idx> =
             world.sigs.iter().filter(|sent| sent.sig == 19).map(|sent| sent.target).collect();
-        let first_stop = world.sigs.iter().find(|sent| sent.sig == 19).map(|sent| sent.at);
+        let of_call = |sent: &&Sig| sent.sig == 19 && stop_call.is_some_and(|call| call.proc == sent.sender);
+        let first_stop = world.sigs.iter().find(of_call).map(|sent| sent.at);
         let stops = stop_call.and(first_stop).filter(|at| *at >= begin);
         let heir_of = restarts.iter().zip(0..).map(|(restart, at)| (restart.old, at)).collect();
         let old_of = restarts.iter().zip(0..).map(|(restart, at)| (restart.new, at)).collect();

@@ -17,13 +17,18 @@ use crate::{
         fate::Fate,
         finding,
         who::clip,
-        world::{At, Idx, Image, Origin, Sig, World},
+        world::{At, Idx, Image, Means, Origin, Sig, World},
     },
     time,
 };
 
 /// So many of a list are shown.
 const MOST: usize = 40;
+
+/// Whether its sender meant it: the kernel sends some only because somebody ended.
+fn is_deed(sent: &Sig) -> bool {
+    !matches!(sent.means, Means::Hangup | Means::Namespace | Means::ParentDeath | Means::Oom)
+}
 
 /// Everybody who had this pid.
 pub fn pid(page: &Page<'_>, pid: u32) -> Result<String, Error> {
@@ -117,7 +122,8 @@ fn life(page: &Page<'_>, out: &mut String, idx: Idx) {
     if let Some(restart) = story.replaced(idx) {
         lines.push((restart.at, finding::restart_step(story, restart).text));
     }
-    let sent: Vec<_> = world.sigs.iter().filter(|sent| sent.sender == idx && !freezes(sent)).collect();
+    let sent: Vec<_> =
+        world.sigs.iter().filter(|sent| sent.sender == idx && !freezes(sent) && is_deed(sent)).collect();
     lines.extend(sent.iter().take(MOST).map(|sent| {
         let (sig, target) = (names::signal(sent.sig), world.label_at(sent.target, sent.at.ns));
         (sent.at, format!("sent {sig} to {target} (event {})", sent.at.number))

@@ -4,8 +4,6 @@
 
 use std::collections::HashMap;
 
-use crate::processes::base_name;
-
 use super::{
     service::Services,
     world::{At, Idx, World},
@@ -17,7 +15,7 @@ pub struct NextBoot {
     pub world: World,
     /// Number of its recording in the file, from 1.
     pub recording: usize,
-    /// First runs of each program, by the name of its file.
+    /// First runs of each program, by its name: a script's, not its interpreter's.
     first: HashMap<Vec<u8>, Vec<Idx>>,
 }
 
@@ -44,7 +42,7 @@ impl NextBoot {
         for (idx, proc) in world.all() {
             let own = world.image(proc.image).filter(|image| image.proc == idx && !image.filename.is_empty());
             if let Some(image) = own {
-                let runs = first.entry(base_name(world.strings.get(image.filename)).to_owned()).or_default();
+                let runs = first.entry(world.program(image).to_owned()).or_default();
                 if runs.len() < RUNS_MAX {
                     runs.push(idx);
                 }
@@ -56,7 +54,7 @@ impl NextBoot {
     /// The first run of the program of `idx` if it failed while starting: exited with an error, or crashed.
     pub fn failed(&self, of: &World, services: &Services, idx: Idx) -> Option<Again> {
         let image = of.image(of.image_of(idx))?;
-        let runs = self.first.get(base_name(of.strings.get(image.filename)))?;
+        let runs = self.first.get(of.program(image))?;
         let mut here = Services::new(services.entries.clone());
         let wanted = services.known(idx).map(|id| services.get(id).name.clone());
         let same = |here: &mut Services, run: Idx| {

@@ -76,7 +76,7 @@ impl Doubt {
     /// Events known to be lost between these moments, and whether more may be.
     pub fn lost(&self, from_ns: u64, to_ns: u64) -> (u64, bool) {
         let near = self.holes.iter().filter(|hole| hole.from_ns <= to_ns && hole.to_ns >= from_ns);
-        near.fold((0, false), |(sum, more), hole| (sum + hole.count, more || hole.count == 0))
+        near.fold((0, false), |(sum, more), hole| (sum.saturating_add(hole.count), more || hole.count == 0))
     }
 
     pub fn holes(&self) -> &[Hole] {

@@ -6,7 +6,7 @@
 
 use super::{
     shutdown::Shutdown,
-    world::{At, Idx, Means, NONE, Origin, Sig, World},
+    world::{At, Idx, Means, NONE, Origin, Proc, Sig, World},
 };
 
 const HUP: u8 = 1;
@@ -134,7 +134,7 @@ pub fn tells_to_stop(world: &World, sent: &Sig) -> bool {
         // What reload means to a daemon is the end to everybody else.
         HUP => sent.took.is_some_and(|(_, handled)| !handled) || sent.means == Means::Hangup,
         // systemd's KillSignal= may be any.
-        10 | 12 | 30 | 6 => world.is_init(sent.sender),
+        10 | 12 | 28 | 30 | 6 => world.is_init(sent.sender),
         34..=64 => world.is_init(sent.sender) && !world.is_init(sent.target),
         _ => false,
     }
@@ -202,11 +202,17 @@ pub fn told(world: &World, by_target: &ByTarget, idx: Idx, begin: At) -> Option<
         Some((_, true)) => Reception::Handled,
         _ if died_of_it => Reception::Fatal,
         Some((_, false)) => Reception::Fatal,
-        // A process that exits after a signal has taken it in some way that is no delivery: signalfd, sigwait.
-        None if proc.code().is_some() => Reception::Handled,
+        // A process that exits after a signal has taken it in some way that is no delivery: signalfd, sigwait. So has
+        // one that had room for the next of the same number.
+        None if proc.code().is_some() || taken_silently(world, by_target, idx, sent) => Reception::Handled,
         None => Reception::Pending,
     };
     Some(Told { sent: number, at: sent.at, reception })
+}
+
+/// Whether a later signal of the same number found none waiting.
+fn taken_silently(world: &World, by_target: &ByTarget, idx: Idx, first: &Sig) -> bool {
+    by_target.to(world, idx).any(|(_, sent)| sent.sig == first.sig && sent.at > first.at && sent.result == 0)
 }
 
 /// Who sent what `idx` died of: the last such signal before its exit, and the others that came near it.
@@ -225,13 +231,19 @@ fn killer(world: &World, by_target: &ByTarget, idx: Idx, sig: u8) -> (Option<u32
         near.or(of_it.len().checked_sub(1))
     });
     let Some(first) = first else { return Default::default() };
-    let (number, cause) = of_it.swap_remove(first);
+    let (number, cause) = of_it.remove(first);
     let rival = |sent: &Sig| sent.sender != cause.sender && sent.at.ns.abs_diff(cause.at.ns) < 1_000_000;
     let rivals = of_it.iter().filter(|(_, sent)| rival(sent)).map(|(number, _)| *number).collect();
     (Some(number), rivals)
 }
 
 impl World {
+    /// Whether `leader` leads the session of `idx`.
+    fn leads(&self, leader: Idx, idx: Idx) -> bool {
+        let session = self.image(self.image_of(idx)).map_or(0, |image| image.session);
+        session != 0 && self.pid(leader) == session && self.proc_at(leader).is_some_and(Proc::dead)
+    }
+
     pub fn sig(&self, number: u32) -> Option<&Sig> {
         self.sigs.get(number as usize)
     }
@@ -240,9 +252,11 @@ impl World {
     pub fn sender(&self, sent: &Sig) -> String {
         match sent.means {
             Means::Oom => "the kernel, out of memory,".into(),
-            Means::Hangup if sent.sender != NONE => {
+            // Others are only running when a terminal or a process group is hung up.
+            Means::Hangup if self.leads(sent.sender, sent.target) => {
                 format!("the kernel, when session leader {} ended,", self.label_at(sent.sender, sent.at.ns))
             }
+            Means::Hangup => "the kernel, hanging up its terminal or process group,".into(),
             Means::Namespace => {
                 format!(
                     "the kernel, when {}, the init of its pid namespace, ended,",

@@ -219,11 +219,14 @@ fn takes_place(world: &World, services: &Services, old: &Run<'_>, new: &Run<'_>)
     // One service may go by two kinds: started by its init script, started again by monit.
     let name = |run: &Run<'_>| run.service.map(|id| services.get(id).name.as_str());
     let same_service = new.service.is_some() && (new.service == old.service || name(new) == name(old));
+    // What a supervisor starts is in the cgroup of the supervisor, wherever it was before.
+    let of_supervisor =
+        new.how == By::Supervisor && new.service.is_some() && new.service == services.known(new.by);
     match new.how {
         // Init restarts what it started itself, under whatever name that goes.
         By::Init | By::Supervisor => {
             same_starter(world, old, new)
-                && (same_service || new.service.is_none() || old.service.is_none())
+                && (same_service || of_supervisor || new.service.is_none() || old.service.is_none())
                 && same_program(world, old.idx, new.idx)
         }
         // A script that starts a daemon in place of another: both have to be daemons.

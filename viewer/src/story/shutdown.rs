@@ -12,7 +12,7 @@ use crate::{
 
 use super::{
     who::words,
-    world::{At, Idx, Image, Means, NONE, Sig, World},
+    world::{At, Idx, Image, Means, NONE, Reboot, Sig, World},
 };
 
 /// The init of the machine.
@@ -251,7 +251,7 @@ struct Mark {
 ///
 /// `sealed_ns`: when the last hook of the shutdown ended the recording, if it did.
 pub fn find(world: &World, init: Init, sealed_ns: Option<u64>) -> Option<Shutdown> {
-    let call = world.reboots.iter().rev().find(|call| names::reboot(call.cmd).1);
+    let call = world.reboots.iter().rev().find(|call| names::reboot(call.cmd).1 && !failed(world, call));
     let mut marks = marks(world, init);
     marks.sort_by_key(|mark| mark.at);
     // What happened before a boot's or an earlier level's quiet is not this shutdown.
@@ -267,6 +267,9 @@ pub fn find(world: &World, init: Init, sealed_ns: Option<u64>) -> Option<Shutdow
     }
     let aim = call.map_or(Aim::Unknown, |call| Aim::of_call(call.cmd));
     let told = marks.iter().map(|mark| mark.aim).find(|aim| *aim != Aim::Unknown);
+    // Level 0 is power-off and halt alike: who asked knows which.
+    let halts = asked.as_ref().is_some_and(|asked| aim_of_words(&asked.how) == Aim::Halt);
+    let told = told.map(|told| if told == Aim::PowerOff && halts { Aim::Halt } else { told });
     let aim = if aim == Aim::Unknown {
         told.or(asked.as_ref().map(|a| aim_of_words(&a.how))).unwrap_or(aim)
     } else {
@@ -330,12 +333,32 @@ fn cut_short(world: &World, init: Init, asked: Asked) -> Option<Shutdown> {
 
 /// The first mark of the last row of marks: going to another runlevel and back is not a shutdown.
 fn first_mark(marks: &[Mark]) -> Option<&Mark> {
-    let last = marks.iter().rposition(|mark| mark.kind == PhaseKind::Stopping);
-    let spree = marks.iter().position(|mark| mark.kind >= PhaseKind::TermSpree);
-    match (last, spree) {
-        (Some(last), Some(spree)) => marks.get(last.min(spree)),
-        (last, spree) => marks.get(last.or(spree)?),
+    let stopping = |mark: &&Mark| mark.kind == PhaseKind::Stopping;
+    // Some inits say it twice (`openrc off`, `openrc reboot`); single-user mode long before is another occasion.
+    let near = |earlier: &Mark, later: &Mark, most: u64| later.at.ns.saturating_sub(earlier.at.ns) < most;
+    if let Some(last) = marks.iter().rfind(stopping) {
+        return marks.iter().filter(stopping).find(|mark| near(mark, last, LATER_NS) && mark.at <= last.at);
     }
+    // Sprees alone: those of the last occasion.
+    let mut first = marks.len().checked_sub(1)?;
+    while first > 0 && near(&marks[first - 1], &marks[first], APART_NS * 3) {
+        first -= 1;
+    }
+    marks.get(first)
+}
+
+/// Whether a call of reboot(2) came back: who called it went on. The probe sees it called, not what it returns.
+fn failed(world: &World, call: &Reboot) -> bool {
+    world.proc_at(call.proc).is_some_and(|proc| {
+        let went_on =
+            world.image(proc.image).is_some_and(|image| image.proc == call.proc && image.at > call.at);
+        went_on || proc.dead() && proc.status != 0 && proc.exit > call.at
+    })
+}
+
+/// Whether it is a process of a container: its shutdown is not the machine's.
+fn is_contained(world: &World, idx: Idx) -> bool {
+    world.proc_at(idx).is_some_and(|proc| proc.ns_level > 0)
 }
 
 fn marks(world: &World, init: Init) -> Vec<Mark> {
@@ -344,7 +367,9 @@ fn marks(world: &World, init: Init) -> Vec<Mark> {
     let mut shutdown_image = At::NEVER;
     for image in &world.images {
         // What was running already begins nothing.
-        if world.proc_at(image.proc).is_none_or(|proc| image.at == proc.born && image.before == NONE) {
+        if world.proc_at(image.proc).is_none_or(|proc| image.at == proc.born && image.before == NONE)
+            || is_contained(world, image.proc)
+        {
             continue;
         }
         let argv: Vec<&[u8]> = words(world.strings.get(image.argv)).skip(1).take(4).collect();
@@ -407,8 +432,10 @@ fn marks(world: &World, init: Init) -> Vec<Mark> {
             9 => PhaseKind::KillSpree,
             _ => continue,
         };
-        let level = world.proc_at(call.proc).map_or(0, |proc| proc.ns_level);
-        if level == 0 {
+        // Of anybody but root it reaches only his own.
+        let root = world.is_init(call.proc)
+            || world.image(world.image_of(call.proc)).is_none_or(|image| image.uid == 0);
+        if root && !is_contained(world, call.proc) {
             // The call is recorded when it returns; its first signal is its beginning.
             let of_it = |sent: &&Sig| {
                 sent.sender == call.proc && sent.sig == call.sig && sent.means == Means::Broadcast
@@ -470,7 +497,8 @@ fn first_request(world: &World, init: Init, from: At, until: At) -> Option<At> {
     let mut found: Option<At> = None;
     let new = |image: &&Image| {
         let born_so = world.proc_at(image.proc).is_some_and(|p| image.at == p.born && image.before == NONE);
-        image.at > from && image.at < until && !world.is_init(image.proc) && !born_so
+        let ours = !world.is_init(image.proc) && !is_contained(world, image.proc);
+        image.at > from && image.at < until && ours && !born_so
     };
     for image in world.images.iter().filter(new) {
         match asks(world.strings.get(image.filename), world.strings.get(image.argv)) {
@@ -492,7 +520,7 @@ fn asked(world: &World, init: Init, began: Option<At>) -> Option<Asked> {
     let mut found: Option<&Image> = None;
     for image in &world.images {
         // systemctl goes on by itself; what begins first is then the request's own doing.
-        if image.at > until || world.is_init(image.proc) {
+        if image.at > until || world.is_init(image.proc) || is_contained(world, image.proc) {
             continue;
         }
         let running = world.proc_at(image.proc).is_some_and(|p| image.at == p.born && image.before == NONE);
@@ -629,7 +657,7 @@ fn who(world: &World, idx: Idx, ns: u64) -> String {
 /// reboot(2) without init: `reboot -f`, sysrq's friends.
 fn is_forced(world: &World, caller: Idx, asked: Option<&Asked>, marks: &[Mark]) -> bool {
     let of_init = world.is_init(caller) || world.ancestors(caller).any(|up| {
-        matches!(world.program_of(up), b"rc" | b"openrc" | b"openrc-run.sh" | b"sh" if marks.iter().any(|m| m.kind == PhaseKind::Stopping))
+        matches!(world.program_of(up), b"rc" | b"openrc" | b"openrc-run.sh" if marks.iter().any(|m| m.kind == PhaseKind::Stopping))
     }) || world.proc_at(caller).is_some_and(|proc| world.is_init(proc.parent) && !marks.is_empty());
     let is_asker = asked.is_some_and(|asked| {
         asked.by == caller

@@ -12,7 +12,7 @@ const INTERPRETERS: [&[u8]; 9] =
     [b"sh", b"dash", b"bash", b"busybox", b"perl", b"ruby", b"python", b"env", b"toybox"];
 
 /// Programs that start others and start them again.
-const SUPERVISORS: [&[u8]; 16] = [
+const SUPERVISORS: [&[u8]; 15] = [
     b"runsvdir",
     b"runsv",
     b"s6-svscan",
@@ -26,7 +26,6 @@ const SUPERVISORS: [&[u8]; 16] = [
     b"dockerd",
     b"containerd",
     b"conmon",
-    b"pm2",
     b"god",
     b"circusd",
 ];

@@ -261,7 +261,7 @@ impl Default for World {
 }
 
 /// Whether a signal can stop somebody or ask for something.
-fn matters(sig: u8) -> bool {
+pub(super) fn matters(sig: u8) -> bool {
     // Not CHLD, URG, WINCH, ALRM, VTALRM, PROF, IO, PIPE, XFSZ, TTIN, TTOU, TRAP.
     !matches!(sig, 0 | 5 | 13 | 14 | 17 | 20..=23 | 25..=29)
 }
@@ -331,8 +331,11 @@ impl World {
                 let (idx, comm) = (self.proc(*process, at), self.strings.add(comm));
                 self.procs[idx as usize].comm = comm;
             }
-            What::Signal(signal) if matters(signal.sig) => self.signal(signal, at),
-            What::Deliver { process, sig, disposition, .. } if matters(*sig) => {
+            // Some units are stopped by SIGWINCH (KillSignal= of httpd).
+            What::Signal(signal) if matters(signal.sig) || signal.sig == 28 && signal.sender.tgid == 1 => {
+                self.signal(signal, at)
+            }
+            What::Deliver { process, sig, disposition, .. } if matters(*sig) || *sig == 28 => {
                 let idx = self.proc(*process, at);
                 if let Some(sent) = self.waiting.remove(&(idx, *sig)) {
                     self.sigs[sent as usize].took = Some((at, *disposition == Disposition::Handled));
@@ -373,8 +376,10 @@ impl World {
                 let near =
                     self.sigs.iter_mut().rev().take_while(|sent| at.ns.saturating_sub(sent.at.ns) < MARK_NS);
                 for sent in near {
-                    if sent.target == victim && sent.sig == 9 && sent.means == Means::Kernel {
-                        sent.means = Means::Oom;
+                    // In a container the one in whose time it came is no more its reason than anywhere.
+                    let by_kernel = matches!(sent.means, Means::Kernel | Means::Namespace);
+                    if sent.target == victim && sent.sig == 9 && by_kernel {
+                        (sent.means, sent.sender) = (Means::Oom, NONE);
                     }
                 }
             }
@@ -548,7 +553,9 @@ impl World {
 
     fn is_namespace_init(&self, sender: Idx, target: Idx) -> bool {
         let level = |idx: Idx| self.procs.get(idx as usize).map_or(0, |proc| proc.ns_level);
-        sender != target && level(target) > 0 && level(sender) > 0
+        // Its exit is recorded before it takes its namespace along.
+        let ended = self.procs.get(sender as usize).is_some_and(Proc::dead);
+        sender != target && ended && level(target) > 0 && level(sender) > 0
     }
 
     fn call(&mut self, process: ProcId, target: i64, sig: u8, ret: i64, at: At) {

@@ -181,10 +181,18 @@ impl App {
             .as_ref()
             .is_some_and(|old| old.picked.summary.session.id == model.picked.summary.session.id);
         self.loading = None;
+        let old_last_ns = self.model.as_ref().map_or(0, |old| old.last_ns);
         self.model = Some(Arc::clone(&model));
         if same {
             self.rebuild();
+            let fact = self.fact;
             self.show_subject();
+            self.fact = fact.min(self.facts.len().saturating_sub(1));
+            // Who looks at the end goes on looking at the end.
+            if !self.warped && self.window.to >= old_last_ns {
+                let by = model.last_ns.saturating_sub(old_last_ns);
+                self.window = Window { from: self.window.from + by, to: self.window.to + by };
+            }
             return;
         }
         self.mode = Mode::Normal;
@@ -316,6 +324,7 @@ impl App {
         if self.history.len() > MOST {
             self.history.remove(0);
         }
+        self.history_at = self.history.len().saturating_sub(1);
     }
 
     fn arrive(&mut self, subject: Subject) {
@@ -387,6 +396,8 @@ impl App {
                 }
                 let control = key.modifiers.contains(KeyModifiers::CONTROL);
                 match key.code {
+                    // What some terminals send for Backspace.
+                    KeyCode::Char('h') if control => self.in_mode(KeyCode::Backspace, false),
                     KeyCode::Char('c') if control => Some(Effect::Quit),
                     KeyCode::Char('z') if control => Some(Effect::Suspend),
                     code => self.in_mode(code, control),
@@ -512,6 +523,16 @@ impl App {
         {
             self.row = row;
             self.follow_row();
+        } else if is {
+            // What was told of is not shown any more.
+            self.select_row();
+        }
+    }
+
+    /// In the details the first line that leads anywhere is the one that is meant.
+    fn first_link(&mut self) {
+        if self.focus == Focus::Detail && self.facts.get(self.fact).is_none_or(|fact| fact.leads.is_none()) {
+            self.fact = self.facts.iter().position(|fact| fact.leads.is_some()).unwrap_or(0);
         }
     }
 
@@ -553,12 +574,24 @@ impl App {
                     Focus::Lanes => Focus::Findings,
                     Focus::Findings => Focus::Detail,
                     Focus::Detail => Focus::Lanes,
-                }
+                };
+                self.first_link();
+            }
+            Action::FocusBack => {
+                self.focus = match self.focus {
+                    Focus::Lanes => Focus::Detail,
+                    Focus::Findings => Focus::Lanes,
+                    Focus::Detail => Focus::Findings,
+                };
+                self.first_link();
             }
             Action::Bigger => self.lower = (self.lower + 1).min(100),
             Action::Smaller => self.lower = (self.lower - 1).max(-100),
             Action::Enter => self.enter(),
             Action::Unfold => self.fold(Group::Others),
+            Action::Clear if self.matches.is_empty() && self.filter.kind.is_none() => {
+                self.focus = Focus::Lanes
+            }
             Action::Clear => {
                 self.matches.clear();
                 self.search.clear();
@@ -739,10 +772,13 @@ impl App {
 
     fn mouse(&mut self, kind: MouseEventKind, x: u16, y: u16) {
         if self.mode != Mode::Normal || self.model.is_none() {
-            if let (Mode::Recordings { at }, MouseEventKind::ScrollDown) = (&mut self.mode, kind) {
-                *at = (*at + 1).min(self.entries.len().saturating_sub(1));
-            } else if let MouseEventKind::Down(_) = kind {
-                self.mode = Mode::Normal;
+            match (kind, &self.mode) {
+                (MouseEventKind::ScrollDown, _) => drop(self.in_mode(KeyCode::Down, false)),
+                (MouseEventKind::ScrollUp, _) => drop(self.in_mode(KeyCode::Up, false)),
+                // What is being typed is not thrown away.
+                (MouseEventKind::Down(_), Mode::Ask { .. }) => {}
+                (MouseEventKind::Down(_), _) => self.mode = Mode::Normal,
+                _ => {}
             }
             return;
         }

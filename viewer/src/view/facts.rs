@@ -270,7 +270,12 @@ fn received(model: &Model, idx: Idx, facts: &mut Vec<Fact>) {
     // The last ones are those that tell.
     for at in got.iter().skip(got.len().saturating_sub(MOST)) {
         let Some(sent) = world.sig(*at) else { continue };
-        let text = format!("{} from {}: {}", names::signal(sent.sig), world.sender(sent), fared(sent));
+        let text = format!(
+            "{} from {}: {}",
+            names::signal(sent.sig),
+            world.sender(sent).trim_end_matches(','),
+            fared(sent)
+        );
         facts.push(Fact::new(Look::Text, text).at(sent.at).to(Subject::Sig(*at)));
     }
     more(facts, got.len());

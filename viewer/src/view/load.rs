@@ -3,6 +3,7 @@
 //! Invariant: the drawing thread never waits for a file; what is read here can be cancelled between any two events.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -32,7 +33,8 @@ use crate::{
 #[derive(Debug)]
 pub enum News {
     Entries(Vec<Entry>),
-    Loaded(Box<Model>),
+    /// With the gauge of its reading: one that was stopped is not wanted any more.
+    Loaded(Box<Model>, Arc<Gauge>),
     Surveyed(usize, Verdict),
     Said(String),
     Failed(Error),
@@ -67,9 +69,19 @@ pub enum Wanted {
 pub fn load(path: &Path, wanted: Wanted, gauge: &Arc<Gauge>, out: &Sender<News>) {
     let (path, gauge, out) = (path.to_owned(), Arc::clone(gauge), out.clone());
     std::thread::spawn(move || {
-        let told = read(&path, &wanted, &gauge, &out).map(|model| News::Loaded(Box::new(model)));
+        let reading = AssertUnwindSafe(|| read(&path, &wanted, &gauge, &out));
+        let told = catch_unwind(reading).unwrap_or_else(|_| {
+            let why = "reading it failed inside lastrites";
+            Err(Error::failed(path.display().to_string(), why, "please report it, with the file if you may"))
+        });
+        if gauge.stop.load(Ordering::Relaxed) {
+            return;
+        }
         // Who asked may be gone.
-        let _ = out.send(told.unwrap_or_else(News::Failed));
+        let _ = out.send(match told {
+            Ok(model) => News::Loaded(Box::new(model), gauge),
+            Err(error) => News::Failed(error),
+        });
     });
 }
 

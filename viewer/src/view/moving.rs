@@ -275,7 +275,14 @@ impl App {
             self.go(Subject::Proc(idx));
             return;
         }
-        let seconds = text.trim_end_matches('s').trim();
+        // The screen counts from the shutdown, so a bare number of seconds does as well.
+        let bare = text.contains('.') && text.parse::<f64>().is_ok_and(|seconds| seconds >= 0.0);
+        let signed = if bare { format!("+{text}") } else { text.to_owned() };
+        if text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty() {
+            self.message = format!("there is no process {text}; +{text} is a time, #{text} an event");
+            return;
+        }
+        let seconds = signed.trim_end_matches('s').trim();
         let since = seconds.strip_prefix(['+', '-']).and_then(|rest| rest.parse::<f64>().ok());
         let ns = match since.filter(|since| since.is_finite() && *since < 1e9) {
             Some(since) => {

@@ -257,6 +257,7 @@ impl Theme {
             Look::Ignoring => plain.fg(self.color(0xf48c42, 0xb5500d, Color::LightRed)),
             Look::Heir => bold.fg(self.color(0xc792ea, 0x8238b5, Color::Magenta)),
             Look::Signal => plain.fg(self.color(0xff9e9e, 0xb03a48, Color::Red)),
+            Look::Key if self.depth == Depth::Ansi && self.tone == Tone::Light => bold,
             Look::Key => bold.fg(self.color(0xe6e9f0, 0x30343c, Color::White)),
             Look::Phase(kind) => {
                 let (dark, light, named) = match kind {

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use ratatui::crossterm::event::{self, Event};
+use ratatui::crossterm::event::{self, Event, MouseEventKind};
 
 use super::{
     app::{App, Effect, Loading},
@@ -119,20 +119,26 @@ impl<'a> Runner<'a> {
     }
 
     fn run(mut self, app: &mut App, taken: &mut Taken) -> io::Result<End> {
-        self.load(app, Wanted::Named(self.options.recording.clone()));
+        // What is followed is what is being recorded.
+        let newest = self.options.live.then_some(Recording::Newest);
+        self.load(app, Wanted::Named(self.options.recording.clone().or(newest)));
         let mut stale = true;
         loop {
             stale |= self.hear(app);
             if let Some(error) = self.failure(app) {
                 return Ok(End::Failed(error));
             }
-            for sig in [libc::SIGTERM, libc::SIGHUP, libc::SIGINT] {
+            for sig in [libc::SIGTERM, libc::SIGHUP, libc::SIGINT, libc::SIGQUIT] {
                 if terminal::came(sig) {
                     return Ok(End::Signal(sig));
                 }
             }
             if terminal::came(libc::SIGTSTP) {
                 taken.suspend()?;
+                stale = true;
+            }
+            if terminal::came(libc::SIGCONT) {
+                taken.resume()?;
                 stale = true;
             }
             self.follow(app);
@@ -151,8 +157,10 @@ impl<'a> Runner<'a> {
                 return Ok(End::Signal(libc::SIGHUP));
             }
             while event::poll(Duration::ZERO)? {
-                stale = true;
-                let effect = app.event(&event::read()?);
+                let event = event::read()?;
+                // Reports of a mouse that only moves change nothing.
+                stale |= !matches!(&event, Event::Mouse(mouse) if mouse.kind == MouseEventKind::Moved);
+                let effect = app.event(&event);
                 if let Some(effect) = effect
                     && let Some(end) = self.act(app, taken, effect)?
                 {
@@ -187,7 +195,9 @@ impl<'a> Runner<'a> {
                         entry.verdict = known.and_then(|known| known.verdict.clone());
                     }
                 }
-                News::Loaded(model) => {
+                // It was cancelled, or another was asked for.
+                News::Loaded(_, gauge) if gauge.stop.load(Ordering::Relaxed) => {}
+                News::Loaded(model, _) => {
                     self.took = self.began.elapsed();
                     app.loaded(Arc::from(model));
                 }
@@ -264,6 +274,9 @@ impl<'a> Runner<'a> {
                 }
             }
             Effect::Survey => {
+                if let Some(before) = &self.survey {
+                    before.stop.store(true, Ordering::Relaxed);
+                }
                 let gauge = self.survey.insert(Arc::default());
                 load::survey(&self.options.path, gauge, &self.tell);
             }

@@ -30,7 +30,8 @@ static CAME: AtomicU64 = AtomicU64::new(0);
 static TAKEN: AtomicBool = AtomicBool::new(false);
 static HOOK: Once = Once::new();
 
-const SIGNALS: [i32; 4] = [libc::SIGTERM, libc::SIGHUP, libc::SIGINT, libc::SIGTSTP];
+const SIGNALS: [i32; 6] =
+    [libc::SIGTERM, libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTSTP, libc::SIGCONT];
 
 extern "C" fn note(sig: i32) {
     CAME.fetch_or(1 << (sig & 63), Ordering::Relaxed);
@@ -45,16 +46,23 @@ pub struct Taken {
 
 impl Taken {
     pub fn take(mouse: bool) -> io::Result<Self> {
+        let ours = std::thread::current().id();
         HOOK.call_once(|| {
             let before = std::panic::take_hook();
             std::panic::set_hook(Box::new(move |info| {
-                give_back();
-                before(info);
+                // Of a thread that reads, the loop tells; the terminal is still in use.
+                if std::thread::current().id() == ours {
+                    give_back();
+                    before(info);
+                }
             }));
         });
         watch(true);
-        enter(mouse)?;
-        let terminal = Terminal::new(CrosstermBackend::new(io::stdout()))?;
+        let taken = enter(mouse).and_then(|()| Terminal::new(CrosstermBackend::new(io::stdout())));
+        let terminal = taken.inspect_err(|_| {
+            give_back();
+            watch(false);
+        })?;
         Ok(Self { terminal, mouse })
     }
 
@@ -62,10 +70,18 @@ impl Taken {
     pub fn suspend(&mut self) -> io::Result<()> {
         give_back();
         set(libc::SIGTSTP, false);
-        // SAFETY: raise(3) with a valid signal has no preconditions.
-        unsafe { libc::raise(libc::SIGTSTP) };
+        // Everybody in the foreground, as the terminal itself would: a script around us is to stop as well.
+        // SAFETY: kill(2) with a valid signal has no preconditions.
+        unsafe { libc::kill(0, libc::SIGTSTP) };
         set(libc::SIGTSTP, true);
-        CAME.fetch_and(!(1 << libc::SIGTSTP), Ordering::Relaxed);
+        CAME.fetch_and(!(1 << libc::SIGTSTP | 1 << libc::SIGCONT), Ordering::Relaxed);
+        enter(self.mouse)?;
+        self.terminal.clear()
+    }
+
+    /// Takes the terminal again after a stop that nobody could prepare for (SIGSTOP): a shell had it meanwhile.
+    pub fn resume(&mut self) -> io::Result<()> {
+        disable_raw_mode()?;
         enter(self.mouse)?;
         self.terminal.clear()
     }
@@ -79,8 +95,8 @@ impl Drop for Taken {
 }
 
 fn enter(mouse: bool) -> io::Result<()> {
-    enable_raw_mode()?;
     TAKEN.store(true, Ordering::SeqCst);
+    enable_raw_mode()?;
     execute!(io::stdout(), EnterAlternateScreen)?;
     if mouse {
         execute!(io::stdout(), EnableMouseCapture)?;

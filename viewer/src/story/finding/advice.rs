@@ -16,6 +16,12 @@ use crate::story::{
 /// Against a restart in the shutdown.
 pub fn against_restart(story: &Story, restart: &Restart) -> Option<String> {
     if restart.how == By::Supervisor {
+        // A supervisor that init starts again is what has to be kept from starting.
+        let by_init = story.replaces(restart.by).is_some_and(|above| above.how == By::Init);
+        let runit = matches!(story.world.program_of(restart.by), b"runsv" | b"runsvdir");
+        if by_init && !runit {
+            return service_of_init(story, restart.by);
+        }
         let service = restart.service.map(|id| story.services.get(id));
         return Some(match service.filter(|service| service.kind == Kind::Container) {
             Some(container) => format!(
@@ -44,10 +50,10 @@ fn service_of_init(story: &Story, idx: Idx) -> Option<String> {
     let Some(id) = story.service(idx) else { return by_table() };
     let service = story.services.get(id);
     match service.kind {
-        Kind::Inittab => Some(match story.services.entry(id) {
+        Kind::Inittab => match story.services.entry(id) {
             Some(entry) => inittab(story, entry),
-            None => format!("take {} out of the runlevels of inittab entry {}", level(story), service.name),
-        }),
+            None => Some(format!("take {} out of the runlevels of inittab entry {}", level(story), service.name)),
+        },
         Kind::Upstart => Some(format!(
             "give job {} a `stop on runlevel [!2345]`, so that its goal is stop before rc kills it",
             service.name.split(' ').next().unwrap_or(&service.name)
@@ -67,24 +73,21 @@ fn level(story: &Story) -> &'static str {
 }
 
 /// `take 6 out of inittab entry md's runlevels (23456), and 0 for power-off`.
-fn inittab(story: &Story, entry: &Entry) -> String {
+fn inittab(story: &Story, entry: &Entry) -> Option<String> {
     let level = level(story);
     let (other, what) = if level == "6" { ("0", "power-off") } else { ("6", "reboot") };
     // No levels at all means every level.
     if entry.levels.is_empty() {
-        return format!(
+        return Some(format!(
             "give inittab entry {} runlevels (2345); without any it runs in all, 0 and 6 too",
             entry.id
-        );
+        ));
     }
     if !entry.levels.contains(level) {
-        return format!(
-            "inittab entry {} (runlevels {}) does not name {level}: move it behind the entries that run rc",
-            entry.id, entry.levels
-        );
+        return None;
     }
     let too = if entry.levels.contains(other) { format!(", and {other} for {what}") } else { String::new() };
-    format!("take {level} out of inittab entry {}'s runlevels ({}){too}", entry.id, entry.levels)
+    Some(format!("take {level} out of inittab entry {}'s runlevels ({}){too}", entry.id, entry.levels))
 }
 
 /// A supervisor that starts what the shutdown has stopped has to be stopped first.
@@ -110,10 +113,23 @@ fn supervised(story: &Story, restart: &Restart, service: Option<&Service>) -> St
             "stop {what} through its supervisor (`sv force-stop {what}`) before sendsigs, from a script that rc runs with K"
         ),
         ("monit" | "supervisord", Init::Systemd) => {
-            format!("have {name} stopped before {what}: After={what}.service in {name}'s unit stops it first")
+            let unit = story.service(restart.old).map(|id| story.services.get(id));
+            match unit.filter(|unit| {
+                unit.kind == Kind::Unit && story.service(restart.old) != story.service(restart.by)
+            }) {
+                Some(unit) => {
+                    format!(
+                        "have {name} stopped before {what}: After={} in {name}'s unit stops it first",
+                        unit.name
+                    )
+                }
+                None => format!(
+                    "see who stops {what} behind {name}'s back; {name}'s own command stops it for good"
+                ),
+            }
         }
         ("monit" | "supervisord", _) => format!(
-            "have rc stop {name} before {what}: add {what} to Should-Start in {name}'s init script, so that it stops before it"
+            "have rc stop {name} before {what}: add {what} to Should-Stop in {name}'s init script, so that it stops before it"
         ),
         _ => format!("have {name} stopped before {what}, or told to stop it itself"),
     }
@@ -198,6 +214,10 @@ pub fn against_kill(story: &Story, fate: &Fate) -> Option<String> {
             "stop {name} by its init script, which can wait for it; sendsigs waits ten seconds at most"
         )),
         (Some(_), _) => Some(format!("give {name} more time to stop, or make it stop sooner")),
+        (None, Some(unit)) if sender_is_init => Some(format!(
+            "systemd killed what was left of unit {} when its main process had ended: have that wait for {name}",
+            unit.name
+        )),
         (None, Some(unit)) => Some(format!(
             "see who kills {name}: unit {} was not stopped by its own KillSignal= first",
             unit.name

@@ -3,6 +3,8 @@
 //! Found: a service that still ran when reboot(2) was called. After a spree that hit others and left it out, it was
 //! spared; somebody put it on a list, or it was in the same session as the killer.
 
+use std::collections::HashSet;
+
 use crate::time;
 
 use super::{Case, Finding, Rule, Step, advice, steps};
@@ -32,7 +34,8 @@ pub(super) fn check(case: &mut Case<'_>) {
             .any(|(_, sent)| sent.sig == 9 && !sent.ignored() && sent.at < shutdown.end)
     };
     let world = &story.world;
-    let is_alive = |idx: Idx| alive.iter().any(|other| other.proc == idx);
+    let there: HashSet<Idx> = alive.iter().map(|other| other.proc).collect();
+    let is_alive = |idx: Idx| there.contains(&idx);
     let elder = |fate: &Fate| world.ancestors(fate.proc).any(|up| is_alive(up) && !world.is_shim(up));
     // A shim is there for as long as its container is.
     let has_container = |fate: &Fate| {

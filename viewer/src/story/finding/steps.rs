@@ -8,7 +8,7 @@ use crate::story::{
     fate::{Fate, Reception, Told, Verdict},
     restart::{By, Restart},
     service::Kind,
-    world::{At, Idx, Means, Sig},
+    world::{At, Idx, Means, Sig, matters},
 };
 
 impl Step {
@@ -111,6 +111,10 @@ pub fn end(story: &Story, fate: &Fate) -> Option<Step> {
                 text.push_str(&format!(" (or of the same signal from {})", world.sender(rival)));
             }
             Some(Step::at(sent.at, text).and(proc.exit))
+        }
+        // Some are so common that they are not kept; their number says enough.
+        (sig, None) if !matters(sig) => {
+            Some(Step::at(proc.exit, format!("{label} died of {}{core}", names::signal(sig))))
         }
         (sig, None) => Some(Step::at(
             proc.exit,

@@ -2,6 +2,8 @@
 //!
 //! Found: a supervisor killed by SIGKILL while a child of it still ran, and the child died dirty as well.
 
+use std::collections::HashSet;
+
 use super::{Case, Finding, Rule, advice, steps};
 use crate::story::{
     Story,
@@ -39,7 +41,7 @@ fn children(story: &Story, fate: &Fate) -> Vec<Idx> {
     };
     let mut children: Vec<Idx> = story.fates.iter().filter(of_it).map(|child| child.proc).collect();
     // Workers of a child are told of with it.
-    let all = children.clone();
+    let all: HashSet<Idx> = children.iter().copied().collect();
     children.retain(|child| !world.ancestors(*child).any(|up| all.contains(&up)));
     children
 }

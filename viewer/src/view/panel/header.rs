@@ -9,7 +9,9 @@
 use ratatui::{buffer::Buffer, layout::Rect};
 
 use crate::{
-    about, safe,
+    about,
+    list::wrap,
+    safe,
     story::finding::Rule,
     time,
     view::{
@@ -50,10 +52,14 @@ pub fn draw(app: &App, model: &Model, area: Rect, buf: &mut Buffer) {
     }
     facts.push(init);
     let bad = story.findings.iter().filter(|finding| finding.rule != Rule::Spared || finding.failed).count();
+    let noted = match story.findings.len() - bad {
+        0 => String::new(),
+        n => format!(", {n} noted"),
+    };
     let verdict = match bad {
-        0 => "nothing wrong".to_owned(),
-        1 => "1 finding".to_owned(),
-        n => format!("{n} findings"),
+        0 => format!("nothing wrong{noted}"),
+        1 => format!("1 finding{noted}"),
+        n => format!("{n} findings{noted}"),
     };
     let live = if app.live { "live · " } else { "" };
     let right = format!("{live}{verdict} · {} lost · {}", summary.lost, model.ending.word());
@@ -80,7 +86,15 @@ pub fn draw(app: &App, model: &Model, area: Rect, buf: &mut Buffer) {
     {
         let x = put(buf, area, area.x, y, theme.glyphs.killed, theme.style(Look::Bad)) + 1;
         let room = usize::from(area.right().saturating_sub(x));
-        put(buf, area, x, y, &fit(verdict, room), theme.style(Look::Bad));
+        // In as many lines as there are: who asked stands at its end.
+        let rows = usize::from(area.bottom().saturating_sub(y));
+        let wrapped = wrap(verdict, room.max(1), 0);
+        let lines: Vec<&str> = wrapped.lines().collect();
+        for (at, line) in lines.iter().take(rows).enumerate() {
+            let last = at + 1 == rows && lines.len() > rows;
+            let text = if last { lines[at..].join(" ") } else { (*line).to_owned() };
+            put(buf, area, x, y + at as u16, &fit(&text, room), theme.style(Look::Bad));
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
     names,
     story::{
         fate::{Fate, Reception, Verdict, tells_to_stop},
-        world::{Idx, Origin, Sig},
+        world::{Idx, Means, Origin, Sig},
     },
     view::{
         app::{App, Focus},
@@ -168,7 +168,12 @@ impl Painter<'_> {
             self.life(*idx, &mut marks);
         }
         for idx in self.model.procs_of(row) {
-            self.each_column(self.model.from(*idx), |_, column| set(&mut marks, column, Mark::Sent));
+            self.each_column(self.model.from(*idx), |sent, column| {
+                // What the kernel sends because somebody ended is not that one's deed.
+                if matches!(sent.means, Means::Call | Means::Broadcast | Means::Group | Means::CgroupKill) {
+                    set(&mut marks, column, Mark::Sent);
+                }
+            });
             self.each_column(self.model.to(*idx), |sent, column| {
                 if self.is_stop(sent) {
                     set(&mut marks, column, Mark::Hit);
@@ -321,6 +326,11 @@ impl Painter<'_> {
     fn notes(&self, y: u16, row: &Row, marks: &[Option<Mark>], buf: &mut Buffer) {
         let procs = self.model.procs_of(row);
         let Some((text, look)) = self.note(procs) else { return };
+        // Words about an end that is not on the screen would stand at a time when it had not come.
+        let end_seen = procs.last().is_some_and(|idx| self.inside(self.model.end_of(*idx)).is_some());
+        if !end_seen && look != Look::Accent {
+            return;
+        }
         let style = self.app.theme.style(look);
         let last = marks.iter().rposition(Option::is_some);
         let first = marks.iter().position(Option::is_some);
