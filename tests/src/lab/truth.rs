@@ -15,6 +15,8 @@ use super::{
     testimony::Line,
 };
 
+/// From a service's fork to its first word, on such a machine.
+const FORKED_NS: u64 = 5_000_000_000;
 /// From the command that asks for a shutdown to its beginning, on a machine that is emulated and busy.
 const ASKED_NS: u64 = 30_000_000_000;
 
@@ -301,8 +303,10 @@ fn restarts(story: &Value, lives: &[Life<'_>], window: Window, others: &[String]
             restart["old"]["pid"].as_u64() == Some(old.pid)
                 && restart["new"]["pid"].as_u64() == Some(life.pid)
         });
-        // Whoever began at the very end may be told of or not.
-        if place.is_none() && !window.holds(life.start_ns) {
+        // Whoever began at the very end may be told of or not; so may one that says so right after the beginning:
+        // it was forked a while before.
+        let early = life.start_ns < window.from_ns + FORKED_NS;
+        if place.is_none() && (early || !window.holds(life.start_ns)) {
             continue;
         }
         truth.score.restarts.truly += 1;

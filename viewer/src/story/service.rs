@@ -247,7 +247,13 @@ impl Services {
             world.own_images(idx).any(|image| {
                 let command = world.command(image, 512).replace('\'', "");
                 let wanted = entry.command.trim_start_matches('+').replace(['\'', '"'], "");
-                !wanted.is_empty() && (command == wanted || command.ends_with(&format!("exec {wanted}")))
+                // A script is executed under its own name, with its interpreter in front of its arguments.
+                let file = safe::text(world.strings.get(image.filename));
+                let script = wanted.split(' ').next() == Some(file.as_str());
+                !wanted.is_empty()
+                    && (command == wanted
+                        || command.ends_with(&format!("exec {wanted}"))
+                        || script && command.ends_with(&format!(" {wanted}")))
             })
         })?;
         Some(entry.id.clone())
