@@ -108,7 +108,7 @@ pub fn read_watched(trace: &Trace, path: &Path, number: usize, watch: Watch<'_>)
 }
 
 /// Segments that are read first; four times as many each time the shutdown begins before them.
-const SEGMENTS_FIRST: usize = 24;
+const SEGMENTS_FIRST: usize = 6;
 /// What may have led to a shutdown is this close before it.
 const BEFORE_NS: u64 = 30_000_000_000;
 
