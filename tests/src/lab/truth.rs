@@ -105,7 +105,7 @@ pub fn compare(recording: &Recording, testimony: &[Line], orderly: bool, others:
     for life in &lives {
         service(story, life, &heard, window, &mut truth);
     }
-    restarts(story, &lives, window, others, &mut truth);
+    restarts(story, &lives, &heard, window, others, &mut truth);
     Some(truth)
 }
 
@@ -294,7 +294,14 @@ fn told_is_wrong(stop: &Line, told: &Value) -> Option<String> {
 }
 
 /// What took the place of what, and who did it.
-fn restarts(story: &Value, lives: &[Life<'_>], window: Window, others: &[String], truth: &mut Truth) {
+fn restarts(
+    story: &Value,
+    lives: &[Life<'_>],
+    heard: &[Death],
+    window: Window,
+    others: &[String],
+    truth: &mut Truth,
+) {
     let told: Vec<&Value> = items(&story["restarts"]).collect();
     let mut found = HashSet::new();
     for life in lives.iter().filter(|life| life.start_ns > window.from_ns + EDGE_NS) {
@@ -333,7 +340,7 @@ fn restarts(story: &Value, lives: &[Life<'_>], window: Window, others: &[String]
     for (place, restart) in told.into_iter().enumerate() {
         let new = &restart["new"];
         let expected = others.iter().any(|other| new["name"] == *other);
-        if !found.contains(&place) && !expected && !is_speechless(new, restart, lives, window) {
+        if !found.contains(&place) && !expected && !is_speechless(new, restart, lives, heard, window) {
             truth.score.restarts.told += 1;
             truth.miss(name_of(new), format!("a restart is told that nobody else knows of: {restart}"));
         }
@@ -348,12 +355,15 @@ fn forerunner<'l, 'a>(lives: &'l [Life<'a>], life: &Life<'_>) -> Option<&'l Life
     ends.into_iter().flatten().min().filter(|end| *end < life.start_ns).map(|_| old)
 }
 
-/// Whether a service that was started had no time to say so: it is one of ours, and the machine went down at once.
-fn is_speechless(new: &Value, restart: &Value, lives: &[Life<'_>], window: Window) -> bool {
+/// Whether a service that was started had no time to say so: it is one of ours, and it or the machine went down
+/// before it came to its first word.
+fn is_speechless(new: &Value, restart: &Value, lives: &[Life<'_>], heard: &[Death], window: Window) -> bool {
     let at = restart["at"]["time_ns"].as_u64().unwrap_or(0);
     let known = lives.iter().any(|life| life.name == name_of(new));
     let spoke = lives.iter().any(|life| Some(life.pid) == new["pid"].as_u64() && life.start_ns >= at);
-    known && !spoke && at + LATE_NS > window.to_ns
+    let its = heard.iter().filter(|death| Some(death.pid) == new["pid"].as_u64() && death.time_ns >= at);
+    let silenced = its.map(|death| death.time_ns).min().unwrap_or(window.to_ns).min(window.to_ns);
+    known && !spoke && at + FORKED_NS > silenced
 }
 
 fn items(list: &Value) -> impl Iterator<Item = &Value> {
@@ -468,6 +478,16 @@ mod tests {
         );
         let killer = "w lab-coroner 2 46000000500 exit pid=5 status=0 parent=1 at=46000000000";
         assert_eq!(changed(8, killer), 1, "no such killer");
+    }
+
+    #[test]
+    fn who_was_killed_before_its_first_word_is_nobodys_miss() {
+        let silent: Vec<&str> = TRUE.iter().filter(|line| !line.contains("mongod 8")).copied().collect();
+        let mut early = recording();
+        early.story["restarts"][0]["at"] = json!({"time_ns": 26 * SECOND});
+        assert_eq!(judged(&early, &silent).misses, [], "killed at 30");
+        early.story["restarts"][0]["at"] = json!({"time_ns": 24 * SECOND});
+        assert_eq!(judged(&early, &silent).misses.len(), 1, "it had the time");
     }
 
     #[test]
