@@ -18,8 +18,6 @@ pub mod shutdown;
 pub mod who;
 pub mod world;
 
-use std::collections::{HashMap, HashSet};
-
 use lastrites_traces::{
     reader::Summary,
     session::{End, How},
@@ -34,7 +32,7 @@ use self::{
     restart::Restart,
     service::{Entry, ServiceId, Services},
     shutdown::{Init, Shutdown},
-    world::{At, Idx, NONE, Sig, World},
+    world::{At, Idx, IdxSet, NONE, Sig, World},
 };
 
 /// Signals are looked at from this long before a shutdown on.
@@ -65,9 +63,11 @@ pub struct Story {
     pub by_target: ByTarget,
     /// Place of each process's fate, [`NONE`] without one.
     fate_of: Vec<u32>,
-    heir_of: HashMap<Idx, u32>,
-    old_of: HashMap<Idx, u32>,
-    stopped: HashSet<Idx>,
+    /// Place of the restart that replaced each process, [`NONE`] without one.
+    heir_of: Vec<u32>,
+    /// Place of the restart by which each process came, likewise.
+    old_of: Vec<u32>,
+    stopped: IdxSet,
     /// When everybody was stopped at once: who lived then was hit.
     stops: Option<At>,
 }
@@ -84,21 +84,31 @@ impl Story {
         let by_target = ByTarget::new(&world, At { ns: begin.ns.saturating_sub(BEFORE_NS), number: 0 });
         let (mut fates, mut restarts, mut waits) = (Vec::new(), Vec::new(), Vec::new());
         if let Some(shutdown) = &shutdown {
-            fates = fate::fates(&world, shutdown, &by_target);
             restarts = restart::restarts(&world, &mut services, shutdown.begin, shutdown.end);
-            waits = blame::blame(&world, shutdown, &fates, &restarts, &by_target);
+            fates = fate::fates(&world, shutdown, &by_target);
+        }
+        let places = |of: fn(&Restart) -> Idx| {
+            let mut places = vec![NONE; world.procs.len()];
+            // Of two, as only a hostile file can have them, the last.
+            for (restart, at) in restarts.iter().zip(0..) {
+                places[of(restart) as usize] = at;
+            }
+            places
+        };
+        let (heir_of, old_of) = (places(|restart| restart.old), places(|restart| restart.new));
+        if let Some(shutdown) = &shutdown {
+            let heir = |idx: Idx| old_of[idx as usize] != NONE;
+            waits = blame::blame(&world, shutdown, &fates, heir, &by_target);
         }
         for fate in &fates {
             services.of(&world, fate.proc);
         }
         let stop_call = world.calls.iter().find(|call| call.target == -1 && call.sig == 19 && call.ret >= 0);
-        let stopped: HashSet<Idx> =
+        let stopped: IdxSet =
             world.sigs.iter().filter(|sent| sent.sig == 19).map(|sent| sent.target).collect();
         let of_call = |sent: &&Sig| sent.sig == 19 && stop_call.is_some_and(|call| call.proc == sent.sender);
         let first_stop = world.sigs.iter().find(of_call).map(|sent| sent.at);
         let stops = stop_call.and(first_stop).filter(|at| *at >= begin);
-        let heir_of = restarts.iter().zip(0..).map(|(restart, at)| (restart.old, at)).collect();
-        let old_of = restarts.iter().zip(0..).map(|(restart, at)| (restart.new, at)).collect();
         let cut = match &summary.end {
             Some(End { how, .. }) => *how == How::NoSeal,
             None => false,
@@ -139,12 +149,12 @@ impl Story {
 
     /// What took the place of `idx`.
     pub fn replaced(&self, idx: Idx) -> Option<&Restart> {
-        self.heir_of.get(&idx).map(|at| &self.restarts[*at as usize])
+        self.restarts.get(*self.heir_of.get(idx as usize)? as usize)
     }
 
     /// Whose place `idx` took.
     pub fn replaces(&self, idx: Idx) -> Option<&Restart> {
-        self.old_of.get(&idx).map(|at| &self.restarts[*at as usize])
+        self.restarts.get(*self.old_of.get(idx as usize)? as usize)
     }
 
     pub fn service(&self, idx: Idx) -> Option<ServiceId> {

@@ -19,7 +19,7 @@ use super::{
 };
 
 /// Counted up when the way of building changes.
-const RECIPE: u32 = 1;
+const RECIPE: u32 = 2;
 
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
@@ -69,6 +69,10 @@ echo 5eed5eed5eed5eed5eed5eed5eed5eed >/etc/machine-id
 passwd -d root
 "#;
 
+/// Runs in an image's initrd, and makes that initrd in the image.
+const INIT: &str = include_str!("../../lab/initrd/init");
+const INITRD: &str = include_str!("../../lab/initrd/build.sh");
+
 impl Image {
     /// Finds image `name`, building it if need be, which takes minutes.
     pub fn get(name: &str) -> Result<Self> {
@@ -78,7 +82,7 @@ impl Image {
         let definition: Definition =
             toml::from_str(&text).map_err(|e| Error::file(&path, "understand the image's definition", e))?;
         let mut hasher = DefaultHasher::new();
-        (RECIPE, COMMON, &text).hash(&mut hasher);
+        (RECIPE, COMMON, INIT, INITRD, &text).hash(&mut hasher);
         let dir = cache_dir().join(format!("{name}-{:016x}", hasher.finish()));
         let image = Self { dir, init: definition.init, kernel: definition.kernel.clone() };
         fs::create_dir_all(cache_dir()).map_err(|e| Error::file(&cache_dir(), "create the cache", e))?;
@@ -195,8 +199,10 @@ fn build_in(definition: &Definition, scratch: &Path) -> Result<()> {
     let root = scratch.join("root");
     fs::create_dir_all(scratch).map_err(|e| Error::file(scratch, "create it", e))?;
     let setup = scratch.join("setup");
-    fs::write(&setup, format!("set -e\n{COMMON}\n{}", definition.setup))
+    fs::write(&setup, format!("set -e\n{COMMON}\n{INITRD}\n{}", definition.setup))
         .map_err(|e| Error::file(&setup, "write it", e))?;
+    let init = scratch.join("init");
+    fs::write(&init, INIT).map_err(|e| Error::file(&init, "write it", e))?;
     let mirror = mirror()?;
     let suites = std::iter::once(&definition.suite).chain(&definition.more_suites);
     let sources =
@@ -204,7 +210,8 @@ fn build_in(definition: &Definition, scratch: &Path) -> Result<()> {
     let list = scratch.join("sources.list");
     fs::write(&list, sources).map_err(|e| Error::file(&list, "write it", e))?;
     let hook = format!(
-        r#"cp '{}' "$1/lab-setup" && chroot "$1" /bin/sh /lab-setup && rm "$1/lab-setup""#,
+        r#"cp '{}' "$1/lab-init" && cp '{}' "$1/lab-setup" && chroot "$1" /bin/sh /lab-setup && rm "$1/lab-setup""#,
+        init.display(),
         setup.display()
     );
     let mut command = Command::new("mmdebstrap");
@@ -239,9 +246,12 @@ fn take_kernels(boot: &Path, to: &Path) -> Result<()> {
         let entry = entry.map_err(fail)?;
         let name = entry.file_name();
         let text = name.to_string_lossy();
-        if text.starts_with("vmlinuz-") || text.starts_with("initrd.img-") {
-            fs::copy(entry.path(), to.join(&name)).map_err(fail)?;
-        }
+        let taken = match text.strip_prefix("lab-initrd-") {
+            Some(version) => format!("initrd.img-{version}"),
+            None if text.starts_with("vmlinuz-") => text.into_owned(),
+            None => continue,
+        };
+        fs::copy(entry.path(), to.join(taken)).map_err(fail)?;
     }
     Ok(())
 }

@@ -367,7 +367,7 @@ fn end(story: &Story, fate: &Fate) -> End {
     let sent = |number: u32| world.sig(number).map(|sig| sent(world, sig));
     End {
         verdict: fate.verdict,
-        status: world.proc_at(fate.proc).filter(|proc| proc.dead()).map(|proc| proc.status),
+        status: world.proc_at(fate.proc).filter(|proc| proc.dead()).map(|proc| proc.status.into()),
         told: fate.told.and_then(|told| sent(told.sent)),
         killer: fate.killer.and_then(sent),
     }

@@ -136,7 +136,7 @@ fn push_end(out: &mut String, story: &Story, fate: &Fate) {
     match proc {
         Some(proc) => {
             at(&mut object, "at", proc.exit);
-            object.number("status", proc.status);
+            object.number("status", u32::from(proc.status));
         }
         None => {
             object.null("at");

@@ -114,9 +114,8 @@ fn life(page: &Page<'_>, out: &mut String, idx: Idx) {
     lines.extend(received(story, fate, idx));
     match fate.and_then(|fate| text::end(story, fate)) {
         Some(step) => lines.push((step.at.unwrap_or(At::NEVER), step.text)),
-        None if proc.dead() => {
-            lines.push((proc.exit, format!("{} (event {})", names::status(proc.status), proc.exit.number)))
-        }
+        None if proc.dead() => lines
+            .push((proc.exit, format!("{} (event {})", names::status(proc.status.into()), proc.exit.number))),
         None => {}
     }
     if let Some(restart) = story.replaced(idx) {

@@ -18,6 +18,7 @@ use crate::{
         Story,
         across::NextBoot,
         sealed_ns,
+        service::Entry,
         shutdown::{self, Init, Shutdown},
         world::World,
     },
@@ -99,7 +100,7 @@ pub fn read_watched(trace: &Trace, path: &Path, number: usize, watch: Watch<'_>)
     let (world, requests) = last_shutdown(trace, summary, watch)?;
     let next = match trace.sessions().get(number) {
         Some(after) if follows(after, summary) => {
-            Some(NextBoot::new(whole(trace, after, watch)?.0, number + 1))
+            Some(NextBoot::new(whole(trace, after, watch)?.0, number + 1, Entry::of(&after.session)))
         }
         _ => None,
     };

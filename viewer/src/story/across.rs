@@ -5,8 +5,8 @@
 use std::collections::HashMap;
 
 use super::{
-    service::Services,
-    world::{At, Idx, World},
+    service::{Entry, Services},
+    world::{At, Idx, IdxSet, World},
 };
 
 /// The boot that followed, as far as it was recorded.
@@ -17,6 +17,10 @@ pub struct NextBoot {
     pub recording: usize,
     /// First runs of each program, by its name: a script's, not its interpreter's.
     first: HashMap<Vec<u8>, Vec<Idx>>,
+    /// The services of these.
+    services: Services,
+    /// Who was told to stop.
+    told: IdxSet,
 }
 
 /// How a program fared at the next boot.
@@ -37,7 +41,8 @@ const STARTING_NS: u64 = 60_000_000_000;
 const RUNS_MAX: usize = 16;
 
 impl NextBoot {
-    pub fn new(world: World, recording: usize) -> Self {
+    /// `entries`: its inittab, as far as the recording has it.
+    pub fn new(world: World, recording: usize, entries: Vec<Entry>) -> Self {
         let mut first: HashMap<Vec<u8>, Vec<Idx>> = HashMap::new();
         for (idx, proc) in world.all() {
             let own = world.image(proc.image).filter(|image| image.proc == idx && !image.filename.is_empty());
@@ -48,31 +53,36 @@ impl NextBoot {
                 }
             }
         }
-        Self { world, recording, first }
+        let mut services = Services::new(entries);
+        for run in first.values().flatten() {
+            services.of(&world, *run);
+        }
+        let stops = world.sigs.iter().filter(|sent| matches!(sent.sig, 15 | 2 | 9));
+        let told = stops.map(|sent| sent.target).collect();
+        Self { world, recording, first, services, told }
     }
 
     /// The first run of the program of `idx` if it failed while starting: exited with an error, or crashed.
-    pub fn failed(&self, of: &World, services: &Services, idx: Idx) -> Option<Again> {
+    pub fn failed<'a>(&'a self, of: &World, services: &'a Services, idx: Idx) -> Option<Again> {
         let image = of.image(of.image_of(idx))?;
         let runs = self.first.get(of.program(image))?;
-        let mut here = Services::new(services.entries.clone());
-        let wanted = services.known(idx).map(|id| services.get(id).name.clone());
-        let same = |here: &mut Services, run: Idx| {
-            let name = here.of(&self.world, run).map(|id| here.get(id).name.clone());
-            wanted.is_none() || name.is_none() || name == wanted
+        let name = |services: &'a Services, idx| services.known(idx).map(|id| services.get(id).name.as_str());
+        let wanted = name(services, idx);
+        let same = |run: Idx| {
+            let here = name(&self.services, run);
+            wanted.is_none() || here.is_none() || here == wanted
         };
-        let run = runs.iter().copied().find(|run| same(&mut here, *run))?;
+        let run = runs.iter().copied().find(|run| same(*run))?;
         let proc = self.world.proc_at(run).filter(|proc| proc.dead())?;
         let up = self.world.image(proc.image).map_or(proc.born, |image| image.at);
         let lived_ns = proc.exit.ns.saturating_sub(up.ns);
         // Told to stop is not failed.
-        let told = self.world.sigs.iter().any(|sent| sent.target == run && matches!(sent.sig, 15 | 2 | 9));
-        let failed = proc.status != 0 && !told && lived_ns < STARTING_NS;
+        let failed = proc.status != 0 && !self.told.contains(&run) && lived_ns < STARTING_NS;
         failed.then(|| Again {
             label: self.world.label(run),
             pid: proc.id.tgid,
             lived_ns,
-            status: proc.status,
+            status: proc.status.into(),
             exit: proc.exit,
         })
     }

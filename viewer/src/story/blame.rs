@@ -2,11 +2,8 @@
 //!
 //! Invariant: the stretches are in order, do not overlap, and add up to the length of the shutdown.
 
-use std::collections::HashSet;
-
 use super::{
     fate::{self, ByTarget, Fate},
-    restart::Restart,
     shutdown::{PhaseKind, Shutdown},
     world::{Idx, NONE, Origin, Proc, World},
 };
@@ -66,25 +63,53 @@ const WAITERS: [&[u8]; 12] = [
 const CANDIDATES_MAX: usize = 2048;
 const ACTIVE_MAX: usize = 64;
 
-/// The whole shutdown, stretch by stretch.
+/// Of a shutdown in which more than [`CANDIDATES_MAX`] happened the longest: they say where the time went.
+#[derive(Debug, Default)]
+struct Longest {
+    some: Vec<Candidate>,
+}
+
+impl Longest {
+    fn add(&mut self, candidate: Candidate) {
+        if candidate.from_ns < candidate.to_ns {
+            self.some.push(candidate);
+        }
+        if self.some.len() >= CANDIDATES_MAX * 2 {
+            self.thin();
+        }
+    }
+
+    fn thin(&mut self) {
+        let length =
+            |c: &Candidate| (std::cmp::Reverse(c.to_ns.saturating_sub(c.from_ns)), c.proc, c.why as u8);
+        if self.some.len() > CANDIDATES_MAX {
+            self.some.select_nth_unstable_by_key(CANDIDATES_MAX, length);
+            self.some.truncate(CANDIDATES_MAX);
+        }
+    }
+
+    fn take(mut self) -> Vec<Candidate> {
+        self.thin();
+        self.some
+    }
+}
+
+/// The whole shutdown, stretch by stretch. `heir`: who took somebody's place.
 pub fn blame(
     world: &World,
     shutdown: &Shutdown,
     fates: &[Fate],
-    restarts: &[Restart],
+    heir: impl Fn(Idx) -> bool,
     by_target: &ByTarget,
 ) -> Vec<Wait> {
     let (begin, end) = (shutdown.begin.ns, shutdown.end.ns);
-    let mut all = stopping(world, shutdown, fates);
-    let services: HashSet<Idx> = restarts.iter().map(|restart| restart.new).collect();
-    all.extend(running(world, shutdown, &services));
+    let mut longest = Longest::default();
+    stopping(world, shutdown, fates).for_each(|c| longest.add(c));
+    running(world, shutdown, heir).for_each(|c| longest.add(c));
     if !shutdown.ended {
-        all.extend(unfinished(world, shutdown, by_target));
+        unfinished(world, shutdown, by_target).for_each(|c| longest.add(c));
     }
-    all.retain(|c| c.from_ns < c.to_ns);
-    // Of a shutdown in which more than that happened the longest say where the time went.
-    all.sort_by_key(|c| (std::cmp::Reverse(c.to_ns.saturating_sub(c.from_ns)), c.proc));
-    all.truncate(CANDIDATES_MAX);
+    let mut all = longest.take();
     let mut edges: Vec<u64> = all.iter().flat_map(|c| [c.from_ns, c.to_ns]).chain([begin, end]).collect();
     edges.retain(|ns| (begin..=end).contains(ns));
     edges.sort_unstable();
@@ -123,15 +148,19 @@ pub fn blame(
 }
 
 /// Those who were told to stop, until they had.
-fn stopping(world: &World, shutdown: &Shutdown, fates: &[Fate]) -> Vec<Candidate> {
+fn stopping<'a>(
+    world: &'a World,
+    shutdown: &'a Shutdown,
+    fates: &'a [Fate],
+) -> impl Iterator<Item = Candidate> + 'a {
     // Who was not told is waited for from the spree on that leaves nobody.
     let spree = shutdown.phase(PhaseKind::TermSpree).map(|phase| phase.from.ns);
-    let kill = |fate: &Fate| {
+    let kill = move |fate: &Fate| {
         let sent = fate.killer.and_then(|killer| world.sig(killer)).filter(|sent| sent.sig == 9)?;
         let born = world.proc_at(fate.proc)?.born.ns;
         Some(spree.map_or(sent.at.ns, |ns| ns.max(born)).min(sent.at.ns))
     };
-    let of = |fate: &Fate| {
+    let of = move |fate: &Fate| {
         let told = fate.told.map(|told| told.at.ns).or_else(|| kill(fate))?;
         let exit = world.proc_at(fate.proc)?.exit.ns;
         Some(Candidate {
@@ -141,42 +170,44 @@ fn stopping(world: &World, shutdown: &Shutdown, fates: &[Fate]) -> Vec<Candidate
             why: Why::Stopping,
         })
     };
-    fates.iter().filter_map(of).collect()
+    fates.iter().filter_map(of)
 }
 
 /// Those who were told to stop and had not when the recording was cut off: of these no end is known.
-fn unfinished(world: &World, shutdown: &Shutdown, by_target: &ByTarget) -> Vec<Candidate> {
-    let of = |(idx, proc): (Idx, &Proc)| {
+fn unfinished<'a>(
+    world: &'a World,
+    shutdown: &'a Shutdown,
+    by_target: &'a ByTarget,
+) -> impl Iterator<Item = Candidate> + 'a {
+    let of = move |(idx, proc): (Idx, &Proc)| {
         let may = !proc.dead() && !world.is_init(idx) && proc.origin != Origin::Mentioned;
         let told = fate::told(world, by_target, idx, shutdown.begin).filter(|_| may)?;
         Some(Candidate { proc: idx, from_ns: told.at.ns, to_ns: shutdown.end.ns, why: Why::Stopping })
     };
-    world.all().filter_map(of).collect()
+    world.all().filter_map(of)
 }
 
 /// Commands that the shutdown runs, once they run them.
-fn running(world: &World, shutdown: &Shutdown, services: &HashSet<Idx>) -> Vec<Candidate> {
-    let begin = shutdown.begin;
-    let mut all = Vec::new();
-    for (idx, proc) in world.all() {
+fn running<'a>(
+    world: &'a World,
+    shutdown: &'a Shutdown,
+    heir: impl Fn(Idx) -> bool + 'a,
+) -> impl Iterator<Item = Candidate> + 'a {
+    let of = move |(idx, proc): (Idx, &Proc)| {
         let image = world.image(proc.image).filter(|image| image.proc == idx);
-        let born_in_it = proc.born >= begin && proc.born < shutdown.end;
-        let Some(_) = image.filter(|_| born_in_it && !world.is_init(idx)) else { continue };
+        let born_in_it = proc.born >= shutdown.begin && proc.born < shutdown.end;
+        image.filter(|_| born_in_it && !world.is_init(idx))?;
         // What is started and stays is a service, not a step; nobody waits for its end.
         let of_rc = || {
             world.ancestors(idx).any(|up| {
                 matches!(world.program_of(up), b"rc" | b"startpar" | b"openrc" | b"3" | b"rc.shutdown")
             })
         };
-        let step = !services.contains(&idx)
-            && (proc.dead() || !shutdown.ended && of_rc())
-            && is_step(world, shutdown, idx);
-        if step {
-            let to_ns = proc.exit.ns.min(shutdown.end.ns);
-            all.push(Candidate { proc: idx, from_ns: proc.born.ns, to_ns, why: Why::Running });
-        }
-    }
-    all
+        let step = !heir(idx) && (proc.dead() || !shutdown.ended && of_rc()) && is_step(world, shutdown, idx);
+        let to_ns = proc.exit.ns.min(shutdown.end.ns);
+        step.then_some(Candidate { proc: idx, from_ns: proc.born.ns, to_ns, why: Why::Running })
+    };
+    world.all().filter_map(of)
 }
 
 /// Whether a process born in the shutdown is part of it: a script of rc, a command of a unit.

@@ -154,7 +154,7 @@ pub fn fates(world: &World, shutdown: &Shutdown, by_target: &ByTarget) -> Vec<Fa
         })
         .filter_map(|(idx, _)| fate(world, shutdown, by_target, idx))
         .collect();
-    fates.sort_by_key(|fate| (world.procs[fate.proc as usize].exit, fate.proc));
+    fates.sort_unstable_by_key(|fate| (world.procs[fate.proc as usize].exit, fate.proc));
     fates
 }
 

@@ -19,14 +19,12 @@ mod steps;
 mod supervisor_first;
 mod waited_for;
 
-use std::collections::HashSet;
-
 pub use steps::{end as end_step, restart as restart_step};
 
 use super::{
     Story,
     doubt::Confidence,
-    world::{At, Idx},
+    world::{At, Idx, IdxSet},
 };
 
 /// Which rule found it. Their order is that of the report, worst first.
@@ -148,7 +146,7 @@ impl Finding {
 #[derive(Debug)]
 pub struct Case<'a> {
     pub story: &'a Story,
-    taken: HashSet<Idx>,
+    taken: IdxSet,
     found: Vec<Finding>,
 }
 
@@ -159,7 +157,7 @@ impl Case<'_> {
     }
 
     pub fn add(&mut self, mut finding: Finding) {
-        let mut met = HashSet::new();
+        let mut met = IdxSet::default();
         finding.procs.retain(|idx| met.insert(*idx));
         self.taken.extend(met);
         finding.steps.sort_by_key(|step| step.at.unwrap_or(At::NEVER));
@@ -174,7 +172,7 @@ impl Case<'_> {
 
 /// All findings, worst first.
 pub fn all(story: &Story) -> Vec<Finding> {
-    let mut case = Case { story, taken: HashSet::new(), found: Vec::new() };
+    let mut case = Case { story, taken: IdxSet::default(), found: Vec::new() };
     if story.shutdown.is_some() {
         forced::check(&mut case);
         gave_up::check(&mut case);

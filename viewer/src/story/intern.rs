@@ -2,7 +2,7 @@
 //!
 //! Invariant: two strings are the same exactly when their [`Str`] are; [`Str::EMPTY`] is the empty one.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use lastrites_traces::event::Bytes;
 
@@ -22,12 +22,19 @@ impl Str {
 pub struct Strings {
     known: HashMap<Bytes, Str>,
     list: Vec<Bytes>,
+    /// What was asked for last, by the place of its bytes: events share their strings, and most are told again and
+    /// again. Each is held here, so no other can come to its place.
+    recent: Vec<(Bytes, Str)>,
 }
+
+/// Places in [`Strings::recent`]: a power of two.
+const RECENT: usize = 1024;
 
 impl Default for Strings {
     fn default() -> Self {
         let empty: Bytes = Bytes::from([]);
-        Self { known: HashMap::from([(empty.clone(), Str::EMPTY)]), list: vec![empty] }
+        let recent = vec![(empty.clone(), Str::EMPTY); RECENT];
+        Self { known: HashMap::from([(empty.clone(), Str::EMPTY)]), list: vec![empty], recent }
     }
 }
 
@@ -36,6 +43,17 @@ impl Strings {
         if text.is_empty() {
             return Str::EMPTY;
         }
+        // The lowest bits are those of the alignment.
+        let place = (text.as_ptr().addr() >> 4) % RECENT;
+        if Arc::ptr_eq(&self.recent[place].0, text) {
+            return self.recent[place].1;
+        }
+        let str = self.intern(text);
+        self.recent[place] = (text.clone(), str);
+        str
+    }
+
+    fn intern(&mut self, text: &Bytes) -> Str {
         if let Some(known) = self.known.get(text) {
             return *known;
         }

@@ -4,14 +4,14 @@
 //! started by the same supervisor. A daemon that forks twice, an exec in the same process and a script that runs one
 //! command after the other are none. Each dead process has one heir at most, and each heir one forerunner.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use crate::processes::base_name;
 
 use super::{
     service::{Kind, ServiceId, Services},
     who::words,
-    world::{At, Idx, Image, NONE, Origin, World},
+    world::{At, Idx, IdxMap, Image, NONE, Origin, World},
 };
 
 /// Who did it.
@@ -52,19 +52,13 @@ pub struct Restart {
 const WITHIN_NS: u64 = 180_000_000_000;
 /// The first process of a daemon leaves within this time.
 const DAEMON_NS: u64 = 60_000_000_000;
-/// So many dead of one program are looked at for the forerunner of a new one.
+/// So many dead of one program that have no heir are looked at for the forerunner of a new one.
 const LOOK_BACK: usize = 64;
 
 /// Somebody who may have been replaced, or may replace.
 #[derive(Debug, Clone, Copy)]
-struct Run<'a> {
+struct Run {
     idx: Idx,
-    /// Who goes on for it: see [`heirs`].
-    daemon: Idx,
-    /// The name of its program's file, without the directory: /proc tells the real path of what was executed as a link.
-    file: &'a [u8],
-    /// The program's first image, which tells when it was up.
-    up: At,
     service: Option<ServiceId>,
     /// Who started it: see [`starter`].
     by: Idx,
@@ -79,73 +73,98 @@ pub fn restarts(world: &World, services: &mut Services, from: At, until: At) -> 
     };
     let exit = |idx: Idx| world.proc_at(idx).map_or(At::NEVER, |proc| proc.exit);
     // Few of those born in a shutdown are more than a command of somebody: only with these is anybody compared.
-    let mut new: Vec<Run<'_>> = Vec::new();
+    let mut new: Vec<(Idx, Idx, By)> = Vec::new();
+    let mut dead: HashMap<&[u8], Dead> = HashMap::new();
     for (idx, proc) in world.all() {
         let born = proc.born >= from && proc.born <= until && proc.origin == Origin::Forked;
         if !born || world.is_init(idx) {
             continue;
         }
-        if let Some((file, up)) = program(world, idx) {
+        if let Some((file, _)) = program(world, idx) {
             let (by, how) = starter(world, idx);
             if how != By::Script || is_daemon(world, idx) {
-                let service = services.of(world, idx);
-                new.push(Run { idx, daemon: daemon(idx), file, up, service, by, how });
+                new.push((idx, by, how));
+                dead.entry(file).or_default();
             }
         }
     }
-    new.sort_by_key(|run| (world.procs[run.idx as usize].born, run.idx));
-    // The dead of the same programs, in order of their ends.
-    let mut dead: HashMap<&[u8], Vec<(Idx, Idx)>> = new.iter().map(|run| (run.file, Vec::new())).collect();
+    new.sort_unstable_by_key(|(idx, ..)| (world.procs[*idx as usize].born, *idx));
     for (idx, _) in world.all().filter(|(idx, proc)| proc.born <= until && !world.is_init(*idx)) {
         let last = daemon(idx);
         let near = exit(last) != At::NEVER && exit(last).ns.saturating_add(WITHIN_NS) >= from.ns;
         if near
             && let Some((file, _)) = program(world, idx)
-            && let Some(places) = dead.get_mut(file)
+            && let Some(dead) = dead.get_mut(file)
         {
-            places.push((idx, last));
+            dead.list.push((idx, last));
         }
     }
-    for places in dead.values_mut() {
-        places.sort_by_key(|(_, last)| exit(*last));
+    for dead in dead.values_mut() {
+        dead.list.sort_unstable_by_key(|(idx, last)| (exit(*last), *idx));
+        dead.free = (0..=dead.list.len() as u32).collect();
     }
-    let mut replaced: HashSet<Idx> = HashSet::new();
     let mut found = Vec::new();
-    for new in &new {
-        let born = world.procs[new.idx as usize].born;
-        let Some(dead) = dead.get(new.file) else { continue };
-        let before = &dead[..dead.partition_point(|(_, last)| exit(*last) <= new.up)];
-        let old = before.iter().rev().take(LOOK_BACK).find_map(|&(idx, daemon)| {
-            let free = idx != new.idx
-                && exit(daemon).ns.saturating_add(WITHIN_NS) >= born.ns
-                && !replaced.contains(&idx);
-            if !free {
-                return None;
+    for (idx, by, how) in new {
+        let Some((file, up)) = program(world, idx) else { continue };
+        let Some(dead) = dead.get_mut(file) else { continue };
+        let born = world.procs[idx as usize].born;
+        let new = Run { idx, service: services.of(world, idx), by, how };
+        let mut at = dead.free(dead.list.partition_point(|(_, last)| exit(*last) <= up));
+        for _ in 0..LOOK_BACK {
+            let Some(&(idx, last)) = at.checked_sub(1).and_then(|place| dead.list.get(place)) else { break };
+            if exit(last).ns.saturating_add(WITHIN_NS) < born.ns {
+                break;
             }
             let (by, how) = starter(world, idx);
-            let service = services.of(world, idx);
-            let old = Run { idx, daemon, file: new.file, up: new.up, service, by, how };
-            takes_place(world, services, &old, new).then_some(old)
-        });
-        if let Some(old) = old {
-            replaced.insert(old.idx);
-            found.push(Restart {
-                old: old.daemon,
-                new: new.daemon,
-                by: new.by,
-                how: new.how,
-                at: born,
-                up: new.up,
-                service: new.service.or(old.service),
-            });
+            let old = Run { idx, service: services.of(world, idx), by, how };
+            if idx != new.idx && takes_place(world, services, &old, &new) {
+                dead.take(at);
+                let service = new.service.or(old.service);
+                found.push(Restart {
+                    old: last,
+                    new: daemon(new.idx),
+                    by: new.by,
+                    how: new.how,
+                    at: born,
+                    up,
+                    service,
+                });
+                break;
+            }
+            at = dead.free(at - 1);
         }
     }
     found
 }
 
+/// The dead of one program.
+#[derive(Debug, Default)]
+struct Dead {
+    /// In order of their ends, each with who goes on for it.
+    list: Vec<(Idx, Idx)>,
+    /// By place, from 1: itself while nobody took that one's place, else a place below.
+    free: Vec<u32>,
+}
+
+impl Dead {
+    /// The last place up to `at` whose dead has no heir; 0 if there is none.
+    fn free(&mut self, mut at: usize) -> usize {
+        while self.free[at] as usize != at {
+            let below = self.free[at] as usize;
+            self.free[at] = self.free[below];
+            at = below;
+        }
+        at
+    }
+
+    fn take(&mut self, at: usize) {
+        self.free[at] = at as u32 - 1;
+    }
+}
+
 /// Who goes on for whom: a daemon forks, and its first process leaves soon. The child executes nothing itself.
-fn heirs(world: &World) -> HashMap<Idx, Idx> {
-    let mut heirs: HashMap<Idx, Idx> = HashMap::new();
+fn heirs(world: &World) -> IdxMap<Idx> {
+    let mut heirs: IdxMap<Idx> = IdxMap::default();
     for (idx, proc) in world.all() {
         let Some(parent) = world.proc_at(proc.parent).filter(|_| proc.image == NONE) else { continue };
         let left = parent.dead()
@@ -210,14 +229,14 @@ fn is_init_child_shell(world: &World, idx: Idx) -> bool {
     })
 }
 
-fn takes_place(world: &World, services: &Services, old: &Run<'_>, new: &Run<'_>) -> bool {
+fn takes_place(world: &World, services: &Services, old: &Run, new: &Run) -> bool {
     // A daemon that forks, and whose first process leaves: the child goes on, nobody restarted it.
     let related = world.ancestors(new.idx).any(|up| up == old.idx);
     if related {
         return false;
     }
     // One service may go by two kinds: started by its init script, started again by monit.
-    let name = |run: &Run<'_>| run.service.map(|id| services.get(id).name.as_str());
+    let name = |run: &Run| run.service.map(|id| services.get(id).name.as_str());
     let same_service = new.service.is_some() && (new.service == old.service || name(new) == name(old));
     // What a supervisor starts is in the cgroup of the supervisor, wherever it was before.
     let of_supervisor =
@@ -236,7 +255,7 @@ fn takes_place(world: &World, services: &Services, old: &Run<'_>, new: &Run<'_>)
     }
 }
 
-fn same_starter(world: &World, old: &Run<'_>, new: &Run<'_>) -> bool {
+fn same_starter(world: &World, old: &Run, new: &Run) -> bool {
     if old.by == new.by && old.by != NONE {
         return true;
     }

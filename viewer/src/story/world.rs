@@ -4,7 +4,10 @@
 //! process for as long as the world lives; [`NONE`] is the kernel, or nobody known. Memory grows with the events
 //! that are kept, about a hundred bytes for each process and fifty for each signal; SIGCHLD and its like are not kept.
 
-use std::{collections::HashMap, hash::BuildHasherDefault};
+use std::{
+    collections::{HashMap, HashSet},
+    hash::BuildHasherDefault,
+};
 
 use lastrites_traces::{
     event::{Bytes, Disposition, Event, Exec, ProcId, Process, Signal, What},
@@ -18,6 +21,11 @@ use crate::processes::Quick;
 pub type Idx = u32;
 /// No process: the kernel, or nobody known.
 pub const NONE: Idx = u32::MAX;
+
+/// Something of some processes.
+pub type IdxMap<T> = HashMap<Idx, T, BuildHasherDefault<Quick>>;
+/// Some processes.
+pub type IdxSet = HashSet<Idx, BuildHasherDefault<Quick>>;
 
 /// When, and which event says so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -59,12 +67,13 @@ pub struct Proc {
     /// The image it was born with, its parent's at that time.
     pub inherited: u32,
     pub exit: At,
-    /// As wait(2) gives it; meaningless unless [`Proc::dead`].
-    pub status: u32,
+    /// As wait(2) gives it, which has 16 bits; meaningless unless [`Proc::dead`].
+    pub status: u16,
     pub peak_rss_kib: u32,
     /// Id of its cgroup in the unified hierarchy, 0 if unknown.
     pub cgroup: u64,
-    pub ns_level: u32,
+    /// Depth of its pid namespace, of which there are 32 at most.
+    pub ns_level: u8,
 }
 
 impl Proc {
@@ -220,7 +229,8 @@ pub struct World {
     pub first: Option<At>,
     pub last: At,
     pub events: u64,
-    index: HashMap<(u32, u64), Idx, BuildHasherDefault<Quick>>,
+    /// While events come: see [`key`].
+    index: HashMap<Key, Idx, BuildHasherDefault<Quick>>,
     /// The youngest process of each pid, of those whose birth was not recorded.
     youngest: HashMap<u32, Idx>,
     /// Signals that wait to be taken, by target and number.
@@ -298,7 +308,9 @@ impl World {
             let number = self.last.number;
             self.holes.push(Hole { from_ns, to_ns: u64::MAX, count, number, kind: 0 });
         }
-        self.index.shrink_to_fit();
+        // Who is who and what waits for whom is asked while events come, and no more.
+        self.index = HashMap::default();
+        self.waiting = HashMap::default();
     }
 
     /// Learns from an event.
@@ -324,7 +336,7 @@ impl World {
                 // Of two that a hostile file tells, the first is the death.
                 if !proc.dead() {
                     let peak_kib = u32::try_from(*peak_rss_kib).unwrap_or(u32::MAX);
-                    (proc.exit, proc.status, proc.peak_rss_kib) = (at, *status, peak_kib);
+                    (proc.exit, proc.status, proc.peak_rss_kib) = (at, *status as u16, peak_kib);
                 }
             }
             What::Rename { process, comm } => {
@@ -481,7 +493,7 @@ impl World {
         let proc = &mut self.procs[idx as usize];
         (proc.origin, proc.born, proc.inherited) = (Origin::Forked, at, image);
         proc.parent = if parent == NONE_PROC || parent == idx { NONE } else { parent };
-        (proc.cgroup, proc.ns_level) = (cgroup, ns_level);
+        (proc.cgroup, proc.ns_level) = (cgroup, u8::try_from(ns_level).unwrap_or(u8::MAX));
         if proc.comm.is_empty() {
             proc.comm = comm;
         }
@@ -633,12 +645,16 @@ const FORKED_LOOKED_AT: usize = 4096;
 /// The out-of-memory killer marks its victim this soon after the signal.
 const MARK_NS: u64 = 1_000_000_000;
 /// So long a call to many may take.
-const CALL_NS: u64 = 2_000_000_000;
+pub(super) const CALL_NS: u64 = 2_000_000_000;
 /// The place of nobody in the table: so that every place of a known process is more than it.
 const NONE_PROC: Idx = 0;
 
-fn key(id: ProcId) -> (u32, u64) {
-    (id.tgid, id.start_ns / ProcId::TICK_NS)
+/// A pid and the clock tick in which its process began, of which the lower half will do: the same pid is not used again
+/// 497 days later to the tick.
+type Key = (u32, u32);
+
+fn key(id: ProcId) -> Key {
+    (id.tgid, (id.start_ns / ProcId::TICK_NS) as u32)
 }
 
 impl Proc {

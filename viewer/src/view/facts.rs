@@ -197,7 +197,7 @@ fn process(model: &Model, idx: Idx) -> Vec<Fact> {
             });
         }
         None if proc.dead() => {
-            facts.push(Fact::new(Look::Good, names::status(proc.status)).at(proc.exit));
+            facts.push(Fact::new(Look::Good, names::status(proc.status.into())).at(proc.exit));
         }
         None => facts.push(Fact::new(Look::Text, "its end was not recorded")),
     }

@@ -8,7 +8,7 @@ use lastrites::{
     explain::{Picked, Wanted, tell},
     output::Palette,
     safe::is_plain,
-    story::{Story, across::NextBoot, finding::Rule, world::World},
+    story::{Story, across::NextBoot, finding::Rule, service::Entry, world::World},
 };
 use lastrites_traces::{
     event::{Bytes, Disposition, Event, Exec, ProcId, Process, Signal, What},
@@ -32,7 +32,8 @@ pub fn round(round: u64) -> Result<(), String> {
 fn one(seed: u64) -> Result<(), String> {
     let mut random = Random::new(seed);
     let summary = summary(&mut random);
-    let next = (random.below(2) == 0).then(|| NextBoot::new(world(&mut random), 2));
+    let next =
+        (random.below(2) == 0).then(|| NextBoot::new(world(&mut random), 2, Entry::of(&summary.session)));
     let story = Story::tell(world(&mut random), &summary, next);
     let findings = story.findings.len();
     let picked = Picked {

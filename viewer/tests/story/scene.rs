@@ -3,7 +3,7 @@
 //! Invariant: whatever a scene says is used. An unknown word, a pid that is not there, a time that goes back, a scene
 //! that expects nothing: each is an error that names the file and the line.
 
-use lastrites::story::{Story, across::NextBoot, world::World};
+use lastrites::story::{Story, across::NextBoot, service::Entry, world::World};
 
 use crate::{
     boot::{Boot, Recorded},
@@ -29,7 +29,8 @@ impl Scene {
 
     /// The story of `recorded` in the place of what was, with the same next boot.
     pub fn story_of(&self, recorded: &Recorded) -> Story {
-        let next = self.next.as_ref().map(|next| NextBoot::new(world(next), 2));
+        let entries = || Entry::of(&recorded.summary.session);
+        let next = self.next.as_ref().map(|next| NextBoot::new(world(next), 2, entries()));
         Story::tell(world(recorded), &recorded.summary, next)
     }
 

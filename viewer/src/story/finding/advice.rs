@@ -249,6 +249,14 @@ pub fn against_survival(story: &Story, fate: &Fate) -> Option<String> {
     })
 }
 
+/// Against not dying of SIGKILL.
+pub fn against_hanging(story: &Story, idx: Idx) -> String {
+    format!(
+        "see what {} used that was gone by then, a network file system or a disk: it has to stay until {0} has stopped",
+        story.world.name(idx)
+    )
+}
+
 pub fn against_start(story: &Story, idx: Idx) -> Option<String> {
     service_of_init(story, idx)
 }

@@ -19,8 +19,10 @@ pub(super) fn check(case: &mut Case<'_>) {
         false => Vec::new(),
     };
     for idx in ended.into_iter().chain(cut) {
-        let known = std::iter::once(idx).chain(story.world.ancestors(idx)).any(|up| case.is_taken(up));
-        if known || !story.dirty(idx) || story.world.is_init(idx) {
+        if !story.dirty(idx) || story.world.is_init(idx) {
+            continue;
+        }
+        if std::iter::once(idx).chain(story.world.ancestors(idx)).any(|up| case.is_taken(up)) {
             continue;
         }
         let headline = format!("{} died dirty and failed at the next boot", story.called(idx));

@@ -1,9 +1,7 @@
-//! Alive at reboot(2): told to stop and not done, never told, or spared on purpose.
+//! Alive at reboot(2): told to stop and not done, never told, spared on purpose, or beyond the reach of SIGKILL.
 //!
 //! Found: a service that still ran when reboot(2) was called. After a spree that hit others and left it out, it was
 //! spared; somebody put it on a list, or it was in the same session as the killer.
-
-use std::collections::HashSet;
 
 use crate::time;
 
@@ -12,8 +10,11 @@ use crate::story::{
     Story,
     fate::{Fate, Verdict},
     shutdown::PhaseKind,
-    world::{Idx, Means, Sig},
+    world::{Idx, IdxMap, IdxSet, Means, Sig},
 };
+
+/// Whom SIGKILL has hit is gone sooner than that, unless it hangs in the kernel.
+const DYING_NS: u64 = 2_000_000_000;
 
 pub(super) fn check(case: &mut Case<'_>) {
     let story = case.story;
@@ -26,32 +27,75 @@ pub(super) fn check(case: &mut Case<'_>) {
         .filter(|fate| matches!(fate.verdict, Verdict::CutOff | Verdict::NeverTold))
         .filter(|fate| story.matters(fate.proc) && !case.is_taken(fate.proc) && !story.is_missed(fate.proc))
         .collect();
-    // Whoever was killed and whose end is all that is missing is on its way.
-    let killed = |fate: &Fate| {
-        story
-            .by_target
-            .to(&story.world, fate.proc)
-            .any(|(_, sent)| sent.sig == 9 && !sent.ignored() && sent.at < shutdown.end)
+    let kill = |fate: &Fate| {
+        let mut sent = story.by_target.to(&story.world, fate.proc).map(|(_, sent)| sent);
+        sent.find(|sent| sent.sig == 9 && !sent.ignored() && sent.at < shutdown.end)
     };
     let world = &story.world;
-    let there: HashSet<Idx> = alive.iter().map(|other| other.proc).collect();
-    let is_alive = |idx: Idx| there.contains(&idx);
-    let elder = |fate: &Fate| world.ancestors(fate.proc).any(|up| is_alive(up) && !world.is_shim(up));
+    let mut below = below(story, &alive);
+    let elder =
+        |fate: &Fate| world.ancestors(fate.proc).any(|up| below.contains_key(&up) && !world.is_shim(up));
     // A shim is there for as long as its container is.
-    let has_container = |fate: &Fate| {
-        world.is_shim(fate.proc)
-            && alive.iter().any(|other| world.ancestors(other.proc).any(|up| up == fate.proc))
-    };
-    for fate in alive.iter().filter(|fate| !elder(fate) && !has_container(fate) && !killed(fate)) {
+    let holders: IdxSet = alive.iter().flat_map(|other| world.ancestors(other.proc)).collect();
+    let has_container = |fate: &Fate| world.is_shim(fate.proc) && holders.contains(&fate.proc);
+    let heads = alive.iter().filter(|fate| !elder(fate) && !has_container(fate));
+    let heads: Vec<&&Fate> = heads.collect();
+    for fate in heads {
+        if let Some(sent) = kill(fate) {
+            // Whose end is all that is missing is on its way.
+            if shutdown.end.ns.saturating_sub(sent.at.ns) >= DYING_NS {
+                case.add(stuck(story, fate, sent));
+            }
+            continue;
+        }
         let born_late = story
             .world
             .proc_at(fate.proc)
             .is_some_and(|proc| shutdown.end.ns.saturating_sub(proc.born.ns) < 50_000_000);
         if !born_late {
-            let finding = tell(story, fate);
+            let finding = tell(story, fate, below.remove(&fate.proc).unwrap_or_default());
             case.add(finding);
         }
     }
+}
+
+/// SIGKILL was sent, and it did not die.
+fn stuck(story: &Story, fate: &Fate, sent: &Sig) -> Finding {
+    let world = &story.world;
+    let end = story.end_of(fate.proc);
+    let since = time::duration(end.ns.saturating_sub(sent.at.ns));
+    let headline = format!(
+        "{} did not die of SIGKILL and still ran at reboot(2), {since} later",
+        story.called(fate.proc)
+    );
+    let mut finding = Finding::new(Rule::CutOff, headline);
+    finding.steps.extend(fate.told.as_ref().map(|told| steps::told(story, fate, told)));
+    finding.steps.push(Step::at(sent.at, steps::sentence(story, sent)));
+    let text = format!(
+        "{} still ran at reboot(2), {since} after SIGKILL: it waited in the kernel for something that did not come",
+        world.label(fate.proc)
+    );
+    finding.steps.push(Step::at(end, text));
+    finding.procs = vec![fate.proc];
+    steps::next_boot(story, &mut finding, fate.proc);
+    finding.advice = Some(advice::against_hanging(story, fate.proc));
+    finding
+}
+
+/// The descendants of each of `alive` of whose ends the story knows.
+fn below(story: &Story, alive: &[&Fate]) -> IdxMap<Vec<Idx>> {
+    let mut below: IdxMap<Vec<Idx>> = alive.iter().map(|fate| (fate.proc, Vec::new())).collect();
+    if below.is_empty() {
+        return below;
+    }
+    for fate in &story.fates {
+        for up in story.world.ancestors(fate.proc) {
+            if let Some(with_it) = below.get_mut(&up) {
+                with_it.push(fate.proc);
+            }
+        }
+    }
+    below
 }
 
 /// Why the sprees left it out, if there was one and it was there.
@@ -82,7 +126,7 @@ fn spared(story: &Story, fate: &Fate) -> Option<&'static str> {
     Some("it was left out: an omit list, or a setting like SurviveFinalKillSignal=")
 }
 
-fn tell(story: &Story, fate: &Fate) -> Finding {
+fn tell(story: &Story, fate: &Fate, with_it: Vec<Idx>) -> Finding {
     let shutdown_end = story.end_of(fate.proc);
     let name = story.called(fate.proc);
     let spared = spared(story, fate).filter(|_| fate.verdict == Verdict::NeverTold);
@@ -112,9 +156,7 @@ fn tell(story: &Story, fate: &Fate) -> Finding {
         _ => finding.steps.extend(steps::end(story, fate)),
     }
     finding.procs = vec![fate.proc];
-    let with_it =
-        story.fates.iter().filter(|other| story.world.ancestors(other.proc).any(|up| up == fate.proc));
-    finding.procs.extend(with_it.map(|other| other.proc));
+    finding.procs.extend(with_it);
     steps::next_boot(story, &mut finding, fate.proc);
     // That nothing was sent is a matter of the whole shutdown.
     if let Some(shutdown) = &story.shutdown {

@@ -17,10 +17,12 @@ pub(super) fn check(case: &mut Case<'_>) {
     let story = case.story;
     // Supervisors first: what they start again belongs to them.
     let of_supervisor = |restart: &&Restart| story.world.is_supervisor(restart.new);
-    let (supervisors, others): (Vec<_>, Vec<_>) = story.restarts.iter().partition(of_supervisor);
+    // Only the first of a chain.
+    let firsts = story.restarts.iter().filter(|restart| story.replaces(restart.old).is_none());
+    let (supervisors, others): (Vec<_>, Vec<_>) = firsts.partition(of_supervisor);
     for first in supervisors.into_iter().chain(others) {
-        // Only the first of a chain, and nothing that a finding tells of already.
-        if story.replaces(first.old).is_some() || case.is_taken(first.old) || case.is_taken(first.new) {
+        // And nothing that a finding tells of already.
+        if case.is_taken(first.old) || case.is_taken(first.new) {
             continue;
         }
         if under_heir(story, first) || !worth_telling(story, first) {

@@ -2,21 +2,24 @@
 //!
 //! Found: a service of init or of a supervisor, born after services began to be stopped, that did not end by itself.
 
+use std::collections::HashMap;
+
 use crate::time;
 
 use super::{Case, Finding, Rule, Step, advice, steps};
 use crate::story::{
     Story,
     fate::Verdict,
-    service::Kind,
+    service::{Kind, ServiceId},
     shutdown::PhaseKind,
-    world::{Idx, Origin},
+    world::{At, Idx, Origin},
 };
 
 pub(super) fn check(case: &mut Case<'_>) {
     let story = case.story;
     let Some(shutdown) = &story.shutdown else { return };
     let from = shutdown.phase(PhaseKind::Stopping).map_or(shutdown.begin, |phase| phase.from);
+    let first = first_born(story);
     for fate in &story.fates {
         let Some(proc) = story.world.proc_at(fate.proc) else { continue };
         let own = story.world.image(proc.image).is_some_and(|image| image.proc == fate.proc);
@@ -26,7 +29,7 @@ pub(super) fn check(case: &mut Case<'_>) {
             && stayed
             && !case.is_taken(fate.proc)
             && is_service(story, fate.proc)
-            && !had_run(story, fate.proc)
+            && !had_run(story, &first, fate.proc)
         {
             let finding = tell(story, fate.proc);
             case.add(finding);
@@ -52,15 +55,23 @@ fn is_service(story: &Story, idx: Idx) -> bool {
     looked_after && story.matters(idx) && !story.is_step(idx)
 }
 
+/// When the first of each service was born, supervisors left out.
+fn first_born(story: &Story) -> HashMap<ServiceId, At> {
+    let mut first: HashMap<ServiceId, At> = HashMap::new();
+    for fate in &story.fates {
+        let Some(id) = story.service(fate.proc).filter(|_| !story.world.is_supervisor(fate.proc)) else {
+            continue;
+        };
+        let born = story.world.proc_at(fate.proc).map_or(At::NEVER, |proc| proc.born);
+        first.entry(id).and_modify(|at| *at = born.min(*at)).or_insert(born);
+    }
+    first
+}
+
 /// Whether the service was there already: then this is a command that stops it, or a worker.
-fn had_run(story: &Story, idx: Idx) -> bool {
-    let world = &story.world;
-    let born = |idx: Idx| world.proc_at(idx).map(|proc| proc.born);
-    story.fates.iter().any(|other| {
-        story.service(other.proc) == story.service(idx)
-            && born(other.proc) < born(idx)
-            && !world.is_supervisor(other.proc)
-    })
+fn had_run(story: &Story, first: &HashMap<ServiceId, At>, idx: Idx) -> bool {
+    let born = story.world.proc_at(idx).map_or(At::NEVER, |proc| proc.born);
+    story.service(idx).and_then(|id| first.get(&id)).is_some_and(|first| *first < born)
 }
 
 fn tell(story: &Story, idx: Idx) -> Finding {

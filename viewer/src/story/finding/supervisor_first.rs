@@ -2,46 +2,61 @@
 //!
 //! Found: a supervisor killed by SIGKILL while a child of it still ran, and the child died dirty as well.
 
-use std::collections::HashSet;
-
 use super::{Case, Finding, Rule, advice, steps};
 use crate::story::{
     Story,
     fate::{Fate, Verdict},
-    world::Idx,
+    world::{Idx, IdxMap, IdxSet},
 };
 
 pub(super) fn check(case: &mut Case<'_>) {
     let story = case.story;
-    for fate in story.fates.iter().filter(|fate| fate.verdict == Verdict::Killed) {
-        if !story.world.is_supervisor(fate.proc) || case.is_taken(fate.proc) {
+    let killed = |fate: &&Fate| fate.verdict == Verdict::Killed && story.world.is_supervisor(fate.proc);
+    let supervisors: Vec<&Fate> = story.fates.iter().filter(killed).collect();
+    let mut below = below(story, &supervisors);
+    for fate in supervisors {
+        if case.is_taken(fate.proc) {
             continue;
         }
         // Of a tree of supervisors the topmost tells of all.
         let above = story.world.ancestors(fate.proc).any(|up| {
             story.world.is_supervisor(up) && story.fate(up).is_some_and(|up| up.verdict == Verdict::Killed)
         });
-        let children = children(story, fate);
+        let children = children(story, fate, below.remove(&fate.proc).unwrap_or_default());
         if !above && !children.is_empty() && !children.iter().all(|child| case.is_taken(*child)) {
             case.add(tell(story, fate, &children));
         }
     }
 }
 
-/// Its descendants that were left when it died and died dirty.
-fn children(story: &Story, fate: &Fate) -> Vec<Idx> {
+/// Who died dirty below each of `supervisors`, other supervisors left out.
+fn below(story: &Story, supervisors: &[&Fate]) -> IdxMap<Vec<Idx>> {
+    let mut below: IdxMap<Vec<Idx>> = supervisors.iter().map(|fate| (fate.proc, Vec::new())).collect();
+    if below.is_empty() {
+        return below;
+    }
+    let dirty = |fate: &&Fate| {
+        matches!(fate.verdict, Verdict::Killed | Verdict::CutOff | Verdict::NeverTold)
+            && !story.world.is_supervisor(fate.proc)
+    };
+    for fate in story.fates.iter().filter(dirty) {
+        for up in story.world.ancestors(fate.proc) {
+            if let Some(children) = below.get_mut(&up) {
+                children.push(fate.proc);
+            }
+        }
+    }
+    below
+}
+
+/// Those of its dirty descendants that were left when it died.
+fn children(story: &Story, fate: &Fate, mut children: Vec<Idx>) -> Vec<Idx> {
     let world = &story.world;
     let died = story.end_of(fate.proc);
-    let of_it = |child: &&Fate| {
-        matches!(child.verdict, Verdict::Killed | Verdict::CutOff | Verdict::NeverTold)
-            && world.ancestors(child.proc).any(|up| up == fate.proc)
-            && !world.is_supervisor(child.proc)
-            // The same spree takes them in any order: within it nobody was first.
-            && story.end_of(child.proc).ns.saturating_add(50_000_000) >= died.ns
-    };
-    let mut children: Vec<Idx> = story.fates.iter().filter(of_it).map(|child| child.proc).collect();
+    // The same spree takes them in any order: within it nobody was first.
+    children.retain(|child| story.end_of(*child).ns.saturating_add(50_000_000) >= died.ns);
     // Workers of a child are told of with it.
-    let all: HashSet<Idx> = children.iter().copied().collect();
+    let all: IdxSet = children.iter().copied().collect();
     children.retain(|child| !world.ancestors(*child).any(|up| all.contains(&up)));
     children
 }

@@ -1,0 +1,211 @@
+//! Who asked for the end: the last command or signal that was not taken back.
+//!
+//! Invariant: that it was asked for is a fact; what init's own scripts run at the end is no request.
+
+use crate::{
+    names,
+    processes::base_name,
+    requests::{Asks, asks},
+    safe,
+    story::{
+        who::words,
+        world::{At, Idx, Image, NONE, Sig, World},
+    },
+};
+
+use super::{
+    Init, LATER_NS, PhaseKind,
+    marks::{Mark, is_contained},
+};
+
+/// Init runs what a signal asks for this soon after it.
+const HANDLED_NS: u64 = 10_000_000_000;
+
+/// Who asked.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    pub at: At,
+    /// Who executed the command or sent the signal; [`NONE`]: nobody was seen.
+    pub by: Idx,
+    /// `shutdown -r now`, `SIGINT to init (Ctrl-Alt-Del)`; empty if nothing was seen.
+    pub how: String,
+    /// `root, pts/0`, `cron`: what is known of the asker.
+    pub who: String,
+    /// From a session, a timer or a script down to the command.
+    pub chain: String,
+}
+
+/// The first request between these moments that was not taken back.
+pub(super) fn first_request(world: &World, init: Init, from: At, until: At) -> Option<At> {
+    let mut found: Option<At> = None;
+    let new = |image: &&Image| {
+        let born_so = world.proc_at(image.proc).is_some_and(|p| image.at == p.born && image.before == NONE);
+        let ours = !world.is_init(image.proc) && !is_contained(world, image.proc);
+        image.at > from && image.at < until && ours && !born_so
+    };
+    for image in world.images.iter().filter(new) {
+        match asks(world.strings.get(image.filename), world.strings.get(image.argv)) {
+            Asks::End if !by_script_of_init(world, image) => found = found.or(Some(image.at)),
+            Asks::Cancel => found = None,
+            _ => {}
+        }
+    }
+    let signal = |sent: &&Sig| {
+        sent.at > from && sent.at < until && world.is_init(sent.target) && asks_init(init, sent.sig)
+    };
+    let signal = world.sigs.iter().find(signal).map(|sent| sent.at);
+    found.into_iter().chain(signal).min()
+}
+
+/// The last request before `began` that was not taken back.
+pub(super) fn asked(world: &World, init: Init, began: Option<At>) -> Option<Asked> {
+    let until = began.unwrap_or(At::NEVER);
+    let mut found: Option<&Image> = None;
+    for image in &world.images {
+        // systemctl goes on by itself; what begins first is then the request's own doing.
+        if image.at > until || world.is_init(image.proc) || is_contained(world, image.proc) {
+            continue;
+        }
+        let running = world.proc_at(image.proc).is_some_and(|p| image.at == p.born && image.before == NONE);
+        match asks(world.strings.get(image.filename), world.strings.get(image.argv)) {
+            // `reboot -d -f` of the last script is the end, not the beginning.
+            Asks::End if !running && !by_script_of_init(world, image) => {
+                // The same process, or one of its children, goes on asking.
+                let goes_on = found.is_some_and(|first| {
+                    first.proc == image.proc || world.ancestors(image.proc).any(|up| up == first.proc)
+                });
+                if !goes_on {
+                    found = Some(image);
+                }
+            }
+            Asks::Cancel => found = None,
+            _ => {}
+        }
+    }
+    let by_signal = world.sigs.iter().rev().find(|sent| {
+        sent.at <= until
+            && world.is_init(sent.target)
+            && asks_init(init, sent.sig)
+            && began.is_none_or(|began| began.ns.saturating_sub(sent.at.ns) < LATER_NS)
+    });
+    // What init itself runs when it was sent a signal (ctrlaltdel, powerfail of inittab) was asked for by that.
+    let of_signal = |image: &Image| {
+        world.proc_at(image.proc).is_some_and(|proc| world.is_init(proc.parent))
+            && by_signal
+                .is_some_and(|sent| sent.at < image.at && image.at.ns.saturating_sub(sent.at.ns) < HANDLED_NS)
+    };
+    let found = found.filter(|image| !of_signal(image));
+    match (found, by_signal) {
+        (Some(image), signal) if signal.is_none_or(|sent| recent(image.at, until) || sent.at < image.at) => {
+            Some(by_command(world, image))
+        }
+        (_, Some(sent)) => {
+            let kernel = sent.sender == NONE;
+            let name = names::signal(sent.sig);
+            let how = match (kernel, sent.sig) {
+                (true, 2) => "Ctrl-Alt-Del".to_owned(),
+                (true, _) => format!("{name} from the kernel to init"),
+                (false, _) => format!("{name} to init"),
+            };
+            let who = if kernel { String::new() } else { who(world, sent.sender, sent.at.ns) };
+            let chain = if kernel { String::new() } else { world.chain(sent.sender, sent.at.ns) };
+            Some(Asked { at: sent.at, by: sent.sender, how, who, chain })
+        }
+        _ => None,
+    }
+}
+
+fn recent(at: At, until: At) -> bool {
+    until.ns.saturating_sub(at.ns) < LATER_NS
+}
+
+/// Signals that tell pid 1 to end the machine.
+fn asks_init(init: Init, sig: u8) -> bool {
+    match init {
+        Init::Systemd => matches!(sig, 2 | 37..=41 | 47..=51),
+        Init::Busybox => matches!(sig, 15 | 10 | 12 | 2),
+        Init::Runit => matches!(sig, 18 | 2),
+        Init::Sysvinit | Init::Upstart => matches!(sig, 2 | 30),
+        Init::Finit => matches!(sig, 2 | 10 | 12 | 15),
+        Init::S6 | Init::Dinit | Init::OpenRc => matches!(sig, 2 | 15),
+        Init::Unknown => matches!(sig, 2),
+    }
+}
+
+/// Whether a command is run by init's own scripts.
+fn by_script_of_init(world: &World, image: &Image) -> bool {
+    world.ancestors(image.proc).any(|up| {
+        let program = world.program_of(up);
+        matches!(program, b"rc" | b"openrc" | b"openrc-run.sh" | b"rc.shutdown")
+            || world.strings.get(world.image(world.image_of(up)).map_or(Default::default(), |i| i.filename))
+                == b"/etc/runit/3"
+    }) || words(world.strings.get(image.env)).any(|pair| matches!(pair, b"RUNLEVEL=6" | b"RUNLEVEL=0"))
+}
+
+fn by_command(world: &World, image: &Image) -> Asked {
+    Asked {
+        at: image.at,
+        by: image.proc,
+        how: world.command(image, 80),
+        who: who(world, image.proc, image.at.ns),
+        chain: world.chain(image.proc, image.at.ns),
+    }
+}
+
+/// `root, pts/0 over ssh`, `root, cron`, `uid 1000 as root by sudo`.
+fn who(world: &World, idx: Idx, ns: u64) -> String {
+    let mut parts = Vec::new();
+    let image = world.image_at(idx, ns);
+    parts.extend(image.map(|image| names::user(image.uid).into_owned()));
+    let tty = image.map_or(&b""[..], |image| world.strings.get(image.tty));
+    if !tty.is_empty() {
+        parts.push(safe::text(tty));
+    }
+    let ssh = image.and_then(|image| {
+        words(world.strings.get(image.env))
+            .find_map(|pair| pair.strip_prefix(b"SSH_CONNECTION=").map(<[u8]>::to_owned))
+    });
+    if let Some(ssh) = ssh {
+        let from = ssh.split(|byte| *byte == b' ').next().unwrap_or_default();
+        parts.push(format!("ssh from {}", safe::text(from)));
+    }
+    for up in world.ancestors(idx) {
+        let by = match world.program_of(up) {
+            b"sshd" | b"sshd-session" if !parts.iter().any(|part| part.starts_with("ssh")) => "ssh",
+            b"sudo" => {
+                let uid = world.image(world.image_of(up)).map_or(0, |image| image.uid);
+                parts.push(format!("sudo by {}", names::user(uid)));
+                continue;
+            }
+            b"cron" | b"crond" | b"anacron" => "cron",
+            b"atd" => "at",
+            b"dpkg" | b"apt" | b"apt-get" | b"unattended-upgrade" => "a package's script",
+            b"systemd-logind" => "logind",
+            b"acpid" => "acpid",
+            _ => continue,
+        };
+        if !parts.iter().any(|part| part == by) {
+            parts.push(by.to_owned());
+        }
+    }
+    if let Some(unit) = world.proc_at(idx).and_then(|proc| world.cgroups.get(&proc.cgroup)) {
+        let unit = base_name(world.strings.get(*unit));
+        if unit.ends_with(b".service") && !unit.starts_with(b"user@") {
+            parts.push(format!("from unit {}", safe::text(unit)));
+        }
+    }
+    parts.join(", ")
+}
+
+/// reboot(2) without init: `reboot -f`, sysrq's friends.
+pub(super) fn is_forced(world: &World, caller: Idx, asked: Option<&Asked>, marks: &[Mark]) -> bool {
+    let of_init = world.is_init(caller) || world.ancestors(caller).any(|up| {
+        matches!(world.program_of(up), b"rc" | b"openrc" | b"openrc-run.sh" if marks.iter().any(|m| m.kind == PhaseKind::Stopping))
+    }) || world.proc_at(caller).is_some_and(|proc| world.is_init(proc.parent) && !marks.is_empty());
+    let is_asker = asked.is_some_and(|asked| {
+        asked.by == caller
+            || world.ancestors(caller).any(|up| up == asked.by)
+            || world.ancestors(asked.by).any(|up| up == caller)
+    });
+    !of_init && (is_asker || marks.is_empty())
+}

@@ -1,0 +1,174 @@
+//! What begins a phase: the signs by which the course of a shutdown is known, per init.
+//!
+//! Invariant: a sign is an event; what ran in a container, or was running already, is none.
+
+use crate::story::{
+    who::words,
+    world::{At, CALL_NS, Idx, Means, NONE, Sig, World},
+};
+
+use super::{
+    Aim, Init, LATER_NS, PhaseKind,
+    asked::{asked, first_request},
+};
+
+/// Stop signals of systemd that are further apart belong to different occasions.
+const APART_NS: u64 = 100_000_000_000;
+/// So long systemd does nothing between two units at most, unless it waits for somebody.
+const QUIET_NS: u64 = 10_000_000_000;
+
+/// Something that begins a phase.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Mark {
+    pub at: At,
+    pub kind: PhaseKind,
+    pub rule: &'static str,
+    pub aim: Aim,
+}
+
+/// The first mark of the last row of marks: going to another runlevel and back is not a shutdown.
+pub(super) fn first_mark(marks: &[Mark]) -> Option<&Mark> {
+    let stopping = |mark: &&Mark| mark.kind == PhaseKind::Stopping;
+    // Some inits say it twice (`openrc off`, `openrc reboot`); single-user mode long before is another occasion.
+    let near = |earlier: &Mark, later: &Mark, most: u64| later.at.ns.saturating_sub(earlier.at.ns) < most;
+    if let Some(last) = marks.iter().rfind(stopping) {
+        return marks.iter().filter(stopping).find(|mark| near(mark, last, LATER_NS) && mark.at <= last.at);
+    }
+    // Sprees alone: those of the last occasion.
+    let mut first = marks.len().checked_sub(1)?;
+    while first > 0 && near(&marks[first - 1], &marks[first], APART_NS * 3) {
+        first -= 1;
+    }
+    marks.get(first)
+}
+
+/// Whether it is a process of a container: its shutdown is not the machine's.
+pub(super) fn is_contained(world: &World, idx: Idx) -> bool {
+    world.proc_at(idx).is_some_and(|proc| proc.ns_level > 0)
+}
+
+pub(super) fn marks(world: &World, init: Init) -> Vec<Mark> {
+    let mut marks = Vec::new();
+    let mut mark = |at: At, kind, rule, aim| marks.push(Mark { at, kind, rule, aim });
+    let mut shutdown_image = At::NEVER;
+    for image in &world.images {
+        // What was running already begins nothing.
+        if world.proc_at(image.proc).is_none_or(|proc| image.at == proc.born && image.before == NONE)
+            || is_contained(world, image.proc)
+        {
+            continue;
+        }
+        let argv = || words(world.strings.get(image.argv)).skip(1).take(4);
+        let has = |wanted: &[u8]| argv().any(|word| word == wanted);
+        let under_init = || world.ancestors(image.proc).count() <= 1;
+        match world.program(image) {
+            b"rc" if has(b"6") || has(b"0") || has(b"1") => {
+                let level = argv().find(|word| matches!(*word, b"6" | b"0" | b"1"));
+                mark(
+                    image.at,
+                    PhaseKind::Stopping,
+                    "init runs rc for that runlevel",
+                    Aim::of_level(level.map_or(b"", |l| l)),
+                );
+            }
+            b"openrc" if has(b"reboot") || has(b"shutdown") || has(b"off") => {
+                let aim = if has(b"reboot") { Aim::Reboot } else { Aim::Unknown };
+                mark(image.at, PhaseKind::Stopping, "openrc changes to that runlevel", aim);
+            }
+            b"3" if world.strings.get(image.filename) == b"/etc/runit/3" => {
+                mark(image.at, PhaseKind::Stopping, "runit runs its stage 3", Aim::Unknown);
+            }
+            b"rc.shutdown" if under_init() || init == Init::S6 => {
+                mark(image.at, PhaseKind::Stopping, "init runs rc.shutdown", Aim::Unknown);
+            }
+            b"shutdown" if init == Init::Dinit && has(b"--system") => {
+                mark(image.at, PhaseKind::Stopping, "dinit runs its shutdown helper", Aim::Unknown);
+            }
+            b"systemd-shutdown" if world.is_init(image.proc) => {
+                shutdown_image = image.at;
+                let aim = match argv().next() {
+                    Some(b"reboot") => Aim::Reboot,
+                    Some(b"poweroff") => Aim::PowerOff,
+                    Some(b"halt") => Aim::Halt,
+                    Some(b"kexec") => Aim::Kexec,
+                    _ => Aim::Unknown,
+                };
+                mark(image.at, PhaseKind::TermSpree, "pid 1 becomes systemd-shutdown", aim);
+            }
+            b"killall5" if has(b"-15") || has(b"-TERM") => {
+                mark(image.at, PhaseKind::TermSpree, "killall5 -15 is executed", Aim::Unknown);
+            }
+            b"killall5" if has(b"-9") || has(b"-KILL") => {
+                mark(image.at, PhaseKind::KillSpree, "killall5 -9 is executed", Aim::Unknown);
+            }
+            b"kill_all" if has(b"15") || has(b"9") => {
+                let kind = if has(b"9") { PhaseKind::KillSpree } else { PhaseKind::TermSpree };
+                mark(image.at, kind, "kill_all is executed", Aim::Unknown);
+            }
+            b"umountnfs.sh" | b"umountfs" | b"umountroot" | b"mount-ro" if init != Init::Systemd => {
+                mark(image.at, PhaseKind::Unmounting, "a script that unmounts is run", Aim::Unknown);
+            }
+            _ => {}
+        }
+    }
+    for call in world.calls.iter().filter(|call| call.target == -1 && call.ret >= 0) {
+        let kind = match call.sig {
+            15 => PhaseKind::TermSpree,
+            9 => PhaseKind::KillSpree,
+            _ => continue,
+        };
+        // Of anybody but root it reaches only his own.
+        let root = world.is_init(call.proc)
+            || world.image(world.image_of(call.proc)).is_none_or(|image| image.uid == 0);
+        if root && !is_contained(world, call.proc) {
+            // The call is recorded when it returns; its first signal is its beginning.
+            let of_it = |sent: &&Sig| {
+                sent.sender == call.proc && sent.sig == call.sig && sent.means == Means::Broadcast
+            };
+            let near = world.sigs.partition_point(|sent| call.at.ns.saturating_sub(sent.at.ns) >= CALL_NS);
+            let at = world.sigs[near..].iter().find(of_it).map(|sent| sent.at);
+            mark(at.unwrap_or(call.at), kind, "everybody is killed at once, kill(-1)", Aim::Unknown);
+        }
+    }
+    // systemd-shutdown kills one after another.
+    let of_pid_1 = |sig: u8| {
+        world
+            .sigs
+            .iter()
+            .find(|sent| sent.at > shutdown_image && sent.sig == sig && world.is_init(sent.sender))
+            .map(|sent| sent.at)
+    };
+    if let Some(at) = of_pid_1(9).filter(|_| shutdown_image != At::NEVER) {
+        mark(at, PhaseKind::KillSpree, "systemd-shutdown sends SIGKILL", Aim::Unknown);
+    }
+    if let Some(mount) = world.mounts.iter().find(|mount| mount.at > shutdown_image) {
+        mark(mount.at, PhaseKind::Unmounting, "systemd-shutdown unmounts", Aim::Unknown);
+    }
+    marks
+}
+
+/// When systemd began to stop its units: the first of the row of stop signals that leads to systemd-shutdown.
+pub(super) fn systemd_began(world: &World, init: Init, until: At) -> At {
+    let stops = |sent: &Sig| world.is_init(sent.sender) && matches!(sent.sig, 15 | 9 | 1 | 2 | 3 | 18);
+    let mut began = until;
+    for sent in world.sigs.iter().rev() {
+        if sent.at >= began || !stops(sent) {
+            continue;
+        }
+        if began.ns.saturating_sub(sent.at.ns) > APART_NS {
+            break;
+        }
+        // Meanwhile systemd waits for whom it has told; where it did not, this was another occasion.
+        let exit = world.proc_at(sent.target).map_or(sent.at, |proc| proc.exit);
+        let waited_to = exit.min(began).max(sent.at);
+        if began.ns.saturating_sub(waited_to.ns) < QUIET_NS {
+            began = sent.at;
+        }
+    }
+    // A unit that was restarted shortly before the request was not stopped by the shutdown.
+    if asked(world, init, Some(began)).is_some_and(|asked| began.ns.saturating_sub(asked.at.ns) < LATER_NS) {
+        return began;
+    }
+    let Some(request) = first_request(world, init, began, until) else { return began };
+    world.sigs.iter().find(|sent| sent.at > request && stops(sent)).map_or(until, |sent| sent.at.min(until))
+}
