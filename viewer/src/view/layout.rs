@@ -58,7 +58,7 @@ pub fn areas(app: &App) -> Areas {
         (false, _) => tall * 3 / 5,
     };
     // What the lanes have no use for, but for a row that says what their signs mean.
-    let spare = (tall - app.rows.len() as i32 - 1).min(tall * 3 / 5);
+    let spare = (tall - app.rows.len() as i32 - 1).min(tall * 3 / 4);
     let wanted = (part.max(spare) + i32::from(app.lower)).clamp(3, tall - 2) as u16;
     let lanes = free - wanted;
     let top = header + 2;

@@ -283,6 +283,15 @@ fn idle_time_that_is_cut_short_has_a_seam_in_the_scale_and_in_every_lane() {
 }
 
 #[test]
+fn how_to_get_help_and_out_is_always_said() {
+    for size in [(40, 10), (60, 15), (80, 24), (200, 60)] {
+        let screen = screen(&app("sysvinit-respawn", dark(), size));
+        let last = screen.lines().last().expect("a status line");
+        assert!(last.contains("? help") && last.contains("q quit"), "{size:?}\n{screen}");
+    }
+}
+
+#[test]
 fn ascii_is_ascii() {
     for name in ["sysvinit-respawn", "systemd252-reboot", "power-cut"] {
         let mut app = app(name, theme("vt100", "", "C", Tone::Dark), (100, 30));

@@ -67,7 +67,7 @@ fn stamp(app: &App, model: &Model) -> usize {
 
 /// A fact in lines. Where findings are above it, room is scarce: chains are shortened so that a step is a line.
 fn told(app: &App, fact: &Fact, pad: usize, area: Rect) -> Vec<String> {
-    let indent = pad + 5 + usize::from(fact.indent) * 2;
+    let indent = pad + 4 + width(app.theme.glyphs.leads) + usize::from(fact.indent) * 2;
     let room = usize::from(area.width).saturating_sub(indent);
     let whole = wrap(&fact.text, room, 2);
     if whole.len() > 1 && area.width == app.size.0 { wrap(&brief(&fact.text), room, 2) } else { whole }

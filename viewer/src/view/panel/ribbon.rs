@@ -97,11 +97,12 @@ fn scale(app: &App, model: &Model, areas: &Areas, buf: &mut Buffer) {
         if !free(&taken, column, end) {
             continue;
         }
-        put(buf, area, area.x + column, y, theme.glyphs.tick, theme.style(Look::Frame));
-        let room = area.right().saturating_sub(area.x + column + 1);
-        if usize::from(room) >= width(&text) {
-            put(buf, area, area.x + column + 1, y, &text, theme.style(Look::Dim));
+        // A tick that says nothing is noise.
+        if usize::from(area.width - column) <= width(&text) {
+            continue;
         }
+        put(buf, area, area.x + column, y, theme.glyphs.tick, theme.style(Look::Frame));
+        put(buf, area, area.x + column + 1, y, &text, theme.style(Look::Dim));
         last = Some(column);
     }
     // The cursor says where it is, in front of the lanes.
