@@ -214,6 +214,7 @@ fn process(model: &Model, idx: Idx) -> Vec<Fact> {
         }
         None => facts.push(Fact::new(Look::Text, "its end was not recorded")),
     }
+    facts.extend(killings(model, idx));
     let told = fate.and_then(|fate| fate.told).and_then(|told| world.sig(told.sent));
     if let Some(sent) = killer.map(|(_, sent)| sent).or(told) {
         chain(model, &mut facts, sent);
@@ -310,6 +311,32 @@ fn sent(model: &Model, idx: Idx, facts: &mut Vec<Fact>) {
         facts.push(Fact::new(Look::Text, text).at(sent.at).leading_to(model, sent.target));
     }
     more(facts, made.len());
+}
+
+/// Whom it killed: of all that a sender does, what one looks for.
+fn killings(model: &Model, idx: Idx) -> Option<Fact> {
+    const NAMED: usize = 4;
+    let (story, world) = (model.story(), model.world());
+    let killed = |at: &&u32| {
+        let target = world.sig(**at).map(|sent| sent.target);
+        target
+            .and_then(|target| story.fate(target))
+            .is_some_and(|fate| fate.killer == Some(**at) && fate.verdict == Verdict::Killed)
+    };
+    let victims: Vec<u32> = model.from(idx).iter().take(MOST * 20).filter(killed).copied().collect();
+    let first = world.sig(*victims.first()?)?;
+    let names: Vec<String> = victims
+        .iter()
+        .take(NAMED)
+        .filter_map(|at| world.sig(*at))
+        .map(|sent| model.label(sent.target))
+        .collect();
+    let rest = match victims.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        n => format!(" and {n} more"),
+    };
+    let fact = Fact::new(Look::Bad, format!("killed {}{rest}", names.join(", "))).at(first.at);
+    Some(fact.leading_to(model, first.target))
 }
 
 fn more(facts: &mut Vec<Fact>, count: usize) {

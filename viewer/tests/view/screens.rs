@@ -283,6 +283,14 @@ fn idle_time_that_is_cut_short_has_a_seam_in_the_scale_and_in_every_lane() {
 }
 
 #[test]
+fn of_a_killer_it_is_said_first_whom_it_killed() {
+    let mut app = app("runit-respawn", dark(), (80, 24));
+    press(&mut app, "c");
+    let screen = screen(&app);
+    assert!(screen.contains("+17.74 s  killed mongod 986, runsv 985, runsvdir 979"), "{screen}");
+}
+
+#[test]
 fn how_to_get_help_and_out_is_always_said() {
     for size in [(40, 10), (60, 15), (80, 24), (200, 60)] {
         let screen = screen(&app("sysvinit-respawn", dark(), size));
