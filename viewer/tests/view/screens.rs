@@ -283,6 +283,29 @@ fn idle_time_that_is_cut_short_has_a_seam_in_the_scale_and_in_every_lane() {
 }
 
 #[test]
+fn no_line_of_the_help_is_cut_on_a_small_screen() {
+    let mut app = app("sysvinit-respawn", dark(), (60, 60));
+    press(&mut app, "?");
+    let screen = screen(&app);
+    let words: Vec<&str> =
+        screen.lines().flat_map(|line| line.trim_matches(['│', ' ']).split_whitespace()).collect();
+    let flat = words.join(" ");
+    for text in ["told to stop, and ignoring it or not taking it", "of the signal that asked it to"] {
+        assert!(flat.contains(text), "{text}\n{screen}");
+    }
+}
+
+#[test]
+fn a_lane_that_is_out_of_view_says_where_it_is() {
+    let mut app = app("runit-respawn", dark(), (110, 32));
+    press(&mut app, "c s");
+    let screen = screen(&app);
+    let lane = |name: &str| screen.lines().find(|line| line.contains(name)).expect("a lane");
+    assert!(lane(" mongod 881 ").contains("< until +3.7"), "{screen}");
+    assert!(lane(" mongod 1017 ").ends_with("from +18.64 s >"), "{screen}");
+}
+
+#[test]
 fn of_a_killer_it_is_said_first_whom_it_killed() {
     let mut app = app("runit-respawn", dark(), (80, 24));
     press(&mut app, "c");

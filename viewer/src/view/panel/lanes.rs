@@ -25,8 +25,8 @@ use crate::{
         layout::Areas,
         model::Model,
         palette::Look,
-        text::{put, width},
-        timeline::Axis,
+        text::{put, put_right, width},
+        timeline::{Axis, moment},
     },
 };
 
@@ -388,6 +388,10 @@ impl Painter<'_> {
     /// Words behind the end of a life, or in front of its beginning, where there is room.
     fn notes(&self, y: u16, row: &Row, marks: &[Option<Mark>], buf: &mut Buffer) {
         let procs = self.model.procs_of(row);
+        if marks.iter().all(Option::is_none) {
+            self.elsewhere(y, procs, buf);
+            return;
+        }
         let Some((texts, look)) = self.note(procs) else { return };
         // Words about an end that is not on the screen would stand at a time when it had not come.
         let end_seen = procs.last().is_some_and(|idx| self.inside(self.model.end_of(*idx)).is_some());
@@ -412,6 +416,20 @@ impl Painter<'_> {
             if last >= first + wide + 6 && marks[last - wide - 2..last].iter().all(plain) {
                 return self.write(y, last - wide - 2, &format!(" {text} "), style, buf);
             }
+        }
+    }
+
+    /// Where in time a lane is that has nothing in view.
+    fn elsewhere(&self, y: u16, procs: &[Idx], buf: &mut Buffer) {
+        let (Some(first), Some(last)) = (procs.first(), procs.last()) else { return };
+        let when = |ns| moment(ns, self.model.zero_ns, self.axis.column_ns().saturating_mul(10));
+        let (from, to) = (self.model.birth(*first), self.model.end_of(*last));
+        let style = self.app.theme.style(Look::Dim);
+        let line = Rect { y, height: 1, ..self.area };
+        if self.axis.column(to) < 0 {
+            put(buf, line, line.x, y, &format!("< until {}", when(to)), style);
+        } else if self.axis.column(from) >= i32::from(self.axis.columns) {
+            put_right(buf, line, y, &format!("from {} >", when(from)), style);
         }
     }
 
