@@ -280,7 +280,7 @@ impl Model {
             |(indent, more)| {
                 let left =
                     room.checked_sub(width(indent) + width(pid) + width(more)).filter(|left| *left >= 6)?;
-                Some(format!("{indent}{}{pid}{more}", fit(&name, left)))
+                Some(format!("{indent}{}{pid}{more}", shorten(&name, left)))
             },
         );
         shortened.unwrap_or_else(|| fit(&label, room))
@@ -341,11 +341,35 @@ impl Model {
     }
 }
 
+/// A name in at most `room` columns. Of `killall5 -9` the argument stays: it is what tells it from `killall5 -15`.
+fn shorten(name: &str, room: usize) -> String {
+    match name.rsplit_once(' ') {
+        Some((program, word)) if width(name) > room && width(word) <= 4 && room >= width(word) + 4 => {
+            format!("{} {word}", fit(program, room - width(word) - 1))
+        }
+        _ => fit(name, room),
+    }
+}
+
 impl Row {
     pub const fn depth(&self) -> u8 {
         match self {
             Self::Group { .. } | Self::Lane { .. } => 0,
             Self::Proc { depth, .. } => *depth,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shorten;
+
+    #[test]
+    fn the_argument_that_tells_two_apart_is_not_cut() {
+        assert_eq!(shorten("killall5 -15", 12), "killall5 -15");
+        assert_eq!(shorten("killall5 -15", 9), "kill… -15");
+        assert_eq!(shorten("killall5 -9", 9), "killa… -9");
+        assert_eq!(shorten("systemctl reboot", 12), "systemctl r…");
+        assert_eq!(shorten("kill -9", 4), "kil…");
     }
 }

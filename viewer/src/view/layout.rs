@@ -83,7 +83,7 @@ pub fn areas(app: &App) -> Areas {
         between,
         detail,
         status: rows(height - 1, 1),
-        labels: (width / 5 + 3).clamp(19, 38),
+        labels: (width / 5 + 5).clamp(20, 40),
     }
 }
 

@@ -258,7 +258,7 @@ fn a_name_is_the_same_in_lanes_and_details() {
 #[test]
 fn what_was_cut_ends_in_two_dots_where_there_is_no_ellipsis() {
     let shown = screen(&app("systemd252-reboot", theme("vt100", "", "C", Tone::Dark), (80, 24)));
-    assert!(shown.contains("systemctl r.. 388") && shown.contains(".. "), "{shown}");
+    assert!(shown.contains("systemctl re.. 388") && shown.contains(".. "), "{shown}");
 }
 
 #[test]
@@ -303,6 +303,14 @@ fn a_lane_that_is_out_of_view_says_where_it_is() {
     let lane = |name: &str| screen.lines().find(|line| line.contains(name)).expect("a lane");
     assert!(lane(" mongod 881 ").contains("< until +3.7"), "{screen}");
     assert!(lane(" mongod 1017 ").ends_with("from +18.64 s >"), "{screen}");
+}
+
+#[test]
+fn keys_and_what_they_do_stand_apart_in_the_list_of_commands() {
+    let mut app = app("sysvinit-respawn", dark(), (100, 30));
+    press(&mut app, ": b r o w");
+    let screen = screen(&app);
+    assert!(screen.contains("Bksp Ctrl-H [ back, as in a browser"), "{screen}");
 }
 
 #[test]

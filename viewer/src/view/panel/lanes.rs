@@ -109,7 +109,7 @@ impl Painter<'_> {
         if matches!(row, Row::Group { .. }) {
             return;
         }
-        let room = usize::from(areas.labels.saturating_sub(2));
+        let room = usize::from(areas.labels.saturating_sub(3));
         let procs = self.model.procs_of(row);
         let look = match procs.first() {
             Some(_) if self.is_subject(procs) => Look::Strong,
@@ -161,6 +161,7 @@ impl Painter<'_> {
             (glyphs.told, "stopping", Look::Told),
             (glyphs.ignoring, "ignoring it", Look::Ignoring),
             (glyphs.alive, "still alive", Look::Warn),
+            (glyphs.unknown, "end not recorded", Look::Warn),
         ];
         let y = areas.lanes.bottom() - 1;
         let line = Rect { y, height: 1, ..areas.lanes };
