@@ -6,6 +6,8 @@
 
 pub mod action;
 pub mod app;
+pub mod asker;
+pub mod background;
 pub mod facts;
 pub mod filter;
 pub mod lanes;
@@ -19,6 +21,7 @@ pub mod run;
 pub mod terminal;
 pub mod text;
 pub mod timeline;
+pub mod worst;
 
 pub use run::{Options, run};
 

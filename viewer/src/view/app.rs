@@ -215,15 +215,6 @@ impl App {
         layout::areas(self)
     }
 
-    /// On narrow screens findings and details share a place.
-    pub fn shows_detail(&self) -> bool {
-        match self.focus {
-            Focus::Detail => true,
-            Focus::Findings => false,
-            Focus::Lanes => !matches!(self.subject, Some(Subject::Finding(_)) | None),
-        }
-    }
-
     pub fn warp<'a>(&'a self, model: &'a Model) -> &'a Warp {
         if self.warped { &model.idle } else { &self.none }
     }

@@ -8,6 +8,7 @@ use crate::{
     story::{
         fate::{Verdict, tells_to_stop},
         finding::{self, Rule},
+        shutdown::Asked,
         world::{At, Idx, NONE, Origin, Sig},
     },
     time,
@@ -72,10 +73,7 @@ fn of_finding(model: &Model, at: usize) -> Vec<Fact> {
         format!("{} · evidence: events {}", finding.confidence.words(), events.join(" ")),
     ));
     for idx in finding.procs.iter().take(MOST) {
-        facts.push(
-            Fact::new(Look::Text, format!("about {}", model.story().called_with_pid(*idx)))
-                .leading_to(model, *idx),
-        );
+        facts.push(Fact::new(Look::Text, format!("about {}", called(model, *idx))).leading_to(model, *idx));
     }
     facts
 }
@@ -93,14 +91,14 @@ fn phase(model: &Model, at: usize) -> Vec<Fact> {
     if at == 0
         && let Some(asked) = &shutdown.asked
     {
-        let text = format!("asked for by {} ({}): {}", asked.how, asked.who, asked.chain);
+        let text = format!("asked for by {}", in_full(asked));
         facts.push(Fact::new(Look::Text, text).at(asked.at).leading_to(model, asked.by));
     }
     for wait in story.waits.iter().filter(|wait| wait.to_ns > phase.from.ns && wait.from_ns < phase.to_ns) {
         if wait.ns() < 10_000_000 || facts.len() > MOST {
             continue;
         }
-        let who = if wait.proc == NONE { "init itself".into() } else { story.world.label(wait.proc) };
+        let who = if wait.proc == NONE { "init itself".into() } else { model.label(wait.proc) };
         let at = At { ns: wait.from_ns, number: 0 };
         let text = format!("waited {} for {who}", time::duration(wait.ns()));
         facts.push(Fact::new(Look::Text, text).at(at).leading_to(model, wait.proc));
@@ -143,6 +141,19 @@ fn fared(sent: &Sig) -> String {
     }
 }
 
+/// `root via ssh: reboot (sshd -> sh -> reboot)`: the human, the words, the way they went.
+fn in_full(asked: &Asked) -> String {
+    let mut text = asked.person();
+    if !text.is_empty() {
+        text.push_str(": ");
+    }
+    text.push_str(&asked.how);
+    if asked.chain.contains(" -> ") {
+        text.push_str(&format!(" ({})", asked.chain));
+    }
+    text
+}
+
 /// Who made the sender send: up to init, and to who asked for the shutdown.
 fn chain(model: &Model, facts: &mut Vec<Fact>, sent: &Sig) {
     let world = model.world();
@@ -152,8 +163,7 @@ fn chain(model: &Model, facts: &mut Vec<Fact>, sent: &Sig) {
     let up = std::iter::once(sent.sender).chain(world.ancestors(sent.sender)).take(10);
     for (depth, idx) in up.enumerate() {
         let what = if depth == 0 { "from " } else { "run by " };
-        let deed = world.deed(idx, sent.at.ns);
-        let text = format!("{what}{deed} {}", world.pid(idx));
+        let text = format!("{what}{}", model.deed_label(idx, sent.at.ns));
         facts.push(Fact {
             indent: (depth as u8 + 1).min(10),
             ..Fact::new(Look::Signal, text).leading_to(model, idx)
@@ -162,8 +172,7 @@ fn chain(model: &Model, facts: &mut Vec<Fact>, sent: &Sig) {
     if let Some(asked) = model.story().shutdown.as_ref().and_then(|shutdown| shutdown.asked.as_ref())
         && asked.at <= sent.at
     {
-        let who = if asked.who.is_empty() { String::new() } else { format!(" ({})", asked.who) };
-        let fact = Fact::new(Look::Signal, format!("because of {}{who}", asked.how));
+        let fact = Fact::new(Look::Signal, format!("because of {}", in_full(asked)));
         facts.push(Fact { indent: 1, at: Some(asked.at), ..fact.leading_to(model, asked.by) });
     }
 }
@@ -175,7 +184,7 @@ fn process(model: &Model, idx: Idx) -> Vec<Fact> {
     let killer = fate.and_then(|fate| fate.killer).and_then(|at| world.sig(at).map(|sent| (at, sent)));
     let bad = fate
         .is_some_and(|fate| matches!(fate.verdict, Verdict::Killed | Verdict::CutOff | Verdict::NeverTold));
-    let mut facts = vec![Fact::new(Look::Title, story.called_with_pid(idx))];
+    let mut facts = vec![Fact::new(Look::Title, called(model, idx))];
     if let Some(at) = model.finding_of(idx) {
         let text = format!("finding [{}]: {}", at + 1, story.findings[at].headline);
         facts.push(Fact::new(Look::Bad, text).to(Subject::Finding(at)));
@@ -183,14 +192,18 @@ fn process(model: &Model, idx: Idx) -> Vec<Fact> {
     if let Some(asked) = story.shutdown.as_ref().and_then(|shutdown| shutdown.asked.as_ref())
         && asked.by == idx
     {
-        let who = if asked.who.is_empty() { String::new() } else { format!(" ({})", asked.who) };
-        let text = format!("asked for the shutdown: {}{who}: {}", asked.how, asked.chain);
+        let text = format!("asked for the shutdown: {}", in_full(asked));
         facts.push(Fact::new(Look::Accent, text).at(asked.at));
     }
     // How it ended comes first: it is what one looks for.
     match fate.and_then(|fate| finding::end_step(story, fate)) {
         Some(step) => {
-            let fact = Fact { at: step.at, ..Fact::new(if bad { Look::Bad } else { Look::Good }, step.text) };
+            // The story calls it by its last program, the screen by what it did.
+            let text = match step.text.strip_prefix(&world.label(idx)) {
+                Some(rest) => format!("{}{rest}", model.label(idx)),
+                None => step.text,
+            };
+            let fact = Fact { at: step.at, ..Fact::new(if bad { Look::Bad } else { Look::Good }, text) };
             facts.push(match killer {
                 Some((at, _)) => fact.to(Subject::Sig(at)),
                 None => fact,
@@ -201,6 +214,7 @@ fn process(model: &Model, idx: Idx) -> Vec<Fact> {
         }
         None => facts.push(Fact::new(Look::Text, "its end was not recorded")),
     }
+    facts.extend(killings(model, idx));
     let told = fate.and_then(|fate| fate.told).and_then(|told| world.sig(told.sent));
     if let Some(sent) = killer.map(|(_, sent)| sent).or(told) {
         chain(model, &mut facts, sent);
@@ -210,7 +224,7 @@ fn process(model: &Model, idx: Idx) -> Vec<Fact> {
         facts.push(Fact { at: step.at, ..Fact::new(Look::Heir, step.text) }.leading_to(model, restart.new));
     }
     if let Some(restart) = story.replaces(idx) {
-        let text = format!("took the place of {}", world.label(restart.old));
+        let text = format!("took the place of {}", model.label(restart.old));
         facts.push(Fact::new(Look::Heir, text).at(restart.at).leading_to(model, restart.old));
     }
     if let Some(image) = world.image(world.image_of(idx)) {
@@ -252,7 +266,7 @@ fn process(model: &Model, idx: Idx) -> Vec<Fact> {
         for child in children.iter().take(MOST) {
             let born = world.proc_at(*child).map(|proc| proc.born);
             facts.push(
-                Fact { at: born, ..Fact::new(Look::Text, world.label(*child)) }.leading_to(model, *child),
+                Fact { at: born, ..Fact::new(Look::Text, model.label(*child)) }.leading_to(model, *child),
             );
         }
         more(&mut facts, children.len());
@@ -299,16 +313,48 @@ fn sent(model: &Model, idx: Idx, facts: &mut Vec<Fact>) {
     more(facts, made.len());
 }
 
+/// Whom it killed: of all that a sender does, what one looks for.
+fn killings(model: &Model, idx: Idx) -> Option<Fact> {
+    const NAMED: usize = 4;
+    let (story, world) = (model.story(), model.world());
+    let killed = |at: &&u32| {
+        let target = world.sig(**at).map(|sent| sent.target);
+        target
+            .and_then(|target| story.fate(target))
+            .is_some_and(|fate| fate.killer == Some(**at) && fate.verdict == Verdict::Killed)
+    };
+    let victims: Vec<u32> = model.from(idx).iter().take(MOST * 20).filter(killed).copied().collect();
+    let first = world.sig(*victims.first()?)?;
+    let names: Vec<String> = victims
+        .iter()
+        .take(NAMED)
+        .filter_map(|at| world.sig(*at))
+        .map(|sent| model.label(sent.target))
+        .collect();
+    let rest = match victims.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        n => format!(" and {n} more"),
+    };
+    let fact = Fact::new(Look::Bad, format!("killed {}{rest}", names.join(", "))).at(first.at);
+    Some(fact.leading_to(model, first.target))
+}
+
 fn more(facts: &mut Vec<Fact>, count: usize) {
     if count > MOST {
         facts.push(Fact::new(Look::Dim, format!("and {} more", count - MOST)));
     }
 }
 
-impl crate::story::Story {
-    /// `mongod 812 of inittab entry md`.
-    fn called_with_pid(&self, idx: Idx) -> String {
-        let name = self.world.name(idx);
-        self.called(idx).replacen(&name, &self.world.label(idx), 1)
-    }
+/// `mongod 812 of inittab entry md`, `reboot 956, later init`.
+fn called(model: &Model, idx: Idx) -> String {
+    let (story, world) = (model.story(), model.world());
+    let (label, last) = (model.label(idx), world.name(idx));
+    let service = story.called(idx).strip_prefix(&last).unwrap_or_default().to_owned();
+    let name = model.name(idx);
+    let later = if name.split(' ').next().unwrap_or_default().ends_with(&last) {
+        String::new()
+    } else {
+        format!(", later {last}")
+    };
+    format!("{label}{later}{service}")
 }

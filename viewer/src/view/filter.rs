@@ -60,14 +60,13 @@ impl Kind {
     }
 
     pub fn words(&self, model: &Model) -> String {
-        let world = model.world();
         match self {
             Self::Text(text) => format!("\"{}\"", crate::safe::text(text.as_bytes())),
             Self::Killed => "killed".into(),
             Self::Restarted => "restarted".into(),
             Self::LeftAlive => "left alive".into(),
-            Self::Tree(idx) => format!("tree of {}", world.label(*idx)),
-            Self::HitBy(idx) => format!("hit by {}", world.label(*idx)),
+            Self::Tree(idx) => format!("tree of {}", model.label(*idx)),
+            Self::HitBy(idx) => format!("hit by {}", model.label(*idx)),
             Self::Signal(sig) => format!("got {}", names::signal(*sig)),
             Self::User(uid) => format!("user {}", names::user(*uid)),
             Self::Service(name) => format!("service {}", crate::safe::text(name.as_bytes())),

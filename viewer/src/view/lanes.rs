@@ -5,7 +5,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Subject, model::Model};
+use super::{
+    Subject,
+    model::Model,
+    text::{fit, width},
+};
 use crate::story::{
     Story,
     fate::Verdict,
@@ -252,19 +256,34 @@ impl Model {
         }
     }
 
-    /// What is written in front of a row's lane.
-    pub fn label(&self, row: &Row) -> String {
-        let world = self.world();
+    /// What is written in front of a row's lane, in at most `room` columns. A long name is cut, its pid is not: that
+    /// is what tells two of one name apart.
+    pub fn row_label(&self, row: &Row, room: usize) -> String {
         let procs = self.procs_of(row);
-        let (Some(first), depth) = (procs.first(), row.depth()) else { return String::new() };
-        let indent = " ".repeat(usize::from(depth.min(8)) * 2);
-        let name = self.name(*first);
-        let more = match procs.len() {
-            1 => String::new(),
-            n if self.is_sequence(procs) => format!(" … {n} runs"),
-            n => format!(" +{}", n - 1),
+        let Some(first) = procs.first() else { return String::new() };
+        let indent = " ".repeat(usize::from(row.depth().min(8)) * 2);
+        let mores: [String; 3] = match procs.len() {
+            1 => Default::default(),
+            n if self.is_sequence(procs) => [format!(" … {n} runs"), format!(" ×{n}"), String::new()],
+            n => [format!(" +{}", n - 1), format!(" +{}", n - 1), String::new()],
         };
-        format!("{indent}{name} {}{more}", world.pid(*first))
+        let label = self.label(*first);
+        let wholes = mores.iter().map(|more| format!("{indent}{label}{more}"));
+        if let Some(whole) = wholes.into_iter().find(|text| width(text) <= room) {
+            return whole;
+        }
+        // An indent is worth less than a name.
+        let [indent, none] = [indent.as_str(), ""];
+        let name = self.name(*first);
+        let pid = label.strip_prefix(&name).unwrap_or_default();
+        let shortened = [(indent, &mores[1]), (none, &mores[1]), (none, &mores[2])].into_iter().find_map(
+            |(indent, more)| {
+                let left =
+                    room.checked_sub(width(indent) + width(pid) + width(more)).filter(|left| *left >= 6)?;
+                Some(format!("{indent}{}{pid}{more}", shorten(&name, left)))
+            },
+        );
+        shortened.unwrap_or_else(|| fit(&label, room))
     }
 
     /// One run after the other, rather than workers beside each other.
@@ -276,7 +295,8 @@ impl Model {
         self.world().proc_at(idx).map_or(self.first_ns, |proc| proc.born.ns)
     }
 
-    /// `killall5 -9` for who sends signals, the program for all others.
+    /// What `idx` is called, everywhere on the screen: `killall5 -9` for who sends signals, the command for who asked
+    /// for the shutdown, the program for all others.
     pub fn name(&self, idx: Idx) -> String {
         let world = self.world();
         if let Some(asked) = self.story().shutdown.as_ref().and_then(|shutdown| shutdown.asked.as_ref())
@@ -293,6 +313,42 @@ impl Model {
         }
         world.name(idx)
     }
+
+    /// The name with its pid: `killall5 -9 1010`.
+    pub fn label(&self, idx: Idx) -> String {
+        let (name, pid) = (self.name(idx), self.world().pid(idx));
+        // Of whom nothing else is known the pid is the name.
+        if name == format!("process {pid}") { name } else { format!("{name} {pid}") }
+    }
+
+    /// What `idx` was at `ns`; with its label where it goes by another name: `systemd-shutdown (systemd 1)`.
+    pub fn deed(&self, idx: Idx, ns: u64) -> String {
+        let (deed, name) = (self.world().deed(idx, ns), self.name(idx));
+        let program =
+            |text: &str| text.split(' ').next().unwrap_or_default().rsplit('/').next().map(str::to_owned);
+        if program(&deed) == program(&name) { deed } else { format!("{deed} ({})", self.label(idx)) }
+    }
+
+    /// The same, always with its pid.
+    pub fn deed_label(&self, idx: Idx, ns: u64) -> String {
+        let deed = self.deed(idx, ns);
+        if deed.ends_with(')') { deed } else { format!("{deed} {}", self.world().pid(idx)) }
+    }
+
+    /// Whether it belongs to our own recorder.
+    pub fn is_ours(&self, idx: Idx) -> bool {
+        self.world().program_of(idx) == b"lastrites-tracer"
+    }
+}
+
+/// A name in at most `room` columns. Of `killall5 -9` the argument stays: it is what tells it from `killall5 -15`.
+fn shorten(name: &str, room: usize) -> String {
+    match name.rsplit_once(' ') {
+        Some((program, word)) if width(name) > room && width(word) <= 4 && room >= width(word) + 4 => {
+            format!("{} {word}", fit(program, room - width(word) - 1))
+        }
+        _ => fit(name, room),
+    }
 }
 
 impl Row {
@@ -301,5 +357,19 @@ impl Row {
             Self::Group { .. } | Self::Lane { .. } => 0,
             Self::Proc { depth, .. } => *depth,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shorten;
+
+    #[test]
+    fn the_argument_that_tells_two_apart_is_not_cut() {
+        assert_eq!(shorten("killall5 -15", 12), "killall5 -15");
+        assert_eq!(shorten("killall5 -15", 9), "kill… -15");
+        assert_eq!(shorten("killall5 -9", 9), "killa… -9");
+        assert_eq!(shorten("systemctl reboot", 12), "systemctl r…");
+        assert_eq!(shorten("kill -9", 4), "kil…");
     }
 }

@@ -4,7 +4,10 @@
 
 use ratatui::layout::Rect;
 
-use super::app::{App, Focus};
+use super::{
+    app::{App, Focus},
+    panel::findings,
+};
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Areas {
@@ -15,6 +18,8 @@ pub struct Areas {
     pub lanes: Rect,
     pub rule: Rect,
     pub findings: Rect,
+    /// Between findings and details, where one is above the other and there is room for a line.
+    pub between: Rect,
     pub detail: Rect,
     pub status: Rect,
     /// Columns of labels, the bar behind them included.
@@ -25,8 +30,10 @@ pub struct Areas {
 pub const LEAST: (u16, u16) = (40, 10);
 /// The lower panels take no more rows by themselves: lanes are what one looks at.
 const MOST_LOWER: i32 = 16;
-/// Beside each other are findings and details from this width on.
+/// Findings and details are beside each other from this width on, and above each other on what is narrower.
 const BESIDE: u16 = 96;
+/// From so many rows on a line between findings above details is worth its row.
+const LINE_BETWEEN: u16 = 6;
 
 pub fn areas(app: &App) -> Areas {
     let (width, height) = app.size;
@@ -35,26 +42,36 @@ pub fn areas(app: &App) -> Areas {
     }
     let header = match height {
         ..=12 => 1,
-        13..=21 => 2,
-        22..=27 => 3,
+        13..=19 => 2,
+        20..=27 => 3,
         _ => 4,
     };
     let rows = |y, height| Rect { x: 0, y, width, height };
     let fixed = header + 2 + 1 + 1;
     let free = height - fixed;
-    let wanted = ((i32::from(free) * 2 / 5).min(MOST_LOWER) + i32::from(app.lower))
-        .clamp(3, i32::from(free) - 2) as u16;
+    let beside = width >= BESIDE;
+    // What is above each other needs more rows than what is beside each other.
+    let tall = i32::from(free);
+    let part = match (beside, height) {
+        (true, _) => (tall * 2 / 5).min(MOST_LOWER),
+        (false, ..=19) => tall / 2,
+        (false, _) => tall * 3 / 5,
+    };
+    // What the lanes have no use for, but for a row that says what their signs mean.
+    let spare = (tall - app.rows.len() as i32 - 1).min(tall * 3 / 4);
+    let wanted = (part.max(spare) + i32::from(app.lower)).clamp(3, tall - 2) as u16;
     let lanes = free - wanted;
     let top = header + 2;
     let lower = rows(top + lanes + 1, wanted);
-    let beside = width >= BESIDE;
-    let (findings, detail) = if beside {
+    let (findings, between, detail) = if beside {
         let left = (width * 2 / 5).clamp(36, 76);
-        (Rect { width: left, ..lower }, Rect { x: left + 1, width: width - left - 1, ..lower })
-    } else if app.shows_detail() {
-        (Rect { height: 0, ..lower }, lower)
+        let right = Rect { x: left + 1, width: width - left - 1, ..lower };
+        (Rect { width: left, ..lower }, Rect::default(), right)
     } else {
-        (lower, Rect { height: 0, ..lower })
+        let told = (findings::height(app, width) as u16).clamp(1, (wanted / 3).max(1));
+        let line = u16::from(wanted >= LINE_BETWEEN);
+        let detail = rows(lower.y + told + line, wanted - told - line);
+        (rows(lower.y, told), rows(lower.y + told, line), detail)
     };
     Areas {
         header: rows(0, header),
@@ -63,9 +80,10 @@ pub fn areas(app: &App) -> Areas {
         lanes: rows(top, lanes),
         rule: rows(top + lanes, 1),
         findings,
+        between,
         detail,
         status: rows(height - 1, 1),
-        labels: (width / 5 + 3).clamp(19, 38),
+        labels: (width / 5 + 5).clamp(20, 40),
     }
 }
 

@@ -8,6 +8,7 @@ use super::{
     Subject,
     lanes::{self, Lane},
     timeline::{Warp, Window},
+    worst::Worst,
 };
 use crate::{
     about::Ending,
@@ -36,8 +37,8 @@ pub struct Model {
     pub others: Vec<Idx>,
     /// Where nothing happens.
     pub idle: Warp,
-    /// The worst that happened, in one line: who killed whom.
-    pub verdict: Option<String>,
+    /// The worst that happened: who killed whom.
+    pub worst: Option<Worst>,
     by_target: Vec<u32>,
     by_sender: Vec<u32>,
     /// Processes by parent, then by birth.
@@ -88,7 +89,7 @@ impl Model {
             story_lanes,
             service_lanes,
             others,
-            verdict: None,
+            worst: None,
             idle: idle(world, first_ns, last_ns),
             by_target,
             by_sender,
@@ -99,7 +100,7 @@ impl Model {
         };
         // What the finding rests on may be older than what was read.
         model.last_ns = model.last_ns.max(model.zero_ns + 1);
-        model.verdict = model.worst();
+        model.worst = Worst::of(&model);
         model
     }
 
@@ -209,7 +210,9 @@ impl Model {
             }
             Subject::Finding(at) => {
                 let Some(finding) = story.findings.get(at) else { return (None, self.zero_ns) };
-                match self.victim(at).or(finding.procs.first().copied()) {
+                // Our own recorder is in nobody's way: going to it would unfold everybody for nothing.
+                let ours = |idx: &Idx| self.is_ours(*idx);
+                match self.victim(at).or(finding.procs.iter().copied().find(|idx| !ours(idx))) {
                     Some(idx) => (Some(idx), self.end_of(idx)),
                     None => {
                         let last = finding.steps.iter().filter_map(|step| step.at).max();
@@ -235,34 +238,6 @@ impl Model {
         let first = killed.next()?;
         let served = std::iter::once(first).chain(killed).find(|idx| !self.world().is_supervisor(*idx));
         Some(served.unwrap_or(first))
-    }
-
-    fn worst(&self) -> Option<String> {
-        let (story, world) = (self.story(), self.world());
-        let finding = story.findings.first()?;
-        let Some(victim) = self.victim(0) else { return Some(finding.headline.clone()) };
-        let fate = story.fate(victim)?;
-        let label = world.label(victim);
-        let Some(sent) = fate.killer.and_then(|at| world.sig(at)) else {
-            return Some(format!("{label} was killed; who did it was not recorded"));
-        };
-        let known = world.proc_at(sent.sender).is_some();
-        let by = if known { world.deed(sent.sender, sent.at.ns) } else { world.sender(sent) };
-        let mut text = format!("{label} was killed by {by}");
-        let chain = world.chain(sent.sender, sent.at.ns);
-        if let Some((up, _)) = chain.rsplit_once(" -> ") {
-            text.push_str(&format!(" of {up}"));
-        }
-        if let Some(asked) = story.shutdown.as_ref().and_then(|shutdown| shutdown.asked.as_ref()) {
-            text.push_str(&format!(", because of {}", asked.how));
-            if !asked.who.is_empty() {
-                text.push_str(&format!(" ({})", asked.who));
-            }
-        }
-        if story.replaces(victim).is_some() {
-            text.push_str("; it had been restarted in the shutdown");
-        }
-        Some(text)
     }
 
     /// When `idx` ended, or the recording did.

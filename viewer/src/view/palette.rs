@@ -66,6 +66,8 @@ pub struct Glyphs {
     pub open: &'static str,
     pub closed: &'static str,
     pub chosen: &'static str,
+    /// Behind a line that leads somewhere.
+    pub leads: &'static str,
     pub rule: &'static str,
     pub side: &'static str,
     pub tick: &'static str,
@@ -95,6 +97,7 @@ pub static UNICODE: Glyphs = Glyphs {
     open: "▾",
     closed: "▸",
     chosen: "▌",
+    leads: "▸",
     rule: "─",
     side: "│",
     tick: "┬",
@@ -125,6 +128,7 @@ pub static CONSOLE: Glyphs = Glyphs {
     open: "-",
     closed: "+",
     chosen: ">",
+    leads: "->",
     rule: "─",
     side: "│",
     tick: "┬",
@@ -154,6 +158,7 @@ pub static ASCII: Glyphs = Glyphs {
     open: "-",
     closed: "+",
     chosen: ">",
+    leads: "->",
     rule: "-",
     side: "|",
     tick: "|",
@@ -195,6 +200,16 @@ impl Hints {
             colorfgbg: get("COLORFGBG"),
         }
     }
+
+    /// What the environment says of the background: rxvt and others tell `foreground;background` as numbers of the
+    /// sixteen colours, of which the first seven and dark grey are dark.
+    pub fn tone(&self) -> Option<Tone> {
+        match self.colorfgbg.rsplit(';').next()?.parse::<u8>().ok()? {
+            0..=6 | 8 => Some(Tone::Dark),
+            7 | 9..=15 => Some(Tone::Light),
+            _ => None,
+        }
+    }
 }
 
 impl Theme {
@@ -223,9 +238,7 @@ impl Theme {
         } else {
             &UNICODE
         };
-        // rxvt and others tell `foreground;background`.
-        let light = hints.colorfgbg.rsplit(';').next().is_some_and(|back| matches!(back, "7" | "15"));
-        let tone = tone.unwrap_or(if light { Tone::Light } else { Tone::Dark });
+        let tone = tone.or_else(|| hints.tone()).unwrap_or_default();
         Self { glyphs, depth, tone }
     }
 
@@ -242,38 +255,35 @@ impl Theme {
             };
         }
         let bold = plain.add_modifier(Modifier::BOLD);
+        // Of sixteen colours those are left out that cannot be read on the background: yellow on white, blue on black.
+        let ansi = |dark, light| if self.tone == Tone::Light { light } else { dark };
+        let pick = |dark, light, named| plain.fg(self.color(dark, light, named));
         match look {
             Look::Text => plain,
             Look::Strong => bold,
-            Look::Title => bold.fg(self.color(0x8be9fd, 0x00607a, Color::Cyan)),
-            Look::Dim => plain.fg(self.color(0x8a92a6, 0x6a7080, Color::DarkGray)),
-            Look::Frame => plain.fg(self.color(0x4a5266, 0xb4bac6, Color::DarkGray)),
-            Look::Bad => bold.fg(self.color(0xff6b6b, 0xc01c28, Color::Red)),
-            Look::Warn => plain.fg(self.color(0xf9c74f, 0x986a00, Color::Yellow)),
-            Look::Good => plain.fg(self.color(0x7bd88f, 0x1e7a34, Color::Green)),
-            Look::Accent => plain.fg(self.color(0x6cc7f5, 0x005f9e, Color::Cyan)),
-            Look::Run => plain.fg(self.color(0x6fbf8b, 0x2f8f55, Color::Green)),
-            Look::Told => plain.fg(self.color(0xf9c74f, 0xa87400, Color::Yellow)),
-            Look::Ignoring => plain.fg(self.color(0xf48c42, 0xb5500d, Color::LightRed)),
-            Look::Heir => bold.fg(self.color(0xc792ea, 0x8238b5, Color::Magenta)),
-            Look::Signal => plain.fg(self.color(0xff9e9e, 0xb03a48, Color::Red)),
-            Look::Key if self.depth == Depth::Ansi && self.tone == Tone::Light => bold,
-            Look::Key => bold.fg(self.color(0xe6e9f0, 0x30343c, Color::White)),
+            Look::Title => bold.patch(pick(0x8be9fd, 0x00607a, ansi(Color::Cyan, Color::Blue))),
+            Look::Dim => pick(0xa0a8bb, 0x565c6a, ansi(Color::Gray, Color::DarkGray)),
+            Look::Frame => pick(0x5a6278, 0xa4aab8, ansi(Color::DarkGray, Color::Gray)),
+            Look::Bad => bold.patch(pick(0xff7b7b, 0xb31420, ansi(Color::LightRed, Color::Red))),
+            Look::Warn => pick(0xf9c74f, 0x7a5200, ansi(Color::Yellow, Color::Magenta)),
+            Look::Good => pick(0x7bd88f, 0x146528, ansi(Color::Green, Color::Reset)),
+            Look::Accent => pick(0x6cc7f5, 0x005f9e, ansi(Color::Cyan, Color::Blue)),
+            Look::Run => pick(0x6fbf8b, 0x1f6f40, ansi(Color::Green, Color::Reset)),
+            Look::Told => pick(0xf9c74f, 0x7a5200, ansi(Color::Yellow, Color::Magenta)),
+            Look::Ignoring => pick(0xf48c42, 0x943a00, ansi(Color::LightRed, Color::Red)),
+            Look::Heir => bold.patch(pick(0xc792ea, 0x8238b5, ansi(Color::LightMagenta, Color::Magenta))),
+            Look::Signal => pick(0xff9e9e, 0xa02c3c, ansi(Color::LightRed, Color::Red)),
+            Look::Key => bold.patch(pick(0xe6e9f0, 0x30343c, ansi(Color::White, Color::Reset))),
             Look::Phase(kind) => {
-                let (dark, light, named) = match kind {
-                    0 => (0x3f6fb5, 0xbcd4f5, Color::Blue),
-                    1 => (0x2f8f83, 0xb5e3dc, Color::Cyan),
-                    2 => (0xb98a1d, 0xf3dfa0, Color::Yellow),
-                    3 => (0xb8383f, 0xf5b9bb, Color::Red),
-                    4 => (0x7a52a8, 0xdcc8f0, Color::Magenta),
-                    _ => (0x555d70, 0xd0d4dc, Color::Gray),
+                let (dark, light, named, ink) = match kind {
+                    0 => (0x3a68ab, 0xbcd4f5, Color::Blue, Color::White),
+                    1 => (0x23776c, 0xb5e3dc, Color::Cyan, Color::Black),
+                    2 => (0x8a6410, 0xf3dfa0, Color::Yellow, Color::Black),
+                    3 => (0xb8383f, 0xf5b9bb, Color::Red, Color::White),
+                    4 => (0x7a52a8, 0xdcc8f0, Color::Magenta, Color::White),
+                    _ => (0x555d70, 0xd0d4dc, Color::Gray, Color::Black),
                 };
-                let ink = match (self.depth, self.tone) {
-                    (Depth::Ansi, _) => Color::Black,
-                    (_, Tone::Dark) => self.color(0xffffff, 0xffffff, Color::White),
-                    (_, Tone::Light) => self.color(0x1b1e24, 0x1b1e24, Color::Black),
-                };
-                plain.fg(ink).bg(self.color(dark, light, named))
+                pick(0xffffff, 0x1b1e24, ink).bg(self.color(dark, light, named))
             }
         }
     }
@@ -285,8 +295,15 @@ impl Theme {
             Depth::None => Style::new().add_modifier(Modifier::UNDERLINED),
             Depth::Ansi if focused => Style::new().add_modifier(Modifier::REVERSED),
             Depth::Ansi => Style::new().add_modifier(Modifier::BOLD),
-            _ if focused => Style::new().bg(self.color(0x2d3b55, 0xd6e4f7, Color::Blue)),
-            _ => Style::new().bg(self.color(0x232937, 0xe9edf3, Color::Blue)),
+            // What is nearest of 256 colours is too near to the ink.
+            Depth::Indexed => Style::new().bg(Color::Indexed(match (self.tone, focused) {
+                (Tone::Dark, true) => 17,
+                (Tone::Dark, false) => 235,
+                (Tone::Light, true) => 195,
+                (Tone::Light, false) => 255,
+            })),
+            Depth::True if focused => Style::new().bg(self.color(0x2d3b55, 0xd6e4f7, Color::Blue)),
+            Depth::True => Style::new().bg(self.color(0x232937, 0xe9edf3, Color::Blue)),
         }
     }
 
@@ -358,6 +375,133 @@ mod tests {
         assert_eq!(theme("xterm", "truecolor", "C", true).depth, Depth::None);
         assert_eq!(theme("xterm", "", "POSIX", false).glyphs, &ASCII);
         assert_eq!(theme("vt220", "", "de_DE.utf8", false).depth, Depth::None);
+    }
+
+    #[test]
+    fn the_environment_may_say_what_the_background_is() {
+        for (text, tone) in [
+            ("0;15", Some(Tone::Light)),
+            ("15;0", Some(Tone::Dark)),
+            ("0;default;7", Some(Tone::Light)),
+            ("7;8", Some(Tone::Dark)),
+            ("0;default", None),
+            ("", None),
+            ("0;99999", None),
+        ] {
+            let hints = Hints { colorfgbg: text.into(), ..Hints::default() };
+            assert_eq!(hints.tone(), tone, "{text}");
+            let other = Theme::choose(&hints, Some(Tone::Light), None, false);
+            assert_eq!(other.tone, Tone::Light, "what was asked for decides");
+        }
+    }
+
+    /// xterm's sixteen colours, and those of the Linux console.
+    const SIXTEEN: [[u32; 16]; 2] = [
+        [
+            0x000000, 0xcd0000, 0x00cd00, 0xcdcd00, 0x0000ee, 0xcd00cd, 0x00cdcd, 0xe5e5e5, 0x7f7f7f,
+            0xff0000, 0x00ff00, 0xffff00, 0x5c5cff, 0xff00ff, 0x00ffff, 0xffffff,
+        ],
+        [
+            0x000000, 0xaa0000, 0x00aa00, 0xaa5500, 0x0000aa, 0xaa00aa, 0x00aaaa, 0xaaaaaa, 0x555555,
+            0xff5555, 0x55ff55, 0xffff55, 0x5555ff, 0xff55ff, 0x55ffff, 0xffffff,
+        ],
+    ];
+
+    fn rgb(color: Color, sixteen: &[u32; 16], reset: u32) -> u32 {
+        let of = |at: usize| sixteen[at];
+        match color {
+            Color::Reset => reset,
+            Color::Rgb(r, g, b) => u32::from_be_bytes([0, r, g, b]),
+            Color::Indexed(at @ 232..) => (8 + 10 * u32::from(at - 232)) * 0x010101,
+            Color::Indexed(at) => {
+                let step = |n: u8| [0, 95, 135, 175, 215, 255][usize::from(n % 6)];
+                let at = at - 16;
+                step(at / 36) << 16 | step(at / 6) << 8 | step(at)
+            }
+            Color::Black => of(0),
+            Color::Red => of(1),
+            Color::Green => of(2),
+            Color::Yellow => of(3),
+            Color::Blue => of(4),
+            Color::Magenta => of(5),
+            Color::Cyan => of(6),
+            Color::Gray => of(7),
+            Color::DarkGray => of(8),
+            Color::LightRed => of(9),
+            Color::LightGreen => of(10),
+            Color::LightYellow => of(11),
+            Color::LightBlue => of(12),
+            Color::LightMagenta => of(13),
+            Color::LightCyan => of(14),
+            Color::White => of(15),
+        }
+    }
+
+    /// WCAG 2's contrast ratio.
+    fn contrast(a: u32, b: u32) -> f64 {
+        let linear = |byte: u32| match f64::from(byte & 0xff) / 255.0 {
+            low if low <= 0.03928 => low / 12.92,
+            high => ((high + 0.055) / 1.055).powf(2.4),
+        };
+        let light = |c: u32| 0.2126 * linear(c >> 16) + 0.7152 * linear(c >> 8) + 0.0722 * linear(c) + 0.05;
+        let (a, b) = (light(a), light(b));
+        a.max(b) / a.min(b)
+    }
+
+    #[test]
+    fn everything_can_be_read_on_its_background() {
+        let looks = [
+            Look::Text,
+            Look::Dim,
+            Look::Strong,
+            Look::Bad,
+            Look::Warn,
+            Look::Good,
+            Look::Accent,
+            Look::Run,
+            Look::Told,
+            Look::Ignoring,
+            Look::Heir,
+            Look::Signal,
+            Look::Title,
+            Look::Key,
+        ];
+        let phases = (0..6).map(Look::Phase);
+        for depth in [Depth::Ansi, Depth::Indexed, Depth::True] {
+            // Sixteen colours are what the terminal makes of them; those that are chosen are to be as good as chosen.
+            let least = if depth == Depth::Ansi { 3.2 } else { 4.2 };
+            for (tone, backgrounds) in
+                [(Tone::Dark, [0x000000, 0x1e1e2e]), (Tone::Light, [0xffffff, 0xfdf6e3])]
+            {
+                let theme = Theme { glyphs: &UNICODE, depth, tone };
+                let text = if tone == Tone::Dark { 0xd0d0d0 } else { 0x202020 };
+                for (sixteen, reset) in SIXTEEN.iter().zip(backgrounds) {
+                    // Who has but sixteen colours has black or white behind them.
+                    let reset = if depth == Depth::Ansi { backgrounds[0] } else { reset };
+                    let mut grounds = vec![reset];
+                    for focused in [true, false] {
+                        grounds.extend(theme.chosen(focused).bg.map(|ground| rgb(ground, sixteen, reset)));
+                    }
+                    for look in looks {
+                        let ink = rgb(theme.style(look).fg.unwrap_or_default(), sixteen, text);
+                        for ground in &grounds {
+                            let ratio = contrast(ink, *ground);
+                            assert!(
+                                ratio >= least,
+                                "{look:?} {depth:?} {tone:?} on {ground:06x}: {ratio:.1}"
+                            );
+                        }
+                    }
+                    for look in phases.clone() {
+                        let style = theme.style(look);
+                        let [ink, ground] =
+                            [style.fg, style.bg].map(|c| rgb(c.unwrap_or_default(), sixteen, reset));
+                        let ratio = contrast(ink, ground);
+                        assert!(ratio >= least, "{look:?} {depth:?} {tone:?}: {ratio:.1}");
+                    }
+                }
+            }
+        }
     }
 
     #[test]

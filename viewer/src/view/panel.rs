@@ -67,10 +67,15 @@ fn adapt(theme: &Theme, area: Rect, buf: &mut Buffer) {
         for x in area.left()..area.right() {
             let Some(cell) = buf.cell_mut((x, y)) else { continue };
             let symbol = cell.symbol();
-            let has = symbol.is_ascii() || console && CONSOLE_HAS.contains(symbol);
-            if !has {
-                let plain = plainer(symbol);
-                cell.set_symbol(plain);
+            if symbol.is_ascii() || console && CONSOLE_HAS.contains(symbol) {
+                continue;
+            }
+            let cut = symbol == "…";
+            let plain = plainer(symbol);
+            cell.set_symbol(plain);
+            // One dot could be part of a name: what was cut ends in two, the first in place of what stood before.
+            if cut && let Some(before) = buf.cell_mut((x.saturating_sub(1).max(area.left()), y)) {
+                before.set_symbol(plain);
             }
         }
     }

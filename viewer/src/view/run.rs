@@ -17,6 +17,7 @@ use ratatui::crossterm::event::{self, Event, MouseEventKind};
 
 use super::{
     app::{App, Effect, Loading},
+    background::{self, Late},
     load::{self, Gauge, News, Wanted},
     palette::{Hints, Theme, Tone},
     panel,
@@ -68,10 +69,12 @@ pub fn run(options: &Options) -> Result<u8, Error> {
     let theme = Theme::choose(&hints, options.tone, colors, options.ascii);
     let fail = |source: io::Error| Error::failed("the terminal", source, "try `lastrites explain`");
     let mut taken = Taken::take(options.mouse).map_err(fail)?;
-    let size = taken.terminal.size().map_err(fail)?;
-    let mut app = App::new(theme, (size.width, size.height));
+    let size = taken.fit().map_err(fail)?;
+    let mut app = App::new(theme, size);
     app.live = options.live;
-    let result = Runner::new(options).run(&mut app, &mut taken);
+    let asks =
+        options.tone.is_none() && hints.tone().is_none() && background::can_be_asked(&hints, &app.theme);
+    let result = Runner::new(options).run(&mut app, &mut taken, asks);
     drop(taken);
     match result {
         Ok(End::Left) => Ok(0),
@@ -118,10 +121,24 @@ impl<'a> Runner<'a> {
         runner
     }
 
-    fn run(mut self, app: &mut App, taken: &mut Taken) -> io::Result<End> {
+    fn run(mut self, app: &mut App, taken: &mut Taken, asks: bool) -> io::Result<End> {
         // What is followed is what is being recorded.
         let newest = self.options.live.then_some(Recording::Newest);
         self.load(app, Wanted::Named(self.options.recording.clone().or(newest)));
+        // While it is read: on which background?
+        let mut late = Late::default();
+        if asks {
+            let answer = background::ask(background::PATIENCE)?;
+            late = answer.late;
+            app.theme.tone = answer.tone.unwrap_or(app.theme.tone);
+            for event in answer.typed {
+                if let Some(effect) = app.event(&event)
+                    && let Some(end) = self.act(app, taken, effect)?
+                {
+                    return Ok(end);
+                }
+            }
+        }
         let mut stale = true;
         loop {
             stale |= self.hear(app);
@@ -142,9 +159,9 @@ impl<'a> Runner<'a> {
                 stale = true;
             }
             self.follow(app);
-            let size = taken.terminal.size()?;
-            if app.size != (size.width, size.height) {
-                app.event(&Event::Resize(size.width, size.height));
+            let size = taken.fit()?;
+            if app.size != size {
+                app.event(&Event::Resize(size.0, size.1));
                 stale = true;
             }
             if stale || app.loading.is_some() {
@@ -158,6 +175,10 @@ impl<'a> Runner<'a> {
             }
             while event::poll(Duration::ZERO)? {
                 let event = event::read()?;
+                // How big it is was asked above.
+                if matches!(event, Event::Resize(..)) || late.swallows(&event) {
+                    continue;
+                }
                 // Reports of a mouse that only moves change nothing.
                 stale |= !matches!(&event, Event::Mouse(mouse) if mouse.kind == MouseEventKind::Moved);
                 let effect = app.event(&event);
@@ -261,7 +282,7 @@ impl<'a> Runner<'a> {
                 return Ok(Some(End::Left));
             }
             Effect::Suspend => taken.suspend()?,
-            Effect::Redraw => taken.terminal.clear()?,
+            Effect::Redraw => taken.clear()?,
             Effect::Open(number) => self.load(app, Wanted::Number(number)),
             Effect::Cancel => {
                 self.gauge.stop.store(true, Ordering::Relaxed);

@@ -13,7 +13,7 @@ use std::{
 };
 
 use ratatui::{
-    Terminal,
+    Terminal, TerminalOptions, Viewport,
     backend::CrosstermBackend,
     crossterm::{
         cursor::Show,
@@ -21,6 +21,7 @@ use ratatui::{
         execute,
         terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
     },
+    layout::Rect,
 };
 use rustix::event::{PollFd, PollFlags, Timespec};
 
@@ -41,6 +42,7 @@ extern "C" fn note(sig: i32) {
 #[derive(Debug)]
 pub struct Taken {
     pub terminal: Terminal<CrosstermBackend<Stdout>>,
+    size: (u16, u16),
     mouse: bool,
 }
 
@@ -58,12 +60,32 @@ impl Taken {
             }));
         });
         watch(true);
-        let taken = enter(mouse).and_then(|()| Terminal::new(CrosstermBackend::new(io::stdout())));
+        let size = size();
+        // A fixed viewport: a terminal that does not know its size is not asked for it at every frame.
+        let options = TerminalOptions { viewport: Viewport::Fixed(rect(size)) };
+        let taken =
+            enter(mouse).and_then(|()| Terminal::with_options(CrosstermBackend::new(io::stdout()), options));
         let terminal = taken.inspect_err(|_| {
             give_back();
             watch(false);
         })?;
-        Ok(Self { terminal, mouse })
+        Ok(Self { terminal, size, mouse })
+    }
+
+    /// Fits what is drawn to the terminal as it is now; returns columns and rows.
+    pub fn fit(&mut self) -> io::Result<(u16, u16)> {
+        let size = size();
+        if size != self.size {
+            self.size = size;
+            self.clear()?;
+        }
+        Ok(size)
+    }
+
+    /// Forgets what is on the screen, so that all of it is drawn anew. (The terminal's own way asks it where its
+    /// cursor is, and one that does not answer would end the program.)
+    pub fn clear(&mut self) -> io::Result<()> {
+        self.terminal.resize(rect(self.size))
     }
 
     /// Stops the program as Ctrl-Z does, until it is continued.
@@ -76,14 +98,14 @@ impl Taken {
         set(libc::SIGTSTP, true);
         CAME.fetch_and(!(1 << libc::SIGTSTP | 1 << libc::SIGCONT), Ordering::Relaxed);
         enter(self.mouse)?;
-        self.terminal.clear()
+        self.clear()
     }
 
     /// Takes the terminal again after a stop that nobody could prepare for (SIGSTOP): a shell had it meanwhile.
     pub fn resume(&mut self) -> io::Result<()> {
         disable_raw_mode()?;
         enter(self.mouse)?;
-        self.terminal.clear()
+        self.clear()
     }
 }
 
@@ -92,6 +114,26 @@ impl Drop for Taken {
         give_back();
         watch(false);
     }
+}
+
+/// Columns and rows. A serial console says it has none of either: then `COLUMNS` and `LINES` count, and without those
+/// it is the terminal that everybody expects.
+pub fn size() -> (u16, u16) {
+    let told = rustix::termios::tcgetwinsize(io::stdout()).map_or((0, 0), |size| (size.ws_col, size.ws_row));
+    let named = |name| std::env::var(name).ok().and_then(|text| text.trim().parse().ok());
+    sensible(told, (named("COLUMNS"), named("LINES")))
+}
+
+fn sensible(told: (u16, u16), named: (Option<u16>, Option<u16>)) -> (u16, u16) {
+    let choose = |told: u16, named: Option<u16>, usual: u16, most: u16| {
+        let named = named.filter(|named| *named > 0).unwrap_or(usual);
+        if told > 0 { told } else { named }.min(most)
+    };
+    (choose(told.0, named.0, 80, 2000), choose(told.1, named.1, 24, 1000))
+}
+
+const fn rect((width, height): (u16, u16)) -> Rect {
+    Rect { x: 0, y: 0, width, height }
 }
 
 fn enter(mouse: bool) -> io::Result<()> {
@@ -148,4 +190,23 @@ pub fn die_of(sig: i32) -> ! {
     // SAFETY: raise(3) with a valid signal has no preconditions.
     unsafe { libc::raise(sig) };
     std::process::exit(128 + sig)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sensible;
+
+    #[test]
+    fn a_terminal_without_a_size_has_the_one_that_is_named_or_the_usual() {
+        assert_eq!(sensible((120, 40), (Some(70), Some(20))), (120, 40), "who knows its size is believed");
+        assert_eq!(sensible((0, 0), (None, None)), (80, 24));
+        assert_eq!(sensible((0, 0), (Some(132), Some(43))), (132, 43));
+        assert_eq!(sensible((0, 0), (Some(0), None)), (80, 24));
+        assert_eq!(sensible((100, 0), (None, Some(50))), (100, 50));
+        assert_eq!(
+            sensible((65535, 65535), (None, None)),
+            (2000, 1000),
+            "no screen is that big; memory is not either"
+        );
+    }
 }

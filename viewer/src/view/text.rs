@@ -30,6 +30,35 @@ pub fn fit(text: &str, most: usize) -> String {
     out
 }
 
+/// A chain of processes in at most `most` columns: the links in its middle are left out first. None: there is no room.
+pub fn middle(chain: &str, most: usize) -> Option<String> {
+    let links: Vec<&str> = chain.split(LINK).collect();
+    let whole = (chain.width() <= most).then(|| chain.to_owned());
+    whole.or_else(|| {
+        // Of what is left the end tells more than the beginning.
+        (2..links.len()).rev().find_map(|kept| {
+            let (first, last) = (kept / 2, kept - kept / 2);
+            let mut shown = links[..first].to_vec();
+            shown.push("..");
+            shown.extend(&links[links.len() - last..]);
+            let text = shown.join(LINK);
+            (text.width() <= most).then_some(text)
+        })
+    })
+}
+
+/// A sentence with the middle of its chain of processes left out, if it has one: `rc -> .. -> killall5 -9 sent ...`.
+pub fn brief(sentence: &str) -> String {
+    match (sentence.find(LINK), sentence.rfind(LINK)) {
+        (Some(first), Some(last)) if last > first + LINK.len() + 2 => {
+            format!("{}{LINK}..{}", &sentence[..first], &sentence[last..])
+        }
+        _ => sentence.to_owned(),
+    }
+}
+
+const LINK: &str = " -> ";
+
 /// Lines of at most `most` columns, broken at blanks where there are some. `rest_indent` is for all but the first.
 pub fn wrap(text: &str, most: usize, rest_indent: usize) -> Vec<String> {
     let most = most.max(4);
@@ -111,6 +140,18 @@ mod tests {
         assert_eq!(fit("mongod", 6), "mongod");
         assert_eq!(fit("mongod", 4), "mon…");
         assert_eq!(fit("mongod", 0), "");
+    }
+
+    #[test]
+    fn chains_lose_their_middle_first() {
+        let chain = "rc -> startpar -> sendsigs -> killall5 -9";
+        assert_eq!(middle(chain, 41).as_deref(), Some(chain));
+        assert_eq!(middle(chain, 40).as_deref(), Some("rc -> .. -> sendsigs -> killall5 -9"));
+        assert_eq!(middle(chain, 30).as_deref(), Some("rc -> .. -> killall5 -9"));
+        assert_eq!(middle(chain, 22), None);
+        assert_eq!(middle("rc", 1), None);
+        assert_eq!(brief(&format!("{chain} sent SIGKILL")), "rc -> .. -> killall5 -9 sent SIGKILL");
+        assert_eq!(brief("rc -> kill sent"), "rc -> kill sent");
     }
 
     #[test]

@@ -118,6 +118,30 @@ impl Axis<'_> {
         self.warp.real(self.window.from + into.div_ceil(u128::from(self.columns.max(1))) as u64)
     }
 
+    /// Where idle time is cut short: columns in order, with the time that is left out there.
+    pub fn seams(&self) -> Vec<(u16, u64)> {
+        let (from, to) = (self.start(0), self.warp.real(self.window.to));
+        let cuts = &self.warp.cuts;
+        let first = cuts.partition_point(|cut| cut.to_ns <= from);
+        let middle = |cut: &Cut| cut.from_ns + (cut.to_ns - cut.from_ns) / 2;
+        let mut seams = Vec::new();
+        let mut at = first;
+        // A recording of days has more cuts than a screen has columns: those of one column are found by halving.
+        while let Some(cut) = cuts.get(at).filter(|cut| cut.from_ns < to) {
+            let column = self.column(middle(cut));
+            if column >= i32::from(self.columns) {
+                break;
+            }
+            let behind = self.start((column + 1) as u16);
+            let end = at + cuts[at..].partition_point(|cut| middle(cut) < behind).max(1);
+            if column >= 0 {
+                seams.push((column as u16, cuts[end - 1].saved_after() - cut.saved_ns));
+            }
+            at = end;
+        }
+        seams
+    }
+
     /// Nanoseconds that a column stands for, outside of what is cut short.
     pub fn column_ns(&self) -> u64 {
         self.span() / u64::from(self.columns.max(1))
@@ -217,6 +241,23 @@ mod tests {
                 prop_assert_eq!(axis.column(axis.start(column)), i32::from(column));
             }
         }
+    }
+
+    #[test]
+    fn every_cut_in_view_has_a_seam() {
+        let second = 1_000_000_000;
+        let warp = Warp::of([0, 10 * second, 11 * second, 31 * second]);
+        let whole = Window { from: 0, to: warp.view(31 * second) };
+        let axis = Axis { warp: &warp, window: whole, columns: 100 };
+        let seams = axis.seams();
+        let left_out: Vec<u64> = seams.iter().map(|(_, ns)| ns / second).collect();
+        assert_eq!(left_out, [9, 19]);
+        assert!(seams[0].0 > axis.column(0) as u16 && seams[0].0 < axis.column(10 * second) as u16);
+        let after = Axis { window: Window { from: warp.view(10 * second), ..whole }, ..axis };
+        assert_eq!(after.seams().len(), 1);
+        let narrow = Axis { columns: 1, ..axis };
+        assert_eq!(narrow.seams().iter().map(|(_, ns)| ns / second).collect::<Vec<_>>(), [29]);
+        assert!(Axis { warp: &Warp::default(), ..axis }.seams().is_empty());
     }
 
     #[test]

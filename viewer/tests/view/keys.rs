@@ -79,7 +79,7 @@ fn causes_are_one_key_away() {
     assert_eq!(name(&app), "killall5 1010", "and forward");
     press(&mut app, "v");
     assert_eq!(app.filter.kind, Some(Kind::HitBy(pid(&app, 1010))));
-    assert!(screen(&app).contains("only hit by killall5 1010"), "{}", screen(&app));
+    assert!(screen(&app).contains("only hit by killall5 -9 1010"), "{}", screen(&app));
     press(&mut app, "Esc a");
     assert!(name(&app).ends_with(" 956"), "who asked");
     press(&mut app, "p");

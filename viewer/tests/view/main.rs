@@ -2,8 +2,10 @@
 
 mod fuzz;
 mod keys;
+mod pty;
 mod real;
 mod screens;
+mod svg;
 
 use std::{
     path::{Path, PathBuf},

@@ -138,9 +138,9 @@ fn keys_resizing_and_leaving_work_in_a_real_terminal() {
     tmux.wait("the first screen", is_drawn);
     assert_eq!(tmux.flag("#{alternate_on} #{mouse_any_flag}"), "1 1");
     tmux.keys("c");
-    tmux.wait("the killer", |screen| screen.contains("killall5 1010") && screen.contains("process"));
+    tmux.wait("the killer", |screen| screen.contains("killall5 -9 1010") && screen.contains("process"));
     tmux.run(&["resize-window", "-x", "60", "-y", "15"]);
-    tmux.wait("a small screen", |screen| screen.lines().count() <= 15 && screen.contains("killall5 1010"));
+    tmux.wait("a small screen", |screen| screen.lines().count() <= 15 && screen.contains("killall5 -9 1010"));
     tmux.run(&["resize-window", "-x", "20", "-y", "5"]);
     tmux.wait("an excuse", |screen| screen.contains("lastrites needs"));
     tmux.run(&["resize-window", "-x", "100", "-y", "30"]);

@@ -5,7 +5,7 @@ use std::{collections::HashMap, fmt::Write as _, path::Path};
 use lastrites::view::{app::App, palette::Tone};
 use ratatui::{buffer::Buffer, style::Style};
 
-use crate::{app, dark, picture, press, screen, text, theme};
+use crate::{app, dark, picture, press, screen, svg::svg, text, theme};
 
 /// The screen, then the same with a letter for each way a cell looks, then what the letters mean.
 fn golden(app: &App) -> String {
@@ -118,6 +118,53 @@ fn the_tour_shows_the_screen_as_it_is() {
     assert!(shown == seen, "TOUR.md differs (LASTRITES_BLESS=1 accepts):\n{seen}");
 }
 
+/// What the README shows are screens of the samples, as they are now.
+#[test]
+fn the_pictures_of_the_readme_are_not_stale() {
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
+    let readme = std::fs::read_to_string(readme).expect("the README");
+    let light = || theme("xterm-256color", "truecolor", "C.UTF-8", Tone::Light);
+    let whole = "Who killed the database: a shutdown of sysvinit on a time axis, with findings below";
+    let cause = "From the victim to its killer: what killall5 -9 did, who ran it, whom it hit";
+    let small = "The same on 80 columns and 24 rows, for a unit of systemd that would not stop";
+    for (name, sample, theme, size, keys, title) in [
+        ("who-killed-it-dark", "sysvinit-respawn", dark(), (120, 34), "", whole),
+        ("who-killed-it-light", "sysvinit-respawn", light(), (120, 34), "", whole),
+        ("cause-dark", "runit-respawn", dark(), (120, 34), "c", cause),
+        ("cause-light", "runit-respawn", light(), (120, 34), "c", cause),
+        ("small-dark", "systemd252-reboot", dark(), (80, 24), "", small),
+        ("small-light", "systemd252-reboot", light(), (80, 24), "", small),
+    ] {
+        let tone = theme.tone;
+        let mut app = app(sample, theme, size);
+        press(&mut app, keys);
+        let seen = svg(&picture(&app), tone, title);
+        assert!(readme.contains(&format!("viewer/screens/{name}.svg")), "the README does not show {name}");
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("screens").join(name).with_extension("svg");
+        if std::env::var_os("LASTRITES_BLESS").is_some() {
+            std::fs::create_dir_all(path.parent().expect("a parent")).expect("made");
+            std::fs::write(&path, seen).expect("written");
+        } else {
+            let shown = std::fs::read_to_string(&path).unwrap_or_default();
+            assert!(shown == seen, "{} is stale: LASTRITES_BLESS=1 draws it anew", path.display());
+        }
+    }
+}
+
+#[test]
+fn a_picture_has_every_word_of_its_screen_and_nothing_that_is_not_text() {
+    let app = app("sysvinit-respawn", dark(), (100, 30));
+    let buf = picture(&app);
+    let drawn = svg(&buf, Tone::Dark, "a <title> & more");
+    for word in ["db7", "mongod", "SIGTERM", "unmounting", "findings"] {
+        assert!(drawn.contains(word), "{word}");
+    }
+    assert!(drawn.contains("a &lt;title&gt; &amp; more") && !drawn.contains("-> "), "angles are spelt out");
+    assert!(drawn.contains("#ff7b7b"), "killings are red");
+    let shapes = ["━", "│", "✖", "●", "▲", "═"];
+    assert!(shapes.iter().all(|sign| text(&buf).contains(sign) && !drawn.contains(sign)), "lines are shapes");
+}
+
 /// The promise of the tool, at the smallest size too.
 #[test]
 fn who_killed_the_database_is_answered_by_the_first_screen() {
@@ -130,6 +177,156 @@ fn who_killed_the_database_is_answered_by_the_first_screen() {
             assert!(says(&["killall5 -9", "●"]), "the killer has a lane: {size:?}\n{screen}");
             assert!(says(&["mongod", "✖"]), "the victim has a lane: {size:?}\n{screen}");
         }
+    }
+}
+
+/// Most terminals have 80 columns and 24 rows on a bad day: all that a verdict rests on is there at once.
+#[test]
+fn eighty_columns_say_who_asked_how_it_ended_what_was_found_and_step_by_step_why() {
+    let screen = screen(&app("sysvinit-respawn", dark(), (80, 24)));
+    for text in [
+        "db7 rebooted",
+        "sealed",
+        "asked for by root: reboot",
+        "mongod 990 was killed by killall5 -9 of sendsigs",
+        "[1] mongod was restarted",
+        "[2] lab-coroner",
+        "+3.19 s  init started mongod again as 990",
+        "+16.27 s  rc -> .. -> killall5 -9 sent SIGKILL to mongod 990",
+    ] {
+        assert!(screen.contains(text), "{text}\n{screen}");
+    }
+}
+
+/// A pid is what tells two processes of one name apart: the first screens had cut it off.
+#[test]
+fn no_lane_loses_its_pid() {
+    for name in ["sysvinit-respawn", "runit-respawn", "systemd252-reboot", "power-cut"] {
+        for (columns, keys) in [(60, ""), (80, ""), (80, "u"), (100, "u"), (120, "")] {
+            let mut app = app(name, dark(), (columns, 60));
+            press(&mut app, keys);
+            let areas = app.areas();
+            let buf = picture(&app);
+            let model = app.model.clone().expect("a model");
+            for (row, y) in app.rows[app.top..].iter().zip(areas.lanes.top()..areas.lanes.bottom()) {
+                let Some(first) = model.procs_of(row).first() else { continue };
+                let label: String = (1..areas.labels - 1).map(|x| buf[(x, y)].symbol()).collect();
+                let pid = model.world().pid(*first).to_string();
+                let words: Vec<&str> = label.split(' ').collect();
+                assert!(words.contains(&pid.as_str()), "{label:?} has no {pid}");
+            }
+        }
+    }
+}
+
+/// The line of the cursor, and lines of signals, once went through the words of a folded group.
+#[test]
+fn titles_of_groups_are_whole_wherever_the_cursor_is() {
+    let mut app = app("systemd252-reboot", dark(), (120, 40));
+    press(&mut app, "g");
+    for _ in 0..90 {
+        press(&mut app, "Left");
+    }
+    for _ in 0..90 {
+        press(&mut app, "Right");
+        let screen = screen(&app);
+        assert!(screen.contains("48 other processes (Enter unfolds)"), "{screen}");
+    }
+}
+
+/// A cut recording has no victim: going to its finding once unfolded everybody, and showed our own recorder.
+#[test]
+fn a_power_cut_is_told_folded() {
+    for size in [(60, 15), (80, 24), (120, 40)] {
+        let app = app("power-cut", dark(), size);
+        let screen = screen(&app);
+        assert!(screen.contains("it got no further than the SIGTERM spree, at +9.5"), "{screen}");
+        assert!(screen.contains("reboot 956") && app.rows.len() < 12, "{screen}");
+    }
+}
+
+#[test]
+fn a_name_is_the_same_in_lanes_and_details() {
+    let mut app = app("sysvinit-respawn", dark(), (120, 40));
+    press(&mut app, "a");
+    let shown = screen(&app);
+    assert!(shown.contains("reboot 956, later ") && !shown.contains("init 956"), "{shown}");
+    let shown = screen(&crate::app("systemd252-reboot", dark(), (120, 40)));
+    assert!(shown.contains("killed by systemd-shutdown (systemd 1)"), "who is pid 1 in the lanes:\n{shown}");
+}
+
+#[test]
+fn what_was_cut_ends_in_two_dots_where_there_is_no_ellipsis() {
+    let shown = screen(&app("systemd252-reboot", theme("vt100", "", "C", Tone::Dark), (80, 24)));
+    assert!(shown.contains("systemctl re.. 388") && shown.contains(".. "), "{shown}");
+}
+
+#[test]
+fn idle_time_that_is_cut_short_has_a_seam_in_the_scale_and_in_every_lane() {
+    let mut app = app("sysvinit-respawn", dark(), (120, 40));
+    let seam = dark().glyphs.cut;
+    assert!(!screen(&app).contains(seam));
+    press(&mut app, "i");
+    let shown = screen(&app);
+    let scale = shown.lines().nth(usize::from(app.areas().scale.y)).expect("a scale");
+    assert!(scale.contains(seam) && scale.contains(" s"), "{shown}");
+    let lane = |name: &str| {
+        let is = |line: &&str| line.trim_start_matches([' ', '▌']).starts_with(name);
+        shown.lines().skip(usize::from(app.areas().lanes.y)).find(is).expect("a lane")
+    };
+    for name in ["init 1", "mongod 990", "lab-coroner", "cron 913", "▾ services", "▸ 134 other processes"]
+    {
+        assert!(lane(name).contains(seam), "{name}\n{shown}");
+    }
+    let seams = scale.matches(seam).count();
+    assert_eq!(lane("cron 913").matches(seam).count(), seams, "no seam is written over:\n{shown}");
+}
+
+#[test]
+fn no_line_of_the_help_is_cut_on_a_small_screen() {
+    let mut app = app("sysvinit-respawn", dark(), (60, 60));
+    press(&mut app, "?");
+    let screen = screen(&app);
+    let words: Vec<&str> =
+        screen.lines().flat_map(|line| line.trim_matches(['│', ' ']).split_whitespace()).collect();
+    let flat = words.join(" ");
+    for text in ["told to stop, and ignoring it or not taking it", "of the signal that asked it to"] {
+        assert!(flat.contains(text), "{text}\n{screen}");
+    }
+}
+
+#[test]
+fn a_lane_that_is_out_of_view_says_where_it_is() {
+    let mut app = app("runit-respawn", dark(), (110, 32));
+    press(&mut app, "c s");
+    let screen = screen(&app);
+    let lane = |name: &str| screen.lines().find(|line| line.contains(name)).expect("a lane");
+    assert!(lane(" mongod 881 ").contains("< until +3.7"), "{screen}");
+    assert!(lane(" mongod 1017 ").ends_with("from +18.64 s >"), "{screen}");
+}
+
+#[test]
+fn keys_and_what_they_do_stand_apart_in_the_list_of_commands() {
+    let mut app = app("sysvinit-respawn", dark(), (100, 30));
+    press(&mut app, ": b r o w");
+    let screen = screen(&app);
+    assert!(screen.contains("Bksp Ctrl-H [ back, as in a browser"), "{screen}");
+}
+
+#[test]
+fn of_a_killer_it_is_said_first_whom_it_killed() {
+    let mut app = app("runit-respawn", dark(), (80, 24));
+    press(&mut app, "c");
+    let screen = screen(&app);
+    assert!(screen.contains("+17.74 s  killed mongod 986, runsv 985, runsvdir 979"), "{screen}");
+}
+
+#[test]
+fn how_to_get_help_and_out_is_always_said() {
+    for size in [(40, 10), (60, 15), (80, 24), (200, 60)] {
+        let screen = screen(&app("sysvinit-respawn", dark(), size));
+        let last = screen.lines().last().expect("a status line");
+        assert!(last.contains("? help") && last.contains("q quit"), "{size:?}\n{screen}");
     }
 }
 

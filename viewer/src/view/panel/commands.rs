@@ -23,7 +23,7 @@ use crate::{
 
 pub fn draw(app: &App, text: &str, at: usize, area: Rect, buf: &mut Buffer) {
     let theme = &app.theme;
-    let inside = frame(app, area, 70, 16, "commands: type, choose, Enter", buf);
+    let inside = frame(app, area, 88, 16, "commands: type, choose, Enter", buf);
     let line = format!(":{}_", safe::text(text.as_bytes()));
     put(buf, inside, inside.x, inside.y, &line, theme.style(Look::Strong));
     let found = action::commands(text);
@@ -36,8 +36,8 @@ pub fn draw(app: &App, text: &str, at: usize, area: Rect, buf: &mut Buffer) {
             put(buf, rect, rect.x, y, theme.glyphs.chosen, theme.style(Look::Key));
         }
         put(buf, rect, rect.x + 1, y, &binding.names(), theme.style(Look::Key));
-        let room = usize::from(rect.width).saturating_sub(15);
-        put(buf, rect, rect.x + 14, y, &fit(binding.help, room), theme.style(Look::Text));
+        let room = usize::from(rect.width).saturating_sub(16);
+        put(buf, rect, rect.x + 15, y, &fit(binding.help, room), theme.style(Look::Text));
     }
     if found.is_empty() {
         put(buf, inside, inside.x + 1, inside.y + 1, "no such command", theme.style(Look::Dim));

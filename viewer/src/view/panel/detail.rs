@@ -16,7 +16,7 @@ use crate::view::{
     facts::Fact,
     model::Model,
     palette::Look,
-    text::{put, width, wrap},
+    text::{brief, put, width, wrap},
     timeline::moment,
 };
 
@@ -54,7 +54,7 @@ pub fn draw(app: &App, model: &Model, area: Rect, buf: &mut Buffer) {
         let look = if line.fact.look == Look::Title { Look::Title } else { line.fact.look };
         let end = put(buf, rect, x, line.y, &line.text, theme.style(look));
         if line.last && line.fact.leads.is_some() {
-            put(buf, rect, end + 1, line.y, theme.glyphs.closed, theme.style(Look::Accent));
+            put(buf, rect, end + 1, line.y, theme.glyphs.leads, theme.style(Look::Accent));
         }
     }
 }
@@ -65,13 +65,23 @@ fn stamp(app: &App, model: &Model) -> usize {
     app.facts.iter().filter_map(of).max().unwrap_or(0)
 }
 
+/// A fact in lines. Where findings are above it, room is scarce: chains are shortened so that a step is a line.
+fn told(app: &App, fact: &Fact, pad: usize, area: Rect) -> Vec<String> {
+    let indent = pad + 4 + width(app.theme.glyphs.leads) + usize::from(fact.indent) * 2;
+    let room = usize::from(area.width).saturating_sub(indent);
+    let whole = wrap(&fact.text, room, 2);
+    if whole.len() > 1 && area.width == app.size.0 { wrap(&brief(&fact.text), room, 2) } else { whole }
+}
+
+/// A headline that is in the list of findings is not said again.
+fn skipped(app: &App) -> usize {
+    usize::from(matches!(app.subject, Some(Subject::Finding(_))))
+}
+
 fn lines<'a>(app: &'a App, model: &Model, area: Rect) -> Vec<Line<'a>> {
     let pad = stamp(app, model);
     let height = usize::from(area.height);
-    let of = |fact: &Fact| {
-        let indent = pad + 5 + usize::from(fact.indent) * 2;
-        wrap(&fact.text, usize::from(area.width).saturating_sub(indent), 2)
-    };
+    let of = |fact: &Fact| told(app, fact, pad, area);
     // The chosen line is in view, with something before it.
     let mut first = app.fact.min(app.facts.len().saturating_sub(1));
     let mut used = app.facts.get(first).map_or(0, |fact| of(fact).len());
@@ -81,10 +91,7 @@ fn lines<'a>(app: &'a App, model: &Model, area: Rect) -> Vec<Line<'a>> {
         used += of(&app.facts[first]).len();
     }
     let mut lines = Vec::new();
-    // A headline that is in the list beside is not said again.
-    let told = matches!(app.subject, Some(Subject::Finding(_))) && app.areas().findings.height > 0;
-    let skip = if first == 0 && told { 1 } else { first };
-    for (at, fact) in app.facts.iter().enumerate().skip(skip) {
+    for (at, fact) in app.facts.iter().enumerate().skip(first.max(skipped(app))) {
         let texts = of(fact);
         let count = texts.len();
         for (n, text) in texts.into_iter().enumerate() {
@@ -96,6 +103,17 @@ fn lines<'a>(app: &'a App, model: &Model, area: Rect) -> Vec<Line<'a>> {
         }
     }
     lines
+}
+
+/// Lines for which there is no room below.
+pub fn below(app: &App, model: &Model, area: Rect) -> usize {
+    let pad = stamp(app, model);
+    let shown = lines(app, model, area);
+    let Some(last) = shown.last() else { return 0 };
+    let of = |at: usize| app.facts.get(at).map_or(0, |fact| told(app, fact, pad, area).len());
+    let of_last = shown.iter().filter(|line| line.at == last.at).count();
+    let rest: usize = (last.at + 1..app.facts.len()).map(of).sum();
+    rest + of(last.at).saturating_sub(of_last)
 }
 
 /// The line at row `y` of the screen.

@@ -9,6 +9,7 @@
 
 use ratatui::{buffer::Buffer, layout::Rect};
 
+use super::detail;
 use crate::{
     story::finding::{Finding, Rule},
     view::{
@@ -17,7 +18,7 @@ use crate::{
         layout::Areas,
         model::Model,
         palette::Look,
-        text::{put, put_right, wrap},
+        text::{fit, put, put_right, width, wrap},
     },
 };
 
@@ -61,39 +62,73 @@ fn look(finding: &Finding) -> Look {
     }
 }
 
-/// The line between lanes and lower panels, with their names.
+/// The lines between lanes and lower panels, with their names.
 fn rule(app: &App, model: &Model, areas: &Areas, buf: &mut Buffer) {
     let theme = &app.theme;
-    let area = areas.rule;
-    let line = theme.glyphs.rule.repeat(area.width.into());
-    put(buf, area, area.x, area.y, &line, theme.style(Look::Frame));
+    for area in [areas.rule, areas.between] {
+        let line = theme.glyphs.rule.repeat(area.width.into());
+        put(buf, area, area.x, area.y, &line, theme.style(Look::Frame));
+    }
     let look = |focus| if app.focus == focus { Look::Title } else { Look::Dim };
     let count = model.story().findings.len();
     let findings = match count {
         0 => " findings ".to_owned(),
         n => format!(" findings {} of {n} ", (app.finding + 1).min(n)),
     };
-    if areas.findings.height > 0 {
-        put(buf, area, areas.findings.x + 2, area.y, &findings, theme.style(look(Focus::Findings)));
-    }
-    if areas.detail.height > 0 {
-        let title = match app.subject {
-            Some(Subject::Finding(_)) => " finding, step by step ",
-            Some(Subject::Proc(_)) => " process ",
-            Some(Subject::Sig(_)) => " signal ",
-            Some(Subject::Phase(_)) => " phase ",
-            None => " details ",
-        };
-        put(buf, area, areas.detail.x + 2, area.y, title, theme.style(look(Focus::Detail)));
-    }
-    let shown = if app.rows.len() > usize::from(areas.lanes.height) {
+    let area = areas.rule;
+    let x = put(buf, area, areas.findings.x + 2, area.y, &findings, theme.style(look(Focus::Findings)));
+    let beside = areas.detail.y == areas.findings.y;
+    let end = if beside { areas.detail.x } else { area.right() };
+    if app.rows.len() > usize::from(areas.lanes.height) {
         let last = (app.top + usize::from(areas.lanes.height)).min(app.rows.len());
-        format!(" lanes {} to {last} of {} ", app.top + 1, app.rows.len())
-    } else {
-        String::new()
+        let shown = format!(" lanes {}-{last} of {} ", app.top + 1, app.rows.len());
+        let rest = Rect { x: x + 2, width: end.saturating_sub(x + 4), ..area };
+        if usize::from(rest.width) > width(&shown) {
+            put_right(buf, rest, area.y, &shown, theme.style(Look::Dim));
+        }
+    }
+    let title = match app.subject {
+        Some(Subject::Finding(_)) => " finding, step by step ",
+        Some(Subject::Proc(_)) => " process ",
+        Some(Subject::Sig(_)) => " signal ",
+        Some(Subject::Phase(_)) => " phase ",
+        None => " details ",
     };
-    let right = Rect { width: area.width.saturating_sub(2), ..area };
-    put_right(buf, right, area.y, &shown, theme.style(Look::Dim));
+    // Where there is no line for it, what is told there speaks for itself.
+    let area = if beside { areas.rule } else { areas.between };
+    let x = put(buf, area, areas.detail.x + 2, area.y, title, theme.style(look(Focus::Detail)));
+    let more = match detail::below(app, model, areas.detail) {
+        0 => return,
+        1 => " 1 more line ".to_owned(),
+        n => format!(" {n} more lines "),
+    };
+    let rest = Rect { x: x + 2, width: area.right().saturating_sub(x + 4), ..area };
+    if usize::from(rest.width) > width(&more) {
+        put_right(buf, rest, area.y, &more, theme.style(Look::Dim));
+    }
+}
+
+/// Rows that the findings would like, `columns` wide.
+pub fn height(app: &App, columns: u16) -> usize {
+    let Some(model) = &app.model else { return 1 };
+    let room = usize::from(columns).saturating_sub(2);
+    let chosen = model.story().findings.get(app.finding);
+    let more = chosen.map_or(1, |finding| told(app.finding, finding, room).len());
+    model.story().findings.len().saturating_sub(1) + more
+}
+
+fn sentence(at: usize, finding: &Finding) -> String {
+    let doubt = match finding.confidence.words() {
+        "certain" => String::new(),
+        words => format!(" ({words})"),
+    };
+    format!("[{}] {}{doubt}", at + 1, finding.headline)
+}
+
+/// A finding in lines of at most `room` columns.
+fn told(at: usize, finding: &Finding, room: usize) -> Vec<String> {
+    let tag = format!("[{}] ", at + 1);
+    wrap(&sentence(at, finding), room, tag.len())
 }
 
 /// The lines that are in view: row, finding, text, and whether it is the first of its finding.
@@ -101,16 +136,17 @@ fn lines(app: &App, model: &Model, area: Rect) -> Vec<(u16, usize, String, bool)
     let findings = &model.story().findings;
     let room = usize::from(area.width).saturating_sub(2);
     let height = usize::from(area.height);
+    let chosen = app.finding.min(findings.len().saturating_sub(1));
+    // Where details are below, only the chosen one may have more than a line.
+    let narrow = area.width == app.size.0;
     let of = |at: usize| {
-        let tag = format!("[{}] ", at + 1);
-        let doubt = match findings[at].confidence.words() {
-            "certain" => String::new(),
-            words => format!(" ({words})"),
-        };
-        wrap(&format!("{tag}{}{doubt}", findings[at].headline), room, tag.len())
+        let lines = told(at, &findings[at], room);
+        if narrow && lines.len() > 1 && (at != chosen || lines.len() > height) {
+            return vec![fit(&sentence(at, &findings[at]), room)];
+        }
+        lines
     };
     // As many before the chosen one as leave all of it in view.
-    let chosen = app.finding.min(findings.len().saturating_sub(1));
     let mut first = chosen;
     let mut used = of(chosen).len();
     while first > 0 && used + of(first - 1).len() <= height {

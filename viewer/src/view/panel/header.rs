@@ -1,125 +1,181 @@
-//! What happened to which machine, how it ended, and what is missing.
+//! What happened to which machine, who asked for it, how it ended, what is missing, and the worst of it.
 //!
 //! ```text
-//! db7 rebooted 25 Nov 2026 02:29:15 · by reboot (root) · sysvinit 3.06, runlevel 6          1 finding · 0 lost · sealed
-//! 29.4 s to the last hook · 1523 events, 0 lost · sealed at the last hook of the shutdown
-//! ✖ mongod 986 was killed by killall5 -9 of rc -> startpar -> sendsigs, because of reboot (root); it had been restarted
+//! db7 rebooted 25 Nov 2026 02:29:15 · sysvinit 3.06, runlevel 6                    1 finding, 1 noted · 0 lost · sealed
+//! asked for by root via ssh from 10.0.0.5: shutdown -r now · sshd -> bash -> shutdown
+//! 29.4 s to the last hook · 1523 events · sealed at the last hook of the shutdown
+//! ✖ mongod 986 was killed by killall5 -9 of sendsigs, 13.5 s after its restart · rc -> .. -> killall5 -9
 //! ```
+//!
+//! With fewer rows the third goes first, then the second: the last one then says who asked.
 
 use ratatui::{buffer::Buffer, layout::Rect};
 
 use crate::{
-    about,
-    list::wrap,
-    safe,
+    about, safe,
     story::finding::Rule,
     time,
     view::{
         app::App,
         model::Model,
         palette::Look,
-        text::{fit, put, put_right, width},
+        text::{fit, middle, put, put_right, width},
     },
 };
 
 pub fn draw(app: &App, model: &Model, area: Rect, buf: &mut Buffer) {
+    let row = |at: u16| Rect { y: area.y + at, height: 1, ..area };
+    what(app, model, row(0), buf);
+    let (second, third) = (area.height > 2, area.height > 3);
+    if second {
+        let mut pieces = asker(model);
+        if !third {
+            pieces.extend(course(model));
+        }
+        put_pieces(app, &pieces, row(1), buf);
+    }
+    if third {
+        put_pieces(app, &course(model), row(2), buf);
+    }
+    if area.height > 1 {
+        let top = 1 + u16::from(second) + u16::from(third);
+        worst(app, model, Rect { y: area.y + top, height: area.height - top, ..area }, !second, buf);
+    }
+}
+
+/// The first row: of what has no room the least important is left out, on both sides.
+fn what(app: &App, model: &Model, area: Rect, buf: &mut Buffer) {
     let theme = &app.theme;
     let (story, summary) = (model.story(), &model.picked.summary);
+    let room = usize::from(area.width);
     let host = match summary.session.hostname.as_str() {
         "" => "the machine".to_owned(),
-        name => safe::text(name.as_bytes()),
+        name => fit(&safe::text(name.as_bytes()), room / 4),
     };
-    let mut facts: Vec<String> = Vec::new();
-    match &story.shutdown {
-        Some(shutdown) => {
-            let verb = if shutdown.ended || !story.cut { shutdown.aim.verb() } else { "was going down" };
-            let when = model.clocks.wall(shutdown.begin.ns).format("%-d %b %Y %H:%M:%S");
-            facts.push(format!("{verb} {when}"));
-            facts.push(match &shutdown.asked {
-                Some(asked) if asked.who.is_empty() => format!("by {}", asked.how),
-                Some(asked) => format!("by {} ({})", asked.how, asked.who),
-                None => "nobody was seen to ask for it".into(),
-            });
-        }
-        None => {
-            let when = model.clocks.wall(model.zero_ns).format("%-d %b %Y %H:%M:%S");
-            facts.push(format!("recorded from {when}: no shutdown"));
-        }
-    }
+    let start_ns = story.shutdown.as_ref().map_or(model.zero_ns, |shutdown| shutdown.begin.ns);
+    let at = |format: &str| model.clocks.wall(start_ns).format(format).to_string();
+    let (day, short, hour) = (at("%-d %b %Y %H:%M:%S"), at("%-d %b %H:%M:%S"), at("%H:%M:%S"));
     let mut init = story.init_text.clone();
-    if let Some(shutdown) = story.shutdown.as_ref().filter(|_| story.init.is_rc()) {
-        init.push_str(&format!(", runlevel {}", shutdown.level()));
-    }
-    facts.push(init);
+    let verb = match &story.shutdown {
+        Some(shutdown) if story.init.is_rc() => {
+            init.push_str(&format!(", runlevel {}", shutdown.level()));
+            if shutdown.ended || !story.cut { shutdown.aim.verb() } else { "was going down" }
+        }
+        Some(shutdown) if shutdown.ended || !story.cut => shutdown.aim.verb(),
+        Some(_) => "was going down",
+        None => "was recorded, no shutdown",
+    };
+    let lefts = [
+        format!("{verb} {day} · {init}"),
+        format!("{verb} {day}"),
+        format!("{verb} {short}"),
+        format!("{verb} {hour}"),
+        verb.to_owned(),
+    ];
     let bad = story.findings.iter().filter(|finding| finding.rule != Rule::Spared || finding.failed).count();
+    let found = match bad {
+        0 => "nothing wrong".to_owned(),
+        1 => "1 finding".to_owned(),
+        n => format!("{n} findings"),
+    };
     let noted = match story.findings.len() - bad {
         0 => String::new(),
         n => format!(", {n} noted"),
     };
-    let verdict = match bad {
-        0 => format!("nothing wrong{noted}"),
-        1 => format!("1 finding{noted}"),
-        n => format!("{n} findings{noted}"),
-    };
-    let live = if app.live { "live · " } else { "" };
-    let right = format!("{live}{verdict} · {} lost · {}", summary.lost, model.ending.word());
-    let room = usize::from(area.width);
-    let mut x = put(buf, area, area.x, area.y, &fit(&host, room), theme.style(Look::Title));
-    // What has no room is left out from the end; the verdict stays.
-    let mut left = facts.join(" · ");
-    let free = room.saturating_sub(width(&host) + 3 + width(&right) + 2);
-    while width(&left) > free && facts.len() > 1 {
-        facts.pop();
-        left = facts.join(" · ");
+    let mut lost = format!(" · {} lost", summary.lost);
+    match summary.gaps.len() {
+        0 => {}
+        1 => lost.push_str(", 1 gap"),
+        n => lost.push_str(&format!(", {n} gaps")),
     }
-    x = put(buf, area, x + 1, area.y, &fit(&left, free.max(8)), theme.style(Look::Strong));
+    // Nothing lost goes without saying where there is no room to say it.
+    let must = if summary.lost == 0 && summary.gaps.is_empty() { "" } else { lost.as_str() };
+    let live = if app.live { "live · " } else { "" };
+    let end = model.ending.word();
+    let rights = [
+        format!("{live}{found}{noted}{lost} · {end}"),
+        format!("{live}{found}{noted}{must} · {end}"),
+        format!("{live}{found}{must} · {end}"),
+    ];
+    let free = room.saturating_sub(width(&host) + 3);
+    let choices = [(0, 0), (1, 0), (2, 0), (2, 1), (3, 1), (2, 2), (3, 2), (4, 2)];
+    let fits = |(left, right): &(usize, usize)| width(&lefts[*left]) + width(&rights[*right]) <= free;
+    let (left, right) = choices.into_iter().find(fits).unwrap_or((4, 2));
+    let x = put(buf, area, area.x, area.y, &host, theme.style(Look::Title));
+    let x = put(buf, area, x + 1, area.y, &lefts[left], theme.style(Look::Strong));
     let look = if bad > 0 { Look::Bad } else { Look::Good };
     let rest = Rect { x: (x + 2).min(area.right()), width: area.right().saturating_sub(x + 2), ..area };
-    put_right(buf, rest, area.y, &right, theme.style(look));
-    let mut y = area.y + 1;
-    if area.height > 2 {
-        second(app, model, Rect { y, height: 1, ..area }, buf);
-        y += 1;
-    }
-    if area.height > 1
-        && let Some(verdict) = &model.verdict
-    {
-        let x = put(buf, area, area.x, y, theme.glyphs.killed, theme.style(Look::Bad)) + 1;
-        let room = usize::from(area.right().saturating_sub(x));
-        // In as many lines as there are: who asked stands at its end.
-        let rows = usize::from(area.bottom().saturating_sub(y));
-        let wrapped = wrap(verdict, room.max(1), 0);
-        let lines: Vec<&str> = wrapped.lines().collect();
-        for (at, line) in lines.iter().take(rows).enumerate() {
-            let last = at + 1 == rows && lines.len() > rows;
-            let text = if last { lines[at..].join(" ") } else { (*line).to_owned() };
-            put(buf, area, x, y + at as u16, &fit(&text, room), theme.style(Look::Bad));
-        }
-    }
+    put_right(buf, rest, area.y, &rights[right], theme.style(look));
 }
 
-/// How long, how much, what is missing.
-fn second(app: &App, model: &Model, area: Rect, buf: &mut Buffer) {
+/// What is said, the longest way first; of what has no room the next is tried.
+type Piece = (Vec<String>, Look);
+
+fn piece(text: impl Into<String>, look: Look) -> Piece {
+    (vec![text.into()], look)
+}
+
+/// Who asked, in which words, and through whom.
+fn asker(model: &Model) -> Vec<Piece> {
+    let Some(shutdown) = &model.story().shutdown else { return Vec::new() };
+    let Some(asked) = &shutdown.asked else {
+        return vec![piece("nobody was seen to ask for it", Look::Warn)];
+    };
+    let person = asked.person();
+    let mut pieces = match person.is_empty() {
+        true => vec![piece(format!("asked for by {}", asked.how), Look::Accent)],
+        false => vec![piece(format!("asked for by {person}: {}", asked.how), Look::Accent)],
+    };
+    if asked.chain.contains(" -> ") {
+        pieces.push(piece(asked.chain.clone(), Look::Dim));
+    }
+    pieces
+}
+
+/// How long it took, how it ended, how much was seen, and what was not.
+fn course(model: &Model) -> Vec<Piece> {
     let (story, summary) = (model.story(), &model.picked.summary);
-    let mut text = String::new();
+    let mut pieces: Vec<Piece> = Vec::new();
     if let Some(shutdown) = &story.shutdown {
         let to = match (shutdown.called, shutdown.ended) {
             (true, _) => "to reboot(2)",
             (_, true) => "to the last hook",
             _ => "to the last event",
         };
-        text.push_str(&format!("{} {to} · ", time::duration(shutdown.took_ns())));
+        let took = time::duration(shutdown.took_ns());
+        pieces.push((vec![format!("{took} {to}"), took], Look::Dim));
     }
-    text.push_str(&format!("{} events · {}", summary.events, model.ending.sentence()));
+    // What is missing is not to be missed.
+    pieces.extend(summary.gaps.iter().map(|gap| piece(format!("missing: {}", about::gap(gap)), Look::Warn)));
     if model.picked.count > 1 {
-        text.push_str(&format!(" · recording {} of {}", model.picked.number, model.picked.count));
+        pieces.push(piece(format!("recording {} of {}", model.picked.number, model.picked.count), Look::Dim));
     }
-    let room = usize::from(area.width);
-    let x = put(buf, area, area.x, area.y, &fit(&text, room), app.theme.style(Look::Dim));
-    let missing: Vec<String> =
-        summary.gaps.iter().map(|gap| format!("missing: {}", about::gap(gap))).collect();
-    if !missing.is_empty() && x + 4 < area.right() {
-        let room = usize::from(area.right() - x - 3);
-        put(buf, area, x + 3, area.y, &fit(&missing.join(" · "), room), app.theme.style(Look::Warn));
+    pieces.push(piece(format!("{} events", summary.events), Look::Dim));
+    pieces.push(piece(model.ending.sentence(), Look::Dim));
+    pieces
+}
+
+/// As many as there is room for, in order; the first is cut rather than left out, and of a chain its middle is.
+fn put_pieces(app: &App, pieces: &[Piece], area: Rect, buf: &mut Buffer) {
+    let mut x = area.x;
+    for (at, (texts, look)) in pieces.iter().enumerate() {
+        let gap = if at == 0 { "" } else { " · " };
+        let room = usize::from(area.right().saturating_sub(x)).saturating_sub(width(gap));
+        let text = match texts.iter().find_map(|text| middle(text, room)) {
+            Some(text) => text,
+            None if at == 0 => fit(&texts[0], room),
+            None => continue,
+        };
+        x = put(buf, area, x, area.y, gap, app.theme.style(Look::Dim));
+        x = put(buf, area, x, area.y, &text, app.theme.style(*look));
     }
+}
+
+/// The worst that happened.
+fn worst(app: &App, model: &Model, area: Rect, asker: bool, buf: &mut Buffer) {
+    let Some(worst) = &model.worst else { return };
+    let style = app.theme.style(Look::Bad);
+    let x = put(buf, area, area.x, area.y, app.theme.glyphs.killed, style) + 1;
+    let room = usize::from(area.right().saturating_sub(x));
+    put(buf, area, x, area.y, &worst.told(room, asker), style);
 }

@@ -49,13 +49,19 @@ fn lines(app: &App, room: usize) -> Vec<(String, String, Look)> {
         (glyphs.alive, "alive at the end", Look::Warn),
         (glyphs.unknown, "its end was not recorded", Look::Warn),
     ];
-    lines.extend(signs.into_iter().map(|(sign, text, look)| (sign.to_owned(), text.to_owned(), look)));
+    let columns = room.saturating_sub(KEY_COLUMNS.into());
+    for (sign, text, look) in signs {
+        let mut sign = sign.to_owned();
+        for text in wrap(text, columns, 0) {
+            lines.push((std::mem::take(&mut sign), text, look));
+        }
+    }
     for section in Section::ALL {
         lines.push((String::new(), String::new(), Look::Text));
         lines.push((String::new(), section.title().to_owned(), Look::Title));
         for binding in KEYS.iter().filter(|binding| binding.section == section) {
             let mut key = binding.names();
-            for text in wrap(binding.help, room.saturating_sub(KEY_COLUMNS.into()), 0) {
+            for text in wrap(binding.help, columns, 0) {
                 lines.push((std::mem::take(&mut key), text, Look::Text));
             }
         }

@@ -25,8 +25,8 @@ use crate::{
         layout::Areas,
         model::Model,
         palette::Look,
-        text::{fit, put, width},
-        timeline::Axis,
+        text::{put, put_right, width},
+        timeline::{Axis, moment},
     },
 };
 
@@ -57,11 +57,15 @@ struct Painter<'a> {
     axis: Axis<'a>,
     /// Where the axis is.
     area: Rect,
+    /// Columns in which idle time is left out.
+    seams: Vec<u16>,
 }
 
 pub fn draw(app: &App, model: &Model, areas: &Areas, buf: &mut Buffer) {
     let area = areas.time();
-    let painter = Painter { app, model, axis: app.axis(model, area.width), area };
+    let axis = app.axis(model, area.width);
+    let seams = axis.seams().into_iter().map(|(column, _)| column).collect();
+    let painter = Painter { app, model, axis, area, seams };
     let shown: Vec<(usize, u16, &Row)> = (app.top..app.rows.len())
         .zip(areas.lanes.top()..areas.lanes.bottom())
         .map(|(at, y)| (at, y, &app.rows[at]))
@@ -73,6 +77,7 @@ pub fn draw(app: &App, model: &Model, areas: &Areas, buf: &mut Buffer) {
     for (at, y, row) in &shown {
         painter.label(*at, *y, row, areas, buf);
     }
+    painter.cuts(areas, buf);
     painter.cursor(areas, buf);
     let lanes: Vec<(u16, &Row, Vec<Option<Mark>>)> =
         shown.iter().map(|(_, y, row)| (*y, *row, painter.lane(row))).collect();
@@ -81,6 +86,11 @@ pub fn draw(app: &App, model: &Model, areas: &Areas, buf: &mut Buffer) {
         painter.marks(*y, marks, buf);
         painter.notes(*y, row, marks, buf);
     }
+    // Over lines that cross them: a title is text.
+    for (_, y, row) in &shown {
+        painter.title(*y, row, areas, buf);
+    }
+    painter.legend(areas, shown.len(), buf);
     if shown.is_empty() {
         put(buf, areas.lanes, areas.lanes.x + 1, areas.lanes.y, "no processes", app.theme.style(Look::Dim));
     }
@@ -96,16 +106,10 @@ impl Painter<'_> {
             buf.set_style(line, theme.chosen(self.app.focus == Focus::Lanes));
             put(buf, line, line.x, y, glyphs.chosen, theme.style(Look::Key));
         }
-        if let Row::Group { group, count, open } = row {
-            let fold = if *open { glyphs.open } else { glyphs.closed };
-            let text = match open {
-                true => format!("{fold} {}", group.title()),
-                false => format!("{fold} {count} {} (Enter unfolds)", group.title()),
-            };
-            put(buf, line, line.x + 1, y, &text, theme.style(Look::Dim));
+        if matches!(row, Row::Group { .. }) {
             return;
         }
-        let room = usize::from(areas.labels.saturating_sub(2));
+        let room = usize::from(areas.labels.saturating_sub(3));
         let procs = self.model.procs_of(row);
         let look = match procs.first() {
             Some(_) if self.is_subject(procs) => Look::Strong,
@@ -113,9 +117,63 @@ impl Painter<'_> {
             Some(idx) if !self.model.from(*idx).is_empty() => Look::Signal,
             _ => Look::Dim,
         };
-        let text = fit(self.model.label(row).trim_end(), room);
+        let text = self.model.row_label(row, room);
         put(buf, line, line.x + 1, y, &text, theme.style(look));
         put(buf, line, line.x + areas.labels - 1, y, glyphs.side, theme.style(Look::Frame));
+    }
+
+    /// The name of a group.
+    fn title(&self, y: u16, row: &Row, areas: &Areas, buf: &mut Buffer) {
+        let Row::Group { group, count, open } = row else { return };
+        let glyphs = self.app.theme.glyphs;
+        let text = match open {
+            true => format!("{} {} ", glyphs.open, group.title()),
+            false => format!("{} {count} {} (Enter unfolds) ", glyphs.closed, group.title()),
+        };
+        let line = Rect { y, height: 1, ..areas.lanes };
+        put(buf, line, line.x + 1, y, &text, self.app.theme.style(Look::Dim));
+    }
+
+    /// Where idle time is cut short: a seam through all lanes, which no line and no life crosses unmarked.
+    fn cuts(&self, areas: &Areas, buf: &mut Buffer) {
+        let theme = &self.app.theme;
+        for column in &self.seams {
+            for y in areas.lanes.top()..areas.lanes.bottom() {
+                put(buf, areas.lanes, self.area.x + column, y, theme.glyphs.cut, theme.style(Look::Dim));
+            }
+        }
+    }
+
+    /// What the signs mean, in a row that no lane needs.
+    fn legend(&self, areas: &Areas, rows: usize, buf: &mut Buffer) {
+        if rows == 0 || rows >= usize::from(areas.lanes.height) {
+            return;
+        }
+        let theme = &self.app.theme;
+        let glyphs = theme.glyphs;
+        let signs = [
+            (glyphs.sent, "sent a signal", Look::Signal),
+            (glyphs.hit, "told to stop", Look::Signal),
+            (glyphs.killed, "killed", Look::Bad),
+            (glyphs.exited, "ended well", Look::Good),
+            (glyphs.failed, "failed", Look::Warn),
+            (glyphs.reborn, "restarted", Look::Heir),
+            (glyphs.told, "stopping", Look::Told),
+            (glyphs.ignoring, "ignoring it", Look::Ignoring),
+            (glyphs.alive, "still alive", Look::Warn),
+            (glyphs.unknown, "end not recorded", Look::Warn),
+        ];
+        let y = areas.lanes.bottom() - 1;
+        let line = Rect { y, height: 1, ..areas.lanes };
+        let mut x = put(buf, line, line.x + 1, y, "signs", theme.style(Look::Dim));
+        x = x.max(line.x + areas.labels);
+        for (sign, word, look) in signs {
+            if usize::from(line.right().saturating_sub(x)) < width(sign) + width(word) + 3 {
+                break;
+            }
+            x = put(buf, line, x, y, sign, theme.style(look));
+            x = put(buf, line, x, y, &format!(" {word}   "), theme.style(Look::Dim));
+        }
     }
 
     /// Whether the detail panel tells of one of these.
@@ -293,8 +351,14 @@ impl Painter<'_> {
     }
 
     fn marks(&self, y: u16, marks: &[Option<Mark>], buf: &mut Buffer) {
+        let mut seams = self.seams.iter().copied().map(usize::from).peekable();
         for (column, mark) in marks.iter().enumerate() {
+            while seams.next_if(|seam| *seam < column).is_some() {}
             let Some(mark) = mark else { continue };
+            // Nothing happens in a seam, so there is nothing but a life to be hidden.
+            if seams.peek() == Some(&column) && *mark <= Mark::Ignoring {
+                continue;
+            }
             let (symbol, look) = self.glyph(*mark);
             if let Some(cell) = buf.cell_mut((self.area.x + column as u16, y)) {
                 cell.set_symbol(symbol);
@@ -325,7 +389,11 @@ impl Painter<'_> {
     /// Words behind the end of a life, or in front of its beginning, where there is room.
     fn notes(&self, y: u16, row: &Row, marks: &[Option<Mark>], buf: &mut Buffer) {
         let procs = self.model.procs_of(row);
-        let Some((text, look)) = self.note(procs) else { return };
+        if marks.iter().all(Option::is_none) {
+            self.elsewhere(y, procs, buf);
+            return;
+        }
+        let Some((texts, look)) = self.note(procs) else { return };
         // Words about an end that is not on the screen would stand at a time when it had not come.
         let end_seen = procs.last().is_some_and(|idx| self.inside(self.model.end_of(*idx)).is_some());
         if !end_seen && look != Look::Accent {
@@ -336,17 +404,33 @@ impl Painter<'_> {
         let first = marks.iter().position(Option::is_some);
         let (Some(first), Some(last)) = (first, last) else { return };
         let behind = marks.len().saturating_sub(last + 2);
-        if width(&text) <= behind || behind >= 18 {
-            self.write(y, last + 2, &fit(&text, behind), style, buf);
-        } else if width(&text) < first {
-            self.write(y, first - width(&text) - 1, &text, style, buf);
-        } else if last >= first + width(&text) + 6 {
-            // On the lane itself, if nothing else is there.
-            let from = last - width(&text) - 2;
-            let plain = |mark: &Option<Mark>| mark.is_some_and(|mark| mark <= Mark::Ignoring);
-            if marks[from..last].iter().all(plain) {
-                self.write(y, from, &format!(" {text} "), style, buf);
+        let plain = |mark: &Option<Mark>| mark.is_some_and(|mark| mark <= Mark::Ignoring);
+        for text in &texts {
+            let wide = width(text);
+            if wide <= behind {
+                return self.write(y, last + 2, text, style, buf);
             }
+            if wide < first {
+                return self.write(y, first - wide - 1, text, style, buf);
+            }
+            // On the lane itself, if nothing else is there.
+            if last >= first + wide + 6 && marks[last - wide - 2..last].iter().all(plain) {
+                return self.write(y, last - wide - 2, &format!(" {text} "), style, buf);
+            }
+        }
+    }
+
+    /// Where in time a lane is that has nothing in view.
+    fn elsewhere(&self, y: u16, procs: &[Idx], buf: &mut Buffer) {
+        let (Some(first), Some(last)) = (procs.first(), procs.last()) else { return };
+        let when = |ns| moment(ns, self.model.zero_ns, self.axis.column_ns().saturating_mul(10));
+        let (from, to) = (self.model.birth(*first), self.model.end_of(*last));
+        let style = self.app.theme.style(Look::Dim);
+        let line = Rect { y, height: 1, ..self.area };
+        if self.axis.column(to) < 0 {
+            put(buf, line, line.x, y, &format!("< until {}", when(to)), style);
+        } else if self.axis.column(from) >= i32::from(self.axis.columns) {
+            put_right(buf, line, y, &format!("from {} >", when(from)), style);
         }
     }
 
@@ -354,55 +438,74 @@ impl Painter<'_> {
         put(buf, Rect { y, height: 1, ..self.area }, self.area.x + column as u16, y, text, style);
     }
 
-    fn note(&self, procs: &[Idx]) -> Option<(String, Look)> {
+    /// What is to be said of an end, in as many words as there may be room for: the longest first.
+    fn note(&self, procs: &[Idx]) -> Option<(Vec<String>, Look)> {
         let (story, world) = (self.model.story(), self.model.world());
         let last = *procs.last()?;
+        let said = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
         if self.model.is_sequence(procs) {
             let failed = procs.iter().filter(|idx| {
                 world.proc_at(**idx).is_some_and(|proc| proc.killed_by() != 0 || proc.code() != Some(0))
             });
-            let failed = failed.count();
-            let text = match failed {
-                0 => format!("restarted {} times", procs.len()),
-                n if n == procs.len() => format!("restarted {n} times, each failed"),
-                n => format!("restarted {} times, {n} failed", procs.len()),
+            let (failed, n) = (failed.count(), procs.len());
+            let texts = match failed {
+                0 => [format!("restarted {n} times"), format!("{n} restarts")],
+                all if all == n => {
+                    [format!("restarted {n} times, each failed"), format!("{n} restarts failed")]
+                }
+                _ => [format!("restarted {n} times, {failed} failed"), format!("{failed} of {n} failed")],
             };
-            return Some((text, Look::Warn));
+            return Some((texts.into(), Look::Warn));
         }
         if procs.len() > 1 {
             let killed = procs.iter().filter(|idx| is_killed(story.fate(**idx))).count();
-            return (killed > 0).then(|| (format!("{killed} of {} killed", procs.len()), Look::Bad));
+            return (killed > 0).then(|| (vec![format!("{killed} of {} killed", procs.len())], Look::Bad));
         }
         let asked = story.shutdown.as_ref().and_then(|shutdown| shutdown.asked.as_ref());
-        if asked.is_some_and(|asked| asked.by == last) {
-            return Some(("asked for the shutdown".into(), Look::Accent));
+        if let Some(asked) = asked.filter(|asked| asked.by == last) {
+            let mut texts = said(&["asked for the shutdown", "asked"]);
+            let person = asked.person();
+            if !person.is_empty() {
+                texts.insert(0, format!("asked for the shutdown: {person}"));
+                texts.insert(2, format!("asked: {person}"));
+            }
+            return Some((texts, Look::Accent));
         }
         let fate = story.fate(last)?;
         let proc = world.proc_at(last)?;
         match fate.verdict {
             Verdict::Killed => {
+                let signal = names::signal(proc.killed_by());
                 let sent = fate.killer.and_then(|at| world.sig(at));
-                let by = match sent {
+                let texts = match sent {
                     Some(sent) if world.proc_at(sent.sender).is_some() => {
-                        format!(" by {}", world.deed(sent.sender, sent.at.ns))
+                        let whole = self.model.deed(sent.sender, sent.at.ns);
+                        let brief = world.deed(sent.sender, sent.at.ns);
+                        vec![
+                            format!("{signal} by {whole}"),
+                            format!("{signal} by {brief}"),
+                            format!("by {brief}"),
+                        ]
                     }
-                    Some(_) => " by the kernel".into(),
-                    None => String::new(),
+                    Some(_) => vec![format!("{signal} by the kernel"), "by the kernel".to_owned()],
+                    None => vec![signal.into_owned()],
                 };
-                Some((format!("{}{by}", names::signal(proc.killed_by())), Look::Bad))
+                Some((texts, Look::Bad))
             }
             Verdict::Stopped | Verdict::Left => {
                 let code = proc.code().filter(|code| *code != 0);
                 match code {
-                    Some(code) => Some((format!("exit {code}"), Look::Warn)),
+                    Some(code) => Some((vec![format!("exit {code}")], Look::Warn)),
                     None if story.replaced(last).is_some() => {
-                        Some(("stopped; restarted below".into(), Look::Dim))
+                        Some((said(&["stopped; restarted below", "restarted below"]), Look::Dim))
                     }
                     None => None,
                 }
             }
-            Verdict::CutOff => Some(("cut off".into(), Look::Warn)),
-            Verdict::NeverTold if story.matters(last) => Some(("never told to stop".into(), Look::Warn)),
+            Verdict::CutOff => Some((said(&["cut off"]), Look::Warn)),
+            Verdict::NeverTold if story.matters(last) => {
+                Some((said(&["never told to stop", "never told"]), Look::Warn))
+            }
             Verdict::NeverTold => None,
         }
     }

@@ -50,8 +50,7 @@ pub fn draw(app: &App, at: usize, area: Rect, buf: &mut Buffer) {
         };
         put(buf, rect, rect.x + 1, y + 1, &fit(&text, room), theme.style(look));
     }
-    let note =
-        "a ring makes way for newer recordings by itself: none is deleted by hand; Ctrl-S saves the open one";
+    let note = "Ctrl-S saves the open one; a ring makes way for newer ones by itself";
     let y = inside.bottom().saturating_sub(1);
     put(buf, inside, inside.x, y, &fit(note, inside.width.into()), theme.style(Look::Dim));
 }

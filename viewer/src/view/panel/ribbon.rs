@@ -2,12 +2,11 @@
 //!
 //! ```text
 //!                    stopping services │ SIGTERM spree                          │ SIGKILL spree │ unmounting
-//!  time              ┬+0.0 s           ┬+5.0 s           ┬+10.0 s           ┬+15.0 s
+//!           +16.2 s  ┬+0.0 s           ┬+5.0 s     ≀13.0 s     ┬+20.0 s
 //! ```
 
 use ratatui::{buffer::Buffer, layout::Rect};
 
-use crate::story::shutdown::PhaseKind;
 use crate::view::{
     Subject,
     app::App,
@@ -17,6 +16,7 @@ use crate::view::{
     text::{fit, put, put_right, width},
     timeline::moment,
 };
+use crate::{story::shutdown::PhaseKind, time};
 
 pub fn draw(app: &App, model: &Model, areas: &Areas, buf: &mut Buffer) {
     let theme = &app.theme;
@@ -77,14 +77,32 @@ fn scale(app: &App, model: &Model, areas: &Areas, buf: &mut Buffer) {
     let y = areas.scale.y;
     let area = Rect { x: time.x, width: time.width, ..areas.scale };
     let resolution = axis.column_ns();
+    // What is written where: seams first, for a scale that jumps without saying so lies.
+    let mut taken: Vec<(u16, u16)> = Vec::new();
+    let free = |taken: &[(u16, u16)], from: u16, to: u16| taken.iter().all(|(a, b)| to < *a || from > *b);
+    let seams = axis.seams();
+    for (at, (column, left_out_ns)) in seams.iter().enumerate() {
+        let mut text = format!("{}{}", theme.glyphs.cut, time::duration(*left_out_ns));
+        let next = seams.get(at + 1).map_or(time.width, |(next, _)| *next);
+        if usize::from(next - column) <= width(&text) {
+            text = theme.glyphs.cut.to_owned();
+        }
+        let end = put(buf, area, area.x + column, y, &text, theme.style(Look::Warn)) - area.x;
+        taken.push((*column, end));
+    }
     let mut last = None;
     for (column, ns) in axis.ticks(model.zero_ns, 14) {
         let text = moment(ns, model.zero_ns, resolution.saturating_mul(10));
-        put(buf, area, area.x + column, y, theme.glyphs.tick, theme.style(Look::Frame));
-        let room = area.right().saturating_sub(area.x + column + 1);
-        if usize::from(room) >= width(&text) {
-            put(buf, area, area.x + column + 1, y, &text, theme.style(Look::Dim));
+        let end = column + width(&text) as u16;
+        if !free(&taken, column, end) {
+            continue;
         }
+        // A tick that says nothing is noise.
+        if usize::from(area.width - column) <= width(&text) {
+            continue;
+        }
+        put(buf, area, area.x + column, y, theme.glyphs.tick, theme.style(Look::Frame));
+        put(buf, area, area.x + column + 1, y, &text, theme.style(Look::Dim));
         last = Some(column);
     }
     // The cursor says where it is, in front of the lanes.

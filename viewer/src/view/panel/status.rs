@@ -1,7 +1,7 @@
 //! The last line: what is typed, what just happened, what is hidden, or which keys help.
 //!
 //! ```text
-//! c cause  r heir  v victims  e evidence  . next finding  +/- zoom  / search  ? help           only killed: 12 of 240
+//! ? help  q quit  c cause  . next finding  Tab panel  + zoom  / search            only killed: 12 of 240 processes
 //! ```
 
 use ratatui::{buffer::Buffer, layout::Rect};
@@ -20,17 +20,17 @@ use crate::{
 /// The keys that are shown, in this order, as far as there is room.
 const SHOWN: [(Action, &str); 12] = [
     (Action::Help, "help"),
+    (Action::Quit, "quit"),
     (Action::Cause, "cause"),
-    (Action::Evidence, "evidence"),
     (Action::NextFinding, "next finding"),
-    (Action::Heir, "heir"),
-    (Action::Victims, "victims"),
+    (Action::Focus, "panel"),
     (Action::ZoomIn, "zoom"),
     (Action::Search, "search"),
-    (Action::Focus, "panel"),
+    (Action::Evidence, "evidence"),
+    (Action::Heir, "heir"),
+    (Action::Victims, "victims"),
     (Action::Back, "back"),
     (Action::Commands, "commands"),
-    (Action::Quit, "quit"),
 ];
 
 pub fn draw(app: &App, model: Option<&Model>, area: Rect, buf: &mut Buffer) {
