@@ -590,6 +590,11 @@ impl World {
         self.procs.get(idx as usize).filter(|_| idx != NONE_PROC)
     }
 
+    /// The process that the kernel calls `id`.
+    pub fn find(&self, id: ProcId) -> Option<Idx> {
+        self.index.get(&key(id)).copied()
+    }
+
     pub fn image(&self, number: u32) -> Option<&Image> {
         self.images.get(number as usize)
     }
