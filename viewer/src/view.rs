@@ -6,16 +6,24 @@
 
 pub mod action;
 pub mod app;
+mod causes;
+pub mod compared;
 pub mod facts;
 pub mod filter;
+mod history;
+mod keep;
 pub mod lanes;
 pub mod layout;
 pub mod load;
 pub mod model;
+mod modes;
+mod mouse;
 pub mod moving;
 pub mod palette;
 pub mod panel;
+mod rows;
 pub mod run;
+mod search;
 pub mod terminal;
 pub mod text;
 pub mod timeline;
