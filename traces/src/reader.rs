@@ -108,6 +108,11 @@ impl Trace {
         &self.sessions
     }
 
+    /// Whether it is a ring file, in which the oldest makes way for the newest; else it is a saved recording.
+    pub fn is_ring(&self) -> bool {
+        self.header.kind == FileKind::Ring
+    }
+
     fn place(&self, session: SessionId) -> Result<&Place, Error> {
         let at = self.sessions.iter().position(|summary| summary.session.id == session);
         at.and_then(|at| self.places.get(at)).ok_or_else(|| self.gone())

@@ -17,8 +17,9 @@ use crate::{
     output::{Output, Palette},
 };
 
-pub use compare::{Diff, compare};
+pub use compare::{Diff, Took, Which, Who, compare};
 pub use pick::Side;
+pub(crate) use text::{end as end_words, restarted as restart_words, service as service_words};
 
 /// Compares `a` with `b`; returns the exit code.
 pub fn run(a: &Side, b: &Side, as_json: bool, palette: Palette) -> Result<u8, Error> {

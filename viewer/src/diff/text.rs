@@ -185,7 +185,8 @@ fn took(took: &Took, word: &str) -> String {
     )
 }
 
-fn end(end: &End) -> String {
+/// `exited 0 after SIGTERM from rc -> killall5`.
+pub(crate) fn end(end: &End) -> String {
     let of = |sent: &Sent| format!("{} from {}", sent.signal, sent.chain);
     let status = end.status.map_or_else(String::new, names::status);
     match (end.verdict, &end.told, &end.killer) {
@@ -210,7 +211,8 @@ fn end(end: &End) -> String {
     }
 }
 
-fn restarted(restarted: &Restarted) -> String {
+/// `B only: mongod, by init`.
+pub(crate) fn restarted(restarted: &Restarted) -> String {
     let how = match restarted.how {
         By::Init => "init",
         By::Supervisor => "its supervisor",
@@ -220,6 +222,7 @@ fn restarted(restarted: &Restarted) -> String {
     format!("{} only: {}, by {by}", restarted.which.letter(), restarted.who.label)
 }
 
-fn service((kind, name): &(Kind, String)) -> String {
+/// `unit ssh.service`.
+pub(crate) fn service((kind, name): &(Kind, String)) -> String {
     format!("{} {name}", kind.word())
 }

@@ -40,6 +40,18 @@ pub struct Picked {
 /// Called for every event that is read, with the recording that it is of; an error ends the reading.
 pub type Watch<'a> = &'a mut dyn FnMut(&Summary) -> Result<(), Error>;
 
+/// How much of a recording is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// Its last shutdown, and the boot after it.
+    Shutdown,
+    /// What of that can be read at once: a shutdown that does not begin near the end is not looked for, and a boot after
+    /// it that was recorded for long is left out.
+    Glance,
+    /// All of it, and the boot after it.
+    All,
+}
+
 /// Reads the recording `wanted`, or without it the newest that has a shutdown in it, or else the newest.
 pub fn pick(trace: &Trace, path: &Path, wanted: Option<&Recording>) -> Result<Picked, Error> {
     pick_watched(trace, path, wanted, &mut on_stderr())
@@ -52,22 +64,33 @@ pub fn pick_watched(
     wanted: Option<&Recording>,
     watch: Watch<'_>,
 ) -> Result<Picked, Error> {
+    pick_extent(trace, path, wanted, Extent::Shutdown, watch)
+}
+
+/// The same, reading as much as `extent` says.
+pub fn pick_extent(
+    trace: &Trace,
+    path: &Path,
+    wanted: Option<&Recording>,
+    extent: Extent,
+    watch: Watch<'_>,
+) -> Result<Picked, Error> {
     if let Some(wanted) = wanted {
         let (number, _) = pick::pick(trace, path, wanted)?;
-        return read_watched(trace, path, number, watch);
+        return read_extent(trace, path, number, extent, watch);
     }
     // A boot that was recorded until it settled has no shutdown; most have none or one.
     let (newest, _) = pick::pick(trace, path, &Recording::Newest)?;
     for number in (1..=newest).rev() {
         let summary = &trace.sessions()[number - 1];
         if may_have_shutdown(summary) {
-            let picked = read_watched(trace, path, number, watch)?;
+            let picked = read_extent(trace, path, number, extent, watch)?;
             if picked.story.shutdown.is_some() || picked.story.cut {
                 return Ok(picked);
             }
         }
     }
-    read_watched(trace, path, newest, watch)
+    read_extent(trace, path, newest, extent, watch)
 }
 
 /// Progress for people who wait at a command.
@@ -95,26 +118,56 @@ pub fn read(trace: &Trace, path: &Path, number: usize) -> Result<Picked, Error> 
 
 /// The same, told to `watch` instead of standard error.
 pub fn read_watched(trace: &Trace, path: &Path, number: usize, watch: Watch<'_>) -> Result<Picked, Error> {
+    read_extent(trace, path, number, Extent::Shutdown, watch)
+}
+
+/// The same, reading as much as `extent` says.
+pub fn read_extent(
+    trace: &Trace,
+    path: &Path,
+    number: usize,
+    extent: Extent,
+    watch: Watch<'_>,
+) -> Result<Picked, Error> {
     let count = trace.sessions().len();
     let summary = &trace.sessions()[number - 1];
-    let (world, requests) = last_shutdown(trace, summary, watch)?;
-    let next = match trace.sessions().get(number) {
-        Some(after) if follows(after, summary) => {
+    let (world, requests) = match extent {
+        Extent::All => whole(trace, summary, watch)?,
+        Extent::Shutdown => last_shutdown(trace, summary, usize::MAX, watch)?,
+        Extent::Glance => last_shutdown(trace, summary, SEGMENTS_GLANCE, watch)?,
+    };
+    let next = match next_boot(trace, number) {
+        Some(after) if extent == Extent::Glance && trace.segments(after.session.id)? > SEGMENTS_FIRST => None,
+        Some(after) => {
             Some(NextBoot::new(whole(trace, after, watch)?.0, number + 1, Entry::of(&after.session)))
         }
-        _ => None,
+        None => None,
     };
     let story = Story::tell(world, summary, next);
     Ok(Picked { path: path.to_owned(), number, count, summary: summary.clone(), requests, story })
 }
 
+/// The boot after recording `number`, if that was recorded too.
+pub fn next_boot(trace: &Trace, number: usize) -> Option<&Summary> {
+    let summary = trace.sessions().get(number.checked_sub(1)?)?;
+    trace.sessions().get(number).filter(|after| follows(after, summary))
+}
+
+/// No shutdown in so many of the last segments: at a glance there is none.
+const SEGMENTS_GLANCE: usize = 8;
 /// Segments that are read first; four times as many each time the shutdown begins before them.
 const SEGMENTS_FIRST: usize = 6;
 /// What may have led to a shutdown is this close before it.
 const BEFORE_NS: u64 = 30_000_000_000;
 
 /// As much of the end of a recording as its last shutdown takes: a machine may have been recorded for months.
-fn last_shutdown(trace: &Trace, summary: &Summary, watch: Watch<'_>) -> Result<(World, Requests), Error> {
+/// Where there is none in the last `glance` segments, no more is looked at.
+fn last_shutdown(
+    trace: &Trace,
+    summary: &Summary,
+    glance: usize,
+    watch: Watch<'_>,
+) -> Result<(World, Requests), Error> {
     let id = summary.session.id;
     let total = trace.segments(id)?;
     let mut count = SEGMENTS_FIRST;
@@ -128,7 +181,8 @@ fn last_shutdown(trace: &Trace, summary: &Summary, watch: Watch<'_>) -> Result<(
                 shutdown.asked.as_ref().map_or(shutdown.begin.ns, |asked| asked.at.ns.min(shutdown.begin.ns));
             first > from_ns.saturating_add(BEFORE_NS)
         };
-        if shutdown.as_ref().is_some_and(whole) {
+        let none_at_a_glance = shutdown.is_none() && count.saturating_mul(4) > glance;
+        if shutdown.as_ref().is_some_and(whole) || none_at_a_glance {
             return Ok((world, requests));
         }
         count = count.saturating_mul(4);

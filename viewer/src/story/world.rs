@@ -229,7 +229,6 @@ pub struct World {
     pub first: Option<At>,
     pub last: At,
     pub events: u64,
-    /// While events come: see [`key`].
     index: HashMap<Key, Idx, BuildHasherDefault<Quick>>,
     /// The youngest process of each pid, of those whose birth was not recorded.
     youngest: HashMap<u32, Idx>,
@@ -308,8 +307,8 @@ impl World {
             let number = self.last.number;
             self.holes.push(Hole { from_ns, to_ns: u64::MAX, count, number, kind: 0 });
         }
-        // Who is who and what waits for whom is asked while events come, and no more.
-        self.index = HashMap::default();
+        self.index.shrink_to_fit();
+        // What waits to be taken is asked while events come, and no more.
         self.waiting = HashMap::default();
     }
 
@@ -600,6 +599,11 @@ impl World {
     /// The process at `idx`; nobody for [`NONE`].
     pub fn proc_at(&self, idx: Idx) -> Option<&Proc> {
         self.procs.get(idx as usize).filter(|_| idx != NONE_PROC)
+    }
+
+    /// The process that the kernel calls `id`.
+    pub fn find(&self, id: ProcId) -> Option<Idx> {
+        self.index.get(&key(id)).copied()
     }
 
     pub fn image(&self, number: u32) -> Option<&Image> {

@@ -1,6 +1,7 @@
 //! What a key means: one table, from which keys are looked up and the help screen and the command palette are made.
 //!
-//! Invariant: an action has one line in [`KEYS`], and no key is in two lines.
+//! Invariant: an action has one line in a table, and no key is in two lines of it. What lies over the lanes has a table of
+//! its own.
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
@@ -47,6 +48,8 @@ pub enum Action {
     NextMatch,
     PreviousMatch,
     Filter,
+    Filters,
+    Unfilter,
     OnlyKilled,
     OnlyRestarted,
     Tree,
@@ -56,6 +59,10 @@ pub enum Action {
     Smaller,
     Recordings,
     Save,
+    Compare,
+    /// In the list: the one that another is compared with.
+    Mark,
+    Delete,
     Commands,
     Help,
     Suspend,
@@ -71,10 +78,22 @@ pub enum Section {
     Causes,
     Finding,
     Screen,
+    List,
+    Filters,
+    Compare,
 }
 
 impl Section {
-    pub const ALL: [Self; 5] = [Self::Causes, Self::Moving, Self::Time, Self::Finding, Self::Screen];
+    pub const ALL: [Self; 8] = [
+        Self::Causes,
+        Self::Moving,
+        Self::Time,
+        Self::Finding,
+        Self::Screen,
+        Self::List,
+        Self::Filters,
+        Self::Compare,
+    ];
 
     pub const fn title(self) -> &'static str {
         match self {
@@ -83,6 +102,9 @@ impl Section {
             Self::Causes => "Who did it",
             Self::Finding => "Finding things",
             Self::Screen => "Screen",
+            Self::List => "In the list of recordings",
+            Self::Filters => "In the list of filters",
+            Self::Compare => "Over a comparison",
         }
     }
 }
@@ -173,8 +195,10 @@ pub static KEYS: &[Binding] = &[
         &[c('&')],
         Action::Filter,
         Section::Finding,
-        "show only: a name, signal TERM, user 0, service x, phase 2",
+        "show only: a name, signal TERM, user root, phase KILL ...; adds to the other filters",
     ),
+    bind(&[c('F')], Action::Filters, Section::Finding, "the filters, each to be taken away"),
+    bind(&[c('x')], Action::Unfilter, Section::Finding, "take the last filter away"),
     bind(&[c('K')], Action::OnlyKilled, Section::Finding, "show only the killed"),
     bind(&[c('O')], Action::OnlyRestarted, Section::Finding, "show only the restarted"),
     bind(&[c('T')], Action::Tree, Section::Finding, "show only this process and its descendants"),
@@ -184,11 +208,64 @@ pub static KEYS: &[Binding] = &[
     bind(&[c('S')], Action::Smaller, Section::Screen, "less room for the lower panels"),
     bind(&[c('o')], Action::Recordings, Section::Screen, "the recordings of this file"),
     bind(&[ctrl('s')], Action::Save, Section::Screen, "save this recording as a file of its own"),
+    bind(&[c('d')], Action::Compare, Section::Screen, "differences from the shutdown before"),
     bind(&[c(':'), ctrl('p')], Action::Commands, Section::Screen, "all commands, by name"),
     bind(&[c('?'), k(KeyCode::F(1))], Action::Help, Section::Screen, "this help"),
     bind(&[ctrl('z')], Action::Suspend, Section::Screen, "suspend; `fg` comes back"),
     bind(&[ctrl('l')], Action::Redraw, Section::Screen, "draw the screen anew"),
 ];
+
+const UP: &[Key] = &[k(KeyCode::Up), c('k')];
+const DOWN: &[Key] = &[k(KeyCode::Down), c('j')];
+const FIRST: &[Key] = &[k(KeyCode::Home), c('g')];
+const LAST: &[Key] = &[k(KeyCode::End), c('G')];
+const CLOSE: &[Key] = &[k(KeyCode::Esc), c('q')];
+
+/// Keys of the list of recordings.
+pub static LIST_KEYS: &[Binding] = &[
+    bind(&[k(KeyCode::Enter)], Action::Enter, Section::List, "open it"),
+    bind(&[c(' ')], Action::Mark, Section::List, "mark it, for d"),
+    bind(&[c('d')], Action::Compare, Section::List, "differences from the marked one, or the open one"),
+    bind(&[c('s'), ctrl('s')], Action::Save, Section::List, "save it as a file of its own"),
+    bind(&[c('D')], Action::Delete, Section::List, "delete the file, after a question, if it is a saved one"),
+    bind(UP, Action::Up, Section::List, "up"),
+    bind(DOWN, Action::Down, Section::List, "down"),
+    bind(FIRST, Action::First, Section::List, "the newest"),
+    bind(LAST, Action::Last, Section::List, "the oldest"),
+    bind(&[k(KeyCode::Esc), c('q'), c('o')], Action::Clear, Section::List, "close"),
+];
+
+/// Keys of the list of filters.
+pub static FILTER_KEYS: &[Binding] = &[
+    bind(&[k(KeyCode::Enter), c('x'), c('d')], Action::Unfilter, Section::Filters, "take it away"),
+    bind(&[c('&')], Action::Filter, Section::Filters, "one more"),
+    bind(UP, Action::Up, Section::Filters, "up"),
+    bind(DOWN, Action::Down, Section::Filters, "down"),
+    bind(&[k(KeyCode::Esc), c('q'), c('F')], Action::Clear, Section::Filters, "close"),
+];
+
+/// Keys of a comparison.
+pub static COMPARE_KEYS: &[Binding] = &[
+    bind(UP, Action::Up, Section::Compare, "up"),
+    bind(DOWN, Action::Down, Section::Compare, "down"),
+    bind(&[k(KeyCode::PageUp), ctrl('b')], Action::PageUp, Section::Compare, "a page up"),
+    bind(&[k(KeyCode::PageDown), ctrl('f')], Action::PageDown, Section::Compare, "a page down"),
+    bind(FIRST, Action::First, Section::Compare, "the beginning"),
+    bind(LAST, Action::Last, Section::Compare, "the end"),
+    bind(CLOSE, Action::Clear, Section::Compare, "close"),
+];
+
+/// Every table, for the help screen.
+pub fn all() -> impl Iterator<Item = &'static Binding> {
+    [KEYS, LIST_KEYS, FILTER_KEYS, COMPARE_KEYS].into_iter().flatten()
+}
+
+/// What a key means in one of the tables.
+pub fn look_up(table: &'static [Binding], code: KeyCode, control: bool) -> Option<Action> {
+    // Capitals say of themselves that they are.
+    let is = |key: &Key| key.code == code && key.control == control;
+    table.iter().find(|binding| binding.keys.iter().any(is)).map(|binding| binding.action)
+}
 
 /// What `event` means where no text is typed.
 pub fn of_key(event: &KeyEvent) -> Option<Action> {
@@ -201,11 +278,7 @@ pub fn of_key(event: &KeyEvent) -> Option<Action> {
         KeyCode::Char(digit @ '1'..='9') if !control => return Some(Action::Finding(digit as u8 - b'0')),
         _ => {}
     }
-    let is = |key: &Key| {
-        // Capitals say of themselves that they are.
-        key.code == event.code && key.control == control
-    };
-    KEYS.iter().find(|binding| binding.keys.iter().any(is)).map(|binding| binding.action)
+    look_up(KEYS, event.code, control)
 }
 
 impl Key {
@@ -246,19 +319,36 @@ mod tests {
 
     #[test]
     fn no_key_means_two_things() {
-        let mut seen: Vec<Key> = Vec::new();
-        for binding in KEYS {
-            for key in binding.keys {
-                assert!(!seen.contains(key), "{}", key.name());
-                seen.push(*key);
+        for table in [KEYS, LIST_KEYS, FILTER_KEYS, COMPARE_KEYS] {
+            let mut seen: Vec<Key> = Vec::new();
+            for binding in table {
+                for key in binding.keys {
+                    assert!(!seen.contains(key), "{}", key.name());
+                    seen.push(*key);
+                }
             }
         }
     }
 
     #[test]
     fn every_action_has_one_line() {
-        for (at, binding) in KEYS.iter().enumerate() {
-            assert!(KEYS[at + 1..].iter().all(|other| other.action != binding.action), "{}", binding.help);
+        for table in [KEYS, LIST_KEYS, FILTER_KEYS, COMPARE_KEYS] {
+            for (at, binding) in table.iter().enumerate() {
+                assert!(
+                    table[at + 1..].iter().all(|other| other.action != binding.action),
+                    "{}",
+                    binding.help
+                );
+            }
         }
+    }
+
+    #[test]
+    fn the_help_has_every_line_of_every_table() {
+        for binding in all() {
+            assert!(Section::ALL.contains(&binding.section), "{}", binding.help);
+        }
+        let of = |section| all().filter(move |binding| binding.section == section).count();
+        assert_eq!(Section::ALL.into_iter().map(of).sum::<usize>(), all().count());
     }
 }

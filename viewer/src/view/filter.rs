@@ -1,15 +1,17 @@
 //! Which processes are wanted: the search and the filters.
 //!
-//! Invariant: a string of the recording is looked at once for each question, however many processes have it.
+//! Invariant: a string of the recording is looked at once for each question, however many processes have it; and
+//! looking can be done in slices, so that nobody waits for millions of processes.
 
 use std::collections::HashMap;
 
 use super::model::Model;
 use crate::{
-    names,
+    names, safe,
     story::{
         fate::Verdict,
         intern::Str,
+        shutdown::PhaseKind,
         world::{Idx, Proc},
     },
 };
@@ -17,7 +19,7 @@ use crate::{
 /// What is asked for; everything must match.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
-    pub kind: Option<Kind>,
+    pub kinds: Vec<Kind>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,33 +37,91 @@ pub enum Kind {
     Service(String),
     /// Lived or died in this phase.
     Phase(usize),
+    Fate(Verdict),
+}
+
+const FATES: [(&str, Verdict); 5] = [
+    ("stopped", Verdict::Stopped),
+    ("left", Verdict::Left),
+    ("killed", Verdict::Killed),
+    ("cut-off", Verdict::CutOff),
+    ("never-told", Verdict::NeverTold),
+];
+
+impl Filter {
+    pub fn is_none(&self) -> bool {
+        self.kinds.is_empty()
+    }
+
+    pub fn has(&self, kind: &Kind) -> bool {
+        self.kinds.contains(kind)
+    }
+
+    /// `killed + user root`.
+    pub fn words(&self, model: &Model) -> String {
+        let words: Vec<String> = self.kinds.iter().map(|kind| kind.words(model)).collect();
+        words.join(" + ")
+    }
+
+    /// Whether `idx` is shown.
+    pub fn passes(&self, model: &Model, idx: Idx) -> bool {
+        let Some(proc) = model.world().proc_at(idx) else { return false };
+        self.kinds.iter().all(|kind| match kind {
+            Kind::Text(text) => Matcher::new(model, text).is_match(model, idx, proc),
+            _ => kind.fits(model, idx, proc),
+        })
+    }
 }
 
 impl Kind {
-    /// What a person typed: `signal TERM`, `user 0`, `service ssh`, `phase 2`, `killed`, or a name.
-    pub fn parse(text: &str) -> Option<Self> {
-        let text = text.trim();
-        let (word, rest) = text.split_once([' ', ':', '=']).unwrap_or((text, ""));
-        let rest = rest.trim();
-        Some(match (word, rest) {
-            ("", _) => return None,
+    /// What a person typed: `killed`, `signal TERM`, `user root`, `service ssh`, `phase KILL`, `fate cut-off`, or a
+    /// name; several with commas between them. An error says what is wrong with a value.
+    pub fn parse(text: &str, model: &Model) -> Result<Vec<Self>, String> {
+        let parts = text.split(", ").map(str::trim).filter(|part| !part.is_empty());
+        parts.map(|part| Self::parse_one(part, model)).collect()
+    }
+
+    fn parse_one(text: &str, model: &Model) -> Result<Self, String> {
+        let (word, value) = text.split_once([' ', ':', '=']).unwrap_or((text, ""));
+        let value = value.trim();
+        let shown = || safe::text(value.as_bytes());
+        Ok(match (word, value) {
             ("killed", "") => Self::Killed,
             ("restarted", "") => Self::Restarted,
             ("alive", "") => Self::LeftAlive,
-            ("signal", sig) if names::parse_signal(sig).is_some() => Self::Signal(names::parse_signal(sig)?),
-            ("user", "root") => Self::User(0),
-            ("user", uid) if uid.parse::<u32>().is_ok() => Self::User(uid.parse().ok()?),
-            ("service", name) if !name.is_empty() => Self::Service(name.to_owned()),
-            ("phase", at) if at.parse::<usize>().is_ok() => {
-                Self::Phase(at.parse::<usize>().ok()?.saturating_sub(1))
+            ("signal" | "user" | "service" | "phase" | "fate", "") => {
+                return Err(format!("{word} what? {}", example(word)));
             }
+            ("signal", name) => match names::parse_signal(name) {
+                Some(sig) => Self::Signal(sig),
+                None => return Err(format!("{} is no signal; {}", shown(), example(word))),
+            },
+            ("user", name) => match model.uid(name) {
+                Some(uid) => Self::User(uid),
+                None => {
+                    return Err(format!(
+                        "{}: that user's number is not known here; {}",
+                        shown(),
+                        example(word)
+                    ));
+                }
+            },
+            ("service", name) => Self::Service(name.to_owned()),
+            ("phase", name) => match phase(model, name) {
+                Some(at) => Self::Phase(at),
+                None => return Err(format!("there is no phase {}; {}", shown(), example(word))),
+            },
+            ("fate", name) => match FATES.iter().find(|(word, _)| *word == name.to_lowercase()) {
+                Some((_, verdict)) => Self::Fate(*verdict),
+                None => return Err(format!("{} is no fate; {}", shown(), example(word))),
+            },
             _ => Self::Text(text.to_owned()),
         })
     }
 
     pub fn words(&self, model: &Model) -> String {
         match self {
-            Self::Text(text) => format!("\"{}\"", crate::safe::text(text.as_bytes())),
+            Self::Text(text) => format!("\"{}\"", safe::text(text.as_bytes())),
             Self::Killed => "killed".into(),
             Self::Restarted => "restarted".into(),
             Self::LeftAlive => "left alive".into(),
@@ -69,54 +129,27 @@ impl Kind {
             Self::HitBy(idx) => format!("hit by {}", model.label(*idx)),
             Self::Signal(sig) => format!("got {}", names::signal(*sig)),
             Self::User(uid) => format!("user {}", names::user(*uid)),
-            Self::Service(name) => format!("service {}", crate::safe::text(name.as_bytes())),
+            Self::Service(name) => format!("service {}", safe::text(name.as_bytes())),
             Self::Phase(at) => {
                 let phase = model.story().shutdown.as_ref().and_then(|shutdown| shutdown.phases.get(*at));
                 format!("in phase {}", phase.map_or("?", |phase| phase.kind.title()))
             }
-        }
-    }
-
-    /// All that match, in order of birth; a tree with its depths.
-    pub fn matches(&self, model: &Model) -> Vec<(Idx, u8)> {
-        match self {
-            Self::Tree(root) => tree(model, *root),
-            Self::HitBy(sender) => {
-                let world = model.world();
-                let mut hit: Vec<Idx> = model
-                    .from(*sender)
-                    .iter()
-                    .filter_map(|at| world.sig(*at))
-                    .map(|sent| sent.target)
-                    .collect();
-                hit.sort_unstable();
-                hit.dedup();
-                hit.retain(|idx| idx != sender);
-                std::iter::once((*sender, 0)).chain(hit.into_iter().map(|idx| (idx, 1))).collect()
-            }
-            Self::Text(text) => {
-                let mut matcher = Matcher::new(model, text);
-                let all = model.world().all();
-                all.filter(|(idx, proc)| matcher.is_match(*idx, proc)).map(|(idx, _)| (idx, 0)).collect()
-            }
-            _ => {
-                let all = model.world().all();
-                all.filter(|(idx, proc)| self.fits(model, *idx, proc)).map(|(idx, _)| (idx, 0)).collect()
-            }
+            Self::Fate(verdict) => format!("fate {}", verdict.word()),
         }
     }
 
     fn fits(&self, model: &Model, idx: Idx, proc: &Proc) -> bool {
         let (story, world) = (model.story(), model.world());
+        let is = |wanted| story.fate(idx).is_some_and(|fate| fate.verdict == wanted);
+        let mut hits = model.to(idx).iter().filter_map(|at| world.sig(*at));
         match self {
-            Self::Killed => story.fate(idx).is_some_and(|fate| fate.verdict == Verdict::Killed),
+            Self::Killed => is(Verdict::Killed),
+            Self::Fate(verdict) => is(*verdict),
+            Self::LeftAlive => is(Verdict::CutOff) || is(Verdict::NeverTold),
             Self::Restarted => story.replaced(idx).is_some() || story.replaces(idx).is_some(),
-            Self::LeftAlive => story
-                .fate(idx)
-                .is_some_and(|fate| matches!(fate.verdict, Verdict::CutOff | Verdict::NeverTold)),
-            Self::Signal(sig) => {
-                model.to(idx).iter().filter_map(|at| world.sig(*at)).any(|sent| sent.sig == *sig)
-            }
+            Self::Signal(sig) => hits.any(|sent| sent.sig == *sig),
+            Self::HitBy(sender) => idx == *sender || hits.any(|sent| sent.sender == *sender),
+            Self::Tree(root) => idx == *root || world.ancestors(idx).any(|up| up == *root),
             Self::User(uid) => world.image(world.image_of(idx)).is_some_and(|image| image.uid == *uid),
             Self::Service(name) => {
                 story.service(idx).is_some_and(|id| story.services.get(id).name.contains(name.as_str()))
@@ -125,31 +158,123 @@ impl Kind {
                 let phase = story.shutdown.as_ref().and_then(|shutdown| shutdown.phases.get(*at));
                 phase.is_some_and(|phase| proc.born.ns < phase.to_ns && proc.exit.ns >= phase.from.ns)
             }
-            Self::Text(_) | Self::Tree(_) | Self::HitBy(_) => false,
+            Self::Text(_) => false,
         }
     }
 }
 
-/// So many of a tree are shown.
-const TREE_MAX: usize = 100_000;
-
-fn tree(model: &Model, root: Idx) -> Vec<(Idx, u8)> {
-    let mut found = Vec::new();
-    let mut left = vec![(root, 0u8)];
-    while let Some((idx, depth)) = left.pop() {
-        if found.len() >= TREE_MAX {
-            break;
-        }
-        found.push((idx, depth));
-        left.extend(model.children(idx).iter().rev().map(|child| (*child, depth.saturating_add(1))));
+/// The words that take a value, with one.
+fn example(word: &str) -> &'static str {
+    match word {
+        "signal" => "try signal TERM, or signal 9",
+        "user" => "try user root, or user 1000",
+        "service" => "try service ssh",
+        "phase" => "try phase KILL, or phase 2",
+        _ => "try fate stopped, left, killed, cut-off or never-told",
     }
-    found
+}
+
+/// A phase by its number from 1, or by its name or a part of it.
+fn phase(model: &Model, name: &str) -> Option<usize> {
+    let phases = &model.story().shutdown.as_ref()?.phases;
+    if let Ok(number) = name.parse::<usize>() {
+        return number.checked_sub(1).filter(|at| *at < phases.len());
+    }
+    let lower = name.to_lowercase();
+    let named =
+        |kind: PhaseKind| [kind.title(), kind.word()].iter().any(|t| t.to_lowercase().contains(&lower));
+    phases.iter().position(|phase| named(phase.kind))
+}
+
+/// The filters at work: looks at one process after the other.
+#[derive(Debug)]
+pub struct Sieve {
+    tests: Vec<Test>,
+    /// A tree is walked; without one everybody is looked at, in order of birth.
+    left: Option<Vec<(Idx, u8)>>,
+    /// Who did it stands first.
+    first: Option<Idx>,
+    at: usize,
+    walked: usize,
+}
+
+#[derive(Debug)]
+enum Test {
+    Text(Matcher),
+    Other(Kind),
+}
+
+impl Sieve {
+    pub fn new(model: &Model, filter: &Filter) -> Self {
+        let root = filter.kinds.iter().find_map(|kind| match kind {
+            Kind::Tree(root) => Some(*root),
+            _ => None,
+        });
+        let first = filter.kinds.iter().find_map(|kind| match kind {
+            Kind::HitBy(sender) if root.is_none() => Some(*sender),
+            _ => None,
+        });
+        let tests = filter.kinds.iter().filter(|kind| root.is_none_or(|root| **kind != Kind::Tree(root)));
+        let tests = tests.map(|kind| match kind {
+            Kind::Text(text) => Test::Text(Matcher::new(model, text)),
+            other => Test::Other(other.clone()),
+        });
+        Self { tests: tests.collect(), left: root.map(|root| vec![(root, 0)]), first, at: 0, walked: 0 }
+    }
+
+    /// Looks at `most` processes more; hands those that match to `found`, with their depths. Whether that was all.
+    pub fn step(&mut self, model: &Model, most: usize, mut found: impl FnMut(Idx, u8)) -> bool {
+        let all = model.world().procs.len();
+        for _ in 0..most {
+            let (idx, depth) = match &mut self.left {
+                // A hostile file may have made a ring of parents.
+                Some(left) => match left.pop().filter(|_| self.walked <= all) {
+                    Some((idx, depth)) => {
+                        let children = model.children(idx).iter().rev();
+                        left.extend(children.map(|child| (*child, depth.saturating_add(1))));
+                        (idx, depth)
+                    }
+                    None => return true,
+                },
+                None if self.at == 0 => {
+                    self.at = 1;
+                    match self.first {
+                        Some(idx) => (idx, 0),
+                        None => continue,
+                    }
+                }
+                None if self.at >= all => return true,
+                None => {
+                    let idx = self.at as Idx;
+                    self.at += 1;
+                    if self.first == Some(idx) {
+                        continue;
+                    }
+                    (idx, u8::from(self.first.is_some()))
+                }
+            };
+            self.walked += 1;
+            let Some(proc) = model.world().proc_at(idx) else { continue };
+            let fits = self.tests.iter_mut().all(|test| match test {
+                Test::Text(matcher) => matcher.is_match(model, idx, proc),
+                Test::Other(kind) => kind.fits(model, idx, proc),
+            });
+            if fits {
+                found(idx, depth);
+            }
+        }
+        false
+    }
+
+    /// Of a hundred.
+    pub fn percent(&self, model: &Model) -> usize {
+        self.walked.max(self.at) * 100 / model.world().procs.len().max(1)
+    }
 }
 
 /// Looks for a text in names, arguments, pids and services. Case counts only where the text has capitals.
 #[derive(Debug)]
-pub struct Matcher<'a> {
-    model: &'a Model,
+pub struct Matcher {
     text: Vec<u8>,
     fold: bool,
     pid: Option<u32>,
@@ -157,11 +282,10 @@ pub struct Matcher<'a> {
     services: Vec<bool>,
 }
 
-impl<'a> Matcher<'a> {
-    pub fn new(model: &'a Model, text: &str) -> Self {
+impl Matcher {
+    pub fn new(model: &Model, text: &str) -> Self {
         let fold = !text.chars().any(char::is_uppercase);
         let mut matcher = Self {
-            model,
             text: text.as_bytes().to_vec(),
             fold,
             pid: text.parse().ok(),
@@ -182,29 +306,25 @@ impl<'a> Matcher<'a> {
         bytes.windows(wanted.len()).any(|window| window.iter().zip(wanted).all(|(a, b)| same(a, b)))
     }
 
-    fn string(&mut self, text: Str) -> bool {
+    fn string(&mut self, model: &Model, text: Str) -> bool {
         if let Some(known) = self.known.get(&text) {
             return *known;
         }
-        let found = self.has(self.model.world().strings.get(text));
+        let found = self.has(model.world().strings.get(text));
         self.known.insert(text, found);
         found
     }
 
-    pub fn is_match(&mut self, idx: Idx, proc: &Proc) -> bool {
-        if self.pid.is_some_and(|pid| pid == proc.id.tgid) || self.string(proc.comm) {
+    pub fn is_match(&mut self, model: &Model, idx: Idx, proc: &Proc) -> bool {
+        if self.pid.is_some_and(|pid| pid == proc.id.tgid) || self.string(model, proc.comm) {
             return true;
         }
-        if self
-            .model
-            .story()
-            .service(idx)
-            .is_some_and(|id| self.services.get(usize::from(id)).copied().unwrap_or(false))
-        {
+        let service = model.story().service(idx);
+        if service.is_some_and(|id| self.services.get(usize::from(id)).copied().unwrap_or(false)) {
             return true;
         }
-        let world = self.model.world();
+        let world = model.world();
         let strings = world.image(world.image_of(idx)).map(|image| [image.filename, image.argv]);
-        strings.into_iter().flatten().any(|text| self.string(text))
+        strings.into_iter().flatten().any(|text| self.string(model, text))
     }
 }

@@ -37,6 +37,10 @@ pub struct Model {
     pub others: Vec<Idx>,
     /// Where nothing happens.
     pub idle: Warp,
+    /// All of the recording was read, not its end alone.
+    pub whole: bool,
+    /// Numbers of users by their names, where they are known.
+    pub users: HashMap<String, u32>,
     /// The worst that happened: who killed whom.
     pub worst: Option<Worst>,
     by_target: Vec<u32>,
@@ -89,6 +93,8 @@ impl Model {
             story_lanes,
             service_lanes,
             others,
+            whole: world.events >= picked.summary.events,
+            users: HashMap::new(),
             worst: None,
             idle: idle(world, first_ns, last_ns),
             by_target,
@@ -182,6 +188,14 @@ impl Model {
     /// What an event is about that a finding names.
     pub fn known_event(&self, number: u64) -> Option<Subject> {
         self.evidence.get(&number).copied()
+    }
+
+    /// The number of a user: as a number, `root`, or by a name that is known.
+    pub fn uid(&self, name: &str) -> Option<u32> {
+        match name {
+            "root" => Some(0),
+            _ => name.parse().ok().or_else(|| self.users.get(name).copied()),
+        }
     }
 
     fn moment_of(&self, subject: Subject, number: u64) -> u64 {

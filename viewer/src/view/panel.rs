@@ -4,7 +4,9 @@
 //! terminal has.
 
 pub mod commands;
+pub mod compare;
 pub mod detail;
+pub mod filters;
 pub mod findings;
 pub mod header;
 pub mod help;
@@ -52,7 +54,13 @@ pub fn paint(app: &App, area: Rect, buf: &mut Buffer) {
         Mode::Normal | Mode::Ask { .. } => {}
         Mode::Help { top } => help::draw(app, *top, area, buf),
         Mode::Commands { text, at } => commands::draw(app, text, *at, area, buf),
-        Mode::Recordings { at } => recordings::draw(app, *at, area, buf),
+        Mode::Recordings { at, marked } => recordings::draw(app, *at, *marked, area, buf),
+        Mode::Compare { top } => compare::draw(app, *top, area, buf),
+        Mode::Filters { at } => {
+            if let Some(model) = &app.model {
+                filters::draw(app, model, *at, area, buf);
+            }
+        }
     }
     adapt(&app.theme, area, buf);
 }

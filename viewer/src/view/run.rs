@@ -16,7 +16,7 @@ use std::{
 use ratatui::crossterm::event::{self, Event, MouseEventKind};
 
 use super::{
-    app::{App, Effect, Loading},
+    app::{App, Effect, Loading, Mode},
     background::{self, Late},
     load::{self, Gauge, News, Wanted},
     palette::{Hints, Theme, Tone},
@@ -40,6 +40,7 @@ pub struct Options {
 /// A signal is noticed after this at the latest.
 const PATIENCE: Duration = Duration::from_millis(150);
 const PATIENCE_LOADING: Duration = Duration::from_millis(40);
+const READING_REST: &str = "reading the rest";
 /// So often a growing file is looked at.
 const LIVE: Duration = Duration::from_secs(1);
 
@@ -122,9 +123,8 @@ impl<'a> Runner<'a> {
     }
 
     fn run(mut self, app: &mut App, taken: &mut Taken, asks: bool) -> io::Result<End> {
-        // What is followed is what is being recorded.
-        let newest = self.options.live.then_some(Recording::Newest);
-        self.load(app, Wanted::Named(self.options.recording.clone().or(newest)));
+        let wanted = self.wanted();
+        self.load(app, wanted);
         // While it is read: on which background?
         let mut late = Late::default();
         if asks {
@@ -164,11 +164,20 @@ impl<'a> Runner<'a> {
                 app.event(&Event::Resize(size.0, size.1));
                 stale = true;
             }
+            // A search in millions is done in slices, a picture after each.
+            if app.is_busy() {
+                app.work();
+                stale = true;
+            }
             if stale || app.loading.is_some() {
                 taken.terminal.draw(|frame| panel::draw(app, frame))?;
             }
             stale = false;
-            let patience = if app.loading.is_some() { PATIENCE_LOADING } else { PATIENCE };
+            let patience = match (app.is_busy(), app.loading.is_some()) {
+                (true, _) => Duration::ZERO,
+                (_, true) => PATIENCE_LOADING,
+                _ => PATIENCE,
+            };
             // All that has been typed is taken in before anything is drawn.
             if terminal::is_gone_after(patience) {
                 return Ok(End::Signal(libc::SIGHUP));
@@ -191,16 +200,31 @@ impl<'a> Runner<'a> {
         }
     }
 
+    /// What is followed is what is being recorded.
+    fn wanted(&self) -> Wanted {
+        let named = self.options.recording.clone();
+        match self.options.live {
+            true => Wanted::Followed(named.unwrap_or(Recording::Newest)),
+            false => Wanted::Named(named),
+        }
+    }
+
     fn load(&mut self, app: &mut App, wanted: Wanted) {
+        let what = match &wanted {
+            Wanted::Named(_) | Wanted::Followed(_) => "reading".to_owned(),
+            Wanted::All(_) => READING_REST.to_owned(),
+            Wanted::Number(number) => format!("reading recording {number}"),
+        };
+        self.begin(app, what);
+        load::load(&self.options.path, wanted, &self.gauge, &self.tell);
+    }
+
+    /// One thing is read at a time: what was being read is not wanted any more.
+    fn begin(&mut self, app: &mut App, what: String) {
         self.gauge.stop.store(true, Ordering::Relaxed);
         self.gauge = Arc::default();
         self.began = Instant::now();
-        let what = match &wanted {
-            Wanted::Named(_) => "reading".to_owned(),
-            Wanted::Number(number) => format!("reading recording {number}"),
-        };
         app.loading = Some(Loading { what, ..Loading::default() });
-        load::load(&self.options.path, wanted, &self.gauge, &self.tell);
     }
 
     fn hear(&mut self, app: &mut App) -> bool {
@@ -208,7 +232,8 @@ impl<'a> Runner<'a> {
         while let Ok(news) = self.news.try_recv() {
             any = true;
             match news {
-                News::Entries(entries) => {
+                News::Entries(entries, ring) => {
+                    app.ring = ring;
                     let old = std::mem::take(&mut app.entries);
                     app.entries = entries;
                     for entry in &mut app.entries {
@@ -217,11 +242,20 @@ impl<'a> Runner<'a> {
                     }
                 }
                 // It was cancelled, or another was asked for.
-                News::Loaded(_, gauge) if gauge.stop.load(Ordering::Relaxed) => {}
-                News::Loaded(model, _) => {
+                News::Loaded { gauge, .. } | News::Compared(_, gauge) | News::Done(gauge)
+                    if gauge.stop.load(Ordering::Relaxed) => {}
+                News::Loaded { model, more, .. } => {
                     self.took = self.began.elapsed();
                     app.loaded(Arc::from(model));
+                    if more {
+                        app.loading = Some(Loading { what: READING_REST.into(), ..Loading::default() });
+                    }
                 }
+                News::Compared(compared, _) => {
+                    (app.loading, app.compared) = (None, Some(Arc::from(compared)));
+                    app.mode = Mode::Compare { top: 0 };
+                }
+                News::Done(_) => app.loading = None,
                 News::Surveyed(number, verdict) => {
                     if let Some(entry) = app.entries.iter_mut().find(|entry| entry.number == number) {
                         entry.verdict = Some(verdict);
@@ -267,11 +301,8 @@ impl<'a> Runner<'a> {
         let stamp = self.stamp();
         if stamp != self.seen {
             self.seen = stamp;
-            let wanted = match &self.options.recording {
-                Some(named) => Some(named.clone()),
-                None => Some(Recording::Newest),
-            };
-            self.load(app, Wanted::Named(wanted));
+            let wanted = self.wanted();
+            self.load(app, wanted);
         }
     }
 
@@ -281,7 +312,11 @@ impl<'a> Runner<'a> {
                 self.gauge.stop.store(true, Ordering::Relaxed);
                 return Ok(Some(End::Left));
             }
-            Effect::Suspend => taken.suspend()?,
+            Effect::Suspend => {
+                if !taken.suspend()? {
+                    app.message = "there is nobody who could continue it: no job control here".into();
+                }
+            }
             Effect::Redraw => taken.clear()?,
             Effect::Open(number) => self.load(app, Wanted::Number(number)),
             Effect::Cancel => {
@@ -291,8 +326,24 @@ impl<'a> Runner<'a> {
             }
             Effect::Save(target) => {
                 if let Some(model) = &app.model {
-                    load::save(model, target, &self.tell);
+                    let id = load::Which::Id(model.picked.summary.session.id);
+                    load::save(&model.picked.path, id, target, &self.tell);
                 }
+            }
+            Effect::SaveOf(number, target) => {
+                let number = load::Which::Number(number);
+                load::save(&self.options.path, number, target, &self.tell);
+            }
+            Effect::Delete => load::delete(&self.options.path, &self.tell),
+            Effect::Rest => {
+                if let Some(number) = app.model.as_ref().map(|model| model.picked.number) {
+                    self.load(app, Wanted::All(number));
+                }
+            }
+            Effect::Compare { a, b } => {
+                let with = a.map_or("the shutdown before".to_owned(), |a| format!("recording {a}"));
+                self.begin(app, format!("comparing with {with}"));
+                load::compare(&self.options.path, a, b, &self.gauge, &self.tell);
             }
             Effect::Survey => {
                 if let Some(before) = &self.survey {

@@ -29,6 +29,8 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 static CAME: AtomicU64 = AtomicU64::new(0);
 /// Whether the terminal is ours, and has to be given back.
 static TAKEN: AtomicBool = AtomicBool::new(false);
+/// Signals that whoever started us wants ignored, a bit each: they stay ignored.
+static IGNORED: AtomicU64 = AtomicU64::new(0);
 static HOOK: Once = Once::new();
 
 const SIGNALS: [i32; 6] =
@@ -88,8 +90,12 @@ impl Taken {
         self.terminal.resize(rect(self.size))
     }
 
-    /// Stops the program as Ctrl-Z does, until it is continued.
-    pub fn suspend(&mut self) -> io::Result<()> {
+    /// Stops the program as Ctrl-Z does, until it is continued. False: whoever started us has SIGTSTP ignored, so nobody
+    /// would continue us.
+    pub fn suspend(&mut self) -> io::Result<bool> {
+        if is_ignored(libc::SIGTSTP) {
+            return Ok(false);
+        }
         give_back();
         set(libc::SIGTSTP, false);
         // Everybody in the foreground, as the terminal itself would: a script around us is to stop as well.
@@ -98,7 +104,8 @@ impl Taken {
         set(libc::SIGTSTP, true);
         CAME.fetch_and(!(1 << libc::SIGTSTP | 1 << libc::SIGCONT), Ordering::Relaxed);
         enter(self.mouse)?;
-        self.clear()
+        self.clear()?;
+        Ok(true)
     }
 
     /// Takes the terminal again after a stop that nobody could prepare for (SIGSTOP): a shell had it meanwhile.
@@ -158,14 +165,28 @@ fn give_back() {
 
 fn watch(on: bool) {
     for sig in SIGNALS {
-        set(sig, on);
+        if on {
+            let before = set(sig, true);
+            if before == libc::SIG_IGN {
+                IGNORED.fetch_or(1 << sig, Ordering::Relaxed);
+                // SAFETY: ignoring a signal has no preconditions.
+                unsafe { libc::signal(sig, libc::SIG_IGN) };
+            }
+        } else if !is_ignored(sig) {
+            set(sig, false);
+        }
     }
 }
 
-fn set(sig: i32, on: bool) {
+fn is_ignored(sig: i32) -> bool {
+    IGNORED.load(Ordering::Relaxed) & 1 << sig != 0
+}
+
+/// Returns what was done with the signal before.
+fn set(sig: i32, on: bool) -> libc::sighandler_t {
     let handler = if on { note as extern "C" fn(i32) as libc::sighandler_t } else { libc::SIG_DFL };
     // SAFETY: the handler only touches an atomic, which is safe in a signal handler.
-    unsafe { libc::signal(sig, handler) };
+    unsafe { libc::signal(sig, handler) }
 }
 
 /// Whether `sig` came since this was asked last.

@@ -5,7 +5,13 @@ use std::sync::Arc;
 use lastrites::{
     explain::pick,
     safe,
-    view::{action::KEYS, app::App, load, model::Model},
+    view::{
+        action,
+        app::{App, Effect, Entry, Mode},
+        compared::Compared,
+        load,
+        model::Model,
+    },
 };
 use lastrites_traces::reader::Trace;
 use ratatui::crossterm::event::{
@@ -49,7 +55,8 @@ fn event(dice: &mut Dice) -> Event {
             KeyModifiers::NONE,
         )),
         _ => {
-            let binding = &KEYS[dice.throw(KEYS.len())];
+            let all: Vec<_> = action::all().collect();
+            let binding = all[dice.throw(all.len())];
             let key = &binding.keys[dice.throw(binding.keys.len())];
             let modifiers = if key.control { KeyModifiers::CONTROL } else { KeyModifiers::NONE };
             Event::Key(KeyEvent::new(key.code, modifiers))
@@ -59,9 +66,19 @@ fn event(dice: &mut Dice) -> Event {
 
 fn play(dice: &mut Dice, model: Arc<Model>, events: usize) {
     let mut app = App::new(dark(), (100, 30));
-    app.loaded(model);
+    app.loaded(Arc::clone(&model));
+    app.entries = (1..9).rev().map(|number| Entry { number, ..Entry::default() }).collect();
     for _ in 0..events {
-        app.event(&event(dice));
+        match app.event(&event(dice)) {
+            // As the loop does it.
+            Some(Effect::Compare { .. }) => {
+                if let Ok(compared) = Compared::new(Arc::clone(&model), Arc::clone(&model)) {
+                    (app.compared, app.mode) = (Some(Arc::new(compared)), Mode::Compare { top: 0 });
+                }
+            }
+            Some(Effect::Rest | Effect::Open(_)) => app.loaded(Arc::clone(&model)),
+            _ => app.work(),
+        }
         let buf = picture(&app);
         for cell in buf.content() {
             assert!(cell.symbol().chars().all(safe::is_plain), "{:?}", cell.symbol());

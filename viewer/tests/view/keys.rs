@@ -78,7 +78,7 @@ fn causes_are_one_key_away() {
     press(&mut app, "]");
     assert_eq!(name(&app), "killall5 1010", "and forward");
     press(&mut app, "v");
-    assert_eq!(app.filter.kind, Some(Kind::HitBy(pid(&app, 1010))));
+    assert_eq!(app.filter.kinds, [Kind::HitBy(pid(&app, 1010))]);
     assert!(screen(&app).contains("only hit by killall5 -9 1010"), "{}", screen(&app));
     press(&mut app, "Esc a");
     assert!(name(&app).ends_with(" 956"), "who asked");
@@ -198,19 +198,19 @@ fn search_finds_as_it_is_typed_and_filters_say_what_they_hide() {
     press(&mut app, "N");
     assert_ne!(name(&app), second);
     press(&mut app, "K");
-    assert_eq!(app.filter.kind, Some(Kind::Killed));
+    assert_eq!(app.filter.kinds, [Kind::Killed]);
     assert!(screen(&app).contains("only killed: "), "{}", screen(&app));
     press(&mut app, "Esc O");
-    assert_eq!(app.filter.kind, Some(Kind::Restarted));
+    assert_eq!(app.filter.kinds, [Kind::Restarted]);
     press(&mut app, "O &");
     typed(&mut app, "signal TERM");
     press(&mut app, "Enter");
-    assert_eq!(app.filter.kind, Some(Kind::Signal(15)));
+    assert_eq!(app.filter.kinds, [Kind::Signal(15)]);
     press(&mut app, "Esc");
-    assert_eq!(app.filter.kind, None);
+    assert!(app.filter.is_none());
     app.go(Subject::Proc(pid(&app, 1)));
     press(&mut app, "T");
-    assert!(matches!(app.filter.kind, Some(Kind::Tree(_))) && app.rows.len() > 20);
+    assert!(matches!(app.filter.kinds[..], [Kind::Tree(_)]) && app.rows.len() > 20);
 }
 
 #[test]
@@ -257,12 +257,98 @@ fn the_mouse_chooses_drags_and_zooms() {
 
 #[test]
 fn the_help_screen_names_every_action() {
-    let mut app = app("sysvinit-respawn", dark(), (100, 100));
+    let mut app = app("sysvinit-respawn", dark(), (100, 30));
     press(&mut app, "?");
-    let shown = screen(&app);
-    for binding in KEYS {
+    let mut seen = String::new();
+    for _ in 0..40 {
+        seen.push_str(&screen(&app));
+        press(&mut app, "PgDn");
+    }
+    for binding in lastrites::view::action::all() {
         let words = binding.help.split(' ').next().expect("a word");
-        assert!(shown.contains(&binding.names()) && shown.contains(words), "{:?}\n{shown}", binding.action);
+        let line = |line: &str| line.contains(&binding.names()) && line.contains(words);
+        assert!(seen.lines().any(line), "{:?}\n{seen}", binding.action);
     }
     assert!(KEYS.iter().any(|binding| binding.action == Action::Cause));
+}
+
+/// Scrolling past an end had to be undone, key by key, before anything moved again.
+#[test]
+fn what_cannot_go_further_need_not_come_back() {
+    let mut app = app("sysvinit-respawn", dark(), (100, 30));
+    press(&mut app, "?");
+    let first = screen(&app);
+    for _ in 0..40 {
+        press(&mut app, "PgDn");
+    }
+    let last = screen(&app);
+    press(&mut app, "k");
+    assert_ne!(screen(&app), last, "one line back is seen");
+    press(&mut app, "j j j j j");
+    assert_eq!(screen(&app), last);
+    for _ in 0..40 {
+        press(&mut app, "PgUp");
+    }
+    assert_eq!(screen(&app), first);
+    press(&mut app, "Esc");
+    for (there, back) in [("B", "S"), ("S", "B")] {
+        for _ in 0..60 {
+            press(&mut app, there);
+        }
+        let end = app.areas();
+        press(&mut app, there);
+        assert_eq!(app.areas(), end);
+        press(&mut app, back);
+        assert_ne!(app.areas(), end, "one {back} after many {there} is seen");
+    }
+}
+
+#[test]
+fn the_list_of_recordings_opens_compares_saves_and_deletes_only_what_it_can() {
+    use lastrites::view::app::Entry;
+    let listed = || {
+        let mut app = founding();
+        app.entries = [3, 2, 1].map(|number| Entry { number, ..Entry::default() }).into();
+        app.event(&Event::Key(key("o")));
+        app
+    };
+    let enter = |app: &mut App, name: &str| app.event(&Event::Key(key(name)));
+    let mut app = listed();
+    // The one that is open is chosen: it is the oldest.
+    assert_eq!(app.mode, Mode::Recordings { at: 2, marked: None });
+    press(&mut app, "Up");
+    assert_eq!(enter(&mut app, "Enter"), Some(Effect::Open(2)));
+    let mut app = listed();
+    press(&mut app, "Home");
+    assert_eq!(enter(&mut app, "d"), Some(Effect::Compare { a: Some(1), b: 3 }), "with the open one");
+    let mut app = listed();
+    press(&mut app, "Home Space");
+    assert!(screen(&app).contains("* 3"), "{}", screen(&app));
+    press(&mut app, "Down");
+    assert_eq!(enter(&mut app, "d"), Some(Effect::Compare { a: Some(2), b: 3 }), "with the marked one");
+    let mut app = listed();
+    assert_eq!(
+        enter(&mut app, "d"),
+        Some(Effect::Compare { a: None, b: 1 }),
+        "the open one with the one before"
+    );
+    assert_eq!(founding().event(&Event::Key(key("d"))), Some(Effect::Compare { a: None, b: 1 }));
+    let mut app = listed();
+    press(&mut app, "Home s");
+    typed(&mut app, "third.lrt");
+    assert_eq!(enter(&mut app, "Enter"), Some(Effect::SaveOf(3, "third.lrt".into())));
+    let mut app = listed();
+    app.ring = true;
+    press(&mut app, "D");
+    assert!(screen(&app).contains("a ring deletes nothing by hand"), "{}", screen(&app));
+    let mut app = listed();
+    press(&mut app, "D");
+    assert!(screen(&app).contains("delete this file?"), "{}", screen(&app));
+    typed(&mut app, "y");
+    assert_eq!(enter(&mut app, "Enter"), None);
+    assert!(app.message.contains("nothing was deleted"), "{}", app.message);
+    let mut app = listed();
+    press(&mut app, "D");
+    typed(&mut app, "yes");
+    assert_eq!(enter(&mut app, "Enter"), Some(Effect::Delete));
 }

@@ -1,7 +1,10 @@
 //! The viewer, driven as a person drives it: keys and mouse in, screens out.
 
+mod filters;
 mod fuzz;
 mod keys;
+mod loading;
+mod made;
 mod pty;
 mod real;
 mod screens;

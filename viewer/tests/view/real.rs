@@ -3,12 +3,13 @@
 //! Nothing waits for a time: each step waits until the screen, or the program, is as it must be.
 
 use std::{
+    io::{BufRead as _, BufReader},
     path::PathBuf,
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
-use crate::sample;
+use crate::{made, sample};
 
 /// A terminal of its own server; gone when dropped.
 struct Tmux {
@@ -171,6 +172,69 @@ fn it_stops_and_comes_back_as_a_job_does() {
     tmux.is_restored();
 }
 
+/// A wrapper script around the program has to stop with it, or the shell never gets its terminal back.
+#[test]
+fn a_script_around_it_stops_and_comes_back_with_it() {
+    let tmux = Tmux::shell((100, 30));
+    let program = env!("CARGO_BIN_EXE_lastrites");
+    let file = sample("sysvinit-respawn");
+    let inside =
+        format!("env LANG=C.UTF-8 TERM=screen-256color {program} view {}; echo ended $?", file.display());
+    tmux.line(&format!("sh -c '{inside}; true'"));
+    tmux.wait("the first screen", is_drawn);
+    for _ in 0..2 {
+        tmux.keys("C-z");
+        tmux.is_restored();
+        tmux.line("fg");
+        tmux.wait("the screen again", is_drawn);
+    }
+    tmux.keys("q");
+    tmux.wait("the end", |screen| screen.contains("ended 0"));
+    tmux.is_restored();
+}
+
+/// SIGSTOP cannot be prepared for: a shell has the terminal meanwhile, and the program takes it again.
+#[test]
+fn what_was_stopped_by_force_draws_anew_when_it_is_continued() {
+    let tmux = Tmux::start((100, 30), "screen-256color", "");
+    tmux.wait("the first screen", is_drawn);
+    tmux.kill("-STOP");
+    tmux.wait("the shell", |screen| screen.contains("ready>"));
+    // The terminal is still raw: a line ends as it does there.
+    tmux.run(&["send-keys", "-l", "stty sane"]);
+    tmux.keys("C-j");
+    tmux.line("clear");
+    tmux.wait("a clear screen", |screen| !is_drawn(screen) && screen.contains("ready>"));
+    tmux.line("fg");
+    tmux.wait("the screen again", is_drawn);
+    assert_eq!(tmux.flag("#{alternate_on} #{mouse_any_flag}"), "1 1");
+    tmux.keys("q");
+    tmux.is_restored();
+}
+
+/// Who starts it with a signal ignored (nohup, say) means it.
+#[test]
+fn signals_that_were_ignored_stay_ignored() {
+    let tmux = Tmux::shell((100, 30));
+    let program = env!("CARGO_BIN_EXE_lastrites");
+    let file = sample("sysvinit-respawn");
+    tmux.line(&format!(
+        "(trap '' TERM TSTP; exec env LANG=C.UTF-8 TERM=screen-256color {program} view {}); echo ended $?",
+        file.display()
+    ));
+    tmux.wait("the first screen", is_drawn);
+    tmux.kill("-TERM");
+    tmux.kill("-TSTP");
+    tmux.keys("C-z");
+    tmux.wait("an excuse", |screen| screen.contains("no job control here"));
+    // What came before the key has been looked at by now.
+    tmux.keys("c");
+    tmux.wait("the killer", |screen| screen.contains("killall5 -9 1010 exited"));
+    tmux.keys("q");
+    tmux.wait("the end", |screen| screen.contains("ended 0"));
+    tmux.is_restored();
+}
+
 #[test]
 fn a_terminal_that_goes_away_takes_the_program_along() {
     // Reading from a terminal that is gone yields nothing for ever: a reader of keys went on asking, at full speed.
@@ -260,4 +324,134 @@ fn a_recording_that_grows_is_followed() {
     assert!(copy.is_file());
     tmux.keys("q");
     tmux.wait("the end", |screen| screen.contains("ended 0"));
+}
+
+/// The recorder's own writer at work on a ring, event by event, while the viewer follows it.
+#[test]
+fn a_ring_that_is_being_written_is_followed_without_disturbing_it() {
+    let tmux = Tmux::shell((100, 30));
+    let file = tmux.dir.path().join("ring.lrt");
+    let mut ring = made::Ring::create(&file);
+    ring.begin(1);
+    ring.live(100);
+    tmux.line(&format!(
+        "env LANG=C.UTF-8 TERM=screen-256color {} view --live {}; echo ended $?",
+        env!("CARGO_BIN_EXE_lastrites"),
+        file.display()
+    ));
+    tmux.wait("the first", |screen| screen.contains("live") && screen.contains("no shutdown"));
+    // What is selected stays what is selected.
+    tmux.keys("/");
+    tmux.wait("a question", |screen| screen.contains("names, arguments"));
+    tmux.run(&["send-keys", "-l", "mongod"]);
+    tmux.wait("found", |screen| screen.contains("1 found"));
+    tmux.keys("Enter");
+    tmux.wait("its details", |screen| screen.contains("mongod 800") && !screen.contains("1 found"));
+    ring.live(200);
+    tmux.wait("more of it", |screen| screen.contains("1203 events") && screen.contains("mongod 800"));
+    ring.shut_down(None);
+    tmux.wait("the shutdown", |screen| screen.contains("mongod 800 was killed by killall5 -9"));
+    tmux.keys("q");
+    tmux.wait("the end", |screen| screen.contains("ended 0"));
+    tmux.is_restored();
+}
+
+/// From a list of two: marked, compared, saved, and nothing overwritten.
+#[test]
+fn recordings_of_a_file_are_compared_and_saved_from_their_list() {
+    let tmux = Tmux::shell((100, 30));
+    let file = tmux.dir.path().join("ring.lrt");
+    let mut ring = made::Ring::create(&file);
+    ring.begin(1);
+    ring.shut_down(Some(700));
+    ring.begin(2);
+    ring.shut_down(None);
+    tmux.line(&format!(
+        "env LANG=C.UTF-8 TERM=screen-256color {} view {}; echo ended $?",
+        env!("CARGO_BIN_EXE_lastrites"),
+        file.display()
+    ));
+    tmux.wait("the newer", |screen| screen.contains("mongod 800 was killed by killall5 -9"));
+    tmux.keys("o");
+    tmux.wait("the list", |screen| screen.contains("Enter opens") && !screen.contains("looking ..."));
+    tmux.keys("Down d");
+    tmux.wait("the comparison", |screen| {
+        screen.contains("A  db7 rebooted") && screen.contains("ended differently")
+    });
+    tmux.keys("Escape");
+    tmux.wait("the newer again", |screen| screen.contains("was killed by") && !screen.contains("A  db7"));
+    let copy = tmux.dir.path().join("copy.lrt");
+    for said in ["saved, ", "nothing is overwritten"] {
+        tmux.keys("o");
+        tmux.wait("the list", |screen| screen.contains("Enter opens"));
+        tmux.keys("Down s");
+        tmux.wait("a question", |screen| screen.contains("save as:"));
+        tmux.line(copy.to_str().expect("UTF-8"));
+        tmux.wait(said, |screen| screen.contains(said));
+    }
+    tmux.keys("q");
+    tmux.wait("the end", |screen| screen.contains("ended 0"));
+    let saved = lastrites_traces::reader::Trace::open(&copy).expect("a recording");
+    assert_eq!(saved.sessions()[0].session.boot_id, "boot-1", "the older one, not the one that is open");
+}
+
+/// The recorder itself, in this kernel: what happens here is found by a search that was typed before it happened.
+#[test]
+fn what_is_being_recorded_is_found_while_it_happens() {
+    let tmux = Tmux::shell((100, 30));
+    let file = tmux.dir.path().join("ring.lrt");
+    let tracer = PathBuf::from(env!("CARGO_BIN_EXE_lastrites")).with_file_name("lastrites-tracer");
+    assert!(tracer.is_file(), "{}: tests/run builds it", tracer.display());
+    let recorder = Command::new(&tracer)
+        .args(["record", "--size", "8M", "--output"])
+        .arg(&file)
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    let mut recorder = Recorder(recorder);
+    let mut said = String::new();
+    // Open until the end: it may have more to say.
+    let mut stderr = BufReader::new(recorder.0.stderr.take().expect("a pipe"));
+    stderr.read_line(&mut said).expect("a line");
+    assert!(said.contains("ready"), "it needs root and BTF: {said:?}");
+    tmux.line(&format!(
+        "env LANG=C.UTF-8 TERM=screen-256color {} view --live {}; echo ended $?",
+        env!("CARGO_BIN_EXE_lastrites"),
+        file.display()
+    ));
+    tmux.wait("the first screen", |screen| screen.contains("live") && screen.contains("help"));
+    tmux.keys("/");
+    // In two pieces: who types is recorded as well, with what it types.
+    for piece in ["seen-", "by-us"] {
+        tmux.run(&["send-keys", "-l", piece]);
+    }
+    tmux.wait("nothing yet", |screen| screen.contains("seen-by-us") && screen.contains("0 found"));
+    let witness = tmux.dir.path().join("seen-by-us");
+    std::fs::copy("/bin/true", &witness).expect("copied");
+    assert!(Command::new(&witness).status().expect("it runs").success());
+    tmux.wait("the witness", |screen| screen.contains("seen-by-us") && screen.contains("1 found"));
+    tmux.keys("Enter n");
+    tmux.wait("its details", |screen| screen.contains("match 1 of 1") && screen.contains("seen-by-us"));
+    tmux.keys("q");
+    tmux.wait("the end", |screen| screen.contains("ended 0"));
+    recorder.interrupt();
+    assert!(recorder.0.wait().expect("it ends").success());
+}
+
+/// A recorder that does not outlive its test.
+struct Recorder(std::process::Child);
+
+impl Recorder {
+    fn interrupt(&self) {
+        let _ = Command::new("kill").args(["-INT", &self.0.id().to_string()]).status();
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        if matches!(self.0.try_wait(), Ok(None)) {
+            self.interrupt();
+            let _ = self.0.wait();
+        }
+    }
 }

@@ -11,7 +11,7 @@ use ratatui::{buffer::Buffer, layout::Rect};
 
 use super::frame;
 use crate::view::{
-    action::{KEYS, Section},
+    action::{self, Section},
     app::App,
     palette::Look,
     text::{put, wrap},
@@ -30,6 +30,13 @@ pub fn draw(app: &App, top: usize, area: Rect, buf: &mut Buffer) {
 }
 
 const KEY_COLUMNS: u16 = 14;
+
+/// How far the help can be scrolled.
+pub fn last_top(app: &App) -> usize {
+    let (width, height) = app.size;
+    let lines = lines(app, usize::from(width.min(78)).saturating_sub(6)).len();
+    lines.saturating_sub(usize::from(height).min(lines + 2).saturating_sub(2))
+}
 
 fn lines(app: &App, room: usize) -> Vec<(String, String, Look)> {
     let glyphs = app.theme.glyphs;
@@ -59,7 +66,7 @@ fn lines(app: &App, room: usize) -> Vec<(String, String, Look)> {
     for section in Section::ALL {
         lines.push((String::new(), String::new(), Look::Text));
         lines.push((String::new(), section.title().to_owned(), Look::Title));
-        for binding in KEYS.iter().filter(|binding| binding.section == section) {
+        for binding in action::all().filter(|binding| binding.section == section) {
             let mut key = binding.names();
             for text in wrap(binding.help, columns, 0) {
                 lines.push((std::mem::take(&mut key), text, Look::Text));

@@ -4,6 +4,7 @@
 //! ╭ recordings: Enter opens ────────────────────────────────────────────────╮
 //! │   2  25 Nov 2026 02:29:15  db7  sysvinit 3.06  sealed   1 finding        │
 //! │      runsvdir was restarted during the shutdown, then killed             │
+//! │ Space marks  d compares  s saves  D deletes a saved file                │
 //! ╰─────────────────────────────────────────────────────────────────────────╯
 //! ```
 
@@ -16,7 +17,7 @@ use crate::view::{
     text::{clear, fit, put},
 };
 
-pub fn draw(app: &App, at: usize, area: Rect, buf: &mut Buffer) {
+pub fn draw(app: &App, at: usize, marked: Option<usize>, area: Rect, buf: &mut Buffer) {
     let theme = &app.theme;
     let height = (app.entries.len() as u16).saturating_mul(2).saturating_add(4);
     let inside = frame(app, area, 100, height, "recordings: Enter opens", buf);
@@ -31,8 +32,9 @@ pub fn draw(app: &App, at: usize, area: Rect, buf: &mut Buffer) {
             buf.set_style(rect, theme.chosen(true));
             put(buf, rect, rect.x, y, theme.glyphs.chosen, theme.style(Look::Key));
         }
+        let mark = if marked == Some(entry.number) { "*" } else { " " };
         let text = format!(
-            "{:>3}  {}  {}  {}  {} events  {}",
+            "{mark}{:>2}  {}  {}  {}  {} events  {}",
             entry.number, entry.when, entry.host, entry.init, entry.events, entry.ending
         );
         let room = usize::from(rect.width).saturating_sub(2);
@@ -50,7 +52,9 @@ pub fn draw(app: &App, at: usize, area: Rect, buf: &mut Buffer) {
         };
         put(buf, rect, rect.x + 1, y + 1, &fit(&text, room), theme.style(look));
     }
-    let note = "Ctrl-S saves the open one; a ring makes way for newer ones by itself";
+    let what = if app.ring { "of a ring nothing is deleted by hand" } else { "D deletes the file" };
+    let keys = format!("Space marks  d compares with the marked or the open one  s saves  {what}");
+    let note = if app.message.is_empty() { &keys } else { &app.message };
     let y = inside.bottom().saturating_sub(1);
     put(buf, inside, inside.x, y, &fit(note, inside.width.into()), theme.style(Look::Dim));
 }

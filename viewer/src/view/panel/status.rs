@@ -38,32 +38,32 @@ pub fn draw(app: &App, model: Option<&Model>, area: Rect, buf: &mut Buffer) {
     if let Mode::Ask { ask, text } = &app.mode {
         let (name, hint) = match ask {
             Ask::Search => ("/", "names, arguments, pids, services"),
-            Ask::Filter => {
-                ("show only: ", "a name, killed, restarted, alive, signal TERM, user 0, service x, phase 2")
-            }
+            Ask::Filter => (
+                "show only: ",
+                "killed, restarted, alive, signal TERM, user root, service x, phase KILL, a name",
+            ),
             Ask::Jump => ("jump to: ", "+3.5, 02:29:15, #314, a phase, a pid"),
-            Ask::Save => ("save as: ", "a new file"),
+            Ask::Save | Ask::SaveOf(_) => ("save as: ", "a new file"),
+            Ask::Delete => ("delete this file? ", "yes deletes it, Esc does not"),
         };
         let x = put(buf, area, area.x, area.y, name, theme.style(Look::Title));
         let x = put(buf, area, x, area.y, &safe::text(text.as_bytes()), theme.style(Look::Strong));
         let x = put(buf, area, x, area.y, "_", theme.style(Look::Key));
         let found = match ask {
-            Ask::Search if !text.is_empty() => format!("{} found", app.matches.len()),
+            Ask::Search if !text.is_empty() => {
+                let so_far = if app.is_busy() { " so far" } else { "" };
+                format!("{} found{so_far}", app.matches.len())
+            }
+            _ if !app.message.is_empty() => app.message.clone(),
             _ if text.is_empty() => hint.to_owned(),
             _ => String::new(),
         };
         put(buf, area, x + 2, area.y, &found, theme.style(Look::Dim));
         return;
     }
-    let right = match (&app.filter.kind, model, &app.loading) {
-        (_, _, Some(loading)) => format!("{} …", loading.what),
-        (Some(kind), Some(model), _) => {
-            let all = model.world().procs.len().saturating_sub(1);
-            format!("only {}: {} of {all} processes (Esc: all)", kind.words(model), app.rows.len())
-        }
-        _ if app.warped => "idle time cut short".to_owned(),
-        _ => String::new(),
-    };
+    // What just happened is not crowded out by what has been so for long.
+    let most = if app.message.is_empty() { area.width } else { area.width / 2 };
+    let right = fit(&right(app, model), most.into());
     let room = usize::from(area.width).saturating_sub(width(&right) + 2);
     if !app.message.is_empty() {
         put(buf, area, area.x, area.y, &fit(&app.message, room), theme.style(Look::Warn));
@@ -82,4 +82,27 @@ pub fn draw(app: &App, model: Option<&Model>, area: Rect, buf: &mut Buffer) {
         }
     }
     put_right(buf, area, area.y, &right, theme.style(Look::Accent));
+}
+
+/// What is hidden, and what is at work.
+fn right(app: &App, model: Option<&Model>) -> String {
+    let mut parts = Vec::new();
+    if let Some(model) = model.filter(|_| !app.filter.is_none()) {
+        let all = model.world().procs.len().saturating_sub(1);
+        let words = app.filter.words(model);
+        parts.push(format!("only {words}: {} of {all} processes (Esc: all)", app.rows.len()));
+    } else if app.warped {
+        parts.push("idle time cut short".to_owned());
+    }
+    parts.extend(app.busy_words());
+    match &app.loading {
+        Some(loading) if loading.total > 0 => {
+            let percent = loading.done.min(loading.total).saturating_mul(100) / loading.total;
+            let stops = if parts.is_empty() { " (Esc stops)" } else { "" };
+            parts.push(format!("{} {percent} %{stops}", loading.what));
+        }
+        Some(loading) => parts.push(format!("{} …", loading.what)),
+        None => {}
+    }
+    parts.join(" · ")
 }

@@ -1,0 +1,231 @@
+//! What keys mean while something lies over the lanes: a line that is typed, the help, a list.
+//!
+//! Invariant: whatever is over the lanes can be left with Esc, and nothing that was typed does anything before Enter,
+//! but for a search, which Esc takes back.
+
+use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use super::{
+    action::{self, Action, COMPARE_KEYS, FILTER_KEYS, LIST_KEYS},
+    app::{App, Ask, Effect, Mode},
+    filter::{Filter, Kind},
+    panel,
+};
+
+impl App {
+    pub(super) fn key_in_mode(&mut self, key: &KeyEvent) -> Option<Effect> {
+        let control = key.modifiers.contains(KeyModifiers::CONTROL);
+        match key.code {
+            // What some terminals send for Backspace.
+            KeyCode::Char('h') if control => self.in_mode(KeyCode::Backspace, false),
+            KeyCode::Char('c') if control => Some(Effect::Quit),
+            KeyCode::Char('z') if control => Some(Effect::Suspend),
+            code => self.in_mode(code, control),
+        }
+    }
+
+    pub(super) fn in_mode(&mut self, code: KeyCode, control: bool) -> Option<Effect> {
+        match std::mem::replace(&mut self.mode, Mode::Normal) {
+            Mode::Normal => None,
+            Mode::Help { top } => {
+                self.in_help(top, code);
+                None
+            }
+            Mode::Recordings { at, marked } => self.in_list(at, marked, code, control),
+            Mode::Filters { at } => {
+                self.in_filters(at, code, control);
+                None
+            }
+            Mode::Compare { top } => {
+                self.in_comparison(top, code, control);
+                None
+            }
+            Mode::Commands { text, at } => self.in_commands(text, at, code, control),
+            Mode::Ask { ask, text } => self.in_ask(ask, text, code, control),
+        }
+    }
+
+    fn in_help(&mut self, top: usize, code: KeyCode) {
+        let most = panel::help::last_top(self);
+        let top = match code {
+            KeyCode::Down | KeyCode::Char('j' | ' ') => top + 1,
+            KeyCode::Up | KeyCode::Char('k') => top.saturating_sub(1),
+            KeyCode::PageDown => top + 10,
+            KeyCode::PageUp => top.saturating_sub(10),
+            KeyCode::Home | KeyCode::Char('g') => 0,
+            KeyCode::End | KeyCode::Char('G') => most,
+            _ => return,
+        };
+        self.mode = Mode::Help { top: top.min(most) };
+    }
+
+    fn in_list(&mut self, at: usize, marked: Option<usize>, code: KeyCode, control: bool) -> Option<Effect> {
+        self.message.clear();
+        let Some(action) = action::look_up(LIST_KEYS, code, control) else {
+            // Without a recording behind it there is nothing to close it for.
+            let leaves = self.model.is_none() && matches!(code, KeyCode::Char('q') | KeyCode::Esc);
+            return leaves.then_some(Effect::Quit);
+        };
+        let last = self.entries.len().saturating_sub(1);
+        let mut stay = |at: usize, marked| self.mode = Mode::Recordings { at: at.min(last), marked };
+        let number = self.entries.get(at).map(|entry| entry.number);
+        match action {
+            Action::Up => stay(at.saturating_sub(1), marked),
+            Action::Down => stay(at + 1, marked),
+            Action::First => stay(0, marked),
+            Action::Last => stay(last, marked),
+            Action::Mark => stay(at, number.filter(|number| marked != Some(*number))),
+            Action::Enter => return number.map(Effect::Open),
+            Action::Save => self.ask(Ask::SaveOf(number?)),
+            Action::Compare if self.model.is_none() => {
+                stay(at, marked);
+                self.message = "one thing at a time: a recording is being read".into();
+            }
+            Action::Compare => return self.compare(number?, marked),
+            Action::Delete if self.ring => {
+                stay(at, marked);
+                self.message = "a ring deletes nothing by hand: the oldest makes way for the newest".into();
+            }
+            Action::Delete if self.live => {
+                stay(at, marked);
+                self.message = "this file is being followed: it is not deleted".into();
+            }
+            Action::Delete => self.ask(Ask::Delete),
+            _ => {}
+        }
+        None
+    }
+
+    /// The chosen one with the marked one, else with the one that is open, else with the shutdown before it.
+    pub(super) fn compare(&mut self, number: usize, marked: Option<usize>) -> Option<Effect> {
+        let open = self.model.as_ref().map(|model| model.picked.number);
+        let other = marked.or(open).filter(|other| *other != number);
+        Some(match other {
+            Some(other) => Effect::Compare { a: Some(number.min(other)), b: number.max(other) },
+            None => Effect::Compare { a: None, b: number },
+        })
+    }
+
+    fn in_filters(&mut self, at: usize, code: KeyCode, control: bool) {
+        let Some(action) = action::look_up(FILTER_KEYS, code, control) else { return };
+        let last = self.filter.kinds.len().saturating_sub(1);
+        match action {
+            Action::Up => self.mode = Mode::Filters { at: at.saturating_sub(1) },
+            Action::Down => self.mode = Mode::Filters { at: (at + 1).min(last) },
+            Action::Unfilter => {
+                self.unfilter(at);
+                if !self.filter.is_none() {
+                    self.mode = Mode::Filters { at: at.min(self.filter.kinds.len() - 1) };
+                }
+            }
+            Action::Filter => self.ask(Ask::Filter),
+            _ => {}
+        }
+    }
+
+    fn in_comparison(&mut self, top: usize, code: KeyCode, control: bool) {
+        let Some(action) = action::look_up(COMPARE_KEYS, code, control) else { return };
+        let most = panel::compare::last_top(self);
+        let page = usize::from(self.size.1).saturating_sub(8).max(1);
+        let top = match action {
+            Action::Up => top.saturating_sub(1),
+            Action::Down => top + 1,
+            Action::PageUp => top.saturating_sub(page),
+            Action::PageDown => top + page,
+            Action::First => 0,
+            Action::Last => most,
+            _ => return,
+        };
+        self.mode = Mode::Compare { top: top.min(most) };
+    }
+
+    fn in_commands(&mut self, mut text: String, at: usize, code: KeyCode, control: bool) -> Option<Effect> {
+        let at = match code {
+            KeyCode::Esc => return None,
+            KeyCode::Enter => {
+                return action::commands(&text).get(at).and_then(|binding| self.update(binding.action));
+            }
+            KeyCode::Down => (at + 1).min(action::commands(&text).len().saturating_sub(1)),
+            KeyCode::Up => at.saturating_sub(1),
+            _ if edit(&mut text, code, control) => 0,
+            _ => at,
+        };
+        self.mode = Mode::Commands { text, at };
+        None
+    }
+
+    pub(super) fn ask(&mut self, ask: Ask) {
+        self.mode = Mode::Ask { ask, text: String::new() };
+    }
+
+    fn in_ask(&mut self, ask: Ask, mut text: String, code: KeyCode, control: bool) -> Option<Effect> {
+        match code {
+            KeyCode::Esc => {
+                if ask == Ask::Search {
+                    self.cancel_search();
+                }
+                return None;
+            }
+            KeyCode::Enter => return self.answer(ask, text),
+            _ => {}
+        }
+        self.message.clear();
+        if edit(&mut text, code, control) && ask == Ask::Search {
+            self.look_for(&text);
+        }
+        self.mode = Mode::Ask { ask, text };
+        None
+    }
+
+    fn answer(&mut self, ask: Ask, text: String) -> Option<Effect> {
+        match ask {
+            Ask::Search => self.accept_search(&text),
+            Ask::Filter => return self.answer_filter(text),
+            Ask::Jump => self.jump(&text),
+            Ask::Save | Ask::SaveOf(_) if text.is_empty() => {}
+            Ask::Save => return Some(Effect::Save(text.into())),
+            Ask::SaveOf(number) => return Some(Effect::SaveOf(number, text.into())),
+            Ask::Delete if text == "yes" => return Some(Effect::Delete),
+            Ask::Delete => self.message = "nothing was deleted".into(),
+        }
+        None
+    }
+
+    /// Adds what was typed to the filters; a mistake can be mended where it was made.
+    fn answer_filter(&mut self, text: String) -> Option<Effect> {
+        let model = self.model.clone()?;
+        match Kind::parse(&text, &model) {
+            Ok(kinds) if kinds.is_empty() => self.set_filter(Filter::default()),
+            Ok(kinds) => {
+                let mut filter = self.filter.clone();
+                for kind in kinds {
+                    if !filter.has(&kind) {
+                        filter.kinds.push(kind);
+                    }
+                }
+                self.set_filter(filter);
+            }
+            Err(why) => {
+                self.message = why;
+                self.mode = Mode::Ask { ask: Ask::Filter, text };
+            }
+        }
+        None
+    }
+}
+
+/// Changes a line of text; says whether it did.
+fn edit(text: &mut String, code: KeyCode, control: bool) -> bool {
+    const MOST: usize = 200;
+    match code {
+        KeyCode::Char('u') if control => text.clear(),
+        KeyCode::Char('w') if control => {
+            let end = text.trim_end().rfind(' ').map_or(0, |at| at + 1);
+            text.truncate(end);
+        }
+        KeyCode::Char(c) if !control && text.len() < MOST => text.push(c),
+        KeyCode::Backspace => return text.pop().is_some(),
+        _ => return false,
+    }
+    true
+}

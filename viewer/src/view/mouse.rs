@@ -1,0 +1,109 @@
+//! The mouse: the wheel zooms or scrolls, dragging moves, a click chooses, and a second click follows.
+//!
+//! Invariant: whatever it does, keys can do too.
+
+use ratatui::crossterm::event::{KeyCode, MouseButton, MouseEventKind};
+
+use super::{
+    Subject,
+    action::Action,
+    app::{App, Focus, Mode},
+    lanes::Row,
+    layout::Areas,
+    panel,
+};
+
+impl App {
+    pub(super) fn mouse(&mut self, kind: MouseEventKind, x: u16, y: u16) {
+        if self.mode != Mode::Normal || self.model.is_none() {
+            match (kind, &self.mode) {
+                (MouseEventKind::ScrollDown, _) => drop(self.in_mode(KeyCode::Down, false)),
+                (MouseEventKind::ScrollUp, _) => drop(self.in_mode(KeyCode::Up, false)),
+                // What is being typed is not thrown away.
+                (MouseEventKind::Down(_), Mode::Ask { .. }) => {}
+                (MouseEventKind::Down(_), _) => self.mode = Mode::Normal,
+                _ => {}
+            }
+            return;
+        }
+        let areas = self.areas();
+        let time = areas.time();
+        let panel = areas.panel_at(x, y);
+        let in_time = x >= time.x && y < areas.rule.y && y >= areas.ribbon.y;
+        match kind {
+            MouseEventKind::ScrollUp | MouseEventKind::ScrollDown => {
+                let up = kind == MouseEventKind::ScrollUp;
+                if in_time {
+                    self.point_at(x - time.x);
+                    self.moves(if up { Action::ZoomIn } else { Action::ZoomOut });
+                } else if let Some(panel) = panel {
+                    let focus = std::mem::replace(&mut self.focus, panel);
+                    self.moves(if up { Action::Up } else { Action::Down });
+                    self.focus = focus;
+                }
+            }
+            MouseEventKind::ScrollLeft => self.moves(Action::PanLeft),
+            MouseEventKind::ScrollRight => self.moves(Action::PanRight),
+            MouseEventKind::Down(MouseButton::Left) => self.click(&areas, panel, in_time, x, y),
+            MouseEventKind::Drag(MouseButton::Left) => {
+                if let Some((from, window)) = self.drag {
+                    self.window = window;
+                    self.pan(
+                        (i64::from(from) - i64::from(x)) * (window.to - window.from) as i64
+                            / i64::from(self.columns()),
+                    );
+                }
+            }
+            MouseEventKind::Up(_) => self.drag = None,
+            _ => {}
+        }
+        self.follow_row();
+    }
+
+    fn click(&mut self, areas: &Areas, panel: Option<Focus>, in_time: bool, x: u16, y: u16) {
+        self.message.clear();
+        let time = areas.time();
+        if in_time {
+            self.point_at(x - time.x);
+            self.drag = Some((x, self.window));
+        }
+        if y == areas.ribbon.y
+            && let Some(model) = self.model.clone()
+            && let Some(shutdown) = &model.story().shutdown
+            && let Some(at) = shutdown.phases.iter().rposition(|phase| phase.from.ns <= self.cursor_ns)
+        {
+            self.subject = Some(Subject::Phase(at));
+            self.show_subject();
+            return;
+        }
+        let Some(panel) = panel else { return };
+        self.focus = panel;
+        match panel {
+            Focus::Lanes => {
+                let row = self.top + usize::from(y - areas.lanes.y);
+                if row < self.rows.len() {
+                    let again = row == self.row && x < time.x;
+                    self.row = row;
+                    self.select_row();
+                    if again && matches!(self.rows.get(row), Some(Row::Group { .. })) {
+                        self.enter();
+                    }
+                }
+            }
+            Focus::Findings => {
+                if let Some(at) = panel::findings::at(self, areas.findings, y) {
+                    self.go(Subject::Finding(at));
+                }
+            }
+            Focus::Detail => {
+                if let Some(at) = panel::detail::at(self, areas.detail, y) {
+                    let again = at == self.fact;
+                    self.fact = at;
+                    if again {
+                        self.enter();
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! The rows of the lanes panel: what is shown, and which of them is meant.
+//!
+//! Invariant: of a filter no more is looked at within one key than [`SLICE`]; the rest is [`App::work`].
+
+use super::{
+    Subject,
+    app::App,
+    filter::{Filter, Kind, Sieve},
+    lanes::{Group, Row},
+};
+use crate::story::world::Idx;
+
+/// So many processes are looked at between two pictures: a few milliseconds.
+pub(super) const SLICE: usize = 20_000;
+
+/// A filter that has not looked at everybody yet.
+#[derive(Debug)]
+pub(super) struct Sifting {
+    pub sieve: Sieve,
+    /// Whose row is to be the current one.
+    keep: Option<Idx>,
+    /// What was shown before: a filter that nothing passes is taken back.
+    before: Option<Filter>,
+}
+
+impl App {
+    /// The rows again, after a filter or a fold.
+    pub fn rebuild(&mut self) {
+        self.sift(None);
+    }
+
+    fn sift(&mut self, before: Option<Filter>) {
+        let Some(model) = self.model.clone() else { return };
+        self.rows.clear();
+        self.sifting = None;
+        if !self.filter.is_none() {
+            let sieve = Sieve::new(&model, &self.filter);
+            self.sifting = Some(Sifting { sieve, keep: self.chosen, before });
+            self.row = 0;
+            self.sift_on();
+            return;
+        }
+        let lanes = |group, count| (0..count).map(move |at| Row::Lane { group, at });
+        self.rows.extend(lanes(Group::Story, model.story_lanes.len()));
+        let count = model.service_lanes.iter().map(|lane| lane.procs.len()).sum();
+        if count > 0 {
+            let open = !self.folded.contains(&Group::Services);
+            self.rows.push(Row::Group { group: Group::Services, count, open });
+            if open {
+                self.rows.extend(lanes(Group::Services, model.service_lanes.len()));
+            }
+        }
+        if !model.others.is_empty() {
+            let open = !self.folded.contains(&Group::Others);
+            self.rows.push(Row::Group { group: Group::Others, count: model.others.len(), open });
+            if open {
+                self.rows.extend(model.others.iter().map(|idx| Row::Proc { idx: *idx, depth: 1 }));
+            }
+        }
+        self.row = self.row.min(self.rows.len().saturating_sub(1));
+        self.follow_row();
+    }
+
+    /// A slice of the filter that is at work.
+    pub(super) fn sift_on(&mut self) {
+        let (Some(model), Some(mut sifting)) = (self.model.clone(), self.sifting.take()) else { return };
+        let mut at = None;
+        let rows = &mut self.rows;
+        let keep = sifting.keep;
+        let done = sifting.sieve.step(&model, SLICE, |idx, depth| {
+            if keep == Some(idx) {
+                at = Some(rows.len());
+            }
+            rows.push(Row::Proc { idx, depth });
+        });
+        if let Some(at) = at {
+            (self.row, sifting.keep) = (at, None);
+        }
+        if !done {
+            self.sifting = Some(sifting);
+        } else if let Some(before) = sifting.before.filter(|_| self.rows.is_empty()) {
+            let words = self.filter.words(&model);
+            self.filter = before;
+            self.sift(None);
+            self.forget_last_place();
+            let rest = if self.filter.is_none() { "everything is shown" } else { "it is as it was" };
+            self.message = format!("nothing matches {words}: {rest}");
+        } else if sifting.keep.is_some() && !self.keeps_subject() {
+            // What was told of is not shown any more.
+            self.row = 0;
+            self.select_row();
+        }
+        self.follow_row();
+    }
+
+    /// A finding or a phase goes on being told of where its processes are not shown.
+    fn keeps_subject(&self) -> bool {
+        match self.subject {
+            Some(Subject::Finding(_) | Subject::Phase(_)) => true,
+            Some(Subject::Proc(_) | Subject::Sig(_)) | None => false,
+        }
+    }
+
+    pub fn set_filter(&mut self, filter: Filter) {
+        self.remember();
+        let before = std::mem::replace(&mut self.filter, filter);
+        self.push_place();
+        self.sift(Some(before));
+        self.renew_place();
+    }
+
+    /// Adds a filter to the others, or takes it away. Of trees, and of those hit, one at a time is looked at.
+    pub(super) fn toggle(&mut self, kind: Kind) {
+        let mut filter = self.filter.clone();
+        let had = filter.has(&kind);
+        filter.kinds.retain(|other| match (other, &kind) {
+            (Kind::Tree(_), Kind::Tree(_)) | (Kind::HitBy(_), Kind::HitBy(_)) => false,
+            _ => *other != kind,
+        });
+        if !had {
+            filter.kinds.push(kind);
+        }
+        self.set_filter(filter);
+    }
+
+    /// Takes the filter at `at` away.
+    pub(super) fn unfilter(&mut self, at: usize) {
+        if at < self.filter.kinds.len() {
+            let mut filter = self.filter.clone();
+            filter.kinds.remove(at);
+            self.set_filter(filter);
+        } else {
+            self.message = "nothing is filtered; & shows only what you name".into();
+        }
+    }
+
+    pub(super) fn fold(&mut self, group: Group) {
+        if !self.folded.remove(&group) {
+            self.folded.insert(group);
+        }
+        self.rebuild();
+    }
+
+    pub fn follow_row(&mut self) {
+        let height = usize::from(self.areas().lanes.height).max(1);
+        self.top = self.top.clamp((self.row + 1).saturating_sub(height), self.row);
+        self.top = self.top.min(self.rows.len().saturating_sub(height));
+    }
+
+    /// Selects what the row is about: of several processes the one at the cursor.
+    pub fn select_row(&mut self) {
+        let Some(model) = self.model.clone() else { return };
+        let Some(row) = self.rows.get(self.row) else { return };
+        let procs = model.procs_of(row);
+        let at_cursor = procs.iter().copied().min_by_key(|idx| {
+            let (born, end) = (model.birth(*idx), model.end_of(*idx));
+            if (born..=end).contains(&self.cursor_ns) {
+                0
+            } else {
+                born.abs_diff(self.cursor_ns).min(end.abs_diff(self.cursor_ns))
+            }
+        });
+        self.chosen = at_cursor;
+        if let Some(idx) = at_cursor {
+            self.subject = Some(Subject::Proc(idx));
+            self.show_subject();
+        }
+    }
+
+    /// Makes the row of `idx` the current one.
+    pub(super) fn reveal(&mut self, idx: Idx) {
+        let Some(model) = self.model.clone() else { return };
+        let find = |app: &Self| app.rows.iter().position(|row| model.procs_of(row).contains(&idx));
+        self.chosen = Some(idx);
+        if !self.filter.is_none() && !self.filter.passes(&model, idx) {
+            self.filter = Filter::default();
+            self.message = "the filter hid it: everything is shown again; Backspace brings it back".into();
+            self.rebuild();
+        }
+        let mut found = find(self);
+        if let Some(sifting) = &mut self.sifting
+            && found.is_none()
+        {
+            // Its row is still to come.
+            sifting.keep = Some(idx);
+            return;
+        }
+        if found.is_none() && !self.folded.is_empty() && self.filter.is_none() {
+            self.folded.clear();
+            self.rebuild();
+            found = find(self);
+        }
+        if let Some(row) = found {
+            self.row = row;
+            self.follow_row();
+        }
+    }
+}
