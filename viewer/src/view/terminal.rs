@@ -32,6 +32,9 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 /// Signals that whoever started us wants ignored, a bit each: they stay ignored.
 static IGNORED: AtomicU64 = AtomicU64::new(0);
 static HOOK: Once = Once::new();
+static WATCH: Once = Once::new();
+/// After this the program ends without its terminal, whatever it is at.
+const GONE: Duration = Duration::from_secs(2);
 
 const SIGNALS: [i32; 6] =
     [libc::SIGTERM, libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTSTP, libc::SIGCONT];
@@ -62,6 +65,7 @@ impl Taken {
             }));
         });
         watch(true);
+        WATCH.call_once(|| drop(std::thread::spawn(outlive_nothing)));
         let size = size();
         // A fixed viewport: a terminal that does not know its size is not asked for it at every frame.
         let options = TerminalOptions { viewport: Viewport::Fixed(rect(size)) };
@@ -203,6 +207,24 @@ pub fn is_gone_after(limit: Duration) -> bool {
     // Interrupted is a signal: the loop looks at those itself.
     let _ = rustix::event::poll(&mut fds, Some(&limit));
     fds[0].revents().intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL)
+}
+
+/// Waits until the terminal is gone, and then sees to it that the program goes as well. The loop does so by itself,
+/// unless the terminal went in the very moment in which it read from it: then that read never ends.
+fn outlive_nothing() {
+    let stdin = io::stdin();
+    loop {
+        // Nothing is asked for: only what cannot be refused wakes it, which is that the terminal is gone.
+        let mut fds = [PollFd::new(&stdin, PollFlags::empty())];
+        match rustix::event::poll(&mut fds, None) {
+            Ok(_) if !fds[0].revents().is_empty() => break,
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            // Nobody can watch it here: then the loop has to do.
+            Err(_) => return,
+        }
+    }
+    std::thread::sleep(GONE);
+    die_of(libc::SIGHUP)
 }
 
 /// Ends the program as `sig` would have.

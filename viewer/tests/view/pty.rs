@@ -5,7 +5,7 @@ use std::{
     io::{Read as _, Write as _},
     os::{
         fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
-        unix::process::CommandExt as _,
+        unix::process::{CommandExt as _, ExitStatusExt as _},
     },
     process::{Child, Command, ExitStatus},
     time::{Duration, Instant},
@@ -104,6 +104,22 @@ impl Pty {
     }
 }
 
+impl Pty {
+    /// The terminal goes away: a connection breaks, a window is closed. How the program ends then.
+    fn goes_away(mut self) -> ExitStatus {
+        let gone = File::open("/dev/null").expect("a file");
+        drop(std::mem::replace(&mut self.master, gone));
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("its child") {
+                return status;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{} goes on without a terminal", self.child.id());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
 impl Drop for Pty {
     fn drop(&mut self) {
         let _ = self.child.kill();
@@ -135,6 +151,19 @@ fn a_serial_console_that_has_no_size_gets_80_columns_and_24_rows() {
     let (rows, columns) = reach(&seen);
     assert!(rows == 24 && columns <= 80, "{rows} rows, {columns} columns");
     assert!(!seen.contains("\x1b]11"), "a serial console is asked nothing");
+}
+
+/// A reader of keys that was at it when the terminal went away took its end for no key yet, and went on asking for ever
+/// at full speed: one of four connections that broke while somebody typed left such a program behind.
+#[test]
+fn no_program_outlives_its_terminal_whatever_it_was_at() {
+    for keys in [1, 3, 10, 30, 100, 300, 2, 5, 20, 50, 200, 400] {
+        let mut pty = Pty::start((100, 30), &[("TERM", "vt220")]);
+        pty.wait("was killed by killall5 -9");
+        pty.says(&"j".repeat(keys));
+        let status = pty.goes_away();
+        assert_eq!(status.signal(), Some(libc::SIGHUP), "{status}");
+    }
 }
 
 #[test]
