@@ -1,7 +1,7 @@
 //! Whether the terminal is light or dark: asked of the terminal itself.
 //!
 //! Invariant: nobody waits longer than [`PATIENCE`] for an answer, and no key is lost to it: what was typed meanwhile is
-//! handed on, and an answer that comes late is not taken for keys.
+//! handed on, and an answer that comes late is not taken for keys: it is an answer still.
 
 use std::{
     io::{self, Write as _},
@@ -13,7 +13,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 
 use super::palette::{Depth, Hints, Theme, Tone};
 
-/// An answer takes a round trip; who has none is on a slow line, and drawn dark.
+/// An answer takes a round trip; who has none by then is on a slow line, and is drawn dark until it comes.
 pub const PATIENCE: Duration = Duration::from_millis(150);
 
 /// The colour of the background (xterm's OSC 11), then what every terminal answers (DA1): when that has come, the
@@ -77,7 +77,7 @@ fn understand(heard: &[u8]) -> Answer {
             Piece::Attributes => {}
             Piece::Key(code, modifiers) => answer.typed.push(Event::Key(KeyEvent::new(code, modifiers))),
             // The rest of it will come later.
-            Piece::Begun => answer.late.inside = Some(0),
+            Piece::Begun(text) => answer.late.inside = Some(text),
         }
     }
     answer
@@ -89,7 +89,7 @@ enum Piece {
     Attributes,
     Key(KeyCode, KeyModifiers),
     /// An answer without its end.
-    Begun,
+    Begun(String),
 }
 
 /// What the bytes are, and whether the last answer is among them.
@@ -104,7 +104,10 @@ fn hear(mut bytes: &[u8]) -> (Vec<Piece>, bool) {
                     let tone = tone(&text[..end]);
                     (Some(Piece::Background(tone)), (2 + end + ends_in).min(bytes.len()))
                 }
-                None => (Some(Piece::Begun), bytes.len()),
+                None => {
+                    let come: String = String::from_utf8_lossy(text).chars().take(ANSWER_MAX).collect();
+                    (Some(Piece::Begun(come)), bytes.len())
+                }
             },
             (0x1b, [b'[', text @ ..]) => match text.iter().position(|byte| (b'@'..=b'~').contains(byte)) {
                 Some(end) if text[end] == b'c' && text[0] == b'?' => {
@@ -112,7 +115,7 @@ fn hear(mut bytes: &[u8]) -> (Vec<Piece>, bool) {
                     (Some(Piece::Attributes), end + 3)
                 }
                 Some(end) => (sequence(&text[..=end]), end + 3),
-                None => (Some(Piece::Begun), bytes.len()),
+                None => (Some(Piece::Begun(String::new())), bytes.len()),
             },
             (0x1b, [b'O', letter, ..]) => (sequence(&[*letter]), 3),
             _ => {
@@ -180,36 +183,44 @@ fn key(bytes: &[u8]) -> Option<Piece> {
 
 /// Keeps an answer that comes after all from being taken for keys: to a reader of keys it is Alt-`]`, some letters, and
 /// Alt-`\` or Ctrl-G.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Late {
     expected: bool,
-    /// So many of its characters have come.
-    inside: Option<usize>,
+    /// What has come of it.
+    inside: Option<String>,
 }
 
 impl Late {
-    pub fn swallows(&mut self, event: &Event) -> bool {
-        let Event::Key(key) = event else { return false };
+    /// Whether `event` is part of an answer; with its end what it says.
+    pub fn swallows(&mut self, event: &Event) -> Option<Option<Tone>> {
+        let Event::Key(key) = event else { return None };
         let alt = key.modifiers.contains(KeyModifiers::ALT);
-        match (self.inside, key.code) {
-            (None, KeyCode::Char(']')) if alt && self.expected => self.inside = Some(0),
-            (None, _) => return false,
-            (Some(_), KeyCode::Char('\\')) if alt => *self = Self::default(),
-            (Some(_), KeyCode::Char('g')) if key.modifiers.contains(KeyModifiers::CONTROL) => {
-                *self = Self::default()
+        let bell = key.modifiers.contains(KeyModifiers::CONTROL);
+        match (&mut self.inside, key.code) {
+            (None, KeyCode::Char(']')) if alt && self.expected => self.inside = Some(String::new()),
+            (None, _) => return None,
+            (Some(text), KeyCode::Char('\\')) if alt => {
+                let tone = tone(text.as_bytes());
+                *self = Self::default();
+                return Some(tone);
             }
-            (Some(come), KeyCode::Char(c))
-                if come < ANSWER_MAX && (c.is_ascii_hexdigit() || "rgba:/;?".contains(c)) =>
+            (Some(text), KeyCode::Char('g')) if bell => {
+                let tone = tone(text.as_bytes());
+                *self = Self::default();
+                return Some(tone);
+            }
+            (Some(text), KeyCode::Char(c))
+                if text.len() < ANSWER_MAX && (c.is_ascii_hexdigit() || "rgba:/;?".contains(c)) =>
             {
-                self.inside = Some(come + 1);
+                text.push(c);
             }
             // That is somebody who types.
             (Some(_), _) => {
                 *self = Self::default();
-                return false;
+                return None;
             }
         }
-        true
+        Some(None)
     }
 }
 
@@ -261,25 +272,27 @@ mod tests {
     }
 
     #[test]
-    fn a_late_answer_is_not_taken_for_keys() {
+    fn a_late_answer_is_an_answer_and_no_keys() {
         let key = |c, modifiers| Event::Key(KeyEvent::new(KeyCode::Char(c), modifiers));
         let (plain, alt) = (KeyModifiers::NONE, KeyModifiers::ALT);
+        let bell = key('g', KeyModifiers::CONTROL);
         let mut late = understand(b"j").late;
-        assert!(!late.swallows(&key('f', plain)), "a key before it is a key");
-        assert!(late.swallows(&key(']', alt)));
+        assert_eq!(late.swallows(&key('f', plain)), None, "a key before it is a key");
+        assert_eq!(late.swallows(&key(']', alt)), Some(None));
         for c in "11;rgb:ffff/ffff/ffff".chars() {
-            assert!(late.swallows(&key(c, plain)), "{c}");
+            assert_eq!(late.swallows(&key(c, plain)), Some(None), "{c}");
         }
-        assert!(late.swallows(&key('\\', alt)));
-        assert!(!late.swallows(&key('f', plain)), "a key after it is a key");
+        assert_eq!(late.swallows(&key('\\', alt)), Some(Some(Tone::Light)));
+        assert_eq!(late.swallows(&key('f', plain)), None, "a key after it is a key");
         // Half of it came in time.
-        let mut half = understand(b"\x1b]11;rgb:ff").late;
-        assert!(half.swallows(&key('f', plain)) && half.swallows(&key('g', KeyModifiers::CONTROL)));
-        assert!(!half.swallows(&key('f', plain)));
+        let mut half = understand(b"\x1b]11;rgb:ff/ff/f").late;
+        assert_eq!(half.swallows(&key('f', plain)), Some(None));
+        assert_eq!(half.swallows(&bell), Some(Some(Tone::Light)));
+        assert_eq!(half.swallows(&key('f', plain)), None);
         // It never ends: who types gets through.
         let mut lost = understand(b"\x1b]11;rgb:ff").late;
-        assert!(!lost.swallows(&key('q', plain)) && !lost.swallows(&key('f', plain)));
-        assert!(!Late::default().swallows(&key(']', alt)), "nothing is expected");
+        assert_eq!((lost.swallows(&key('q', plain)), lost.swallows(&key('f', plain))), (None, None));
+        assert_eq!(Late::default().swallows(&key(']', alt)), None, "nothing is expected");
     }
 
     #[test]

@@ -185,7 +185,12 @@ impl<'a> Runner<'a> {
             while event::poll(Duration::ZERO)? {
                 let event = event::read()?;
                 // How big it is was asked above.
-                if matches!(event, Event::Resize(..)) || late.swallows(&event) {
+                if matches!(event, Event::Resize(..)) {
+                    continue;
+                }
+                if let Some(answer) = late.swallows(&event) {
+                    app.theme.tone = answer.unwrap_or(app.theme.tone);
+                    stale |= answer.is_some();
                     continue;
                 }
                 // Reports of a mouse that only moves change nothing.
