@@ -76,6 +76,10 @@ pub fn run(options: &Options) -> Result<u8, Error> {
     let asks =
         options.tone.is_none() && hints.tone().is_none() && background::can_be_asked(&hints, &app.theme);
     let result = Runner::new(options).run(&mut app, &mut taken, asks);
+    if terminal::is_gone_after(Duration::ZERO) {
+        // There is nobody to give it back to, and nobody to tell of an error.
+        terminal::die_of(libc::SIGHUP);
+    }
     drop(taken);
     match result {
         Ok(End::Left) => Ok(0),
