@@ -259,6 +259,14 @@ impl Redactor {
     fn know(&mut self, name: &[u8]) {
         if self.learning && word::is_plain_name(name) {
             self.programs.insert(name.to_vec());
+            // `K20exim4` of /etc/rc6.d is exim4.
+            if let [b'K' | b'S', a, b, rest @ ..] = name
+                && a.is_ascii_digit()
+                && b.is_ascii_digit()
+                && rest.len() >= 2
+            {
+                self.programs.insert(rest.to_vec());
+            }
             self.comms.insert(name[..name.len().min(COMM_LEN)].to_vec());
         }
     }

@@ -149,6 +149,9 @@ impl Redactor {
         if shape::is_ipv4(part) || shape::is_mac(part) || shape::is_ipv6(part) {
             return self.judge(part, 0).unwrap_or_default();
         }
+        if shape::holds_ipv4(part) {
+            return self.named(Kind::Path, part);
+        }
         // `example.com.key` and `example.com`
         let stem = &part[..part.iter().rposition(|b| *b == b'.').unwrap_or(part.len())];
         if shape::is_domain(part) || shape::is_domain(stem) && stem.len() > 3 {
@@ -242,7 +245,8 @@ impl Redactor {
             if shape::is_domain(name) {
                 return self.host(name);
             }
-            if !plain || name.len() > PART_MAX || shape::is_token(name) || shape::is_random(name) {
+            let odd = shape::is_token(name) || shape::is_random(name) || shape::holds_ipv4(name);
+            if !plain || name.len() > PART_MAX || odd {
                 return self.named(Kind::Name, name);
             }
             self.know(name);

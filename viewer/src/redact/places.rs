@@ -98,7 +98,10 @@ impl Line {
 
     fn option_of(&self, table: &[(&[u8], &'static [&'static [u8]])], word: &[u8]) -> Option<&'static [u8]> {
         let options = table.iter().filter(|(program, _)| self.program.starts_with(program));
-        options.flat_map(|(_, options)| options.iter()).copied().find(|option| word.starts_with(option))
+        let mut options = options.flat_map(|(_, options)| options.iter()).copied();
+        // Only options of one letter have their values attached.
+        let exact = options.clone().find(|option| *option == word);
+        exact.or_else(|| options.find(|option| option.len() == 2 && word.starts_with(option)))
     }
 }
 
@@ -108,12 +111,8 @@ impl Redactor {
             return String::new();
         }
         let name = hostname.as_bytes();
-        let label = name.split(|byte| *byte == b'.').next().unwrap_or_default();
-        self.seek(Kind::Host, label);
-        if label.len() < name.len() {
-            self.seek(Kind::Host, &name[label.len() + 1..]);
-        }
-        self.seek(Kind::Host, name);
+        self.seek(Kind::Host, name.split(|byte| *byte == b'.').next().unwrap_or_default());
+        self.seek_host(name);
         self.name(Kind::Host, name)
     }
 

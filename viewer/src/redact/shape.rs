@@ -166,6 +166,12 @@ pub fn is_ipv4(word: &[u8]) -> bool {
     text(word).is_some_and(|text| text.parse::<Ipv4Addr>().is_ok())
 }
 
+/// Whether four numbers with dots between them stand somewhere in it.
+pub fn holds_ipv4(word: &[u8]) -> bool {
+    let part = |byte: &u8| byte.is_ascii_digit() || *byte == b'.';
+    word.split(|byte| !part(byte)).any(|run| is_ipv4(run.strip_suffix(b".").unwrap_or(run)))
+}
+
 pub fn is_ipv6(word: &[u8]) -> bool {
     // A zone is behind a percent sign.
     let bare = word.split(|byte| *byte == b'%').next().unwrap_or_default();
@@ -300,6 +306,9 @@ mod tests {
     #[test]
     fn addresses_and_domains_are_recognised() {
         assert!(is_ipv4(b"10.0.0.5") && !is_ipv4(b"6.1.0") && !is_ipv4(b"300.1.1.1"));
+        assert!(
+            holds_ipv4(b"backup-10.0.0.5-old") && !holds_ipv4(b"libx.so.1.2.3.4") && !holds_ipv4(b"6.1.0-50")
+        );
         assert!(is_ipv6(b"fe80::1%eth0") && is_ipv6(b"::1") && !is_ipv6(b"12:30"));
         assert!(is_mac(b"aa:bb:cc:dd:ee:0f") && !is_mac(b"aa:bb:cc:dd:ee:0"));
         assert!(is_domain(b"db7.example.com") && is_domain(b"db7.lan"));

@@ -44,6 +44,7 @@ const WORDS: &str = "
     pstree readlink basename dirname expr mktemp timeout rsyslogd cron crond atd sshd udevd
     credentials sessions journal notify private seats shutdown inhibit omit initramfs modules kernel firmware grub
     role database stop-ms start-ms coroner agent clean stubborn polite
+    jar war js py rb pl php so d sh sock pid log conf cnf ini json yml yaml toml xml db txt tmp bak old new gz xz
     kmsg onlcr concurrency v3
     home srv opt mnt media data tmp www spool cron crontabs export users local share etc var proc lost+found
 ";

@@ -22,7 +22,7 @@ pub(super) fn is_plain_name(name: &[u8]) -> bool {
         && !shape::is_random(name)
         && !shape::is_token(name)
         && !shape::is_domain(name)
-        && !shape::is_ipv4(name)
+        && !shape::holds_ipv4(name)
 }
 
 impl Redactor {
@@ -62,6 +62,7 @@ impl Redactor {
             .or_else(|| self.unit_name(word))
             .or_else(|| word.contains(&b'/').then(|| self.any_path(word, depth)).flatten())
             .or_else(|| self.domain(word))
+            .or_else(|| self.list(word, depth))
             .or_else(|| self.composite(word))
             .or_else(|| shape::is_random(word).then(|| self.secret(word)))
     }
@@ -89,12 +90,17 @@ impl Redactor {
         if name.is_empty() || name == b"localhost" || name == b"*" {
             return name.to_vec();
         }
+        self.seek_host(name);
+        self.named(Kind::Host, name)
+    }
+
+    /// A host, and the domain that it is in.
+    pub(super) fn seek_host(&mut self, name: &[u8]) {
         self.seek(Kind::Host, name);
         let label = name.split(|byte| *byte == b'.').next().unwrap_or_default();
-        if shape::is_domain(name) && label.len() < name.len() {
+        if label.len() < name.len() {
             self.seek(Kind::Host, &name[label.len() + 1..]);
         }
-        self.named(Kind::Host, name)
     }
 
     fn domain(&mut self, word: &[u8]) -> Option<Vec<u8>> {
@@ -206,7 +212,12 @@ impl Redactor {
             let (name, value) = (&word[..at], &word[at + 1..]);
             let harmless = self.is_key(name);
             if !harmless && !self.keep.args {
-                return None;
+                // To whom a process belongs may be told by a path in its arguments alone.
+                if !value.starts_with(b"/") {
+                    return None;
+                }
+                let path = self.value(name, value, depth);
+                return Some([self.named(Kind::Argument, name).as_slice(), b"=", &path].concat());
             }
             let mut out = self.names.scrub(name, self.keep);
             out.push(b'=');
@@ -265,7 +276,10 @@ impl Redactor {
         }
         if shape::is_domain(name) && rest.is_empty() {
             self.seek(Kind::Mail, word);
-            self.host(name);
+            self.seek_host(name);
+            if is_plain_name(user) {
+                self.seek(Kind::User, user);
+            }
             return Some(self.named(Kind::Mail, word));
         }
         let known = shape::is_domain(name)
@@ -299,6 +313,20 @@ impl Redactor {
         (letters || self.is_composite(rest)).then(|| self.names.scrub(word, self.keep))
     }
 
+    /// `10.0.0.5,db7.example.com`: each by itself, if all of them can be judged.
+    fn list(&mut self, word: &[u8], depth: u8) -> Option<Vec<u8>> {
+        let mut out = Vec::with_capacity(word.len());
+        for (at, part) in word.split(|byte| *byte == b',').enumerate() {
+            match at {
+                0 if part.len() == word.len() => return None,
+                0 => {}
+                _ => out.push(b','),
+            }
+            out.extend(self.judge(part, depth + 1)?);
+        }
+        Some(out)
+    }
+
     fn composite(&mut self, word: &[u8]) -> Option<Vec<u8>> {
         self.is_composite(word).then(|| self.names.scrub(word, self.keep))
     }
@@ -314,10 +342,11 @@ impl Redactor {
                 || vocabulary::holds(part)
                 || self.programs.contains(part) && self.names.sought_kind(part).is_none()
         };
-        digits <= DIGITS_MAX
-            && !shape::is_ipv4(word)
-            && !shape::is_mac(word)
-            && parts.into_iter().all(harmless)
+        // `555-1234` is the number of a telephone.
+        let call = digits > 6 && word.contains(&b'-') && !word.iter().any(u8::is_ascii_alphabetic);
+        let colons = word.iter().filter(|byte| **byte == b':').count();
+        let address = shape::holds_ipv4(word) || colons > 3 || word.windows(2).any(|two| two == b"::");
+        digits <= DIGITS_MAX && !call && !address && parts.into_iter().all(harmless)
     }
 }
 

@@ -3,6 +3,7 @@
 mod archives;
 mod commands;
 mod imports;
+mod lines;
 mod machine;
 mod secrets;
 mod stories;

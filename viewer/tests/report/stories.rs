@@ -2,11 +2,11 @@
 
 use lastrites::{explain::Picked, redact::Keep};
 use lastrites_traces::{
-    event::{Bytes, Event, Process, What},
+    event::{Bytes, Event, Process, Signal, What},
     layout::SIZE_MIN,
     reader::{Item, Trace},
     ring::Writer,
-    session::SessionId,
+    session::{End, How, Session, SessionId},
     storage::FileStorage,
 };
 
@@ -179,4 +179,88 @@ fn a_recording_without_its_beginning_keeps_numbers_losses_and_who_was_alive() {
     };
     assert!(known(&trace).iter().any(|process| process.process.tgid == 7));
     assert_eq!(known(&opened.trace), known(&trace));
+}
+
+/// A machine whose database was killed, and whose next boot found out.
+#[test]
+fn the_boot_that_followed_is_in_the_report_and_in_its_story() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("ring.lrt");
+    let (storage, _) = FileStorage::create(&path, 1 << 20).expect("a ring file");
+    let mut writer = Writer::open(storage).expect("opened");
+    let first = session("db7");
+    let fork = |parent, child| What::Fork {
+        parent: id(parent),
+        child: id(child),
+        child_ppid: parent,
+        cgroup: 1,
+        ns_level: 0,
+        ns_pid: child,
+    };
+    let exit = |pid, status| What::Exit { process: id(pid), status, cpu_ns: 1, peak_rss_kib: 1 };
+    let kill = |target| {
+        What::Signal(Signal {
+            sender: id(521),
+            target: id(target),
+            target_tid: target,
+            sig: 9,
+            code: 0,
+            group: true,
+            result: 0,
+            no_info: false,
+            priv_info: false,
+        })
+    };
+    let database = |pid: u32| {
+        let What::Exec(mut exec) = exec(pid, "/usr/bin/mongod", &["mongod", "--dbpath", "/srv/acme/db"], &[])
+        else {
+            panic!("an exec")
+        };
+        (exec.parent, exec.tty) = (id(1), bytes(""));
+        What::Exec(exec)
+    };
+    writer.begin(&first).expect("begun");
+    let shutdown = [
+        fork(1, 302),
+        database(302),
+        exec(500, "/sbin/shutdown", &["shutdown", "-r", "now"], &[]),
+        fork(1, 510),
+        exec(510, "/etc/init.d/rc", &["/bin/sh", "/etc/init.d/rc", "6"], &["RUNLEVEL=6"]),
+        fork(510, 521),
+        exec(521, "/sbin/killall5", &["killall5", "-9"], &[]),
+        kill(302),
+        exit(302, 9),
+        What::Reboot { process: id(510), cmd: 0x0123_4567, ns_level: 0 },
+    ];
+    let timed = |whats: &[What]| -> Vec<(u64, What)> {
+        whats.iter().cloned().zip(1..).map(|(what, n)| (START_NS + 200_000_000 * n, what)).collect()
+    };
+    writer.append(&timed(&shutdown), &[]).expect("appended");
+    writer
+        .end(&End { how: How::Sealed, time_ns: START_NS + 3_000_000_000, note: "umountroot".into() })
+        .expect("ended");
+    let boot = Session {
+        id: SessionId([2; 16]),
+        previous: Some(first.id),
+        boot_id: "99999999-2222-3333-4444-555555555555".into(),
+        began: "boot".into(),
+        ..first.clone()
+    };
+    writer.begin(&boot).expect("begun");
+    writer.append(&timed(&[fork(1, 302), database(302), exit(302, 100 << 8)]), &[]).expect("appended");
+    writer
+        .end(&End { how: How::Disarmed, time_ns: START_NS + 1_000_000_000, note: String::new() })
+        .expect("ended");
+    writer.sync().expect("synced");
+    drop(writer);
+    let (_, picked, mut report) = reported(&path, Keep::default());
+    assert!(picked.story.next.is_some() && picked.story.findings.iter().any(|finding| finding.failed));
+    assert_eq!(told(&report.picked), told(&picked));
+    let target = dir.path().join("r.tar.gz");
+    report.write_to(&target).expect("written");
+    let opened = lastrites::report::archive::open(&target).expect("it opens");
+    assert_eq!(opened.trace.sessions().iter().map(|s| s.session.id).collect::<Vec<_>>(), [first.id, boot.id]);
+    let explained = super::good(dir.path(), &["explain", "r.tar.gz"]);
+    assert!(explained.contains("Next boot: mongod 302 exited 100"), "{explained}");
+    assert!(!explained.contains("acme"), "{explained}");
 }
