@@ -6,7 +6,7 @@
 
 use std::{
     fs::File,
-    io,
+    io::{self, Write},
     os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
 };
@@ -72,9 +72,13 @@ pub fn rewrite(trace: &Trace, wanted: &[Wanted<'_>], keep: Keep) -> Result<(File
             copy.is_some_and(|copy| copy.events == *events)
         });
         if whole {
-            let mut out = scratch()?;
+            let mut out = Marked { file: scratch()?, begun: false, lead: lead(trace, wanted) };
             ring.save_all(&ids, &mut out)?;
-            return Ok((out, redactor));
+            let mut file = out.file;
+            if tail(wanted) {
+                file.write_all(DAMAGE).map_err(Error::Output)?;
+            }
+            return Ok((file, redactor));
         }
         // The oldest made way for the newest: it takes more room than was thought.
         size = size.saturating_mul(4);
@@ -85,6 +89,44 @@ pub fn rewrite(trace: &Trace, wanted: &[Wanted<'_>], keep: Keep) -> Result<(File
                 "report only its end: name another recording, or a shorter one",
             ));
         }
+    }
+}
+
+/// What no reader takes for a segment: it shows a gap there.
+const DAMAGE: &[u8] = &[0];
+
+/// Whether nobody knows how much is missing before the first event that is there.
+fn lead(trace: &Trace, wanted: &[Wanted<'_>]) -> bool {
+    let Some(Wanted { summary, segments, .. }) = wanted.first() else { return false };
+    let all = trace.segments(summary.session.id).is_ok_and(|total| *segments >= total);
+    all && summary.gaps.iter().any(|gap| gap.to == summary.first_number && gap.from <= gap.to)
+}
+
+/// Whether nobody knows how much is missing behind the last.
+fn tail(wanted: &[Wanted<'_>]) -> bool {
+    let Some(Wanted { summary, .. }) = wanted.last() else { return false };
+    summary.gaps.iter().any(|gap| gap.from == summary.next_number && gap.to == gap.from)
+}
+
+/// A stand-alone trace, with damage between its header and its first segment where the original had some.
+struct Marked {
+    file: File,
+    begun: bool,
+    lead: bool,
+}
+
+impl Write for Marked {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // The header comes in one piece.
+        self.file.write_all(bytes)?;
+        if !std::mem::replace(&mut self.begun, true) && self.lead {
+            self.file.write_all(DAMAGE)?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
     }
 }
 

@@ -264,3 +264,61 @@ fn the_boot_that_followed_is_in_the_report_and_in_its_story() {
     assert!(explained.contains("Next boot: mongod 302 exited 100"), "{explained}");
     assert!(!explained.contains("acme"), "{explained}");
 }
+
+#[test]
+fn what_cannot_be_read_of_the_original_is_a_gap_in_the_report() {
+    let dir = tempfile::tempdir().expect("a directory");
+    for (at, path) in samples().iter().enumerate() {
+        let whole = std::fs::read(path).expect("there");
+        for cut in [whole.len() * 6 / 10, whole.len() * 9 / 10] {
+            let damaged = dir.path().join(format!("{at}-{cut}.lrt"));
+            std::fs::write(&damaged, &whole[..cut]).expect("written");
+            let (_, picked, mut report) = reported(&damaged, Keep::default());
+            assert!(!picked.summary.gaps.is_empty(), "{damaged:?}");
+            let target = dir.path().join(format!("{at}-{cut}.tar.gz"));
+            report.write_to(&target).expect("written");
+            let opened = lastrites::report::archive::open(&target).expect("it opens");
+            let (old, new) = (&picked.summary, &opened.trace.sessions()[0]);
+            let gaps = |summary: &lastrites_traces::reader::Summary| {
+                summary.gaps.iter().map(|gap| (gap.from, gap.to)).collect::<Vec<_>>()
+            };
+            assert_eq!((gaps(new), new.events, new.next_number), (gaps(old), old.events, old.next_number));
+            if picked.story.shutdown.is_some() {
+                assert_eq!(told(&report.picked), told(&picked), "as sure as before, and no surer");
+            }
+            assert!(report.markdown.contains("missing: "), "{}", report.markdown);
+        }
+    }
+}
+
+#[test]
+fn damage_before_the_first_event_that_is_left_is_a_gap_in_the_report() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let whole = std::fs::read(super::sample("sysvinit-respawn")).expect("there");
+    let damaged = dir.path().join("x.lrt");
+    // Nothing can be read of the first bytes behind the header.
+    let bytes = [&whole[..8192], b"damage", &whole[8192..]].concat();
+    std::fs::write(&damaged, bytes).expect("written");
+    let (_, picked, report) = reported(&damaged, Keep::default());
+    assert_eq!(picked.summary.gaps.len(), 1);
+    assert_eq!(report.picked.summary.gaps.len(), 1);
+    assert_eq!(told(&report.picked), told(&picked));
+}
+
+#[test]
+fn a_report_of_a_recording_that_goes_on_says_so_and_is_no_power_cut() {
+    let Some(boot_id) = lastrites::about::boot_id() else { return };
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("ring.lrt");
+    let (storage, _) = FileStorage::create(&path, 1 << 20).expect("a ring file");
+    let mut writer = Writer::open(storage).expect("opened");
+    writer.begin(&Session { boot_id: boot_id.clone(), ..session("db7") }).expect("begun");
+    writer.append(&[(START_NS + 1, exec(7, "/usr/bin/tool", &["tool"], &[]))], &[]).expect("appended");
+    writer.sync().expect("synced");
+    let (_, picked, report) = reported(&path, Keep::default());
+    assert_eq!(picked.summary.end, None);
+    assert!(report.markdown.contains("recording was stopped"), "{}", report.markdown);
+    let end = report.picked.summary.end.expect("an end");
+    assert!(end.how == How::Stopped && end.note.contains("still being recorded"), "{end:?}");
+    assert!(!report.picked.summary.session.boot_id.contains(&boot_id));
+}
