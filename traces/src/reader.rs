@@ -11,10 +11,12 @@ mod scan;
 mod source;
 mod walk;
 
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
 pub use events::Events;
+pub use scan::STAND_ALONE_MAX;
 
 use self::index::Place;
 use self::source::Source;
@@ -96,6 +98,11 @@ impl Trace {
         Self::of(Source::memory(name, bytes))
     }
 
+    /// A ring file or a saved trace that is open already. `name` is for messages.
+    pub fn from_file(name: &Path, file: File) -> Result<Self, Error> {
+        Self::of(Source::file(name, file))
+    }
+
     fn of(mut source: Source) -> Result<Self, Error> {
         let header = read_header(&mut source)?;
         let found = scan::scan(&mut source, &header).map_err(|error| io_error(&source, "read it", error))?;
@@ -156,14 +163,50 @@ impl Trace {
         }
     }
 
+    /// Calls `f` with every item of the last `segments` segments of a session, events in order of number: for whoever
+    /// copies them.
+    pub fn copy_each(
+        &self,
+        session: SessionId,
+        segments: usize,
+        f: &mut dyn FnMut(Item),
+    ) -> Result<(), Error> {
+        let place = self.place(session)?;
+        let mut walk = Walk::new(self, place, place.segments.len().saturating_sub(segments));
+        loop {
+            let mut met = Vec::new();
+            let taken = walk.advance(&mut met);
+            met.into_iter().for_each(|gap| f(Item::Gap(gap)));
+            match taken {
+                None => return Ok(()),
+                Some(true) => {
+                    walk.state.living().for_each(|known| f(Item::Known(Box::new(walk.state.process(known)))));
+                }
+                Some(false) => {}
+            }
+            if let Some(gap) = walk.each(&mut |event| f(Item::Event(event.clone()))) {
+                f(Item::Gap(gap));
+            }
+        }
+    }
+
     /// Copies one session out as a stand-alone trace; returns its bytes. Segments that have made
     /// way since the trace was opened are left out.
     pub fn save(&self, session: SessionId, out: &mut dyn Write) -> Result<u64, Error> {
-        let place = self.place(session)?;
+        self.save_all(&[session], out)
+    }
+
+    /// The same of several sessions, in the order in which they follow each other; a reader takes at most
+    /// [`STAND_ALONE_MAX`] of them.
+    pub fn save_all(&self, sessions: &[SessionId], out: &mut dyn Write) -> Result<u64, Error> {
+        let mut segments = Vec::new();
+        for session in sessions {
+            segments.extend(self.place(*session)?.segments.iter());
+        }
         let mut put = Copy { trace: self, out, written: 0 };
         let mut begun = false;
         let mut bytes = Vec::new();
-        for segment in &place.segments {
+        for segment in segments {
             if self.load(segment, &mut bytes).is_err() {
                 continue;
             }

@@ -8,7 +8,7 @@ mod recover;
 
 use crate::codec::Encoder;
 use crate::error::Error;
-use crate::event::{ProcId, What};
+use crate::event::{ProcId, Process, What};
 use crate::layout::{
     BadHeader, FIRST_SEGMENT, FRAME_HEADER_LEN, FRAME_MORE, FileHeader, FileKind, FrameHeader, HEADER_COPY,
     MAJOR, SEGMENT_CONTINUES, SEGMENT_HEADER_LEN, SIZE_MAX, SIZE_MIN, SegmentHeader, kind, segment_size_for,
@@ -150,21 +150,45 @@ impl<S: Storage> Writer<S> {
 
     /// Begins a session, in a segment of its own; nothing of the one before is carried over.
     pub fn begin(&mut self, session: &Session) -> Result<(), Error> {
+        self.begin_at(session, 0, 0, &[])
+    }
+
+    /// Begins the copy of a session whose beginning is missing: its first event has `number`, `lost` events were
+    /// reported lost before it, and `living` are the processes that were known there.
+    pub fn begin_at(
+        &mut self,
+        session: &Session,
+        number: u64,
+        lost: u64,
+        living: &[Process],
+    ) -> Result<(), Error> {
         self.guarded(|writer| {
             let session = session.clone();
             writer.current = Some(Current {
                 clock: session.started,
                 last_ns: session.started.boottime_ns,
                 session,
-                encoder: Encoder::default(),
+                encoder: Encoder::knowing(living),
                 slot: 0,
                 seq: 0,
                 at: 0,
                 chain: 0,
-                next_number: 0,
-                lost: 0,
+                next_number: number,
+                lost,
                 end: None,
             });
+            writer.roll(false)
+        })
+    }
+
+    /// Goes on with event `number` in a new segment, so that readers see a gap before it; `living` are the processes
+    /// that are known behind it. Numbers never go back: a smaller one is taken for the next.
+    pub fn skip_to(&mut self, number: u64, living: &[Process]) -> Result<(), Error> {
+        self.need_session()?;
+        self.guarded(|writer| {
+            let current = writer.need_session()?;
+            current.next_number = current.next_number.max(number);
+            current.encoder = Encoder::knowing(living);
             writer.roll(false)
         })
     }

@@ -7,6 +7,7 @@ use lastrites_traces::{
         PAYLOAD_MAX, SEGMENT_HEADER, SEGMENT_SIZE_MAX, SEGMENT_SIZE_MIN, SLOTS_MAX, SLOTS_MIN, kind,
         segment_size_for,
     },
+    reader::STAND_ALONE_MAX,
     session::{Session, SessionId},
 };
 
@@ -82,6 +83,7 @@ fn limits_are_those_of_the_code() {
             kib(SEGMENT_SIZE_MAX) >> 10
         ),
         format!("from {SLOTS_MIN} to {SLOTS_MAX}"),
+        format!("those that followed it (at most {STAND_ALONE_MAX})"),
         format!("follow the header; at most {PAYLOAD_MAX}"),
         format!("more than one event for {EVENT_LEN_MIN} bytes"),
         format!("`varint` length (at most {STRING_MAX})"),

@@ -18,9 +18,12 @@ use crate::{
     error::{EXIT_CODES, Error},
     explain,
     filter::{self, Filter, Pattern},
+    import::{self, Imported},
     json, line, list, locate,
     output::{self, Color, Output, Palette},
     pick::{self, Recording},
+    redact::Keep,
+    report,
     requests::Requests,
     safe::Safe,
     save, show,
@@ -100,6 +103,25 @@ enum Command {
         #[arg(long, default_value = "newest", value_name = "WHICH")]
         recording: Recording,
     },
+    /// Make one file for a bug report: what happened in words, and the recording without secrets and names
+    #[command(after_help = REPORT_EXAMPLES)]
+    Report(Box<ReportArgs>),
+    /// Keep recordings and reports of other machines, to be listed and opened beside the own ones
+    #[command(after_help = IMPORT_EXAMPLES)]
+    Import {
+        /// Saved recordings or reports; they are checked and copied
+        #[arg(value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// What to call it [default: the name of the file]
+        #[arg(long = "as", value_name = "NAME")]
+        name: Option<String>,
+        /// For all users of this machine (as root)
+        #[arg(long)]
+        system: bool,
+        /// Forget what was imported under this name
+        #[arg(long, value_name = "NAME", conflicts_with_all = ["files", "name"])]
+        remove: Vec<String>,
+    },
     /// Stage a miniature runlevel 6 in namespaces of its own, record it, and show what was seen
     Demo {
         /// Show the bundled recording of a real machine, without recording anything
@@ -123,7 +145,8 @@ enum Command {
 
 #[derive(Debug, Default, Args)]
 struct FileArgs {
-    /// A ring file or a saved recording [default: LASTRITES_FILE, or the ring of this machine]
+    /// A ring file, a saved recording, a report, or the name of an imported one [default: LASTRITES_FILE, or the ring
+    /// of this machine]
     #[arg(value_name = "FILE")]
     positional: Option<PathBuf>,
     /// The same as FILE
@@ -236,6 +259,59 @@ struct ExplainArgs {
     json: bool,
 }
 
+const REPORT_EXAMPLES: &str = "\
+The report is a .tar.gz that every lastrites command opens as it is. Passwords, tokens, unknown arguments, names of
+hosts and users, addresses and private paths are replaced by stand-ins (host-1, secret-2); viewer/REPORT.md says what
+is removed and what is not. Read it before you send it.
+
+Examples:
+  lastrites report                        the newest shutdown that went wrong
+  lastrites report --list-removed | less  what would be removed, line by line; writes nothing
+  lastrites report --markdown             its summary alone, to paste
+  lastrites report saved.lrt -o bug-1.tar.gz --keep hosts";
+
+const IMPORT_EXAMPLES: &str = "\
+Examples:
+  lastrites import report.tar.gz          then: lastrites list, lastrites view report
+  lastrites import --as bug-1 saved.lrt   then: lastrites explain bug-1
+  lastrites import --remove bug-1";
+
+/// What `--keep` takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Kept {
+    /// Host names and addresses
+    Hosts,
+    /// User names
+    Users,
+    /// Arguments, private paths and other words that are not known to be secret
+    Args,
+}
+
+#[derive(Debug, Args)]
+struct ReportArgs {
+    #[command(flatten)]
+    file: FileArgs,
+    /// newest, previous, a number as `list` shows it, or the beginning of an id [default: the newest shutdown that
+    /// went wrong, or else the newest]
+    #[arg(long, value_name = "WHICH", conflicts_with = "last")]
+    recording: Option<Recording>,
+    /// The newest shutdown, whether it went wrong or not
+    #[arg(long)]
+    last: bool,
+    /// The new file; nothing is overwritten. `-` is standard output [default: lastrites-report-TIME.tar.gz]
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Print the summary alone, in Markdown
+    #[arg(long, conflicts_with_all = ["output", "list_removed"])]
+    markdown: bool,
+    /// Show line by line what is removed; without -o, write nothing
+    #[arg(long)]
+    list_removed: bool,
+    /// Leave these in
+    #[arg(long, value_name = "WHAT", value_delimiter = ',')]
+    keep: Vec<Kept>,
+}
+
 const VIEW_EXAMPLES: &str = "\
 In it: ? shows all keys and signs, q leaves.
 
@@ -292,6 +368,10 @@ fn run(cli: Cli) -> Result<u8, Error> {
             diff::run(&a, &b, json, palette)
         }
         Command::Save { target, from, recording } => run_save(from.as_deref(), &recording, &target),
+        Command::Report(args) => run_report(&args),
+        Command::Import { files, name, system, remove } => {
+            import::run(&import::Options { files, name, system, remove })
+        }
         Command::Demo { bundled } => demo::run(bundled, palette),
         Command::Arm(handed) => Err(tracer::become_it("arm", &handed.args)),
         Command::Disarm(handed) => Err(tracer::become_it("disarm", &handed.args)),
@@ -319,24 +399,66 @@ fn ending(trace: &Trace, number: usize, summary: &Summary) -> Ending {
     Ending::of(summary, number == trace.sessions().len(), about::boot_id().as_deref())
 }
 
-fn run_list(named: Option<&Path>, as_json: bool, palette: Palette) -> Result<u8, Error> {
-    let (path, trace) = open(named)?;
+/// The recordings of one file, as text or JSON. `imported`: under which name, if it is not this machine's.
+fn listed(
+    path: &Path,
+    trace: &Trace,
+    imported: Option<&str>,
+    as_json: bool,
+    palette: Palette,
+) -> Result<String, Error> {
     if trace.sessions().is_empty() {
-        return Err(Error::Empty { path });
+        return Err(Error::Empty { path: path.to_owned() });
     }
     let mut rows = Vec::new();
     for (at, summary) in trace.sessions().iter().enumerate() {
-        let (number, requests) = (at + 1, requests(&trace, summary)?);
-        rows.push(list::Row { number, summary, ending: ending(&trace, number, summary), requests });
+        let (number, requests) = (at + 1, requests(trace, summary)?);
+        rows.push(list::Row { number, summary, ending: ending(trace, number, summary), requests });
+    }
+    if !as_json {
+        return Ok(list::table(&rows, output::width(), palette));
     }
     let mut text = String::new();
-    if as_json {
-        for row in &rows {
-            let Requests { first, reboot } = &row.requests;
-            json::push_recording(&mut text, row.number, row.summary, row.ending, first.as_ref(), *reboot);
+    for row in &rows {
+        let Requests { first, reboot } = &row.requests;
+        let mut line = String::new();
+        json::push_recording(&mut line, row.number, row.summary, row.ending, first.as_ref(), *reboot);
+        if let Some(name) = imported {
+            // A name is a plain word: see `import`.
+            line = line.replacen('{', &format!("{{\"imported\":\"{name}\","), 1);
         }
-    } else {
-        text = list::table(&rows, output::width(), palette);
+        text.push_str(&line);
+    }
+    Ok(text)
+}
+
+fn run_list(named: Option<&Path>, as_json: bool, palette: Palette) -> Result<u8, Error> {
+    let own = open(named).and_then(|(path, trace)| listed(&path, &trace, None, as_json, palette));
+    let imported = if named.is_some() { Vec::new() } else { import::all() };
+    let mut text = match own {
+        Ok(text) => text,
+        Err(error) if imported.is_empty() => return Err(error),
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "lastrites: {}", Safe(&error));
+            String::new()
+        }
+    };
+    for Imported { name, path, system } in &imported {
+        // One that cannot be read must not hide the others.
+        let told = locate::open(path).and_then(|trace| listed(path, &trace, Some(name), as_json, palette));
+        match told {
+            Ok(told) if as_json => text.push_str(&told),
+            Ok(told) => {
+                let whose = if *system { " (for all users)" } else { "" };
+                let gap = if text.is_empty() { "" } else { "\n" };
+                text.push_str(&format!(
+                    "{gap}imported as {name}{whose}; `lastrites view {name}` opens it:\n{told}"
+                ));
+            }
+            Err(error) => {
+                let _ = writeln!(std::io::stderr(), "lastrites: {}", Safe(&error));
+            }
+        }
     }
     let mut out = Output::stdout();
     out.write_all(text.as_bytes())?;
@@ -408,6 +530,22 @@ fn run_view(args: &ViewArgs, color: Color) -> Result<u8, Error> {
         mouse: !args.no_mouse,
     };
     view::run(&options)
+}
+
+fn run_report(args: &ReportArgs) -> Result<u8, Error> {
+    report::run(&report::Options {
+        file: args.file.named().map(Path::to_owned),
+        recording: args.recording.clone(),
+        last: args.last,
+        output: args.output.clone(),
+        markdown: args.markdown,
+        list_removed: args.list_removed,
+        keep: Keep {
+            hosts: args.keep.contains(&Kept::Hosts),
+            users: args.keep.contains(&Kept::Users),
+            args: args.keep.contains(&Kept::Args),
+        },
+    })
 }
 
 /// Without a command: the viewer where there is a terminal for it, else how to use this.

@@ -9,7 +9,7 @@ use std::{
 
 use lastrites_traces::reader::Trace;
 
-use crate::error::Error;
+use crate::{error::Error, import, report::archive};
 
 /// Where `arm` notes what it did.
 const ARMED: [&str; 2] = ["etc/lastrites/armed", "run/lastrites/armed"];
@@ -17,10 +17,16 @@ const ARMED: [&str; 2] = ["etc/lastrites/armed", "run/lastrites/armed"];
 const RINGS: [&str; 2] = ["var/lib/lastrites/ring.lrt", ".lastrites/ring.lrt"];
 const ENV: &str = "LASTRITES_FILE";
 
-/// The file to read: the one named, `LASTRITES_FILE`, the one armed, or where one usually is.
+/// The file to read: the one named (or imported under that name), `LASTRITES_FILE`, the one armed, or where one
+/// usually is.
 pub fn find(named: Option<&Path>) -> Result<PathBuf, Error> {
     let from_env = std::env::var_os(ENV).filter(|value| !value.is_empty()).map(PathBuf::from);
-    match named.map(Path::to_owned).or(from_env) {
+    // A file that is there comes before one that was imported under its name.
+    let named = named.map(|named| match named.symlink_metadata() {
+        Ok(_) => named.to_owned(),
+        Err(_) => import::find(named).unwrap_or_else(|| named.to_owned()),
+    });
+    match named.or(from_env) {
         Some(path) => Ok(path),
         None => find_below(Path::new("/")),
     }
@@ -49,8 +55,13 @@ fn armed_ring(path: &Path) -> Option<PathBuf> {
     Path::new(ring).is_absolute().then(|| ring.into())
 }
 
-/// Opens what [`find`] found.
+/// Opens what [`find`] found: a ring file, a saved recording, or a report, known by what is in it.
 pub fn open(path: &Path) -> Result<Trace, Error> {
+    Ok(open_any(path)?.0)
+}
+
+/// The same, and whether it is a report.
+pub fn open_any(path: &Path) -> Result<(Trace, bool), Error> {
     let refused = |source: io::Error| match source.kind() {
         io::ErrorKind::PermissionDenied => Error::NotAllowed { path: path.into() },
         _ => Error::File { path: path.into(), doing: "open it", source, next: "check the name" },
@@ -59,8 +70,11 @@ pub fn open(path: &Path) -> Result<Trace, Error> {
     if !fs::metadata(path).map_err(refused)?.is_file() {
         return Err(Error::failed(path.display().to_string(), "not a regular file", "name a recording"));
     }
-    fs::File::open(path).map_err(refused)?;
-    Ok(Trace::open(path)?)
+    let mut file = fs::File::open(path).map_err(refused)?;
+    if import::begins_like_archive(&mut file).map_err(refused)? {
+        return Ok((archive::open(path)?.trace, true));
+    }
+    Ok((Trace::open(path)?, false))
 }
 
 #[cfg(test)]

@@ -61,6 +61,20 @@ impl Encoder {
         Self { state, by_tgid, by_shape, by_string }
     }
 
+    /// Begins with processes that were living before.
+    pub fn knowing(processes: &[Process]) -> Self {
+        let mut encoder = Self::default();
+        encoder.by_string.insert(encoder.state.strings[0].clone(), 0);
+        let mut nowhere = Vec::new();
+        for process in processes {
+            let known = encoder.describe(&mut nowhere, process);
+            encoder.by_tgid.insert(known.id.tgid, encoder.state.processes.len() as Index);
+            encoder.state.processes.push(known);
+            nowhere.clear();
+        }
+        encoder
+    }
+
     /// What is known of a process.
     pub fn find(&self, process: ProcId) -> Option<&Known> {
         let known = self.state.known(*self.by_tgid.get(&process.tgid)?);

@@ -69,7 +69,7 @@ pub(super) fn index(found: Found, header: &FileHeader) -> (Vec<Summary>, Vec<Pla
         let Some(Part { scan: first, .. }) = parts.first() else { continue };
         let missing = match header.kind {
             FileKind::Ring => (missing_before(first, newest_seq, header)).then_some((first.offset, why)),
-            FileKind::StandAlone => lead,
+            FileKind::StandAlone => lead.filter(|_| sessions.is_empty()),
         };
         let before = missing.map(|(offset, why)| {
             let to = first.header.first_number;

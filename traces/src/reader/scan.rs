@@ -18,6 +18,8 @@ use crate::storage::Storage;
 
 /// Attempts at a segment that changes while it is read.
 const TRIES: usize = 3;
+/// Most sessions of a stand-alone trace.
+pub const STAND_ALONE_MAX: usize = 4;
 /// Bytes that are searched at a time for the next segment of a damaged trace.
 const SEARCH: usize = 64 << 10;
 
@@ -220,9 +222,9 @@ fn stand_alone(source: &Source, header: &FileHeader, len: u64) -> Found {
         };
         let count = source.read(at, &mut bytes[..claimed]).unwrap_or(0);
         let scan = Scan::of(&bytes[..count], at, &header.file_id);
-        // It is one session's; who claims more of them makes claims only.
+        // It holds a shutdown and what followed; who claims more sessions makes claims only.
         let scan = scan.filter(|(scan, _)| {
-            found.segments.first().is_none_or(|first| first.header.session == scan.header.session)
+            found.sessions.contains_key(&scan.header.session) || found.sessions.len() < STAND_ALONE_MAX
         });
         let end = scan.as_ref().map_or(0, |(scan, _)| scan.open.end);
         found.tail = match (end == claimed, count == claimed) {

@@ -38,6 +38,11 @@ impl Source {
         Ok(Self { path: path.to_owned(), bytes: Bytes::File(file) })
     }
 
+    /// A file that is open and may have no name any more.
+    pub fn file(name: &Path, file: File) -> Self {
+        Self { path: name.to_owned(), bytes: Bytes::File(file) }
+    }
+
     pub fn memory(name: &Path, bytes: Vec<u8>) -> Self {
         Self { path: name.to_owned(), bytes: Bytes::Memory(bytes) }
     }

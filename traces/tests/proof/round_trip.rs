@@ -283,6 +283,76 @@ fn a_saved_trace_reads_like_the_session_it_was_saved_from() {
 }
 
 #[test]
+fn a_shutdown_and_the_boot_that_followed_are_saved_as_one_trace() {
+    let mut writer = recording(empty_ring());
+    let (mut noise, mut now_ns) = (Noise(9), 5_000);
+    writer.append(&noise.events(&mut now_ns, 900), &[1]).unwrap();
+    writer.begin(&session(2)).unwrap();
+    writer.append(&noise.events(&mut now_ns, 300), &[2]).unwrap();
+    let trace = Trace::from_bytes(Path::new("memory"), writer.storage().bytes().to_vec()).unwrap();
+    let mut saved = Vec::new();
+    trace.save_all(&[session(1).id, session(2).id], &mut saved).unwrap();
+    let (all, copies) = (read(writer.storage().bytes()).unwrap(), read(&saved).unwrap());
+    assert_eq!((all.len(), copies.len()), (2, 2));
+    for (old, new) in all.into_iter().zip(copies) {
+        assert_eq!((new.summary, new.events), (old.summary, old.events));
+    }
+}
+
+#[test]
+fn a_copy_without_its_beginning_and_with_a_hole_says_so_and_knows_who_was_alive() {
+    let mut writer = Writer::open(empty_ring()).unwrap();
+    let name = |text: &str| -> Bytes { text.as_bytes().into() };
+    let living = |tgid| Process {
+        process: ProcId { tgid, start_ns: 4_000 },
+        ppid: 1,
+        uid: 0,
+        session: 1,
+        comm: name("mongod"),
+        filename: name("/usr/bin/mongod"),
+        argv: name("mongod\0"),
+        env: name(""),
+        tty: name(""),
+        cgroup_path: name("/x"),
+        cgroup: 3,
+    };
+    let exit = |tgid| What::Exit {
+        process: ProcId { tgid, start_ns: 4_000 },
+        status: 9,
+        cpu_ns: 1,
+        peak_rss_kib: 2,
+    };
+    writer.begin_at(&session(1), 100, 7, &[living(12), living(13)]).unwrap();
+    writer.append(&[(5_000, exit(12))], &[]).unwrap();
+    writer.skip_to(150, &[living(13)]).unwrap();
+    writer.append(&[(6_000, exit(13))], &[]).unwrap();
+    // Numbers do not go back.
+    writer.skip_to(3, &[]).unwrap();
+    assert_eq!(writer.next_number(), 151);
+    let trace = Trace::from_bytes(Path::new("memory"), writer.storage().bytes().to_vec()).unwrap();
+    let mut saved = Vec::new();
+    trace.save(session(1).id, &mut saved).unwrap();
+    let trace = Trace::from_bytes(Path::new("saved"), saved).unwrap();
+    let summary = &trace.sessions()[0];
+    assert_eq!((summary.first_number, summary.next_number, summary.events, summary.lost), (100, 151, 2, 7));
+    assert_eq!(summary.gaps.iter().map(|gap| (gap.from, gap.to)).collect::<Vec<_>>(), [(101, 150)]);
+    let mut met = Vec::new();
+    trace
+        .copy_each(session(1).id, usize::MAX, &mut |item| {
+            met.push(match item {
+                Item::Known(process) => format!("known {} {:?}", process.process.tgid, process.argv),
+                Item::Event(event) => format!("event {}", event.number),
+                Item::Gap(gap) => format!("gap {} {}", gap.from, gap.to),
+            });
+        })
+        .unwrap();
+    let known = |tgid| format!("known {tgid} {:?}", living(tgid).argv);
+    let expected =
+        [known(12), known(13), "event 100".into(), "gap 101 150".into(), known(13), "event 150".into()];
+    assert_eq!(met, expected);
+}
+
+#[test]
 fn a_segment_without_a_batch_still_knows_where_to_drain_on() {
     let mut writer = recording(empty_ring());
     writer.append(&[], &[7, 1 << 40]).unwrap();

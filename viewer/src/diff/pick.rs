@@ -10,7 +10,7 @@ use crate::{
     about::{self, Ending},
     error::Error,
     explain::{Picked, pick as explained},
-    locate,
+    import, locate,
     pick::{self, Recording},
 };
 
@@ -37,13 +37,14 @@ impl Named {
         if let Ok(which) = text.parse() {
             return Ok(Self { path: None, which: Some(which) });
         }
+        let is_there = |text: &str| Path::new(text).exists() || import::find(Path::new(text)).is_some();
         // A colon may be part of a name.
-        if Path::new(text).exists() {
+        if is_there(text) {
             return Ok(Self { path: Some(text.into()), which: None });
         }
         let split = text.rsplit_once(':').filter(|(path, _)| !path.is_empty());
         if let Some((path, which)) = split
-            && Path::new(path).exists()
+            && is_there(path)
         {
             let which = which.parse().map_err(|why| Error::usage(format!("{text}: {why}")))?;
             return Ok(Self { path: Some(path.into()), which: Some(which) });

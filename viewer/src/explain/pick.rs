@@ -212,6 +212,7 @@ fn world<E: Into<Error>>(
     Ok((world, requests))
 }
 
-fn follows(after: &Summary, summary: &Summary) -> bool {
+/// Whether `after` is the boot that followed the shutdown of `summary`.
+pub(crate) fn follows(after: &Summary, summary: &Summary) -> bool {
     after.session.previous == Some(summary.session.id) && after.session.boot_id != summary.session.boot_id
 }

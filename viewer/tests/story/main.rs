@@ -37,10 +37,11 @@ fn main() -> ExitCode {
 type Property = fn(&Scene) -> Result<(), String>;
 
 /// What holds for every scene, by the name of the test.
-const PROPERTIES: [(&str, Property); 3] = [
+const PROPERTIES: [(&str, Property); 4] = [
     ("in whatever order its events arrive", properties::order_of_arrival),
     ("among strangers", properties::strangers),
     ("with events lost", properties::losses),
+    ("without names and arguments, as a report tells it", properties::redacted),
 ];
 
 fn trials_of(scene: Scene) -> Vec<Trial> {

@@ -4,7 +4,10 @@
 
 use std::collections::BTreeSet;
 
-use lastrites::story::{Story, finding::Finding, world::Idx};
+use lastrites::{
+    redact::{Keep, Redactor},
+    story::{Story, finding::Finding, world::Idx},
+};
 use lastrites_traces::{
     event::{Event, Exec, ProcId, Signal, What},
     reader::Item,
@@ -66,6 +69,60 @@ fn same(before: &Story, after: &Story) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("told before:\n{}\nand now:\n{}", before.join("\n"), after.join("\n")))
+}
+
+/// A report tells the same of the same processes on the same evidence; only names of people and things are others.
+pub fn redacted(scene: &Scene) -> Result<(), String> {
+    let mut redactor = Redactor::new(Keep::default());
+    for recorded in std::iter::once(&scene.recorded).chain(&scene.next) {
+        redactor.learn(&recorded.summary.session);
+        recorded.items.iter().for_each(|item| redactor.learn_item(item));
+    }
+    redactor.learned();
+    let mut rewrite = |recorded: &Recorded| {
+        let mut recorded = recorded.clone();
+        recorded.summary.session = redactor.session(&recorded.summary.session);
+        for item in &mut recorded.items {
+            match item {
+                Item::Known(process) => **process = redactor.process(process),
+                Item::Event(event) => *event = redactor.event(event),
+                Item::Gap(_) => {}
+            }
+        }
+        recorded
+    };
+    let without = Scene {
+        file: scene.file.clone(),
+        sentence: scene.sentence.clone(),
+        recorded: rewrite(&scene.recorded),
+        next: scene.next.as_ref().map(&mut rewrite),
+        expected: Default::default(),
+    };
+    let (before, after) = (scene.story(), without.story());
+    let all = |story: &Story| -> Vec<String> {
+        let told = story.findings.iter().map(|finding| {
+            let pids: Vec<u32> = finding.procs.iter().map(|idx| story.world.pid(*idx)).collect();
+            let steps: Vec<_> = finding.steps.iter().map(|step| (step.at, &step.events)).collect();
+            let advice = finding.advice.is_some();
+            format!("{} {:?} {advice} {pids:?} {steps:?}", finding.rule.id(), finding.confidence)
+        });
+        let phases =
+            story.shutdown.iter().flat_map(|shutdown| &shutdown.phases).map(|phase| format!("{phase:?}"));
+        let fates = story.fates.iter().map(|fate| format!("{fate:?}"));
+        let restarts = story.restarts.iter().map(|restart| format!("{restart:?}"));
+        told.chain(phases).chain(fates).chain(restarts).collect()
+    };
+    let (told, now) = (all(&before), all(&after));
+    if told == now {
+        return Ok(());
+    }
+    Err(format!(
+        "told before:\n{}\nand now:\n{}\nin words:\n{}\nand now:\n{}",
+        told.join("\n"),
+        now.join("\n"),
+        all_told(&before).join("\n"),
+        all_told(&after).join("\n")
+    ))
 }
 
 /// Frames of several CPUs arrive in any order: then numbers do not go with time.

@@ -1,0 +1,243 @@
+//! `lastrites import`: recordings and reports of other machines, kept beside this machine's own.
+//!
+//! Invariant: what is kept was read from the first byte to the last before it got its name, and is a copy: the
+//! original may go. A name is one plain word, so that it is never a path, and never stands for another recording.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
+
+use lastrites_traces::reader::Trace;
+
+use crate::{error::Error, locate, output::Output, pick::Recording, report::archive, safe::Safe};
+
+/// Where those of the whole machine are.
+const SYSTEM: &str = "/var/lib/lastrites/imported";
+const LEAST_NAME: usize = 1;
+const MOST_NAME: usize = 80;
+/// How files of recordings and of reports end.
+const ENDS: [&str; 2] = [".lrt", ".tar.gz"];
+
+/// One that was imported.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Imported {
+    pub name: String,
+    pub path: PathBuf,
+    /// For all users of the machine.
+    pub system: bool,
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    pub files: Vec<PathBuf>,
+    /// Instead of the name of the file.
+    pub name: Option<String>,
+    pub system: bool,
+    /// Names to forget.
+    pub remove: Vec<String>,
+}
+
+fn personal() -> Option<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let data = set("XDG_DATA_HOME").or_else(|| Some(set("HOME")?.join(".local/share")))?;
+    Some(data.join("lastrites/imported"))
+}
+
+/// All that were imported and can be seen from here, in order of name; a person's own before the machine's.
+pub fn all() -> Vec<Imported> {
+    let places = personal().map(|dir| (dir, false)).into_iter().chain([(PathBuf::from(SYSTEM), true)]);
+    places.flat_map(|(dir, system)| below(&dir, system)).collect()
+}
+
+fn below(dir: &Path, system: bool) -> Vec<Imported> {
+    // Nobody imported anything, or it is not for us.
+    let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
+    let imported = |path: PathBuf| {
+        let file = path.file_name()?.to_str()?;
+        let name = ENDS.iter().find_map(|end| file.strip_suffix(end))?.to_owned();
+        (is_name(&name) && path.symlink_metadata().is_ok_and(|meta| meta.is_file())).then_some(Imported {
+            name,
+            path,
+            system,
+        })
+    };
+    let mut all: Vec<Imported> = entries.filter_map(|entry| imported(entry.ok()?.path())).collect();
+    all.sort_by(|a, b| a.name.cmp(&b.name));
+    all
+}
+
+/// The file that was imported under `name`.
+pub fn find(name: &Path) -> Option<PathBuf> {
+    let name = name.to_str().filter(|name| is_name(name))?;
+    all().into_iter().find(|imported| imported.name == name).map(|imported| imported.path)
+}
+
+/// Whether `name` may be the name of one: plain, and nothing that means a recording of the ring.
+fn is_name(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    (LEAST_NAME..=MOST_NAME).contains(&name.len())
+        && name.bytes().all(plain)
+        && !name.starts_with(['.', '-'])
+        && name.parse::<Recording>().is_err()
+}
+
+/// A name made of that of a file.
+fn name_of(file: &Path) -> String {
+    let text = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let ends = [".tar.gz", ".tgz", ".tar", ".lrt", ".gz"];
+    let stem = ends.iter().find_map(|end| text.strip_suffix(end)).unwrap_or(&text);
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
+    let mut name: String = stem.chars().map(plain).take(MOST_NAME - 9).collect();
+    name = name.trim_start_matches(['.', '-']).to_owned();
+    if is_name(&name) { name } else { format!("imported-{name}") }
+}
+
+/// Imports or removes; returns the exit code.
+pub fn run(options: &Options) -> Result<u8, Error> {
+    if options.files.is_empty() && options.remove.is_empty() {
+        return Err(Error::usage(
+            "name files to import, or use --remove NAME; `lastrites list` shows what there is",
+        ));
+    }
+    if options.name.is_some() && options.files.len() != 1 {
+        return Err(Error::usage("--as gives a name to one file: import the others without it"));
+    }
+    let dir = match options.system {
+        true => PathBuf::from(SYSTEM),
+        false => personal().ok_or_else(|| {
+            Error::usage("neither XDG_DATA_HOME nor HOME says where your files are: set one, or use --system")
+        })?,
+    };
+    for name in &options.remove {
+        remove(&dir, options.system, name)?;
+    }
+    for file in &options.files {
+        let imported = import(&dir, options, file)?;
+        let mut out = Output::stdout();
+        writeln!(out, "{}", Safe(format!("imported {}: `lastrites view {0}` opens it", imported)))?;
+        out.finish()?;
+    }
+    Ok(0)
+}
+
+fn remove(dir: &Path, system: bool, name: &str) -> Result<(), Error> {
+    let Some(found) = below(dir, system).into_iter().find(|imported| imported.name == name) else {
+        return Err(Error::failed(
+            name,
+            format!(
+                "nothing of this name was imported {}",
+                if system { "for the machine" } else { "by you" }
+            ),
+            "`lastrites list` shows what there is (--system is for what was imported for all users)",
+        ));
+    };
+    fs::remove_file(&found.path).map_err(|source| refused(&found.path, "remove it", source))?;
+    let _ = writeln!(io::stderr(), "removed {name}");
+    Ok(())
+}
+
+fn refused(path: &Path, doing: &'static str, source: io::Error) -> Error {
+    let next = match source.kind() {
+        io::ErrorKind::PermissionDenied => "what is for all users (--system) is root's to change",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "make room and try again; nothing was left behind"
+        }
+        _ => "look whether its directory is there and yours to write to",
+    };
+    Error::File { path: path.to_owned(), doing, source, next }
+}
+
+fn import(dir: &Path, options: &Options, file: &Path) -> Result<String, Error> {
+    let name = match &options.name {
+        Some(name) if is_name(name) => name.clone(),
+        Some(name) => {
+            return Err(Error::usage(format!(
+                "{name}: a name has letters, digits, `.`, `_` and `-`, at most {MOST_NAME}, and is none that means \
+                 a recording of the ring (newest, previous, a number, the beginning of an id)"
+            )));
+        }
+        None => name_of(file),
+    };
+    if below(dir, options.system).iter().any(|imported| imported.name == name) {
+        return Err(Error::failed(
+            name,
+            "something of this name was imported before",
+            "give this one another name with --as, or forget that one with --remove",
+        ));
+    }
+    // Opened once for its message where it is no recording at all, before anything is made.
+    drop(locate::open(file)?);
+    fs::create_dir_all(dir).map_err(|source| refused(dir, "create it", source))?;
+    let mut copy = tempfile::Builder::new()
+        .prefix(".importing-")
+        .tempfile_in(dir)
+        .map_err(|source| refused(dir, "create a file in it", source))?;
+    let mut from = File::open(file).map_err(|source| refused(file, "open it", source))?;
+    io::copy(&mut from, copy.as_file_mut()).map_err(|source| refused(dir, "copy it there", source))?;
+    // The copy is what is looked at: the file itself may be another by now.
+    let is_report = check(copy.path(), file)?;
+    copy.as_file().sync_all().map_err(|source| refused(dir, "write it to the disk", source))?;
+    let target = dir.join(format!("{name}{}", ENDS[usize::from(is_report)]));
+    copy.persist_noclobber(&target).map_err(|e| refused(&target, "give it its name", e.error))?;
+    Ok(name)
+}
+
+/// Reads a recording or a report whole; whether it is a report.
+fn check(copy: &Path, file: &Path) -> Result<bool, Error> {
+    let opened = locate::open_any(copy);
+    let (trace, is_report): (Trace, bool) = opened.map_err(|_| {
+        Error::failed(file.display().to_string(), "it changed while it was copied", "import it again")
+    })?;
+    if trace.sessions().is_empty() {
+        return Err(Error::Empty { path: file.to_owned() });
+    }
+    for summary in trace.sessions() {
+        let mut missing = trace.for_each(summary.session.id, &mut |_| {})?;
+        missing.extend(summary.gaps.iter().filter(|gap| gap.from == gap.to).cloned());
+        if !missing.is_empty() {
+            let _ = writeln!(
+                io::stderr(),
+                "{}",
+                Safe(format!(
+                    "{}: parts of it cannot be read; `lastrites list` will say which",
+                    file.display()
+                ))
+            );
+        }
+    }
+    Ok(is_report)
+}
+
+/// Whether a file begins like an archive of ours.
+pub(crate) fn begins_like_archive(file: &mut File) -> io::Result<bool> {
+    use std::io::Read as _;
+    let mut head = Vec::new();
+    file.take(512).read_to_end(&mut head)?;
+    Ok(archive::is_archive(&head))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_plain_words_that_mean_nothing_else() {
+        for (file, name) in [
+            ("/tmp/db7.lrt", "db7"),
+            ("lastrites-report-20261112-031407.tar.gz", "lastrites-report-20261112-031407"),
+            ("a b/../x\u{202e}y.lrt", "x-y"),
+            ("12.lrt", "imported-12"),
+            ("abcdef.lrt", "imported-abcdef"),
+            (".hidden", "hidden"),
+        ] {
+            assert_eq!(name_of(Path::new(file)), name);
+            assert!(is_name(name), "{name}");
+        }
+        for bad in ["", "..", ".x", "a/b", "newest", "7", "cafe0123", "-x", "a\n"] {
+            assert!(!is_name(bad), "{bad}");
+        }
+    }
+}

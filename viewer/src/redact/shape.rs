@@ -1,0 +1,317 @@
+//! What a word is by its looks: an address, a key, a number.
+//!
+//! Invariant: pure, and never wrong towards keeping: what is not recognised here is for the caller to remove.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use super::vocabulary;
+
+/// How the tokens of well-known services begin, and how long they are at least.
+const TOKENS: [(&[u8], usize); 31] = [
+    (b"AKIA", 16),
+    (b"ASIA", 16),
+    (b"ghp_", 20),
+    (b"gho_", 20),
+    (b"ghu_", 20),
+    (b"ghs_", 20),
+    (b"ghr_", 20),
+    (b"github_pat_", 20),
+    (b"glpat-", 16),
+    (b"gldt-", 16),
+    (b"xox", 14),
+    (b"sk-", 16),
+    (b"sk_live_", 16),
+    (b"sk_test_", 16),
+    (b"rk_live_", 16),
+    (b"AIza", 20),
+    (b"ya29.", 16),
+    (b"hvs.", 16),
+    (b"hvb.", 16),
+    (b"dop_v1_", 20),
+    (b"npm_", 20),
+    (b"pypi-", 16),
+    (b"SG.", 16),
+    (b"AGE-SECRET-KEY-", 20),
+    (b"$1$", 8),
+    (b"$2", 20),
+    (b"$5$", 8),
+    (b"$6$", 8),
+    (b"$7$", 8),
+    (b"$y$", 8),
+    (b"$argon2", 12),
+];
+
+/// Whether it is a secret by its form: a token of a service, a JWT, a password hash, a PEM block.
+pub fn is_token(word: &[u8]) -> bool {
+    let jwt =
+        word.starts_with(b"eyJ") && word.len() >= 20 && word.iter().filter(|b| **b == b'.').count() >= 1;
+    jwt || is_pem(word) || TOKENS.iter().any(|(start, least)| word.len() >= *least && word.starts_with(start))
+}
+
+pub fn is_pem(text: &[u8]) -> bool {
+    text.windows(10).any(|part| part == b"-----BEGIN")
+}
+
+/// Whether nobody would have chosen it as a name: digits and letters, or capitals and small letters, by turns.
+pub fn is_random(word: &[u8]) -> bool {
+    let class = |byte: u8| match byte {
+        b'0'..=b'9' => 1_u8,
+        b'a'..=b'z' => 2,
+        b'A'..=b'Z' => 3,
+        _ => 0,
+    };
+    let turns = |run: &[u8]| run.windows(2).filter(|pair| class(pair[0]) != class(pair[1])).count();
+    let has = |run: &[u8], wanted: u8| run.iter().any(|byte| class(*byte) == wanted);
+    let mut runs = word.split(|byte| !byte.is_ascii_alphanumeric());
+    let loose = word.split(|byte| class(*byte) == 0 && !matches!(byte, b'+' | b'/' | b'_' | b'=' | b'-'));
+    runs.any(|run| {
+        let hex = run.len() >= 12 && run.iter().all(u8::is_ascii_hexdigit) && has(run, 1);
+        let digits = run.len() >= 12 && run.iter().all(u8::is_ascii_digit);
+        hex || digits
+            || run.len() >= 8 && turns(run) >= 5
+            || run.len() >= 12 && has(run, 1) && turns(run) >= 4
+            || run.len() >= 16 && has(run, 1) && has(run, 2) && has(run, 3)
+    }) || loose
+        .into_iter()
+        .any(|run| run.len() >= 24 && has(run, 1) && has(run, 2) && has(run, 3) && turns(run) >= 8)
+}
+
+/// Whether what is called so is not for others.
+pub fn is_secretish(name: &[u8]) -> bool {
+    const PARTS: [&str; 21] = [
+        "pass",
+        "pwd",
+        "secret",
+        "token",
+        "auth",
+        "credential",
+        "cred",
+        "cookie",
+        "bearer",
+        "jwt",
+        "signature",
+        "dsn",
+        "connectionstring",
+        "connstr",
+        "psk",
+        "otp",
+        "community",
+        "licensekey",
+        "sessionid",
+        "private",
+        "salt",
+    ];
+    const HARMLESS: [&str; 6] = ["passive", "bypass", "passthrough", "passno", "passdb", "compass"];
+    // These name where a secret is, not what it is.
+    const PLACES: [&str; 5] = ["file", "path", "dir", "directory", "socket"];
+    if name.len() > 64 {
+        return false;
+    }
+    let bare: String = name
+        .iter()
+        .filter(|b| b.is_ascii_alphanumeric())
+        .map(|b| char::from(b.to_ascii_lowercase()))
+        .collect();
+    let bare = HARMLESS.iter().fold(bare, |bare, harmless| bare.replace(harmless, ""));
+    if PLACES.iter().any(|place| bare.ends_with(place)) {
+        return false;
+    }
+    bare.ends_with("key") || bare == "pin" || bare == "pw" || PARTS.iter().any(|part| bare.contains(part))
+}
+
+pub fn is_userish(name: &[u8]) -> bool {
+    let bare: Vec<u8> =
+        name.iter().filter(|b| b.is_ascii_alphanumeric()).map(u8::to_ascii_lowercase).collect();
+    matches!(
+        bare.as_slice(),
+        b"user"
+            | b"username"
+            | b"login"
+            | b"logname"
+            | b"owner"
+            | b"chuid"
+            | b"runas"
+            | b"dbuser"
+            | b"remoteuser"
+            | b"sudouser"
+    )
+}
+
+pub fn is_hostish(name: &[u8]) -> bool {
+    let bare: Vec<u8> =
+        name.iter().filter(|b| b.is_ascii_alphanumeric()).map(u8::to_ascii_lowercase).collect();
+    matches!(
+        bare.as_slice(),
+        b"host"
+            | b"hostname"
+            | b"server"
+            | b"servername"
+            | b"node"
+            | b"nodename"
+            | b"domain"
+            | b"fqdn"
+            | b"peer"
+            | b"advertise"
+            | b"remote"
+            | b"master"
+            | b"dbhost"
+    )
+}
+
+fn text(word: &[u8]) -> Option<&str> {
+    std::str::from_utf8(word).ok().filter(|text| text.is_ascii())
+}
+
+pub fn is_ipv4(word: &[u8]) -> bool {
+    text(word).is_some_and(|text| text.parse::<Ipv4Addr>().is_ok())
+}
+
+/// Whether four numbers with dots between them stand somewhere in it.
+pub fn holds_ipv4(word: &[u8]) -> bool {
+    let part = |byte: &u8| byte.is_ascii_digit() || *byte == b'.';
+    word.split(|byte| !part(byte)).any(|run| is_ipv4(run.strip_suffix(b".").unwrap_or(run)))
+}
+
+pub fn is_ipv6(word: &[u8]) -> bool {
+    // A zone is behind a percent sign.
+    let bare = word.split(|byte| *byte == b'%').next().unwrap_or_default();
+    bare.iter().filter(|byte| **byte == b':').count() >= 2
+        && text(bare).is_some_and(|text| text.parse::<Ipv6Addr>().is_ok())
+}
+
+/// Addresses that every machine has.
+pub fn is_everybodys(address: &[u8]) -> bool {
+    matches!(address, b"127.0.0.1" | b"0.0.0.0" | b"255.255.255.255" | b"::1" | b"::")
+}
+
+pub fn is_mac(word: &[u8]) -> bool {
+    word.len() == 17
+        && word.chunks(3).all(|part| {
+            part[..2].iter().all(u8::is_ascii_hexdigit)
+                && part.get(2).is_none_or(|b| matches!(b, b':' | b'-'))
+        })
+}
+
+/// `db7.example.com`: labels, the last of which is a zone.
+pub fn is_domain(word: &[u8]) -> bool {
+    let word = word.strip_suffix(b".").unwrap_or(word);
+    let mut labels = word.rsplit(|byte| *byte == b'.');
+    let zone = labels.next().unwrap_or_default();
+    let label = |label: &[u8]| {
+        !label.is_empty()
+            && label.len() <= 63
+            && label.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+    };
+    let mut count = 0;
+    word.len() <= 253
+        && vocabulary::is_zone(zone)
+        && labels.all(|part| {
+            count += 1;
+            label(part)
+        })
+        && count > 0
+}
+
+/// A number that a person may see: a pid, a port, a level, a size; not an account or a card.
+pub fn is_number(word: &[u8]) -> bool {
+    (1..=7).contains(&word.len()) && word.iter().all(u8::is_ascii_digit)
+}
+
+/// `30s`, `64M`, `4000000us`.
+pub fn is_quantity(word: &[u8]) -> bool {
+    let digits = word.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let unit = &word[digits..];
+    let known: [&[u8]; 19] = [
+        b"s", b"ms", b"us", b"ns", b"min", b"h", b"d", b"k", b"K", b"kB", b"m", b"M", b"MB", b"MiB", b"g",
+        b"G", b"GB", b"GiB", b"%",
+    ];
+    is_number(&word[..digits]) && (unit.is_empty() || known.contains(&unit))
+}
+
+/// `tty1`, `ttyS0`, `pts/3`, `console`.
+pub fn is_tty(name: &[u8]) -> bool {
+    let starts: [&[u8]; 10] =
+        [b"pts/", b"pty", b"ttyUSB", b"ttyAMA", b"ttyACM", b"ttyS", b"tty", b"hvc", b"xvc", b"console"];
+    starts.iter().any(|start| {
+        name.strip_prefix(*start).is_some_and(|rest| rest.len() <= 4 && rest.iter().all(u8::is_ascii_digit))
+    })
+}
+
+/// Bytes of a UUID in its usual or its unit-name form at the beginning of `text`.
+pub fn starts_with_uuid(text: &[u8]) -> bool {
+    text.len() >= 36
+        && text[..36].iter().enumerate().all(|(at, byte)| match at {
+            8 | 13 | 18 | 23 => matches!(byte, b'-' | b'_'),
+            _ => byte.is_ascii_hexdigit(),
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_looks_like_a_key_is_told_from_what_is_a_name() {
+        for name in [
+            "systemd-update-utmp-runlevel.service",
+            "e2scrub_all",
+            "postgresql@15-main",
+            "x86_64-linux-gnu",
+            "linux-image-6.1.0-50-cloud-amd64",
+            "NetworkManager-dispatcher",
+            "lib64",
+            "containerd-shim-runc-v2",
+            "run-credentials-systemd\\x2dtmpfiles\\x2dsetup\\x2ddev.service.mount",
+            "python3.11",
+            "dbus-daemon",
+        ] {
+            assert!(!is_random(name.as_bytes()), "{name}");
+        }
+        for secret in [
+            "9f86d081884c7d65",
+            "dGhpcyBpcyBub3QgYSBzZWNyZXQ0Mg",
+            "a8Fk39sLq2Zx",
+            "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+            "123456789012345",
+        ] {
+            assert!(is_random(secret.as_bytes()), "{secret}");
+        }
+    }
+
+    #[test]
+    fn tokens_of_services_are_known_by_how_they_begin() {
+        for token in [
+            "AKIAIOSFODNN7EXAMPLE",
+            "ghp_abcdefghijklmnopqrstuvwxyz0123456789",
+            "xoxb-1234567890-abc",
+            "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.sig",
+            "$6$salt$hash",
+            "-----BEGIN RSA PRIVATE KEY-----",
+        ] {
+            assert!(is_token(token.as_bytes()), "{token}");
+        }
+    }
+
+    #[test]
+    fn names_of_secrets_are_told_from_names_of_their_places() {
+        for name in ["password", "DB_PASS", "FOO_TOKEN", "--api-key", "authorization", "secretKeyBase", "pw"]
+        {
+            assert!(is_secretish(name.as_bytes()), "{name}");
+        }
+        for name in ["--password-file", "passive", "role", "pidfile", "user", "monkeys"] {
+            assert!(!is_secretish(name.as_bytes()), "{name}");
+        }
+    }
+
+    #[test]
+    fn addresses_and_domains_are_recognised() {
+        assert!(is_ipv4(b"10.0.0.5") && !is_ipv4(b"6.1.0") && !is_ipv4(b"300.1.1.1"));
+        assert!(
+            holds_ipv4(b"backup-10.0.0.5-old") && !holds_ipv4(b"libx.so.1.2.3.4") && !holds_ipv4(b"6.1.0-50")
+        );
+        assert!(is_ipv6(b"fe80::1%eth0") && is_ipv6(b"::1") && !is_ipv6(b"12:30"));
+        assert!(is_mac(b"aa:bb:cc:dd:ee:0f") && !is_mac(b"aa:bb:cc:dd:ee:0"));
+        assert!(is_domain(b"db7.example.com") && is_domain(b"db7.lan"));
+        assert!(!is_domain(b"postgresql.conf") && !is_domain(b"com") && !is_domain(b"rc.local.d"));
+    }
+}

@@ -1,0 +1,158 @@
+//! `lastrites report` as a person uses it, and every command on what it wrote.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use super::{bad, command, good, run, sample};
+
+fn home() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a directory")
+}
+
+#[test]
+fn every_command_opens_a_report_as_it_is() {
+    let home = home();
+    for (name, to) in [("sysvinit-respawn", "bad.tar.gz"), ("runit-respawn", "other.tar.gz")] {
+        let file = sample(name);
+        let file = file.to_str().expect("UTF-8");
+        let output = run(home.path(), &["report", file, "-o", to]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        assert!(said.contains("removed ") && said.contains(&format!("wrote {to}")), "{said}");
+        assert_eq!(output.stdout, b"", "nothing but messages");
+    }
+    // By what is in it, not by its name.
+    std::fs::rename(home.path().join("bad.tar.gz"), home.path().join("attachment")).expect("renamed");
+    let explained = good(home.path(), &["explain", "attachment"]);
+    assert!(explained.contains("mongod was restarted during the shutdown"), "{explained}");
+    assert!(explained.starts_with("host-1 rebooted on"), "{explained}");
+    let listed = good(home.path(), &["list", "attachment"]);
+    assert!(listed.contains("host:    host-1, sysvinit 3.06"), "{listed}");
+    assert!(good(home.path(), &["show", "attachment", "--name", "mongod"]).contains("SIGKILL"));
+    good(home.path(), &["save", "saved.lrt", "--file", "attachment"]);
+    assert_eq!(good(home.path(), &["explain", "saved.lrt"]), explained);
+    let compared = good(home.path(), &["diff", "attachment", "other.tar.gz"]);
+    assert!(compared.contains("host-1"), "{compared}");
+    let model =
+        lastrites::view::load::now(&home.path().join("attachment"), None).expect("the viewer reads it");
+    drop(model);
+    // A report of a report is one as well.
+    good(home.path(), &["report", "attachment", "-o", "again.tar.gz"]);
+    assert!(good(home.path(), &["explain", "again.tar.gz"]).contains("mongod was restarted"));
+}
+
+#[test]
+fn a_report_is_small_and_never_replaces_a_file() {
+    let home = home();
+    let file = sample("sysvinit-respawn");
+    let args = ["report", file.to_str().expect("UTF-8"), "-o", "r.tar.gz"];
+    good(home.path(), &args);
+    let written = std::fs::read(home.path().join("r.tar.gz")).expect("there");
+    assert!(written.len() < 200 << 10, "{}", written.len());
+    assert!(bad(home.path(), &args, 4).contains("nothing is overwritten"));
+    assert_eq!(std::fs::read(home.path().join("r.tar.gz")).expect("there"), written);
+    let left = std::fs::read_dir(home.path()).expect("readable").count();
+    assert_eq!(left, 1, "no temporary file stays behind");
+    let dir = bad(home.path(), &["report", args[1], "-o", "no/such/dir/r.tar.gz"], 4);
+    assert!(dir.contains("cannot create it") && dir.contains("choose a directory"), "{dir}");
+}
+
+#[test]
+fn a_full_disk_is_called_one_and_leaves_nothing_behind() {
+    let home = home();
+    let file = sample("sysvinit-respawn");
+    let file = file.to_str().expect("UTF-8");
+    // A file may not grow: what a full disk and a quota look like from here.
+    let output = std::process::Command::new("sh")
+        .args([
+            "-c",
+            "trap '' XFSZ; ulimit -f 1; exec \"$0\" report \"$1\" -o r.tar.gz",
+            env!("CARGO_BIN_EXE_lastrites"),
+            file,
+        ])
+        .current_dir(home.path())
+        .output()
+        .expect("sh runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(4), "{said}");
+    assert_eq!(std::fs::read_dir(home.path()).expect("readable").count(), 0, "{said}");
+    let full = run(home.path(), &["report", file, "-o", "/dev/full"]);
+    assert_eq!(full.status.code(), Some(4), "a device is no new file");
+}
+
+#[test]
+fn without_a_name_the_file_is_called_after_the_time_of_the_shutdown() {
+    let home = home();
+    std::fs::copy(sample("sysvinit-respawn"), home.path().join("ring.lrt")).expect("copied");
+    good(home.path(), &["report"]);
+    assert!(home.path().join("lastrites-report-20261125-030807.tar.gz").is_file());
+}
+
+#[test]
+fn markdown_alone_is_fit_to_be_pasted() {
+    let home = home();
+    let file = sample("sysvinit-respawn");
+    let text = good(home.path(), &["report", file.to_str().expect("UTF-8"), "--markdown"]);
+    for part in [
+        "# What happened in a shutdown",
+        "```text\nhost-1 rebooted on",
+        "## Phases",
+        "| SIGKILL",
+        "## Environment",
+        "`sysvinit 3.06`",
+        "6.1.0-50-cloud-amd64",
+        "## Coverage and losses",
+        "* 1327 events, 0 lost",
+        "## What was removed",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(text.lines().all(|line| line.starts_with('|') || line.chars().count() <= 240), "{text}");
+    assert_eq!(std::fs::read_dir(home.path()).expect("readable").count(), 0, "nothing was written");
+}
+
+#[test]
+fn what_would_be_removed_is_shown_line_by_line_and_nothing_is_written() {
+    let home = home();
+    let file = sample("sysvinit-respawn");
+    let file = file.to_str().expect("UTF-8");
+    let text = good(home.path(), &["report", file, "--list-removed"]);
+    assert!(text.contains("host-1  db7\n"), "{text}");
+    assert_eq!(std::fs::read_dir(home.path()).expect("readable").count(), 0, "nothing was written");
+    let kept = good(home.path(), &["report", file, "--list-removed", "--keep", "hosts,args", "-o", "r"]);
+    assert!(!kept.contains("db7"), "{kept}");
+    assert!(good(home.path(), &["list", "r"]).contains("db7"), "asked for");
+}
+
+#[test]
+fn a_report_goes_into_a_pipe_but_not_to_a_terminal() {
+    let home = home();
+    let file = sample("power-cut");
+    let output = run(home.path(), &["report", file.to_str().expect("UTF-8"), "-o", "-"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    std::fs::write(home.path().join("piped"), &output.stdout).expect("written");
+    assert!(good(home.path(), &["list", "piped"]).contains("host-1"));
+}
+
+#[test]
+fn usage_errors_and_unreadable_recordings_say_what_to_do() {
+    let home = home();
+    let file = sample("power-cut");
+    let file = file.to_str().expect("UTF-8");
+    let said = run(home.path(), &["report", file, "--keep", "everything"]);
+    assert_eq!(said.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&said.stderr).contains("hosts, users, args"));
+    assert!(bad(home.path(), &["report", "not-there"], 4).contains("check the name"));
+    assert!(bad(home.path(), &["report", file, "--recording", "7"], 2).contains("it holds one"));
+    assert_eq!(run(home.path(), &["report", file, "--markdown", "-o", "x"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_report_is_for_its_owner_until_it_is_sent() {
+    let home = home();
+    let file = sample("power-cut");
+    let output =
+        command(home.path(), &["report", file.to_str().expect("UTF-8"), "-o", "r"]).output().expect("runs");
+    assert_eq!(output.status.code(), Some(0));
+    let mode = std::fs::metadata(home.path().join("r")).expect("there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}

@@ -1,0 +1,111 @@
+//! Recordings of other machines beside the own ones.
+
+use super::{bad, good, run, sample};
+
+fn home() -> tempfile::TempDir {
+    let home = tempfile::tempdir().expect("a directory");
+    std::fs::copy(sample("systemd252-reboot"), home.path().join("ring.lrt")).expect("copied");
+    home
+}
+
+#[test]
+fn what_was_imported_is_listed_and_opened_beside_the_own_recordings() {
+    let home = home();
+    let file = sample("sysvinit-respawn");
+    std::fs::copy(&file, home.path().join("their.lrt")).expect("copied");
+    good(home.path(), &["report", file.to_str().expect("UTF-8"), "-o", "bug.tar.gz"]);
+    let said = good(home.path(), &["import", "their.lrt", "bug.tar.gz"]);
+    assert!(said.contains("imported their") && said.contains("`lastrites view bug`"), "{said}");
+    // It is a copy.
+    for name in ["their.lrt", "bug.tar.gz"] {
+        std::fs::remove_file(home.path().join(name)).expect("removed");
+    }
+    let listed = good(home.path(), &["list"]);
+    for part in
+        ["systemd 252", "imported as bug; `lastrites view bug` opens it:", "imported as their;", "host-1"]
+    {
+        assert!(listed.contains(part), "{part}: {listed}");
+    }
+    for name in ["their", "bug"] {
+        assert!(good(home.path(), &["explain", name]).contains("mongod was restarted during the shutdown"));
+        assert!(good(home.path(), &["show", name, "--name", "mongod"]).contains("SIGKILL"));
+    }
+    assert!(good(home.path(), &["explain"]).contains("systemd 252"), "the own one is the default");
+    good(home.path(), &["diff", "their", "newest"]);
+    let rows: Vec<serde_json::Value> = good(home.path(), &["list", "--json"])
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    let names: Vec<Option<&str>> = rows.iter().map(|row| row["imported"].as_str()).collect();
+    assert_eq!(names, [None, Some("bug"), Some("their")]);
+    assert!(good(home.path(), &["import", "--remove", "bug"]).is_empty());
+    assert!(!good(home.path(), &["list"]).contains("imported as bug"));
+    assert!(bad(home.path(), &["explain", "bug"], 4).contains("check the name"));
+}
+
+#[test]
+fn a_file_comes_before_what_was_imported_under_its_name() {
+    let home = home();
+    std::fs::copy(sample("power-cut"), home.path().join("x.lrt")).expect("copied");
+    good(home.path(), &["import", "x.lrt"]);
+    std::fs::copy(sample("systemd252-reboot"), home.path().join("x")).expect("copied");
+    assert!(good(home.path(), &["list", "x"]).contains("systemd 252"));
+}
+
+#[test]
+fn names_are_given_once_and_can_be_chosen() {
+    let home = home();
+    std::fs::copy(sample("power-cut"), home.path().join("x.lrt")).expect("copied");
+    good(home.path(), &["import", "x.lrt"]);
+    assert!(bad(home.path(), &["import", "x.lrt"], 4).contains("--as"));
+    good(home.path(), &["import", "--as", "y", "x.lrt"]);
+    assert!(good(home.path(), &["list"]).contains("imported as y"));
+    for name in ["newest", "3", "../x", "a b", ""] {
+        assert!(bad(home.path(), &["import", "--as", name, "x.lrt"], 2).contains("a name has"), "{name}");
+    }
+    assert!(bad(home.path(), &["import", "--remove", "z"], 4).contains("nothing of this name"));
+    assert!(bad(home.path(), &["import", "--remove", "../../x"], 4).contains("nothing of this name"));
+    assert!(bad(home.path(), &["import"], 2).contains("name files"));
+}
+
+#[test]
+fn what_cannot_be_opened_is_not_imported() {
+    let home = home();
+    std::fs::write(home.path().join("noise.lrt"), b"noise ".repeat(4000)).expect("written");
+    std::fs::write(home.path().join("cut.tar.gz"), [0x1f, 0x8b, 8, 0]).expect("written");
+    for (name, why) in [
+        ("noise.lrt", "not a lastrites recording"),
+        ("cut.tar.gz", "cut off"),
+        ("none", "check the name"),
+        (".", "regular"),
+    ] {
+        let said = bad(home.path(), &["import", name], 4);
+        assert!(said.contains(why), "{name}: {said}");
+    }
+    assert!(!home.path().join("data").exists(), "nothing was made");
+}
+
+#[test]
+fn one_that_was_damaged_since_does_not_hide_the_others() {
+    let home = home();
+    std::fs::copy(sample("power-cut"), home.path().join("x.lrt")).expect("copied");
+    good(home.path(), &["import", "x.lrt"]);
+    good(home.path(), &["import", "--as", "y", "x.lrt"]);
+    std::fs::write(home.path().join("data/lastrites/imported/x.lrt"), b"no").expect("written");
+    let output = run(home.path(), &["list"]);
+    let (out, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(0));
+    assert!(
+        out.contains("imported as y") && said.contains("x.lrt: not a lastrites recording"),
+        "{out} {said}"
+    );
+}
+
+#[test]
+fn without_a_ring_what_was_imported_is_still_listed() {
+    let home = home();
+    std::fs::copy(sample("power-cut"), home.path().join("x.lrt")).expect("copied");
+    good(home.path(), &["import", "x.lrt"]);
+    std::fs::remove_file(home.path().join("ring.lrt")).expect("removed");
+    assert!(good(home.path(), &["list"]).contains("imported as x"));
+}
