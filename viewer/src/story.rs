@@ -143,6 +143,23 @@ impl Story {
         story
     }
 
+    /// `rebooted`, as in "db7 rebooted"; `was going down` if that is all that was seen.
+    pub fn verb(&self) -> &'static str {
+        match &self.shutdown {
+            Some(shutdown) if shutdown.ended || shutdown.aim.is_no_end() => shutdown.aim.verb(),
+            Some(_) => "was going down",
+            None => "was recorded",
+        }
+    }
+
+    /// The last moment at which somebody was seen to live: reboot(2) itself comes after the last hook, and is rarely seen.
+    pub fn at_the_end(&self) -> &'static str {
+        match &self.shutdown {
+            Some(shutdown) if !shutdown.called => "at the last hook",
+            _ => "at reboot(2)",
+        }
+    }
+
     pub fn fate(&self, idx: Idx) -> Option<&Fate> {
         self.fates.get(*self.fate_of.get(idx as usize)? as usize)
     }

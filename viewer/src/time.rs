@@ -136,16 +136,18 @@ pub fn push_padded(out: &mut String, since_ns: i64) {
     );
 }
 
-/// `0.4 ms`, `11.8 s`, `4 min 10 s`, `2 h 5 min`, `3 d 2 h`.
+/// `0.4 ms`, `11.9 s`, `4 min 10 s`, `2 h 5 min`, `3 d 2 h`: rounded to what is shown.
 pub fn duration(ns: u64) -> String {
-    let seconds = ns / 1_000_000_000;
-    match seconds {
-        0 if ns < 1_000_000 => format!("{} us", ns / 1000),
-        0 => format!("{}.{} ms", ns / 1_000_000, ns / 100_000 % 10),
-        1..60 => format!("{seconds}.{} s", ns / 100_000_000 % 10),
-        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
-        3600..86_400 => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
-        _ => format!("{} d {} h", seconds / 86_400, seconds / 3600 % 24),
+    let rounded = |unit: u64| ns.saturating_add(unit / 2) / unit;
+    let (us, tenths_ms, tenths_s) = (rounded(1000), rounded(100_000), rounded(100_000_000));
+    let (s, min, h) = (rounded(1_000_000_000), rounded(60_000_000_000), rounded(3_600_000_000_000));
+    match ns {
+        _ if us < 1000 => format!("{us} us"),
+        _ if tenths_ms < 10_000 => format!("{}.{} ms", tenths_ms / 10, tenths_ms % 10),
+        _ if tenths_s < 600 => format!("{}.{} s", tenths_s / 10, tenths_s % 10),
+        _ if s < 3600 => format!("{} min {} s", s / 60, s % 60),
+        _ if min < 1440 => format!("{} h {} min", min / 60, min % 60),
+        _ => format!("{} d {} h", h / 24, h % 24),
     }
 }
 
@@ -199,7 +201,12 @@ pub(crate) mod tests {
         for (ns, text) in [
             (20_000, "20 us"),
             (400_000_000, "400.0 ms"),
-            (11_870_000_000, "11.8 s"),
+            (999_600, "1.0 ms"),
+            (11_870_000_000, "11.9 s"),
+            (11_849_000_000, "11.8 s"),
+            (59_960_000_000, "1 min 0 s"),
+            (3_599_700_000_000, "1 h 0 min"),
+            (u64::MAX, "213503 d 23 h"),
             (250_000_000_000, "4 min 10 s"),
             (7_500_000_000_000, "2 h 5 min"),
         ] {

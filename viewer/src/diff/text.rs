@@ -190,9 +190,9 @@ pub(crate) fn end(end: &End) -> String {
     let of = |sent: &Sent| format!("{} from {}", sent.signal, sent.chain);
     let status = end.status.map_or_else(String::new, names::status);
     match (end.verdict, &end.told, &end.killer) {
-        (Verdict::CutOff, Some(told), _) => format!("still ran at reboot(2), after {}", of(told)),
+        (Verdict::CutOff, Some(told), _) => format!("still ran at the end, after {}", of(told)),
         (Verdict::CutOff | Verdict::NeverTold, ..) => {
-            "still ran at reboot(2), and nobody had told it to stop".to_owned()
+            "still ran at the end, and nobody had told it to stop".to_owned()
         }
         (Verdict::Killed, told, killer) => {
             let by = match killer {

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 
 use lastrites_traces::{
     reader::{Item, Summary, Trace},
-    session::{How, SessionId},
+    session::{End, How, SessionId},
 };
 
 use crate::{
+    about::{self, Ending},
     error::Error,
     pick::{self, Recording},
     progress::Progress,
@@ -143,6 +144,7 @@ pub fn read_extent(
         }
         None => None,
     };
+    let summary = &ended(trace, number, requests.first.is_some());
     let story = Story::tell(world, summary, next);
     Ok(Picked { path: path.to_owned(), number, count, summary: summary.clone(), requests, story })
 }
@@ -155,6 +157,21 @@ pub fn next_boot(trace: &Trace, number: usize) -> Option<&Summary> {
 
 /// No shutdown in so many of the last segments: at a glance there is none.
 const SEGMENTS_GLANCE: usize = 8;
+/// Recording `number`, with an end. One of a shutdown that says nothing of its end and does not go on here ended as power
+/// cuts do: the next boot that would have noted so never came, or is not in this copy. Without a shutdown it is as likely
+/// that the file was copied while its machine ran.
+fn ended(trace: &Trace, number: usize, asked: bool) -> Summary {
+    let mut summary = trace.sessions()[number - 1].clone();
+    let newest = number == trace.sessions().len();
+    if asked
+        && summary.end.is_none()
+        && Ending::of(&summary, newest, about::boot_id().as_deref()) == Ending::Cut
+    {
+        summary.end = Some(End { how: How::NoSeal, time_ns: summary.last_ns, note: String::new() });
+    }
+    summary
+}
+
 /// Segments that are read first; four times as many each time the shutdown begins before them.
 const SEGMENTS_FIRST: usize = 6;
 /// What may have led to a shutdown is this close before it.

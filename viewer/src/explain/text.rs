@@ -125,6 +125,13 @@ impl Page<'_> {
             out.push('\n');
             self.put(&mut out, Some(Look::Dim), &format!("{} more: --all shows them", shown.len() - most), 0);
         }
+        // What was left alive on purpose is no trouble; that it was is said.
+        let noted = story.findings.len() - shown.len();
+        if noted > 0 {
+            out.push('\n');
+            let text = format!("{noted} more noted, which is no trouble: --all shows it");
+            self.put(&mut out, Some(Look::Dim), &text, 0);
+        }
         if let Some(shutdown) = &story.shutdown {
             out.push('\n');
             self.phases(&mut out, shutdown, all);
@@ -174,8 +181,8 @@ impl Page<'_> {
         let clocks = Clocks::new(summary);
         match &story.shutdown {
             Some(shutdown) => {
-                let verb = if shutdown.ended || !story.cut { shutdown.aim.verb() } else { "was going down" };
                 let began = clocks.wall(shutdown.begin.ns);
+                let verb = story.verb();
                 format!("{host} {verb} on {}", began.format("%-d %b %Y at %H:%M:%S"))
             }
             None => {
@@ -427,10 +434,11 @@ fn glued(text: &str) -> String {
     out
 }
 
-/// `0.4 s`, `11.8 s`, `4 min 10 s`: for lengths that are compared with each other.
+/// `0.4 s`, `11.9 s`, `4 min 10 s`: for lengths that are compared with each other.
 pub(crate) fn seconds(ns: u64) -> String {
     match ns {
-        0..1_000_000_000 => format!("0.{} s", ns / 100_000_000),
+        0..950_000_000 => format!("0.{} s", (ns + 50_000_000) / 100_000_000),
+        950_000_000..1_000_000_000 => "1.0 s".into(),
         _ => time::duration(ns),
     }
 }
@@ -475,10 +483,14 @@ mod tests {
     }
 
     #[test]
-    fn lengths_are_cut_to_tenths() {
-        for (ns, text) in
-            [(0, "0.0 s"), (99_999_999, "0.0 s"), (999_999_999, "0.9 s"), (11_870_000_000, "11.8 s")]
-        {
+    fn lengths_are_rounded_to_tenths() {
+        for (ns, text) in [
+            (0, "0.0 s"),
+            (49_999_999, "0.0 s"),
+            (949_999_999, "0.9 s"),
+            (999_999_999, "1.0 s"),
+            (11_870_000_000, "11.9 s"),
+        ] {
             assert_eq!(seconds(ns), text);
         }
     }

@@ -161,7 +161,7 @@ fn stopping<'a>(
         Some(spree.map_or(sent.at.ns, |ns| ns.max(born)).min(sent.at.ns))
     };
     let of = move |fate: &Fate| {
-        let told = fate.told.map(|told| told.at.ns).or_else(|| kill(fate))?;
+        let told = fate.told.map(|told| told.at(world).ns).or_else(|| kill(fate))?;
         let exit = world.proc_at(fate.proc)?.exit.ns;
         Some(Candidate {
             proc: fate.proc,
@@ -182,7 +182,7 @@ fn unfinished<'a>(
     let of = move |(idx, proc): (Idx, &Proc)| {
         let may = !proc.dead() && !world.is_init(idx) && proc.origin != Origin::Mentioned;
         let told = fate::told(world, by_target, idx, shutdown.begin).filter(|_| may)?;
-        Some(Candidate { proc: idx, from_ns: told.at.ns, to_ns: shutdown.end.ns, why: Why::Stopping })
+        Some(Candidate { proc: idx, from_ns: told.at(world).ns, to_ns: shutdown.end.ns, why: Why::Stopping })
     };
     world.all().filter_map(of)
 }

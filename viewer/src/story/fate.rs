@@ -31,9 +31,15 @@ pub enum Reception {
 /// The first signal of a stop.
 #[derive(Debug, Clone, Copy)]
 pub struct Told {
+    /// Index of the signal.
     pub sent: u32,
-    pub at: At,
     pub reception: Reception,
+}
+
+impl Told {
+    pub fn at(self, world: &World) -> At {
+        world.sig(self.sent).map_or_else(At::default, |sent| sent.at)
+    }
 }
 
 /// How it ended, or did not.
@@ -79,7 +85,7 @@ impl Fate {
     /// From being told until the end of it.
     pub fn took_ns(&self, world: &World, end: At) -> u64 {
         let exit = world.proc_at(self.proc).map_or(end.ns, |proc| proc.exit.ns.min(end.ns));
-        self.told.map_or(0, |told| exit.saturating_sub(told.at.ns))
+        self.told.map_or(0, |told| exit.saturating_sub(told.at(world).ns))
     }
 }
 
@@ -207,7 +213,7 @@ pub fn told(world: &World, by_target: &ByTarget, idx: Idx, begin: At) -> Option<
         None if proc.code().is_some() || taken_silently(world, by_target, idx, sent) => Reception::Handled,
         None => Reception::Pending,
     };
-    Some(Told { sent: number, at: sent.at, reception })
+    Some(Told { sent: number, reception })
 }
 
 /// Whether a later signal of the same number found none waiting.

@@ -30,6 +30,9 @@ const SUPERVISORS: [&[u8]; 15] = [
     b"circusd",
 ];
 
+/// What whoever runs itself again executes.
+const SELF: &[u8] = b"/proc/self/exe";
+
 /// The words of NUL-terminated strings.
 pub fn words(argv: &[u8]) -> impl Iterator<Item = &[u8]> {
     argv.strip_suffix(b"\0").unwrap_or(argv).split(|byte| *byte == 0)
@@ -58,9 +61,15 @@ impl World {
                     .is_some_and(|rest| rest.iter().all(|b| b.is_ascii_digit() || *b == b'.'))
             })
         };
-        // What executes itself does so by a link that says nothing of it.
-        if base.is_empty() || file == b"/proc/self/exe" {
+        // What executes itself does so by a link that says nothing of it: it is what it was.
+        if base.is_empty() || file == SELF {
             base = base_name(zeroth.strip_prefix(b"-").unwrap_or(zeroth));
+            if zeroth == SELF
+                && let Some(before) =
+                    self.image(image.before).filter(|before| before.filename != image.filename)
+            {
+                return self.program(before);
+            }
         }
         if matches!(base, b"busybox" | b"toybox") && !zeroth.is_empty() {
             base = base_name(zeroth.strip_prefix(b"-").unwrap_or(zeroth));
@@ -173,6 +182,11 @@ impl World {
             safe::push(&mut out, word);
         }
         out
+    }
+
+    /// Whether it is a program of this tool.
+    pub fn is_ours(&self, idx: Idx) -> bool {
+        matches!(self.program_of(idx), b"lastrites-tracer" | b"lastrites")
     }
 
     pub fn is_supervisor(&self, idx: Idx) -> bool {

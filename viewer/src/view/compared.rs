@@ -105,7 +105,7 @@ impl Side {
             story.world.proc_at(fate.proc).and_then(|proc| proc.code()).is_some_and(|c| c != 0);
         Life {
             from_ns: since(self.model.birth(fate.proc)),
-            told_ns: fate.told.map(|told| since(told.at.ns)),
+            told_ns: fate.told.map(|told| since(told.at(&story.world).ns)),
             to_ns: since(self.model.end_of(fate.proc)),
             verdict: fate.verdict,
             failed: status_failed,

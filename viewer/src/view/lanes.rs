@@ -337,7 +337,7 @@ impl Model {
 
     /// Whether it belongs to our own recorder.
     pub fn is_ours(&self, idx: Idx) -> bool {
-        self.world().program_of(idx) == b"lastrites-tracer"
+        self.world().is_ours(idx)
     }
 }
 

@@ -288,8 +288,8 @@ pub fn survey(path: &Path, gauge: &Arc<Gauge>, out: &Sender<News>) {
 fn verdict(picked: &Picked) -> Verdict {
     let story = &picked.story;
     let how = match &story.shutdown {
-        Some(shutdown) if shutdown.ended || !story.cut => shutdown.aim.verb().to_owned(),
-        Some(_) => "cut off while going down".into(),
+        Some(shutdown) if !shutdown.ended && story.cut => "cut off while going down".to_owned(),
+        Some(_) => story.verb().to_owned(),
         None => "no shutdown".into(),
     };
     let bad = story.findings.iter().filter(|finding| finding.rule != Rule::Spared || finding.failed);

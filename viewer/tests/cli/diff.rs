@@ -47,7 +47,7 @@ found in B only:
     [1] mongod was restarted during the shutdown, then killed";
     assert!(out.contains(expected), "{out}");
     for part in [
-        "\ntook longer to stop in B:\n    mongod: 0.6 s in A, 11.9 s in B (11.3 s longer)\n",
+        "\ntook longer to stop in B:\n    mongod: 0.7 s in A, 12.0 s in B (11.3 s longer)\n",
         "\nended differently:\n    mongod\n      A: exit 0 after SIGTERM from rc",
         "      B: killed by SIGKILL, sent by rc",
         "\nrestarted during the shutdown in one only:\n    B only: mongod, by init\n",
@@ -83,7 +83,7 @@ fn the_other_way_round_everything_is_the_other_ones() {
     let out = page(&["3", "1"], &good_and_bad());
     for part in [
         "11.6 s shorter",
-        "stopped sooner in B:\n    mongod: 11.9 s in A, 0.6 s in B (11.3 s sooner)\n",
+        "stopped sooner in B:\n    mongod: 12.0 s in A, 0.7 s in B (11.3 s sooner)\n",
         "A only: mongod, by init\n",
         "A only: exim4\n",
         "found in A only:\n    [1] mongod was restarted",

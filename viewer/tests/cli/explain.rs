@@ -91,11 +91,11 @@ fn the_founding_story_is_on_the_first_screen() {
             "mongod 872 exited 0, a clean stop,",
             "init started mongod again as 990",
             "rc -> startpar -> sendsigs -> killall5 -9 sent SIGKILL to mongod 990",
-            "To change: take 6 out of the runlevels of its entry in inittab",
+            "To change: take 6 out of the runlevels of mongod's entry in inittab",
             "evidence: events ",
             "phases: +0.00 s requested",
             "SIGKILL spree",
-            "waited for: mongod 990 to end 13.0 s",
+            "waited for: mongod 990 to end 13.1 s",
         ],
     );
 }
@@ -264,4 +264,17 @@ fn hostile_names_are_spelt_out() {
     let out = crate::run(&["explain", "--recording", "1", "--pid", "2241"], &recorded);
     assert!(text(&out.stdout).contains("db7\\x1b[31m"), "{}", text(&out.stdout));
     assert!(text(&out.stdout).contains("\\x1b[2J\\u{202e}\\nevil"), "{}", text(&out.stdout));
+}
+
+/// Half a file was said to have rebooted, and to have been cut off, in the same breath; and a larger ring was advised.
+#[test]
+fn half_a_copy_was_going_down_and_has_to_be_copied_again() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("cut.lrt");
+    let bytes = std::fs::read(sample("sysvinit-respawn")).expect("read");
+    std::fs::write(&file, &bytes[..18000]).expect("written");
+    let out = page(&[], &file, 100);
+    assert!(out.starts_with("db7 was going down on 25 Nov 2026"), "{out}");
+    tells(&out, &["ended without a seal", "never ended", "copy the file again"]);
+    assert!(!out.contains("larger ring"), "{out}");
 }

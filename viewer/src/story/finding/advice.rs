@@ -44,8 +44,13 @@ pub fn against_restart(story: &Story, restart: &Restart) -> Option<String> {
 fn service_of_init(story: &Story, idx: Idx) -> Option<String> {
     let of_init = story.world.proc_at(idx).is_some_and(|proc| story.world.is_init(proc.parent));
     let by_table = || {
-        (story.init == Init::Sysvinit && of_init)
-            .then(|| format!("take {} out of the runlevels of its entry in inittab", level(story)))
+        (story.init == Init::Sysvinit && of_init).then(|| {
+            format!(
+                "take {} out of the runlevels of {}'s entry in inittab",
+                level(story),
+                story.world.name(idx)
+            )
+        })
     };
     let Some(id) = story.service(idx) else { return by_table() };
     let service = story.services.get(id);

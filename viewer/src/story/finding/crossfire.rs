@@ -34,7 +34,8 @@ pub(super) fn check(case: &mut Case<'_>) {
     for (sender, victims) in hit {
         let Some(owner) = owner(story, sender) else { continue };
         let own = victims.iter().any(|(fate, _)| whose(story, &owner, fate.proc) == Whose::Own);
-        let at_ns = victims[0].0.told.map_or(story.end_of(victims[0].0.proc).ns, |told| told.at.ns);
+        let at_ns =
+            victims[0].0.told.map_or(story.end_of(victims[0].0.proc).ns, |told| told.at(&story.world).ns);
         let by_mount = fuser_of_mount(story, sender, at_ns);
         let strangers: Vec<&(&Fate, u32)> = victims
             .iter()

@@ -69,7 +69,7 @@ fn tell(story: &Story, fate: &Fate, with_it: &[&Fate]) -> Finding {
     let crashed = sig != 9;
     let since = fate.told.map(|told| {
         let to = fate.killer.and_then(|k| world.sig(k)).map_or(story.end_of(fate.proc).ns, |sent| sent.at.ns);
-        time::duration(to.saturating_sub(told.at.ns))
+        time::duration(to.saturating_sub(told.at(world).ns))
     });
     let told_by = |told: crate::story::fate::Told| world.sig(told.sent).map_or(15, |sent| sent.sig);
     let headline = match (fate.told, since) {

@@ -8,8 +8,9 @@ use crate::time;
 use super::{Case, Finding, Rule, Step, advice, steps};
 use crate::story::{
     Story,
-    fate::{Fate, Verdict},
-    shutdown::PhaseKind,
+    fate::{Fate, Told, Verdict},
+    shutdown::{Init, PhaseKind},
+    who::words,
     world::{Idx, IdxMap, IdxSet, Means, Sig},
 };
 
@@ -65,15 +66,17 @@ fn stuck(story: &Story, fate: &Fate, sent: &Sig) -> Finding {
     let end = story.end_of(fate.proc);
     let since = time::duration(end.ns.saturating_sub(sent.at.ns));
     let headline = format!(
-        "{} did not die of SIGKILL and still ran at reboot(2), {since} later",
-        story.called(fate.proc)
+        "{} did not die of SIGKILL and still ran {}, {since} later",
+        story.called(fate.proc),
+        story.at_the_end()
     );
     let mut finding = Finding::new(Rule::CutOff, headline);
     finding.steps.extend(fate.told.as_ref().map(|told| steps::told(story, fate, told)));
     finding.steps.push(Step::at(sent.at, steps::sentence(story, sent)));
     let text = format!(
-        "{} still ran at reboot(2), {since} after SIGKILL: it waited in the kernel for something that did not come",
-        world.label(fate.proc)
+        "{} still ran {}, {since} after SIGKILL: it waited in the kernel for something that did not come",
+        world.label(fate.proc),
+        story.at_the_end()
     );
     finding.steps.push(Step::at(end, text));
     finding.procs = vec![fate.proc];
@@ -99,14 +102,14 @@ fn below(story: &Story, alive: &[&Fate]) -> IdxMap<Vec<Idx>> {
 }
 
 /// Why the sprees left it out, if there was one and it was there.
-fn spared(story: &Story, fate: &Fate) -> Option<&'static str> {
+fn spared(story: &Story, fate: &Fate) -> Option<String> {
     let shutdown = story.shutdown.as_ref()?;
     let world = &story.world;
     let image = world.image(world.image_of(fate.proc))?;
     let born = world.proc_at(fate.proc)?.born;
     let last = shutdown.phase(PhaseKind::KillSpree).or(shutdown.phase(PhaseKind::TermSpree))?;
     if born < last.from && world.strings.get(image.argv).first() == Some(&b'@') {
-        return Some("its name begins with @, by which init knows a storage daemon that has to stay");
+        return Some("its name begins with @, by which init knows a storage daemon that has to stay".into());
     }
     // Somebody who kills somebody in that time is no spree.
     let of_spree = |sent: &Sig| {
@@ -121,25 +124,47 @@ fn spared(story: &Story, fate: &Fate) -> Option<&'static str> {
     let killer = spree?.sender;
     let session = |idx: Idx| world.image(world.image_of(idx)).map_or(0, |image| image.session);
     if session(killer) != 0 && session(killer) == session(fate.proc) {
-        return Some("it was in the same session as the killer");
+        return Some("it was in the same session as the killer".into());
     }
-    Some("it was left out: an omit list, or a setting like SurviveFinalKillSignal=")
+    if let Some(by_list) = omitted(story, killer, fate.proc) {
+        return Some(by_list);
+    }
+    Some(match story.init {
+        Init::Systemd => {
+            "it was left out: its unit has SurviveFinalKillSignal=, or it died while it was killed".into()
+        }
+        _ => "it was left out, as by an omit list".into(),
+    })
+}
+
+/// `killall5 -o 870`: whom it is told to leave alone.
+fn omitted(story: &Story, killer: Idx, idx: Idx) -> Option<String> {
+    let world = &story.world;
+    let pid = world.pid(idx).to_string();
+    let image = world.own_images(killer).find(|image| world.program(image) == b"killall5")?;
+    let words: Vec<&[u8]> = words(world.strings.get(image.argv)).collect();
+    let listed = words
+        .windows(2)
+        .any(|pair| pair[0] == b"-o" && pair[1].split(|byte| *byte == b',').any(|one| one == pid.as_bytes()));
+    listed.then(|| {
+        format!("killall5 was told to leave it out (-o {pid}), as pid files in /run/sendsigs.omit.d have it")
+    })
 }
 
 fn tell(story: &Story, fate: &Fate, with_it: Vec<Idx>) -> Finding {
     let shutdown_end = story.end_of(fate.proc);
     let name = story.called(fate.proc);
     let spared = spared(story, fate).filter(|_| fate.verdict == Verdict::NeverTold);
-    let since = |told: crate::story::fate::Told| time::duration(shutdown_end.ns.saturating_sub(told.at.ns));
-    let (rule, headline) = match (fate.told, spared) {
+    let since = |told: Told| time::duration(shutdown_end.ns.saturating_sub(told.at(&story.world).ns));
+    let (rule, headline) = match (fate.told, &spared) {
         (Some(told), _) => {
             (Rule::CutOff, format!("{name} was told to stop and cut off by the reboot {} later", since(told)))
         }
         (None, Some(_)) => {
-            (Rule::Spared, format!("{name} was spared by the sprees and still ran at reboot(2)"))
+            (Rule::Spared, format!("{name} was spared by the sprees and still ran {}", story.at_the_end()))
         }
         (None, None) => {
-            (Rule::NeverTold, format!("{name} was never told to stop and still ran at reboot(2)"))
+            (Rule::NeverTold, format!("{name} was never told to stop and still ran {}", story.at_the_end()))
         }
     };
     let mut finding = Finding::new(rule, headline);
@@ -147,7 +172,7 @@ fn tell(story: &Story, fate: &Fate, with_it: Vec<Idx>) -> Finding {
     if let (Some(restart), true) = (story.replaces(fate.proc), rule != Rule::Spared) {
         finding.steps.push(steps::restart(story, restart));
     }
-    match spared {
+    match &spared {
         Some(why) if rule == Rule::Spared => finding.steps.push(Step {
             at: Some(shutdown_end),
             text: format!("{} got neither SIGTERM nor SIGKILL: {why}", story.world.label(fate.proc)),

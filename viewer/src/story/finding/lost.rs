@@ -20,16 +20,20 @@ pub(super) fn check(case: &mut Case<'_>) {
     let mut finding = Finding::new(Rule::EventsLost, headline);
     for hole in story.doubt.holes().iter().filter(|hole| hole.from_ns <= to && hole.to_ns >= from).take(4) {
         let kind = lastrites_traces::abi::kind::NAMES.get(usize::from(hole.kind)).unwrap_or(&"unknown");
-        let what = match (hole.count, hole.kind) {
-            (0, _) => "something cannot be read".to_owned(),
-            (1, 0) => "one event".to_owned(),
-            (1, _) => format!("one event of kind {kind}"),
-            (n, 0) => format!("{n} events"),
-            (n, _) => format!("{n} events of kind {kind}"),
+        let text = match (hole.count, hole.kind) {
+            (0, _) if hole.to_ns > to => "what comes after this cannot be read".to_owned(),
+            (0, _) => "what comes before this cannot be read".to_owned(),
+            (1, 0) => "one event is missing up to here".to_owned(),
+            (1, _) => format!("one event of kind {kind} is missing up to here"),
+            (n, 0) => format!("{n} events are missing up to here"),
+            (n, _) => format!("{n} events of kind {kind} are missing up to here"),
         };
         let at = At { ns: hole.to_ns.min(to), number: hole.number };
-        finding.steps.push(Step::at(at, format!("{what} missing up to here")));
+        finding.steps.push(Step::at(at, text));
     }
-    finding.advice = Some("arm with a larger ring (--size) if this happens again".into());
+    finding.advice = Some(match count {
+        0 => "copy the file again, if it was copied: this one is cut or damaged".into(),
+        _ => "arm with a larger ring (--size) if this happens again".into(),
+    });
     case.add(finding);
 }

@@ -3,7 +3,10 @@
 use crate::time;
 
 use super::{Case, Finding, Rule, Step, steps};
-use crate::story::{blame::Why, world::NONE};
+use crate::story::{
+    blame::{Wait, Why},
+    world::NONE,
+};
 
 pub(super) fn check(case: &mut Case<'_>) {
     let story = case.story;
@@ -20,7 +23,9 @@ pub(super) fn check(case: &mut Case<'_>) {
     };
     let mut finding = Finding::new(Rule::NoEnd, headline);
     finding.steps.push(Step::at(last, "the last event that reached the disk; then power cut, panic or hang"));
-    if let Some(wait) = story.waits.last().filter(|wait| wait.proc != NONE) {
+    // Our own recorder is nobody whom a shutdown waits for.
+    let told = |wait: &&Wait| wait.proc != NONE && !story.world.is_ours(wait.proc);
+    if let Some(wait) = story.waits.last().filter(told) {
         let for_what = match wait.why {
             Why::Stopping => "to stop",
             Why::Running | Why::Init => "to end",

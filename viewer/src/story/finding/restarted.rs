@@ -69,7 +69,7 @@ fn outcome(story: &Story, last: Idx, up_ns: u64) -> String {
         Some(Verdict::Killed) => format!(", then killed {later} later"),
         Some(Verdict::Stopped) => ", and had to be stopped again".into(),
         Some(Verdict::Left) => ", and ended by itself".into(),
-        Some(Verdict::CutOff | Verdict::NeverTold) => ", and still ran at reboot(2)".into(),
+        Some(Verdict::CutOff | Verdict::NeverTold) => format!(", and still ran {}", story.at_the_end()),
         None => String::new(),
     }
 }

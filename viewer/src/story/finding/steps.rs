@@ -25,7 +25,7 @@ impl Step {
 /// `killall5 -15 sent SIGTERM to mongod 812`, with what became of it.
 pub fn told(story: &Story, fate: &Fate, told: &Told) -> Step {
     let world = &story.world;
-    let Some(sent) = world.sig(told.sent) else { return Step::at(told.at, "it was told to stop") };
+    let Some(sent) = world.sig(told.sent) else { return Step::at(told.at(world), "it was told to stop") };
     let mut text = sentence(story, sent);
     match told.reception {
         Reception::Ignored => text.push_str(", which ignores it"),
@@ -37,7 +37,7 @@ pub fn told(story: &Story, fate: &Fate, told: &Told) -> Step {
         }
         _ => {}
     }
-    let step = Step::at(told.at, text);
+    let step = Step::at(told.at(world), text);
     match sent.took {
         Some((took, true)) => step.and(took),
         _ => step,
@@ -69,17 +69,18 @@ pub fn end(story: &Story, fate: &Fate) -> Option<Step> {
         let shutdown = story.shutdown.as_ref()?;
         let text = match fate.told {
             Some(told) => format!(
-                "{label} still ran at reboot(2), {} after it was told to stop",
-                time::duration(shutdown.end.ns.saturating_sub(told.at.ns))
+                "{label} still ran {}, {} after it was told to stop",
+                story.at_the_end(),
+                time::duration(shutdown.end.ns.saturating_sub(told.at(world).ns))
             ),
-            None => format!("{label} still ran at reboot(2); nobody had told it to stop"),
+            None => format!("{label} still ran {}; nobody had told it to stop", story.at_the_end()),
         };
         return Some(Step::at(shutdown.end, text));
     }
     let killer = fate.killer.and_then(|killer| world.sig(killer));
     // A death by the signal that told it to stop needs no second telling of who sent it.
     let by_told = fate.told.is_some_and(|told| fate.killer == Some(told.sent));
-    let since = fate.told.map(|told| time::duration(proc.exit.ns.saturating_sub(told.at.ns)));
+    let since = fate.told.map(|told| time::duration(proc.exit.ns.saturating_sub(told.at(world).ns)));
     let core = if proc.status & 0x80 != 0 { " and dumped core" } else { "" };
     match (proc.killed_by(), killer) {
         (0, _) => {

@@ -28,6 +28,11 @@ impl Aim {
         }
     }
 
+    /// Whether the kernel goes on: then no call ends the recording.
+    pub const fn is_no_end(self) -> bool {
+        matches!(self, Self::SingleUser | Self::SoftReboot)
+    }
+
     pub const fn word(self) -> &'static str {
         match self {
             Self::Reboot => "reboot",

@@ -79,7 +79,7 @@ fn head(app: &App, side: &Side, which: Which, other: Option<&Side>, area: Rect, 
     let model = &side.model;
     let x = put(buf, area, area.x, area.y, which.letter(), app.theme.style(Look::Key)) + 2;
     let host = safe::text(model.picked.summary.session.hostname.as_bytes());
-    let verb = model.story().shutdown.as_ref().map_or("went down", |shutdown| shutdown.aim.verb());
+    let verb = model.story().verb();
     let when = model.clocks.wall(model.zero_ns).format("%-d %b %Y %H:%M:%S");
     let mut text = format!("{host} {verb} {when} · {}", time::duration(side.took_ns()));
     if let Some(other) = other {

@@ -59,10 +59,9 @@ fn what(app: &App, model: &Model, area: Rect, buf: &mut Buffer) {
     let verb = match &story.shutdown {
         Some(shutdown) if story.init.is_rc() => {
             init.push_str(&format!(", runlevel {}", shutdown.level()));
-            if shutdown.ended || !story.cut { shutdown.aim.verb() } else { "was going down" }
+            story.verb()
         }
-        Some(shutdown) if shutdown.ended || !story.cut => shutdown.aim.verb(),
-        Some(_) => "was going down",
+        Some(_) => story.verb(),
         None => "was recorded, no shutdown",
     };
     let lefts = [

@@ -263,7 +263,7 @@ impl Painter<'_> {
         let heir = story.replaces(idx).is_some();
         let running = if heir { Mark::Heir } else { Mark::Run };
         let told = fate.and_then(|fate| fate.told);
-        let told_from = told.map(|told| self.axis.column(told.at.ns));
+        let told_from = told.map(|told| self.axis.column(told.at(&story.world).ns));
         let stopping = match told.map(|told| told.reception) {
             Some(Reception::Ignored | Reception::Pending) => Mark::Ignoring,
             _ => Mark::Told,
