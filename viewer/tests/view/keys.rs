@@ -320,6 +320,7 @@ fn the_list_of_recordings_opens_compares_saves_and_deletes_only_what_it_can() {
     assert!(screen(&app).contains("that is the marked one; choose another"), "{}", screen(&app));
     let mut app = listed();
     app.entries.truncate(1);
+    press(&mut app, "Home");
     assert_eq!(enter(&mut app, "d"), None);
     assert!(screen(&app).contains("`lastrites diff A B` compares two files"), "{}", screen(&app));
     let mut app = listed();
