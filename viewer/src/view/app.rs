@@ -4,6 +4,7 @@
 
 use std::{collections::HashSet, path::PathBuf, sync::Arc};
 
+use lastrites_traces::session::SessionId;
 use ratatui::crossterm::event::{Event, KeyEventKind};
 
 use super::{
@@ -108,6 +109,8 @@ pub struct Loading {
 /// A recording in the list.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Entry {
+    /// Its number changes when older ones make way; this does not.
+    pub id: SessionId,
     pub number: usize,
     pub when: String,
     pub host: String,
@@ -166,6 +169,8 @@ pub struct App {
     pub(super) history_at: usize,
     /// Where the search began that is being typed.
     pub(super) before_search: Option<Box<Place>>,
+    /// What was folded before a search that is still on went into the folds.
+    pub(super) folds_before: Option<HashSet<Group>>,
     pub(super) looking: Option<Looking>,
     pub(super) sifting: Option<Sifting>,
     pub(super) drag: Option<(u16, Window)>,
@@ -208,6 +213,7 @@ impl App {
             history: Vec::new(),
             history_at: 0,
             before_search: None,
+            folds_before: None,
             looking: None,
             sifting: None,
             drag: None,
@@ -321,6 +327,36 @@ impl App {
         None
     }
 
+    /// What is in the file by now. Whatever of the list is chosen stays so, under whichever number.
+    pub fn listed(&mut self, entries: Vec<Entry>, ring: bool) {
+        let old = std::mem::replace(&mut self.entries, entries);
+        self.ring = ring;
+        let new = &mut self.entries;
+        for entry in new.iter_mut() {
+            let known = old.iter().find(|old| old.id == entry.id && old.events == entry.events);
+            entry.verdict = known.and_then(|known| known.verdict.clone());
+        }
+        let of = |at: Option<&Entry>| at.and_then(|old| new.iter().position(|entry| entry.id == old.id));
+        let numbered = |number: usize| {
+            let at = of(old.iter().find(|entry| entry.number == number))?;
+            Some(new[at].number)
+        };
+        match &mut self.mode {
+            Mode::Recordings { at, marked } => {
+                *at = of(old.get(*at)).unwrap_or((*at).min(new.len().saturating_sub(1)));
+                *marked = marked.and_then(numbered);
+            }
+            Mode::Ask { ask: Ask::SaveOf(number), .. } => match numbered(*number) {
+                Some(new) => *number = new,
+                None => {
+                    self.mode = Mode::Normal;
+                    self.message = "that recording made way for newer ones: it cannot be saved".into();
+                }
+            },
+            _ => {}
+        }
+    }
+
     fn step_focus(&mut self, on: bool) {
         self.focus = match (self.focus, on) {
             (Focus::Lanes, true) | (Focus::Detail, false) => Focus::Findings,
@@ -352,9 +388,10 @@ impl App {
         differs
     }
 
-    /// Whether there is a search or a filter to clear.
+    /// Whether there is a search or a filter to clear, or what a search has unfolded.
     fn hides(&self) -> bool {
-        !self.search.is_empty() || !self.filter.is_none()
+        let unfolded = self.folds_before.as_ref().is_some_and(|folds| *folds != self.folded);
+        !self.search.is_empty() || !self.filter.is_none() || unfolded
     }
 
     /// Everything is shown again; where it is already, the lanes are what keys are for.
@@ -364,6 +401,10 @@ impl App {
             return;
         }
         self.forget_search();
+        if let Some(folds) = self.folds_before.take().filter(|folds| *folds != self.folded) {
+            self.folded = folds;
+            self.rebuild();
+        }
         if !self.filter.is_none() {
             self.set_filter(Filter::default());
         }

@@ -1,7 +1,8 @@
 //! Whether the terminal is light or dark: asked of the terminal itself.
 //!
-//! Invariant: nobody waits longer than [`PATIENCE`] for an answer, and no key is lost to it: what was typed meanwhile is
-//! handed on, and an answer that comes late is not taken for keys: it is an answer still.
+//! Invariant: nobody waits longer than [`PATIENCE`] for an answer. What was typed meanwhile is handed on: letters, and the
+//! keys that move; a rarer one (Delete, F2), or the mouse, is lost in that moment. An answer that comes late is an answer
+//! still, and no keys.
 
 use std::{
     io::{self, Write as _},

@@ -10,7 +10,8 @@ impl App {
     pub(super) fn process(&self) -> Option<Idx> {
         match self.subject {
             Some(Subject::Proc(idx)) => Some(idx),
-            Some(subject) => self.model.as_ref().and_then(|model| model.place(subject).0),
+            // Of what is no process the marked row says who is meant.
+            Some(subject) => self.chosen.or_else(|| self.model.as_ref()?.place(subject).0),
             None => self.chosen,
         }
     }

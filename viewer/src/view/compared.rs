@@ -3,7 +3,7 @@
 //! Invariant: pure; what is different is what `lastrites diff` says. Times count from the request of each shutdown, so
 //! that the same moment of both is in the same column.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use super::{model::Model, palette::Look};
 use crate::{
@@ -32,6 +32,8 @@ pub struct Side {
     /// When it was asked for, or began.
     pub zero_ns: u64,
     pub end_ns: u64,
+    /// Places of the fates by the names of their programs: each line of a comparison asks for some.
+    fates: HashMap<String, Vec<usize>>,
 }
 
 /// A line of the list of differences.
@@ -78,7 +80,11 @@ impl Side {
         };
         let asked_ns = shutdown.asked.as_ref().map_or(shutdown.begin.ns, |asked| asked.at.ns);
         let (zero_ns, end_ns) = (asked_ns.min(shutdown.begin.ns), shutdown.end.ns);
-        Ok(Self { model, zero_ns, end_ns: end_ns.max(zero_ns) })
+        let mut fates: HashMap<String, Vec<usize>> = HashMap::new();
+        for (at, fate) in picked.story.fates.iter().enumerate() {
+            fates.entry(picked.story.world.name(fate.proc)).or_default().push(at);
+        }
+        Ok(Self { model, zero_ns, end_ns: end_ns.max(zero_ns), fates })
     }
 
     pub fn took_ns(&self) -> u64 {
@@ -92,10 +98,10 @@ impl Side {
             let service = story.service(fate.proc).map(|id| story.services.get(id));
             service.map(|service| (service.kind, service.name.clone())) == who.service
         };
-        let of_it = || story.fates.iter().filter(|fate| world.name(fate.proc) == who.program);
+        let of_it = self.fates.get(&who.program)?.iter().filter_map(|at| story.fates.get(*at));
         // The one that took longest over its end stands for the others.
         let longest = |fate: &&Fate| (service(fate), fate.took_ns(world, shutdown.end), fate.proc);
-        of_it().max_by_key(longest).map(|fate| self.life_of(fate))
+        of_it.max_by_key(longest).map(|fate| self.life_of(fate))
     }
 
     fn life_of(&self, fate: &Fate) -> Life {

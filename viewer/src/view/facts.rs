@@ -1,6 +1,9 @@
 //! What the detail panel says of a subject: lines, each with where it leads.
 //!
-//! Invariant: bounded, whatever a process has done; every line is safe for a terminal.
+//! Invariant: of every list no more than [`MOST`] lines are told, whatever a process has done; every line is safe for a
+//! terminal.
+
+use std::collections::HashSet;
 
 use super::{Subject, model::Model, palette::Look};
 use crate::{
@@ -45,6 +48,8 @@ impl Fact {
 
 /// So many of a list are told.
 const MOST: usize = 60;
+/// So many events of a finding's evidence.
+const EVENTS: usize = 14;
 
 pub fn of(model: &Model, subject: Subject) -> Vec<Fact> {
     match subject {
@@ -59,23 +64,38 @@ fn of_finding(model: &Model, at: usize) -> Vec<Fact> {
     let Some(finding) = model.story().findings.get(at) else { return Vec::new() };
     let look = if finding.rule >= Rule::WaitedFor && !finding.failed { Look::Warn } else { Look::Bad };
     let mut facts = vec![Fact::new(look, format!("[{}] {}", at + 1, finding.headline))];
+    // On a small screen it would be below ten steps, where nobody sees it.
+    if let Some(advice) = &finding.advice {
+        facts.push(Fact::new(Look::Accent, format!("To change: {advice}.")));
+    }
     for step in &finding.steps {
         let leads = step.events.iter().rev().find_map(|number| model.known_event(*number));
         let look = if step.at.is_some() { Look::Text } else { Look::Strong };
         facts.push(Fact { at: step.at, leads, ..Fact::new(look, step.text.clone()) });
     }
-    if let Some(advice) = &finding.advice {
-        facts.push(Fact::new(Look::Accent, format!("To change: {advice}.")));
-    }
-    let events: Vec<String> = finding.evidence().iter().take(14).map(u64::to_string).collect();
     facts.push(Fact::new(
         Look::Dim,
-        format!("{} · evidence: events {}", finding.confidence.words(), events.join(" ")),
+        format!("{} · evidence: {}", finding.confidence.words(), events(&finding.evidence())),
     ));
-    for idx in finding.procs.iter().take(MOST) {
+    let leads = |fact: &Fact| match fact.leads? {
+        Subject::Sig(at) => model.world().sig(at).map(|sent| sent.target),
+        Subject::Proc(idx) => Some(idx),
+        Subject::Finding(_) | Subject::Phase(_) => None,
+    };
+    // To most of them the steps have led already.
+    let led: HashSet<Idx> = facts.iter().filter_map(leads).collect();
+    for idx in finding.procs.iter().filter(|idx| !led.contains(*idx)).take(MOST) {
         facts.push(Fact::new(Look::Text, format!("about {}", called(model, *idx))).leading_to(model, *idx));
     }
     facts
+}
+
+/// `event 7`, `events 7 8 9 …`.
+fn events(numbers: &[u64]) -> String {
+    let told: Vec<String> = numbers.iter().take(EVENTS).map(u64::to_string).collect();
+    let many = if numbers.len() == 1 { "event" } else { "events" };
+    let cut = if numbers.len() > EVENTS { " …" } else { "" };
+    format!("{many} {}{cut}", told.join(" "))
 }
 
 fn phase(model: &Model, at: usize) -> Vec<Fact> {
@@ -95,12 +115,15 @@ fn phase(model: &Model, at: usize) -> Vec<Fact> {
         facts.push(Fact::new(Look::Text, text).at(asked.at).leading_to(model, asked.by));
     }
     for wait in story.waits.iter().filter(|wait| wait.to_ns > phase.from.ns && wait.from_ns < phase.to_ns) {
-        if wait.ns() < 10_000_000 || facts.len() > MOST {
+        // What was waited in other phases is told of those.
+        let (from_ns, to_ns) = (wait.from_ns.max(phase.from.ns), wait.to_ns.min(phase.to_ns));
+        let waited_ns = to_ns.saturating_sub(from_ns);
+        if waited_ns < 10_000_000 || facts.len() > MOST {
             continue;
         }
         let who = if wait.proc == NONE { "init itself".into() } else { model.label(wait.proc) };
-        let at = At { ns: wait.from_ns, number: 0 };
-        let text = format!("waited {} for {who}", time::duration(wait.ns()));
+        let at = At { ns: from_ns, number: 0 };
+        let text = format!("waited {} for {who}", time::duration(waited_ns));
         facts.push(Fact::new(Look::Text, text).at(at).leading_to(model, wait.proc));
     }
     facts

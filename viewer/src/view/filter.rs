@@ -85,6 +85,9 @@ impl Kind {
         let (word, value) = text.split_once([' ', ':', '=']).unwrap_or((text, ""));
         let value = value.trim();
         let shown = || safe::text(value.as_bytes());
+        if let Some(commas) = run_together(word, value, model) {
+            return Err(commas);
+        }
         Ok(match (word, value) {
             ("killed", "") => Self::Killed,
             ("restarted", "") => Self::Restarted,
@@ -161,6 +164,25 @@ impl Kind {
             Self::Text(_) => false,
         }
     }
+}
+
+/// `user root phase KILL` was typed: what it should have been.
+fn run_together(word: &str, value: &str, model: &Model) -> Option<String> {
+    const WITH_VALUE: [&str; 5] = ["signal", "user", "service", "phase", "fate"];
+    const WORDS: [&str; 8] = ["killed", "restarted", "alive", "signal", "user", "service", "phase", "fate"];
+    if !WITH_VALUE.contains(&word) {
+        return None;
+    }
+    let next = WORDS.iter().filter_map(|next| {
+        let at = value.find(&format!(" {next}"))?;
+        let rest = &value[at + 1..];
+        let ends = rest[next.len()..].is_empty() || rest[next.len()..].starts_with(' ');
+        ends.then_some((at, rest))
+    });
+    let (at, rest) = next.min()?;
+    let first = format!("{word} {}", value[..at].trim());
+    let both = Kind::parse(&format!("{first}, {rest}"), model).is_ok();
+    both.then(|| format!("commas separate several: {}", safe::text(format!("{first}, {rest}").as_bytes())))
 }
 
 /// The words that take a value, with one.

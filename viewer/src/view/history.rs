@@ -21,6 +21,13 @@ pub(super) struct Place {
     pub top: usize,
 }
 
+impl Place {
+    /// Whether the same is told of, and the same rows are there.
+    fn is_same(&self, other: &Self) -> bool {
+        (self.subject, &self.filter, &self.folded) == (other.subject, &other.filter, &other.folded)
+    }
+}
+
 /// So many places are remembered.
 const MOST: usize = 500;
 
@@ -46,6 +53,8 @@ impl App {
         let shows_other = self.filter != place.filter || self.folded != place.folded;
         (self.filter, self.folded) = (place.filter, place.folded);
         if shows_other {
+            // What was shown before the filter that was at work has nothing to do with this place.
+            self.sifting = None;
             self.rebuild();
         }
         if let Some(Subject::Finding(at)) = self.subject {
@@ -61,15 +70,24 @@ impl App {
 
     /// Goes to `subject`, remembering where one was.
     pub fn go(&mut self, subject: Subject) {
-        self.remember();
+        let before = self.here();
         self.arrive(subject);
-        self.push_place();
+        let after = self.here();
+        // A key that led nowhere is nothing that one would have to go back over.
+        if !after.is_same(&before) {
+            self.note(before);
+            self.push_place();
+        }
     }
 
-    /// Notes where one is. What is further on is forgotten, as in a browser.
+    /// Notes where one is.
     pub(super) fn remember(&mut self) {
+        self.note(self.here());
+    }
+
+    /// What is further on is forgotten, as in a browser.
+    fn note(&mut self, here: Place) {
         self.history.truncate(self.history_at + 1);
-        let here = self.here();
         match self.history.last_mut() {
             Some(last) if last.subject == here.subject && last.filter == here.filter => *last = here,
             _ => self.history.push(here),

@@ -62,14 +62,17 @@ impl Carrier<'_> {
         })
     }
 
-    fn filter(&self, filter: &Filter) -> Filter {
-        let carry = |kind: &Kind| match kind {
+    fn kind(&self, kind: &Kind) -> Option<Kind> {
+        match kind {
             Kind::Tree(idx) => self.proc(*idx).map(Kind::Tree),
             Kind::HitBy(idx) => self.proc(*idx).map(Kind::HitBy),
             Kind::Phase(at) => self.phase(*at).map(Kind::Phase),
             other => Some(other.clone()),
-        };
-        Filter { kinds: filter.kinds.iter().filter_map(carry).collect() }
+        }
+    }
+
+    fn filter(&self, filter: &Filter) -> Filter {
+        Filter { kinds: filter.kinds.iter().filter_map(|kind| self.kind(kind)).collect() }
     }
 
     /// View nanoseconds are others where other idle time is cut short.
@@ -111,20 +114,30 @@ impl App {
         (self.history, self.history_at, self.subject, self.chosen) = (Vec::new(), 0, None, None);
         (self.row, self.top, self.warped, self.finding) = (0, 0, false, 0);
         self.forget_search();
-        (self.before_search, self.drag) = (None, None);
+        (self.before_search, self.folds_before, self.drag, self.sifting) = (None, None, None, None);
         self.window = model.window(&Warp::default(), model.whole_shutdown());
         self.cursor_ns = model.zero_ns;
         self.rebuild();
         match model.story().findings.is_empty() {
-            false => self.go(Subject::Finding(0)),
+            false => self.arrive(Subject::Finding(0)),
             true => self.select_row(),
         }
         // The whole is what one sees first.
         self.window = model.window(&Warp::default(), model.whole_shutdown());
+        // There is nothing before it to go back to.
+        self.push_place();
+    }
+
+    /// Whether one has been nowhere but where the recording opened.
+    fn is_fresh(&self) -> bool {
+        let opened = self.history.first().filter(|_| self.history.len() == 1);
+        opened.is_some_and(|place| place.subject == self.subject) && self.filter.is_none()
     }
 
     fn exchange(&mut self, old: &Arc<Model>, model: Arc<Model>) {
         let carrier = Carrier { old, new: &model };
+        let fresh = self.is_fresh();
+        let was_whole = self.window == old.window(self.warp(old), old.whole_shutdown());
         let line = self.row.saturating_sub(self.top);
         let fact = self.fact;
         let had = self.subject;
@@ -138,7 +151,17 @@ impl App {
             Some(Subject::Finding(at)) => at,
             _ => carrier.finding(self.finding).unwrap_or(0),
         };
+        let gone: Vec<String> = self
+            .filter
+            .kinds
+            .iter()
+            .filter(|kind| carrier.kind(kind).is_none())
+            .map(|kind| kind.words(old))
+            .collect();
         self.filter = carrier.filter(&self.filter);
+        if let Some(sifting) = &mut self.sifting {
+            sifting.before = sifting.before.take().map(|before| carrier.filter(&before));
+        }
         let old_last_ns = old.last_ns;
         self.window = carrier.window(self.window, self.warped);
         self.history = self.history.iter().map(|place| carrier.place(place)).collect();
@@ -156,8 +179,24 @@ impl App {
         self.search_again(&model);
         // Who looks at the end goes on looking at the end.
         let by = model.last_ns.saturating_sub(old_last_ns);
-        if !self.warped && by > 0 && self.window.to >= old_last_ns {
+        if !was_whole && !self.warped && by > 0 && self.window.to >= old_last_ns {
             self.window = Window { from: self.window.from + by, to: self.window.to + by };
+        }
+        // Who has gone nowhere yet is shown what is the worst by now.
+        let told = matches!(self.subject, Some(Subject::Finding(0)));
+        let elsewhere = matches!(self.subject, Some(Subject::Finding(_))) && !self.live;
+        let follows = fresh && !told && !elsewhere && !model.story().findings.is_empty();
+        if follows {
+            self.arrive(Subject::Finding(0));
+        }
+        if was_whole {
+            self.window = model.window(self.warp(&model), model.whole_shutdown());
+        }
+        if follows {
+            self.renew_place();
+        }
+        if !gone.is_empty() {
+            self.message = format!("not filtered any more: {}, which is not there now", gone.join(" + "));
         }
     }
 }

@@ -51,7 +51,7 @@ pub enum News {
     Compared(Box<Compared>, Arc<Gauge>),
     /// A reading came to its end without anything new.
     Done(Arc<Gauge>),
-    Surveyed(usize, Verdict),
+    Surveyed(SessionId, Verdict),
     Said(String),
     Failed(Error),
 }
@@ -253,6 +253,7 @@ fn entries(trace: &Trace) -> Vec<Entry> {
         let clocks = Clocks::new(summary);
         let session = &summary.session;
         Entry {
+            id: session.id,
             number: at + 1,
             when: clocks.wall(session.started.boottime_ns).format("%-d %b %Y %H:%M:%S").to_string(),
             host: safe::text(session.hostname.as_bytes()),
@@ -271,14 +272,15 @@ pub fn survey(path: &Path, gauge: &Arc<Gauge>, out: &Sender<News>) {
     std::thread::spawn(move || {
         let Ok(trace) = locate::open(&path) else { return };
         for number in (1..=trace.sessions().len()).rev() {
+            let id = trace.sessions()[number - 1].session.id;
             let mut step = |summary: &Summary| gauge.see(summary);
             match pick::read_watched(&trace, &path, number, &mut step) {
-                Ok(picked) if out.send(News::Surveyed(number, verdict(&picked))).is_err() => return,
+                Ok(picked) if out.send(News::Surveyed(id, verdict(&picked))).is_err() => return,
                 Err(Error::ReaderGone) => return,
                 Ok(_) => {}
                 Err(error) => {
                     let how = safe::text(error.to_string().as_bytes());
-                    let _ = out.send(News::Surveyed(number, Verdict { how, ..Verdict::default() }));
+                    let _ = out.send(News::Surveyed(id, Verdict { how, ..Verdict::default() }));
                 }
             }
         }

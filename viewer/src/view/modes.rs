@@ -81,7 +81,13 @@ impl App {
                 stay(at, marked);
                 self.message = "one thing at a time: a recording is being read".into();
             }
-            Action::Compare => return self.compare(number?, marked),
+            Action::Compare => {
+                let effect = self.compare(number?, marked);
+                if effect.is_none() {
+                    self.mode = Mode::Recordings { at, marked };
+                }
+                return effect;
+            }
             Action::Delete if self.ring => {
                 stay(at, marked);
                 self.message = "a ring deletes nothing by hand: the oldest makes way for the newest".into();
@@ -96,8 +102,17 @@ impl App {
         None
     }
 
-    /// The chosen one with the marked one, else with the one that is open, else with the shutdown before it.
+    /// The chosen one with the marked one, else with the one that is open, else with the shutdown before it. None: there
+    /// is nothing to compare it with.
     pub(super) fn compare(&mut self, number: usize, marked: Option<usize>) -> Option<Effect> {
+        if self.entries.len() == 1 {
+            self.message = "one recording is in this file; `lastrites diff A B` compares two files".into();
+            return None;
+        }
+        if marked == Some(number) {
+            self.message = "that is the marked one; choose another".into();
+            return None;
+        }
         let open = self.model.as_ref().map(|model| model.picked.number);
         let other = marked.or(open).filter(|other| *other != number);
         Some(match other {

@@ -8,7 +8,6 @@ use super::{
     Subject,
     action::Action,
     app::{App, Focus, Mode},
-    lanes::Row,
     layout::Areas,
     panel,
 };
@@ -77,27 +76,33 @@ impl App {
             return;
         }
         let Some(panel) = panel else { return };
-        self.focus = panel;
+        // The first click into a panel says which one is meant.
+        let again = std::mem::replace(&mut self.focus, panel) == panel;
         match panel {
             Focus::Lanes => {
                 let row = self.top + usize::from(y - areas.lanes.y);
                 if row < self.rows.len() {
-                    let again = row == self.row && x < time.x;
+                    // On the axis a click points at a time, or begins to drag.
+                    let again = again && row == self.row && x < time.x;
                     self.row = row;
                     self.select_row();
-                    if again && matches!(self.rows.get(row), Some(Row::Group { .. })) {
+                    if again {
                         self.enter();
                     }
                 }
             }
             Focus::Findings => {
                 if let Some(at) = panel::findings::at(self, areas.findings, y) {
+                    let again = again && self.subject == Some(Subject::Finding(at));
                     self.go(Subject::Finding(at));
+                    if again {
+                        self.enter();
+                    }
                 }
             }
             Focus::Detail => {
                 if let Some(at) = panel::detail::at(self, areas.detail, y) {
-                    let again = at == self.fact;
+                    let again = again && at == self.fact;
                     self.fact = at;
                     if again {
                         self.enter();

@@ -6,7 +6,7 @@ use super::{
     Subject,
     app::App,
     filter::{Filter, Kind, Sieve},
-    lanes::{Group, Row},
+    lanes::{Group, Lane, Row},
 };
 use crate::story::world::Idx;
 
@@ -20,11 +20,11 @@ pub(super) struct Sifting {
     /// Whose row is to be the current one.
     keep: Option<Idx>,
     /// What was shown before: a filter that nothing passes is taken back.
-    before: Option<Filter>,
+    pub before: Option<Filter>,
 }
 
 impl App {
-    /// The rows again, after a filter or a fold.
+    /// The rows again, after a filter or a fold. What was shown before a filter that is still at work is not forgotten.
     pub fn rebuild(&mut self) {
         self.sift(None);
     }
@@ -32,7 +32,7 @@ impl App {
     fn sift(&mut self, before: Option<Filter>) {
         let Some(model) = self.model.clone() else { return };
         self.rows.clear();
-        self.sifting = None;
+        let before = before.or(self.sifting.take().and_then(|sifting| sifting.before));
         if !self.filter.is_none() {
             let sieve = Sieve::new(&model, &self.filter);
             self.sifting = Some(Sifting { sieve, keep: self.chosen, before });
@@ -57,8 +57,19 @@ impl App {
                 self.rows.extend(model.others.iter().map(|idx| Row::Proc { idx: *idx, depth: 1 }));
             }
         }
-        self.row = self.row.min(self.rows.len().saturating_sub(1));
+        self.row = self.row_of_chosen().unwrap_or(self.row).min(self.rows.len().saturating_sub(1));
         self.follow_row();
+    }
+
+    /// The row of the process that is meant, or of the fold that it is in.
+    fn row_of_chosen(&self) -> Option<usize> {
+        let (model, idx) = (self.model.as_ref()?, self.chosen?);
+        let of_group = |lane: &Lane| lane.procs.contains(&idx);
+        let hidden_in =
+            if model.service_lanes.iter().any(of_group) { Group::Services } else { Group::Others };
+        let is_fold = |row: &Row| matches!(row, Row::Group { group, open: false, .. } if *group == hidden_in);
+        let shown = self.rows.iter().position(|row| model.procs_of(row).contains(&idx));
+        shown.or_else(|| self.rows.iter().position(is_fold))
     }
 
     /// A slice of the filter that is at work.
@@ -78,17 +89,23 @@ impl App {
         }
         if !done {
             self.sifting = Some(sifting);
-        } else if let Some(before) = sifting.before.filter(|_| self.rows.is_empty()) {
+        } else if self.rows.is_empty() {
             let words = self.filter.words(&model);
-            self.filter = before;
+            let was_set = sifting.before.is_some();
+            self.filter = sifting.before.unwrap_or_default();
             self.sift(None);
-            self.forget_last_place();
+            if was_set {
+                self.forget_last_place();
+            }
             let rest = if self.filter.is_none() { "everything is shown" } else { "it is as it was" };
             self.message = format!("nothing matches {words}: {rest}");
-        } else if sifting.keep.is_some() && !self.keeps_subject() {
-            // What was told of is not shown any more.
+        } else if sifting.keep.is_some() || self.chosen.is_none() {
+            // What keys are about is what is marked, never somebody who is not shown any more.
             self.row = 0;
-            self.select_row();
+            match self.keeps_subject() {
+                true => self.choose_row(),
+                false => self.select_row(),
+            }
         }
         self.follow_row();
     }
@@ -102,6 +119,9 @@ impl App {
     }
 
     pub fn set_filter(&mut self, filter: Filter) {
+        if filter == self.filter {
+            return;
+        }
         self.remember();
         let before = std::mem::replace(&mut self.filter, filter);
         self.push_place();
@@ -135,6 +155,7 @@ impl App {
     }
 
     pub(super) fn fold(&mut self, group: Group) {
+        self.folds_before = None;
         if !self.folded.remove(&group) {
             self.folded.insert(group);
         }
@@ -147,8 +168,17 @@ impl App {
         self.top = self.top.min(self.rows.len().saturating_sub(height));
     }
 
-    /// Selects what the row is about: of several processes the one at the cursor.
+    /// Selects what the row is about, and tells of it.
     pub fn select_row(&mut self) {
+        self.choose_row();
+        if let Some(idx) = self.chosen {
+            self.subject = Some(Subject::Proc(idx));
+            self.show_subject();
+        }
+    }
+
+    /// Whom keys are about: of several processes of the row the one at the cursor.
+    fn choose_row(&mut self) {
         let Some(model) = self.model.clone() else { return };
         let Some(row) = self.rows.get(self.row) else { return };
         let procs = model.procs_of(row);
@@ -161,9 +191,9 @@ impl App {
             }
         });
         self.chosen = at_cursor;
-        if let Some(idx) = at_cursor {
-            self.subject = Some(Subject::Proc(idx));
-            self.show_subject();
+        if let Some(sifting) = &mut self.sifting {
+            // Whoever was to be looked for, somebody else is meant now.
+            sifting.keep = None;
         }
     }
 

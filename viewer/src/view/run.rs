@@ -230,6 +230,9 @@ impl<'a> Runner<'a> {
 
     /// One thing is read at a time: what was being read is not wanted any more.
     fn begin(&mut self, app: &mut App, what: String) {
+        if app.loading.is_some() && app.model.is_some() {
+            self.seen = None;
+        }
         self.gauge.stop.store(true, Ordering::Relaxed);
         self.gauge = Arc::default();
         self.began = Instant::now();
@@ -241,15 +244,7 @@ impl<'a> Runner<'a> {
         while let Ok(news) = self.news.try_recv() {
             any = true;
             match news {
-                News::Entries(entries, ring) => {
-                    app.ring = ring;
-                    let old = std::mem::take(&mut app.entries);
-                    app.entries = entries;
-                    for entry in &mut app.entries {
-                        let known = old.iter().find(|o| o.number == entry.number && o.events == entry.events);
-                        entry.verdict = known.and_then(|known| known.verdict.clone());
-                    }
-                }
+                News::Entries(entries, ring) => app.listed(entries, ring),
                 // It was cancelled, or another was asked for.
                 News::Loaded { gauge, .. } | News::Compared(_, gauge) | News::Done(gauge)
                     if gauge.stop.load(Ordering::Relaxed) => {}
@@ -265,8 +260,8 @@ impl<'a> Runner<'a> {
                     app.mode = Mode::Compare { top: 0 };
                 }
                 News::Done(_) => app.loading = None,
-                News::Surveyed(number, verdict) => {
-                    if let Some(entry) = app.entries.iter_mut().find(|entry| entry.number == number) {
+                News::Surveyed(id, verdict) => {
+                    if let Some(entry) = app.entries.iter_mut().find(|entry| entry.id == id) {
                         entry.verdict = Some(verdict);
                     }
                 }
@@ -315,6 +310,14 @@ impl<'a> Runner<'a> {
         }
     }
 
+    /// What was not read to its end has not been seen: a file that is followed is read again, but not at once.
+    fn cancel(&mut self, app: &mut App) {
+        self.gauge.stop.store(true, Ordering::Relaxed);
+        app.loading = None;
+        app.message = "cancelled".into();
+        (self.seen, self.looked, self.took) = (None, Instant::now(), self.began.elapsed());
+    }
+
     fn act(&mut self, app: &mut App, taken: &mut Taken, effect: Effect) -> io::Result<Option<End>> {
         match effect {
             Effect::Quit => {
@@ -328,11 +331,7 @@ impl<'a> Runner<'a> {
             }
             Effect::Redraw => taken.clear()?,
             Effect::Open(number) => self.load(app, Wanted::Number(number)),
-            Effect::Cancel => {
-                self.gauge.stop.store(true, Ordering::Relaxed);
-                app.loading = None;
-                app.message = "cancelled".into();
-            }
+            Effect::Cancel => self.cancel(app),
             Effect::Save(target) => {
                 if let Some(model) = &app.model {
                     let id = load::Which::Id(model.picked.summary.session.id);
@@ -340,8 +339,9 @@ impl<'a> Runner<'a> {
                 }
             }
             Effect::SaveOf(number, target) => {
-                let number = load::Which::Number(number);
-                load::save(&self.options.path, number, target, &self.tell);
+                let entry = app.entries.iter().find(|entry| entry.number == number);
+                let which = entry.map_or(load::Which::Number(number), |entry| load::Which::Id(entry.id));
+                load::save(&self.options.path, which, target, &self.tell);
             }
             Effect::Delete => load::delete(&self.options.path, &self.tell),
             Effect::Rest => {
@@ -363,5 +363,41 @@ impl<'a> Runner<'a> {
             }
         }
         Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::palette::Depth;
+
+    /// What Esc stopped was not read until the file changed again.
+    #[test]
+    fn a_file_that_is_followed_is_read_again_after_its_reading_was_stopped() {
+        let options = Options {
+            path: concat!(env!("CARGO_MANIFEST_DIR"), "/../traces/samples/power-cut.lrt").into(),
+            recording: None,
+            live: true,
+            tone: None,
+            color: Color::Never,
+            ascii: true,
+            mouse: false,
+        };
+        let theme = Theme::choose(&Hints::default(), None, Some(false), true);
+        assert_eq!(theme.depth, Depth::None);
+        let mut app = App::new(theme, (80, 24));
+        (app.live, app.loading) = (true, None);
+        let mut runner = Runner::new(&options);
+        let Some(long_ago) = Instant::now().checked_sub(LIVE * 60) else { return };
+        runner.looked = long_ago;
+        runner.follow(&mut app);
+        assert!(app.loading.is_none(), "nothing has changed");
+        runner.began = long_ago;
+        runner.cancel(&mut app);
+        runner.follow(&mut app);
+        assert!(app.loading.is_none(), "not at once");
+        (runner.looked, runner.took) = (long_ago, Duration::ZERO);
+        runner.follow(&mut app);
+        assert!(app.loading.is_some(), "it is read again");
     }
 }

@@ -88,7 +88,9 @@ impl App {
             self.cancel_search();
             return;
         }
-        self.before_search = None;
+        if let Some(before) = self.before_search.take() {
+            self.folds_before.get_or_insert(before.folded);
+        }
         if self.matches.is_empty() && self.looking.is_none() {
             self.message = format!("nothing is called {}", safe::text(text.as_bytes()));
         } else {
@@ -135,8 +137,10 @@ impl App {
         let mut looking = Looking::new(model, &self.search);
         looking.goes = false;
         self.looking = Some(looking);
+        // That nothing is found this time is no news.
+        let message = std::mem::take(&mut self.message);
         self.look_on();
-        self.message.clear();
+        self.message = message;
     }
 
     pub(super) fn step_match(&mut self, by: isize) {

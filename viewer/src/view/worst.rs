@@ -17,7 +17,7 @@ pub struct Worst {
     script: String,
     /// `, 13.0 s after its restart`.
     after: String,
-    /// `, because of root via ssh`, and what they said.
+    /// `; root via ssh asked for the shutdown`, and with what words. Not who killed: that has been said.
     because: [String; 2],
     chain: String,
 }
@@ -32,7 +32,7 @@ impl Worst {
             let person = asked.person();
             worst.because = match person.is_empty() {
                 true => [format!(", because of {}", asked.how), String::new()],
-                false => [format!(", because of {person}"), format!(": {}", asked.how)],
+                false => [format!("; {person} asked for the shutdown"), format!(": {}", asked.how)],
             };
         }
         let Some(victim) = model.victim(0) else {
@@ -70,7 +70,7 @@ impl Worst {
     /// At most `room` columns; `asker`: whether who asked is said nowhere else.
     pub fn told(&self, room: usize, asker: bool) -> String {
         let [because, how] = if asker { self.because.each_ref().map(String::as_str) } else { ["", ""] };
-        // Places in the sentence, and the order in which they are given up from the end.
+        // In their order in the sentence; below in the order in which they are added, as far as there is room.
         let parts = [&self.head, self.script.as_str(), &self.after, because, how];
         let mut used = [true, false, false, false, false];
         let of = |used: &[bool; 5]| {
@@ -136,7 +136,7 @@ mod tests {
             head: "mongod 990 was killed by killall5 -9".into(),
             script: " of sendsigs".into(),
             after: ", 13.0 s after its restart".into(),
-            because: [", because of root via ssh".into(), ": reboot".into()],
+            because: ["; root via ssh asked for the shutdown".into(), ": reboot".into()],
             chain: "rc -> startpar -> sendsigs -> killall5 -9".into(),
         }
     }
@@ -146,7 +146,11 @@ mod tests {
         let told = |room, asker| worst().told(room, asker);
         assert_eq!(told(58, true), "mongod 990 was killed by killall5 -9 of sendsigs");
         assert_eq!(told(40, true), "mongod 990 was killed by killall5 -9");
-        assert_eq!(told(62, true), "mongod 990 was killed by killall5 -9, because of root via ssh");
+        assert_eq!(told(62, true), "mongod 990 was killed by killall5 -9, 13.0 s after its restart");
+        assert_eq!(
+            told(76, true),
+            "mongod 990 was killed by killall5 -9; root via ssh asked for the shutdown"
+        );
         assert_eq!(
             told(78, false),
             "mongod 990 was killed by killall5 -9 of sendsigs, 13.0 s after its restart"
@@ -155,8 +159,8 @@ mod tests {
             told(110, false),
             "mongod 990 was killed by killall5 -9 of sendsigs, 13.0 s after its restart · rc -> .. -> killall5 -9"
         );
-        let whole = "mongod 990 was killed by killall5 -9 of sendsigs, 13.0 s after its restart, because of root via \
-                     ssh: reboot · rc -> startpar -> sendsigs -> killall5 -9";
+        let whole = "mongod 990 was killed by killall5 -9 of sendsigs, 13.0 s after its restart; root via ssh asked \
+                     for the shutdown: reboot · rc -> startpar -> sendsigs -> killall5 -9";
         assert_eq!(told(200, true), whole);
         assert_eq!(told(20, true), "mongod 990 was kill…");
     }

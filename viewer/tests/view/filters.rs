@@ -102,6 +102,8 @@ fn filter_words_with_values_are_understood_and_mistakes_are_told_where_they_can_
         ("fate sealed", "sealed is no fate; try fate stopped"),
         ("service", "service what? try service ssh"),
         ("signal \u{1b}[31m", "is no signal"),
+        ("user root phase KILL", "commas separate several: user root, phase KILL"),
+        ("service ssh killed", "commas separate several: service ssh, killed"),
     ] {
         let why = kinds(text).expect_err(text);
         assert!(why.contains(says) && !why.contains('\u{1b}'), "{text}: {why}");
@@ -228,4 +230,109 @@ fn a_search_among_very_many_is_done_in_slices_and_says_how_far_it_is() {
     assert_eq!((app.matches.len(), app.subject), (1, there));
     press(&mut app, "n");
     assert!(matches!(app.subject, Some(Subject::Proc(_))) && app.subject != there);
+}
+
+/// They acted on the victim of the finding, which the filter had hidden, while another row was marked.
+#[test]
+fn after_a_filter_keys_are_about_a_row_that_is_shown() {
+    let marked = |app: &App| match app.rows[app.row] {
+        Row::Proc { idx, .. } => idx,
+        other => panic!("{other:?}"),
+    };
+    let mut seen = 0;
+    for text in ["signal TERM", "killall5", "restarted", "user root", "init"] {
+        let filtered = || {
+            let mut app = app("runit-respawn", dark(), (80, 24));
+            filter(&mut app, text);
+            app
+        };
+        let mut app = filtered();
+        let row = marked(&app);
+        assert_eq!(app.chosen, Some(row), "{text}");
+        press(&mut app, "T");
+        finish(&mut app);
+        if app.message.is_empty() {
+            assert!(app.filter.has(&Kind::Tree(row)), "{text}: {:?}", app.filter);
+            seen += 1;
+        }
+        // What is told of before a cause is asked for may be the finding; whose cause it is is marked.
+        let mut app = filtered();
+        assert!(matches!(app.subject, Some(Subject::Finding(0))), "{:?}", app.subject);
+        press(&mut app, "c");
+        let of_row = {
+            let mut other = filtered();
+            press(&mut other, "Down Up");
+            let there = marked(&other);
+            press(&mut other, "c");
+            (there == row).then_some(other.subject)
+        };
+        assert!(
+            of_row.is_none_or(|subject| subject == app.subject || subject == Some(Subject::Proc(row))),
+            "{text}"
+        );
+        // Without the filter the same one is marked.
+        let mut app = filtered();
+        press(&mut app, "Esc");
+        let model = app.model.clone().expect("a model");
+        let of_row = model.procs_of(&app.rows[app.row]);
+        assert!(of_row.contains(&row) || of_row.is_empty(), "{text}");
+    }
+    assert!(seen > 1, "of some of these a tree passes the filter too");
+}
+
+/// Whatever a search had unfolded stayed unfolded: 158 rows, for one who had looked for one.
+#[test]
+fn escape_after_a_search_gives_the_folds_back() {
+    let mut app = founding();
+    let before = (app.folded.clone(), app.rows.clone());
+    let model = app.model.clone().expect("a model");
+    let other = model.world().pid(model.others[model.others.len() / 2]).to_string();
+    press(&mut app, "/");
+    typed(&mut app, &other);
+    press(&mut app, "Enter");
+    finish(&mut app);
+    assert!(app.rows.len() > before.1.len() + 50, "it was in a fold");
+    let found = app.subject;
+    press(&mut app, "Esc");
+    assert_eq!((app.folded.clone(), app.rows.clone()), before);
+    assert_eq!(app.subject, found, "what was found goes on being told of");
+    // Two searches, and one that was given up: it is still one key.
+    press(&mut app, "/");
+    typed(&mut app, &other);
+    press(&mut app, "Enter /");
+    typed(&mut app, "cron");
+    press(&mut app, "Enter /");
+    typed(&mut app, "z");
+    press(&mut app, "Esc Esc");
+    assert_eq!((app.folded.clone(), app.rows.clone()), before);
+    // Who folds by hand means it.
+    press(&mut app, "/");
+    typed(&mut app, "cron");
+    press(&mut app, "Enter u");
+    let unfolded = app.folded.clone();
+    press(&mut app, "Esc");
+    assert_eq!(app.folded, unfolded);
+}
+
+/// What was shown before a filter was forgotten when a fold, or another reading, came while it was at work: an empty
+/// screen stayed.
+#[test]
+fn a_filter_that_nothing_passes_is_taken_back_whatever_comes_between() {
+    const MANY: u32 = 100_000;
+    let model = made::crowd(MANY);
+    for come in ["fold", "reading"] {
+        let mut app = App::new(dark(), (140, 40));
+        app.loaded(model.clone());
+        press(&mut app, "&");
+        typed(&mut app, "no such name");
+        press(&mut app, "Enter");
+        assert!(app.is_busy());
+        match come {
+            "fold" => press(&mut app, "u"),
+            _ => app.loaded(model.clone()),
+        }
+        finish(&mut app);
+        assert!(app.filter.is_none() && !app.rows.is_empty(), "{come}: {:?}", app.filter);
+        assert!(app.message.contains("nothing matches \"no such name\""), "{come}: {}", app.message);
+    }
 }

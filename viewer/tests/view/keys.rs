@@ -221,7 +221,7 @@ fn panels_are_walked_and_lines_lead_on() {
     assert_eq!(app.focus, Focus::Findings);
     press(&mut app, "Down Enter");
     assert_eq!((app.subject, app.focus), (Some(Subject::Finding(1)), Focus::Detail));
-    press(&mut app, "1 Down Enter");
+    press(&mut app, "1 Down Down Enter");
     assert!(!matches!(app.subject, Some(Subject::Finding(_))), "a step leads to what it is about");
     press(&mut app, "? j j Esc");
     assert_eq!(app.mode, Mode::Normal);
@@ -314,6 +314,16 @@ fn the_list_of_recordings_opens_compares_saves_and_deletes_only_what_it_can() {
     };
     let enter = |app: &mut App, name: &str| app.event(&Event::Key(key(name)));
     let mut app = listed();
+    press(&mut app, "Home Space");
+    assert_eq!(enter(&mut app, "d"), None, "not with itself");
+    assert_eq!(app.mode, Mode::Recordings { at: 0, marked: Some(3) }, "the list stays");
+    assert!(screen(&app).contains("that is the marked one; choose another"), "{}", screen(&app));
+    let mut app = listed();
+    app.entries.truncate(1);
+    press(&mut app, "Home");
+    assert_eq!(enter(&mut app, "d"), None);
+    assert!(screen(&app).contains("`lastrites diff A B` compares two files"), "{}", screen(&app));
+    let mut app = listed();
     // The one that is open is chosen: it is the oldest.
     assert_eq!(app.mode, Mode::Recordings { at: 2, marked: None });
     press(&mut app, "Up");
@@ -351,4 +361,138 @@ fn the_list_of_recordings_opens_compares_saves_and_deletes_only_what_it_can() {
     press(&mut app, "D");
     typed(&mut app, "yes");
     assert_eq!(enter(&mut app, "Enter"), Some(Effect::Delete));
+}
+
+/// The place that the first finding was gone to from had nothing to tell of.
+#[test]
+fn there_is_nothing_before_the_place_where_it_opens() {
+    for sample in ["sysvinit-respawn", "power-cut"] {
+        let mut app = app(sample, dark(), (100, 30));
+        let opened = (app.subject, screen(&app));
+        press(&mut app, "Bksp");
+        assert!(app.message.contains("this is where you began"), "{}", app.message);
+        app.message.clear();
+        assert_eq!((app.subject, screen(&app)), opened);
+    }
+}
+
+/// Of a phase no process was meant, though a row was marked.
+#[test]
+fn after_a_phase_keys_are_about_the_marked_row() {
+    let ribbon = |app: &mut App| {
+        let areas = app.areas();
+        let (column, row) = (areas.time().right() - 3, areas.ribbon.y);
+        let kind = MouseEventKind::Down(MouseButton::Left);
+        app.event(&Event::Mouse(MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE }));
+    };
+    let jump = |app: &mut App| {
+        press(app, "t");
+        typed(app, "KILL");
+        press(app, "Enter");
+    };
+    for go in [&ribbon as &dyn Fn(&mut App), &jump] {
+        let mut app = founding();
+        go(&mut app);
+        assert!(matches!(app.subject, Some(Subject::Phase(_))), "{:?}", app.subject);
+        press(&mut app, "c");
+        assert_eq!(name(&app), "killall5 1010", "{}", app.message);
+        let mut app = founding();
+        go(&mut app);
+        press(&mut app, "T");
+        assert_eq!(app.filter.kinds, [Kind::Tree(pid(&app, 990))], "{}", app.message);
+    }
+}
+
+/// Each of these keys had to be gone back over.
+#[test]
+fn keys_that_lead_nowhere_new_are_no_steps_back() {
+    for keys in ["a a a", "1 1 1", ". , . , . ,", "} } } } } } } } }"] {
+        let mut app = founding();
+        press(&mut app, keys);
+        press(&mut app, keys.split(' ').next().expect("a key"));
+        let there = app.subject;
+        let mut steps = Vec::new();
+        loop {
+            press(&mut app, "Bksp");
+            if !app.message.is_empty() {
+                break;
+            }
+            assert_ne!(steps.last().copied().unwrap_or(there), app.subject, "{keys}");
+            steps.push(app.subject);
+        }
+        assert_eq!(app.subject, Some(Subject::Finding(0)), "{keys}");
+    }
+    // Nor do they take away what is further on.
+    let mut app = founding();
+    press(&mut app, "a Bksp 1 ]");
+    assert!(name(&app).ends_with(" 956"), "{}", name(&app));
+}
+
+/// The help promised it, and nothing happened.
+#[test]
+fn a_second_click_follows() {
+    let click = |app: &mut App, column, row| {
+        let kind = MouseEventKind::Down(MouseButton::Left);
+        app.event(&Event::Mouse(MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE }));
+    };
+    let mut app = founding();
+    let areas = app.areas();
+    let y = areas.lanes.y + 2;
+    click(&mut app, 3, y);
+    assert_eq!((app.row, app.focus), (app.top + 2, Focus::Lanes));
+    let there = app.subject;
+    click(&mut app, 3, y);
+    assert_eq!((app.subject, app.focus), (there, Focus::Detail));
+    click(&mut app, 3, areas.findings.y);
+    assert_eq!((app.subject, app.focus), (Some(Subject::Finding(0)), Focus::Findings));
+    click(&mut app, 3, areas.findings.y);
+    assert_eq!((app.subject, app.focus), (Some(Subject::Finding(0)), Focus::Detail));
+    // On the axis one points at times, and drags.
+    let x = areas.time().x + 9;
+    click(&mut app, x, y);
+    click(&mut app, x, y);
+    assert_eq!(app.focus, Focus::Lanes);
+}
+
+/// Recordings of a ring make way while its list is looked at: numbers and places in the list change.
+#[test]
+fn what_is_chosen_in_a_list_stays_so_when_numbers_change() {
+    use lastrites::view::app::{Ask, Entry, Verdict};
+    use lastrites_traces::session::SessionId;
+    let entries = |ids: &[u8], first: usize| -> Vec<Entry> {
+        let entry = |(at, id): (usize, &u8)| Entry {
+            id: SessionId([*id; 16]),
+            number: first - at,
+            ..Entry::default()
+        };
+        ids.iter().enumerate().map(entry).collect()
+    };
+    let listed = || {
+        let mut app = founding();
+        app.listed(entries(&[13, 12, 11], 3), true);
+        press(&mut app, "o");
+        app
+    };
+    let mut app = listed();
+    app.entries[1].verdict = Some(Verdict { how: "rebooted".into(), ..Verdict::default() });
+    press(&mut app, "Home Down Space Up");
+    assert_eq!(app.mode, Mode::Recordings { at: 0, marked: Some(2) });
+    app.listed(entries(&[15, 14, 13, 12], 4), true);
+    assert_eq!(app.mode, Mode::Recordings { at: 2, marked: Some(1) });
+    assert!(app.entries[3].verdict.is_some(), "what was seen of it is known");
+    app.listed(entries(&[16, 15, 14], 3), true);
+    assert_eq!(app.mode, Mode::Recordings { at: 2, marked: None }, "it made way");
+    for (ids, saves) in [(&[14, 13, 12][..], Some(1)), (&[15, 14, 13][..], None)] {
+        let mut app = listed();
+        press(&mut app, "Home Down s");
+        typed(&mut app, "x");
+        assert!(matches!(app.mode, Mode::Ask { ask: Ask::SaveOf(2), .. }), "{:?}", app.mode);
+        app.listed(entries(ids, 3), true);
+        let said = app.message.clone();
+        let effect = app.event(&Event::Key(key("Enter")));
+        match saves {
+            Some(number) => assert_eq!(effect, Some(Effect::SaveOf(number, "x".into()))),
+            None => assert!(effect.is_none() && said.contains("made way"), "{effect:?} {said}"),
+        }
+    }
 }

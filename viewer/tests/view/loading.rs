@@ -284,3 +284,61 @@ fn a_comparison_is_drawn_at_any_size_and_scrolls_no_further_than_there_is_someth
     let same = Compared::new(model("power-cut"), model("power-cut")).expect("compared");
     assert_eq!(same.lines, [Line::Title("no difference that matters".into())]);
 }
+
+/// A sample as it was when so much of it had been written, and all of it.
+fn growing(name: &str, bytes: usize) -> (Arc<Model>, Arc<Model>) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("growing.lrt");
+    let whole = std::fs::read(crate::sample(name)).expect("a sample");
+    std::fs::write(&path, &whole[..bytes]).expect("written");
+    let first = load::now(&path, None).expect("what is there reads");
+    (Arc::new(first), model(name))
+}
+
+/// A recording that was opened while it was young went on showing its beginning, with the marker on init.
+#[test]
+fn who_follows_a_recording_and_has_gone_nowhere_is_shown_how_it_ends() {
+    let (first, whole) = growing("sysvinit-respawn", 18_000);
+    let mut app = App::new(dark(), (120, 40));
+    app.live = true;
+    app.loaded(Arc::clone(&first));
+    assert_ne!(first.picked.summary.events, whole.picked.summary.events);
+    app.loaded(Arc::clone(&whole));
+    let mut new = App::new(dark(), (120, 40));
+    new.live = true;
+    new.loaded(Arc::clone(&whole));
+    assert_eq!((app.subject, app.row, app.window), (new.subject, new.row, new.window));
+    assert_eq!(screen(&app), screen(&new));
+    press(&mut app, "Bksp");
+    assert!(app.message.contains("this is where you began"), "{}", app.message);
+
+    // Who has gone somewhere stays there.
+    let mut app = App::new(dark(), (120, 40));
+    app.live = true;
+    app.loaded(Arc::clone(&first));
+    let elsewhere = |(idx, _): &(_, _)| app.subject != Some(Subject::Proc(*idx));
+    let (there, proc) = first.world().all().find(elsewhere).expect("somebody else");
+    app.go(Subject::Proc(there));
+    app.loaded(Arc::clone(&whole));
+    assert_eq!(app.subject, whole.world().find(proc.id).map(Subject::Proc));
+}
+
+/// A filter went without a word when the process that it was about was not there any more.
+#[test]
+fn a_filter_that_is_about_nobody_any_more_is_said_to_go() {
+    let (first, whole) = growing("sysvinit-respawn", 18_000);
+    let gone = whole.world().all().map(|(idx, _)| idx).find(|idx| {
+        let proc = whole.world().proc_at(*idx);
+        proc.is_some_and(|proc| first.world().find(proc.id).is_none()) && !whole.children(*idx).is_empty()
+    });
+    let gone = gone.expect("somebody who came later");
+    let mut app = App::new(dark(), (120, 40));
+    app.loaded(Arc::clone(&whole));
+    app.go(Subject::Proc(gone));
+    press(&mut app, "T");
+    assert_eq!(app.filter.kinds, [Kind::Tree(gone)]);
+    app.loaded(first);
+    assert!(app.filter.is_none());
+    let words = format!("not filtered any more: tree of {}", whole.label(gone));
+    assert!(app.message.contains(&words), "{}", app.message);
+}

@@ -200,10 +200,10 @@ fn what_was_stopped_by_force_draws_anew_when_it_is_continued() {
     tmux.wait("the first screen", is_drawn);
     tmux.kill("-STOP");
     tmux.wait("the shell", |screen| screen.contains("ready>"));
-    // The terminal is still raw: a line ends as it does there.
-    tmux.run(&["send-keys", "-l", "stty sane"]);
+    // The terminal is still raw: a line ends as it does there. One line: what is typed while the terminal is set may be
+    // lost.
+    tmux.run(&["send-keys", "-l", "stty sane; clear"]);
     tmux.keys("C-j");
-    tmux.line("clear");
     tmux.wait("a clear screen", |screen| !is_drawn(screen) && screen.contains("ready>"));
     tmux.line("fg");
     tmux.wait("the screen again", is_drawn);

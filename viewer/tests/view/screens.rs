@@ -356,3 +356,82 @@ fn states_can_be_told_without_colours() {
         }
     }
 }
+
+/// It was below ten steps, where nobody saw it.
+#[test]
+fn what_to_change_is_seen_at_the_smallest_sizes() {
+    for name in ["sysvinit-respawn", "runit-respawn", "systemd252-reboot"] {
+        for size in [(60, 15), (80, 24)] {
+            let screen = screen(&app(name, dark(), size));
+            assert!(screen.contains("To change: "), "{size:?}\n{screen}");
+        }
+    }
+}
+
+/// On a narrow screen it read as if root had killed it.
+#[test]
+fn who_asked_for_the_shutdown_is_not_said_to_have_killed() {
+    for name in ["sysvinit-respawn", "runit-respawn", "systemd252-reboot"] {
+        for columns in 40..160 {
+            let screen = screen(&app(name, dark(), (columns, 15)));
+            assert!(!screen.contains("because of root"), "{screen}");
+        }
+    }
+}
+
+#[test]
+fn a_message_has_the_whole_line() {
+    let mut app = app("runit-respawn", dark(), (80, 24));
+    press(&mut app, "K O");
+    app.message = "one recording is in this file; `lastrites diff A B` compares two files".into();
+    let said = app.message.clone();
+    assert!(screen(&app).contains(&said), "{}", screen(&app));
+    app.message = "short".into();
+    let seen = screen(&app);
+    let last = seen.lines().last().expect("a line");
+    assert!(last.starts_with("short") && last.contains("only killed + restarted"), "{last}");
+}
+
+#[test]
+fn evidence_that_was_cut_says_so() {
+    let mut cut = 0;
+    for name in ["sysvinit-respawn", "runit-respawn", "systemd252-reboot", "power-cut"] {
+        let mut app = app(name, dark(), (120, 40));
+        let model = app.model.clone().expect("a model");
+        for (at, finding) in model.story().findings.iter().enumerate() {
+            press(&mut app, &format!("{}", at + 1));
+            let told = app.facts.iter().find(|fact| fact.text.contains("evidence: ")).expect("evidence");
+            let events = finding.evidence();
+            assert_eq!(told.text.ends_with(" …"), events.len() > 14, "{}", told.text);
+            assert_eq!(told.text.contains("evidence: event "), events.len() == 1, "{}", told.text);
+            cut += usize::from(events.len() > 14);
+        }
+    }
+    assert!(cut > 0, "one of the samples has more");
+}
+
+/// A phase was said to have waited longer than it lasted.
+#[test]
+fn what_a_phase_waited_for_is_within_it() {
+    let mut waits = 0;
+    for name in ["sysvinit-respawn", "runit-respawn", "systemd252-reboot", "power-cut"] {
+        let mut app = app(name, dark(), (120, 40));
+        let model = app.model.clone().expect("a model");
+        let phases = &model.story().shutdown.as_ref().expect("a shutdown").phases;
+        for (at, phase) in phases.iter().enumerate() {
+            app.go(lastrites::view::Subject::Phase(at));
+            for fact in app.facts.iter().filter(|fact| fact.text.starts_with("waited ")) {
+                let from = fact.at.expect("a time").ns;
+                assert!(from >= phase.from.ns && from < phase.to_ns, "{name} {at}: {}", fact.text);
+                let ends = |wait: &&lastrites::story::blame::Wait| {
+                    let ns = wait.to_ns.min(phase.to_ns) - from;
+                    fact.text.contains(&lastrites::time::duration(ns))
+                };
+                let mut within = model.story().waits.iter().filter(|wait| wait.to_ns > from);
+                assert!(within.any(|wait| ends(&wait)), "{name} {at}: {}", fact.text);
+                waits += 1;
+            }
+        }
+    }
+    assert!(waits > 0);
+}

@@ -33,6 +33,9 @@ const SHOWN: [(Action, &str); 12] = [
     (Action::Commands, "commands"),
 ];
 
+/// Fewer columns tell nothing.
+const LEAST_RIGHT: usize = 12;
+
 pub fn draw(app: &App, model: Option<&Model>, area: Rect, buf: &mut Buffer) {
     let theme = &app.theme;
     if let Mode::Ask { ask, text } = &app.mode {
@@ -58,14 +61,19 @@ pub fn draw(app: &App, model: Option<&Model>, area: Rect, buf: &mut Buffer) {
             _ if text.is_empty() => hint.to_owned(),
             _ => String::new(),
         };
-        put(buf, area, x + 2, area.y, &found, theme.style(Look::Dim));
+        let room = usize::from(area.right().saturating_sub(x + 2));
+        put(buf, area, x + 2, area.y, &fit(&found, room), theme.style(Look::Dim));
         return;
     }
-    // What just happened is not crowded out by what has been so for long.
-    let most = if app.message.is_empty() { area.width } else { area.width / 2 };
-    let right = fit(&right(app, model), most.into());
+    // What just happened has the whole line; what has been so for long gets what is left of it.
+    let left = match app.message.is_empty() {
+        true => usize::from(area.width),
+        false => usize::from(area.width).saturating_sub(width(&app.message) + 2),
+    };
+    let right = if left < LEAST_RIGHT { String::new() } else { fit(&right(app, model), left) };
     let room = usize::from(area.width).saturating_sub(width(&right) + 2);
     if !app.message.is_empty() {
+        let room = if right.is_empty() { area.width.into() } else { room };
         put(buf, area, area.x, area.y, &fit(&app.message, room), theme.style(Look::Warn));
     } else {
         let mut x = area.x;
