@@ -6,6 +6,7 @@
 use std::{
     fs::{self, File},
     io::{self, Write as _},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -177,6 +178,12 @@ fn import(dir: &Path, options: &Options, file: &Path) -> Result<String, Error> {
         .map_err(|source| refused(dir, "create a file in it", source))?;
     let mut from = File::open(file).map_err(|source| refused(file, "open it", source))?;
     io::copy(&mut from, copy.as_file_mut()).map_err(|source| refused(dir, "copy it there", source))?;
+    if options.system {
+        // For all users of the machine, whatever root's umask is.
+        let open = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode));
+        open(dir, 0o755).map_err(|source| refused(dir, "open it for all users", source))?;
+        open(copy.path(), 0o644).map_err(|source| refused(dir, "open the copy for all users", source))?;
+    }
     // The copy is what is looked at: the file itself may be another by now.
     let is_report = check(copy.path(), file)?;
     copy.as_file().sync_all().map_err(|source| refused(dir, "write it to the disk", source))?;

@@ -24,7 +24,11 @@ pub fn find(named: Option<&Path>) -> Result<PathBuf, Error> {
     // A file that is there comes before one that was imported under its name.
     let named = named.map(|named| match named.symlink_metadata() {
         Ok(_) => named.to_owned(),
-        Err(_) => import::find(named).unwrap_or_else(|| named.to_owned()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            import::find(named).unwrap_or_else(|| named.to_owned())
+        }
+        // It may be there: another one is not taken in its place.
+        Err(_) => named.to_owned(),
     });
     match named.or(from_env) {
         Some(path) => Ok(path),

@@ -9,7 +9,9 @@ mod rewrite;
 pub mod summary;
 
 use std::{
+    fs::{File, Permissions},
     io::{self, IsTerminal as _, Seek as _, Write as _},
+    os::unix::fs::{PermissionsExt as _, fchown},
     path::{Path, PathBuf},
 };
 
@@ -69,6 +71,12 @@ const SEGMENTS_FIRST: usize = 8;
 
 /// Makes a report and writes it; returns the exit code.
 pub fn run(options: &Options) -> Result<u8, Error> {
+    if options.list_removed && options.output.as_deref() == Some(Path::new("-")) {
+        // Both would go to standard output, and what was removed into the file that is sent.
+        return Err(Error::usage(
+            "--list-removed shows what is not to be sent: name a file with -o, not `-`",
+        ));
+    }
     let path = locate::find(options.file.as_deref())?;
     let trace = locate::open(&path)?;
     let picked = pick_bad(&trace, &path, options)?;
@@ -128,6 +136,14 @@ fn refuse_existing(target: &Path) -> Result<(), Error> {
         "it is there already, and nothing is overwritten",
         "name another file with -o",
     ))
+}
+
+/// Of root, by sudo, for a person: it is theirs to send. Where that cannot be, it stays as it is.
+fn give_to_caller(file: &File) {
+    let number = |name: &str| std::env::var(name).ok()?.parse::<u32>().ok();
+    if let (Some(uid), Some(gid)) = (number("SUDO_UID"), number("SUDO_GID")) {
+        let _ = fchown(file, Some(uid), Some(gid));
+    }
 }
 
 /// When it began, by the clock of its machine.
@@ -272,8 +288,13 @@ impl Report {
             }
         };
         let dir = target.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut file =
-            tempfile::Builder::new().prefix(".lastrites-").tempfile_in(dir).map_err(fail("create it"))?;
+        // It is redacted, and has to be attached by somebody: the umask says who may read it.
+        let mut file = tempfile::Builder::new()
+            .prefix(".lastrites-")
+            .permissions(Permissions::from_mode(0o666))
+            .tempfile_in(dir)
+            .map_err(fail("create it"))?;
+        give_to_caller(file.as_file());
         let mut out = io::BufWriter::new(file.as_file_mut());
         archive::write(&mut self.parts, redaction, time_s, &mut out)
             .and_then(|_| out.flush())

@@ -154,10 +154,52 @@ fn gram(bytes: &[u8]) -> Option<[u8; SOUGHT_MIN]> {
     Some([start[0], start[1], start[2]].map(|byte| byte.to_ascii_lowercase()))
 }
 
+/// A name as it is written where a dash may be one: units escape it, and other names have `_` in its place.
+fn dashed(name: &[u8]) -> Vec<u8> {
+    replace(&replace(name, b"\\x2d", b"-"), b"_", b"-")
+}
+
+fn replace(text: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((first, behind)) = rest.split_first() {
+        match rest.strip_prefix(old) {
+            Some(behind) => {
+                out.extend_from_slice(new);
+                rest = behind;
+            }
+            None => {
+                out.push(*first);
+                rest = behind;
+            }
+        }
+    }
+    out
+}
+
+/// Where a MAC address that begins at `at` ends: six pairs of hexadecimal digits with `:`, `-` or `_` between them.
+fn mac_at(text: &[u8], at: usize) -> Option<usize> {
+    const LEN: usize = 17;
+    let pairs = text.get(at..at + LEN)?;
+    let sign = pairs[2];
+    let edge = |byte: Option<&u8>| byte.is_none_or(|byte| !byte.is_ascii_alphanumeric());
+    let fits = matches!(sign, b':' | b'-' | b'_')
+        && pairs.iter().enumerate().all(|(n, byte)| match n % 3 {
+            2 => *byte == sign,
+            _ => byte.is_ascii_hexdigit(),
+        });
+    // `01-88-99-aa-bb-cc-dd` of PXE: the last six are the address.
+    let more = text.get(at + LEN) == Some(&sign)
+        && text.get(at + LEN + 1..at + LEN + 3).is_some_and(|pair| pair.iter().all(u8::is_ascii_hexdigit));
+    (fits && !more && (at == 0 || edge(text.get(at - 1))) && edge(text.get(at + LEN))).then_some(at + LEN)
+}
+
 /// The pseudonym of the same thing in another case is the same where case says nothing.
 fn key(kind: Kind, original: &[u8]) -> Vec<u8> {
     match kind {
-        Kind::Host | Kind::Address | Kind::Mac | Kind::Mail => original.to_ascii_lowercase(),
+        Kind::Host => dashed(&original.to_ascii_lowercase()),
+        Kind::User => dashed(original),
+        Kind::Address | Kind::Mac | Kind::Mail => original.to_ascii_lowercase(),
         _ => original.to_vec(),
     }
 }
@@ -195,6 +237,18 @@ impl Pseudonyms {
     /// From now on `original` is replaced wherever it stands, in whatever case.
     pub fn seek(&mut self, kind: Kind, original: &[u8]) {
         let lower = original.to_ascii_lowercase();
+        if matches!(kind, Kind::Host | Kind::User) {
+            let plain = dashed(&lower);
+            if plain.contains(&b'-') {
+                for spelling in [replace(&plain, b"-", b"\\x2d"), replace(&plain, b"-", b"_"), plain] {
+                    self.seek_spelling(kind, spelling);
+                }
+            }
+        }
+        self.seek_spelling(kind, lower);
+    }
+
+    fn seek_spelling(&mut self, kind: Kind, lower: Vec<u8>) {
         let Some(start) = gram(&lower) else { return };
         // A stand-in for it would hold it.
         if Kind::ALL.iter().any(|kind| kind.word().as_bytes() == lower) {
@@ -236,13 +290,43 @@ impl Pseudonyms {
         let list = self.sought.get(&gram(&text[at..])?)?;
         list.iter().find_map(|wanted| {
             let end = at + wanted.len();
+            // First of all, for it is what hardly ever is so.
+            if !text.get(at..end).is_some_and(|part| part.eq_ignore_ascii_case(wanted)) {
+                return None;
+            }
             let kind = *self.sought_kinds.get(wanted)?;
             let inside = wanted.len() >= INSIDE_MIN || kind == Kind::Secret && wanted.len() > SOUGHT_MIN;
             let edge = |byte: Option<&u8>| byte.is_none_or(|byte| !byte.is_ascii_alphanumeric());
             let bounded = || (at == 0 || edge(text.get(at - 1))) && edge(text.get(end));
-            let here = text.get(at..end).is_some_and(|part| part.eq_ignore_ascii_case(wanted));
-            (here && (inside || bounded())).then_some((end, kind))
+            (inside || bounded()).then_some((end, kind))
         })
+    }
+
+    /// `text`, which the kernel cut off, where its end is the beginning of something sought.
+    pub fn scrub_cut(&mut self, text: &[u8], keep: Keep) -> Option<Vec<u8>> {
+        for at in 0..text.len().saturating_sub(SOUGHT_MIN - 1) {
+            let tail = &text[at..];
+            let edge = at == 0 || !text[at - 1].is_ascii_alphanumeric();
+            if !edge && tail.len() < INSIDE_MIN {
+                continue;
+            }
+            if let Some((kind, whole)) = self.begun(tail, keep) {
+                let mut out = self.scrub(&text[..at], keep);
+                out.extend_from_slice(self.name(kind, &whole).0.as_bytes());
+                return Some(out);
+            }
+        }
+        None
+    }
+
+    /// The shortest of what is sought that begins with `tail`: of `db7` and `db7.example.com` the first is in names.
+    fn begun(&self, tail: &[u8], keep: Keep) -> Option<(Kind, Vec<u8>)> {
+        let begins =
+            |wanted: &&Vec<u8>| wanted.len() > tail.len() && wanted[..tail.len()].eq_ignore_ascii_case(tail);
+        let list = self.sought.get(&gram(tail)?)?;
+        let wanted = list.iter().rev().find(begins)?;
+        let kind = *self.sought_kinds.get(wanted)?;
+        (!keep.holds(kind)).then(|| (kind, wanted.clone()))
     }
 
     /// `text` with pseudonyms in place of all that is sought; `kept` kinds stay.
@@ -250,7 +334,8 @@ impl Pseudonyms {
         let mut out = Vec::with_capacity(text.len());
         let mut at = 0;
         while at < text.len() {
-            match self.found_at(text, at).filter(|(_, kind)| !keep.holds(*kind)) {
+            let found = self.found_at(text, at).or_else(|| Some((mac_at(text, at)?, Kind::Mac)));
+            match found.filter(|(_, kind)| !keep.holds(*kind)) {
                 Some((end, kind)) => {
                     out.extend_from_slice(self.name(kind, &text[at..end]).0.as_bytes());
                     at = end;

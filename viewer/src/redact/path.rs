@@ -12,7 +12,7 @@ const SYSTEM: [&[u8]; 17] = [
 ];
 
 /// Directories that belong to somebody, or to this site: `*` is any one name, `@` a user's.
-const PRIVATE: [&str; 25] = [
+const PRIVATE: [&str; 39] = [
     "home/@",
     "Users/@",
     "export/home/@",
@@ -33,6 +33,20 @@ const PRIVATE: [&str; 25] = [
     "var/mail/@",
     "var/spool/mail/@",
     "var/spool/cron/crontabs/@",
+    "var/spool/cron/crontabs",
+    "var/spool/cron/tabs/@",
+    "var/spool/cron/tabs",
+    "var/spool/cron/atjobs",
+    "var/spool/cron/atspool",
+    "var/spool/cron/@",
+    "var/lib/systemd/linger/@",
+    "var/users/@",
+    "usr/home/@",
+    "etc/ssh/authorized_keys.d/@",
+    "run/faillock/@",
+    "run/sudo/ts/@",
+    "var/lib/AccountsService/users/@",
+    "etc/openvpn/ccd/@",
     "var/lib/lxc",
     "var/lib/machines",
     "var/lib/docker",

@@ -5,28 +5,28 @@
 
 use super::{Kind, Redactor, shape, vocabulary, word::is_plain_name};
 
-/// Programs, the beginnings of their names, and their options whose value is a secret.
-const SECRET_OPTIONS: [(&[u8], &[&[u8]]); 27] = [
-    (b"mysql", &[b"-p"]),
-    (b"maria", &[b"-p"]),
-    (b"mongo", &[b"-p"]),
+/// Programs (`*`: and those whose names begin so) and their options whose value is a secret.
+const SECRET_OPTIONS: [(&[u8], &[&[u8]]); 28] = [
+    (b"mysql*", &[b"-p"]),
+    (b"maria*", &[b"-p"]),
+    (b"mongo*", &[b"-p"]),
     (b"sshpass", &[b"-p"]),
     (b"redis-cli", &[b"-a"]),
-    (b"ldap", &[b"-w"]),
+    (b"ldap*", &[b"-w"]),
     (b"curl", &[b"-u", b"-U", b"-H", b"-b", b"-d"]),
     (b"smbclient", &[b"-U"]),
     (b"rpcclient", &[b"-U"]),
     (b"docker", &[b"-p"]),
     (b"podman", &[b"-p"]),
     (b"ipmitool", &[b"-P"]),
-    (b"snmp", &[b"-c", b"-A", b"-X"]),
+    (b"snmp*", &[b"-c", b"-A", b"-X"]),
     (b"zip", &[b"-P"]),
     (b"unzip", &[b"-P"]),
-    (b"7z", &[b"-p"]),
+    (b"7z*", &[b"-p"]),
     (b"openssl", &[b"-k", b"-K", b"-pass", b"-passin", b"-passout"]),
     (b"sqlcmd", &[b"-P"]),
     (b"isql", &[b"-P"]),
-    (b"mosquitto", &[b"-P", b"-u"]),
+    (b"mosquitto_*", &[b"-P", b"-u"]),
     (b"lftp", &[b"-u"]),
     (b"useradd", &[b"-p"]),
     (b"usermod", &[b"-p"]),
@@ -34,10 +34,26 @@ const SECRET_OPTIONS: [(&[u8], &[&[u8]]); 27] = [
     (b"influx", &[b"-p"]),
     (b"supervisorctl", &[b"-p"]),
     (b"vncviewer", &[b"-passwd"]),
+    (b"monit", &[b"-p"]),
 ];
 
+/// Servers that are called like a family of clients; the same letters mean ports and files to them.
+const NO_CLIENTS: [&[u8]; 9] = [
+    b"mysqld",
+    b"mysqld_safe",
+    b"mysqld_multi",
+    b"mariadbd",
+    b"mariadbd-safe",
+    b"mongod",
+    b"mongos",
+    b"snmpd",
+    b"snmptrapd",
+];
+/// Their option is for a secret only behind `login`; for a port elsewhere.
+const AT_LOGIN: [&[u8]; 2] = [b"docker", b"podman"];
+
 /// Programs whose options name a user, or whose words do.
-const USER_OPTIONS: [(&[u8], &[&[u8]]); 8] = [
+const USER_OPTIONS: [(&[u8], &[&[u8]]); 11] = [
     (b"sudo", &[b"-u", b"-U"]),
     (b"runuser", &[b"-u"]),
     (b"chpst", &[b"-u", b"-U"]),
@@ -46,6 +62,9 @@ const USER_OPTIONS: [(&[u8], &[&[u8]]); 8] = [
     (b"psql", &[b"-U"]),
     (b"pg_dump", &[b"-U"]),
     (b"crontab", &[b"-u"]),
+    (b"pkill", &[b"-u", b"-U"]),
+    (b"pgrep", &[b"-u", b"-U"]),
+    (b"monit", &[b"-u"]),
 ];
 const OF_USERS: [&[u8]; 8] =
     [b"su", b"setuidgid", b"s6-setuidgid", b"login", b"runuser", b"passwd", b"chage", b"usermod"];
@@ -85,6 +104,8 @@ struct Line {
     pending: Option<Kind>,
     /// Everything that follows is secret: a header.
     secret: bool,
+    /// `login` was among its words.
+    login: bool,
 }
 
 impl Line {
@@ -97,11 +118,21 @@ impl Line {
     }
 
     fn option_of(&self, table: &[(&[u8], &'static [&'static [u8]])], word: &[u8]) -> Option<&'static [u8]> {
-        let options = table.iter().filter(|(program, _)| self.program.starts_with(program));
-        let mut options = options.flat_map(|(_, options)| options.iter()).copied();
+        let of = |program: &[u8]| match program.strip_suffix(b"*") {
+            Some(start) => self.program.starts_with(start) && !NO_CLIENTS.contains(&self.program.as_slice()),
+            None => self.program == program,
+        };
+        let at_login = AT_LOGIN.contains(&self.program.as_slice());
+        if at_login && !self.login {
+            return None;
+        }
+        let options = table.iter().filter(|(program, _)| of(program));
+        let options = options.flat_map(|(_, options)| options.iter()).copied();
         // Only options of one letter have their values attached.
         let exact = options.clone().find(|option| *option == word);
-        exact.or_else(|| options.find(|option| option.len() == 2 && word.starts_with(option)))
+        exact.or_else(|| {
+            options.filter(|_| !at_login).find(|option| option.len() == 2 && word.starts_with(option))
+        })
     }
 }
 
@@ -180,6 +211,13 @@ impl Redactor {
 
     /// What a process or one of its threads calls itself.
     pub(super) fn comm(&mut self, comm: &[u8]) -> Vec<u8> {
+        // The kernel may have cut a name in the middle of it.
+        if comm.len() >= super::COMM_LEN
+            && !vocabulary::holds(comm)
+            && let Some(cut) = self.names.scrub_cut(comm, self.keep)
+        {
+            return cut;
+        }
         let bare = comm.strip_prefix(b"(").unwrap_or(comm);
         let bare = bare.strip_suffix(b")").unwrap_or(bare);
         if self.comms.contains(comm) || self.comms.contains(bare) || bare == b"sd-pam" {
@@ -234,7 +272,13 @@ impl Redactor {
     /// The arguments of a process that executed `file`, NUL-terminated strings.
     pub(super) fn arguments(&mut self, file: &[u8], argv: &[u8]) -> Vec<u8> {
         let base = base(file);
-        let mut line = Line::of(base);
+        // Upstart's, or anybody's script of that name, whose words are no services.
+        let own = matches!(base, b"start" | b"stop" | b"restart" | b"service")
+            && !matches!(
+                &file[..file.len() - base.len()],
+                b"/sbin/" | b"/usr/sbin/" | b"/bin/" | b"/usr/bin/" | b""
+            );
+        let mut line = Line::of(if own { b"-" } else { base });
         self.each_string(argv, |redactor, at, word| {
             if at == 0 {
                 return redactor.zeroth(base, word, &mut line);
@@ -264,12 +308,14 @@ impl Redactor {
                 name.split(|byte| is_separator(*byte) || *byte == b':').next().unwrap_or_default().to_vec();
         }
         // `sshd: bob@pts/0`, `sshd: bob [priv]`
-        if let Some(rest) = name.strip_prefix(b"sshd: ")
+        let titles: [&[u8]; 3] = [b"sshd: ", b"sshd-session: ", b"sshd-auth: "];
+        if let Some(title) = titles.into_iter().find(|title| name.starts_with(title))
+            && let rest = &name[title.len()..]
             && !rest.starts_with(b"/")
         {
             let end = rest.iter().position(|byte| matches!(byte, b'@' | b' ' | b'[')).unwrap_or(rest.len());
             let user = self.user(&rest[..end]);
-            out.extend([&b"sshd: "[..], user.as_slice()].concat());
+            out.extend([title, user.as_slice()].concat());
             out.extend(self.text(&rest[end..], &mut Line::default()));
             return out;
         }
@@ -341,7 +387,8 @@ impl Redactor {
         }
         if let Some(kind) = line.pending.take() {
             // An option without its value.
-            if !(word.starts_with(b"-") && word.len() > 1 && kind == Kind::User) {
+            let none = word.starts_with(b"-") && word.len() > 1 && kind == Kind::User;
+            if !(none || word.starts_with(b"--") && self.option(word).is_some()) {
                 return match kind {
                     Kind::User => self.user(word),
                     Kind::Host => match self.judge(word, 0) {
@@ -352,6 +399,7 @@ impl Redactor {
                 };
             }
         }
+        line.login |= word == b"login";
         if std::mem::take(&mut line.at_program) {
             line.program = base(word).to_vec();
             // `exec` and `env` come before the program.
@@ -373,11 +421,16 @@ impl Redactor {
             return word.to_vec();
         }
         if word.starts_with(b"-") && !word.contains(&b'=') {
-            line.pending = if shape::is_secretish(word) {
+            line.pending = if word.starts_with(b"--no-") {
+                // It says that there is none.
+                None
+            } else if shape::is_secretish(word) {
                 Some(Kind::Secret)
             } else if shape::is_userish(word) {
                 Some(Kind::User)
-            } else if shape::is_hostish(word) {
+            } else if shape::is_hostish(word)
+                || line.program == b"systemctl" && matches!(word, b"-H" | b"-M" | b"--machine")
+            {
                 Some(Kind::Host)
             } else {
                 None

@@ -45,7 +45,7 @@ const WORDS: &str = "
     credentials sessions journal notify private seats shutdown inhibit omit initramfs modules kernel firmware grub
     role database stop-ms start-ms coroner agent clean stubborn polite
     jar war js py rb pl php so d sh sock pid log conf cnf ini json yml yaml toml xml db txt tmp bak old new gz xz
-    kmsg onlcr concurrency v3
+    kmsg onlcr concurrency v3 rc.local
     home srv opt mnt media data tmp www spool cron crontabs export users local share etc var proc lost+found
 ";
 
@@ -59,6 +59,7 @@ const SYSTEM_USERS: &str = "
     dnsmasq tomcat jetty jenkins git gitlab-runner docker containerd libvirt-qemu qemu kvm nova etcd consul vault nomad
     bacula puppet zabbix nagios munin icinga telegraf collectd node_exporter adm wheel staff users operator ftp tss
     usbmux rtkit colord gdm lightdm saned pulse hplip speech-dispatcher geoclue cups uuidd tcpdump snmp debian-snmp
+    ubuntu debian admin fedora centos rocky alma ec2-user cloud-user core pi vagrant opc azureuser elastic oracle
     opendkim clamav amavis spamd fetchmail nslcd sssd landscape pollinate lxd log runit-log qmaild qmaill
 ";
 

@@ -72,7 +72,9 @@ impl Redactor {
             return Vec::new();
         }
         // `--auth 8080` says nothing about port 8080.
-        if word.len() > 3 && !(word.len() <= 5 && shape::is_number(word)) {
+        // Nor does an option behind an option without a value: sought, it would go from every line of the machine.
+        let harmless = word.len() <= 5 && shape::is_number(word) || self.option(word).is_some();
+        if word.len() > 3 && !harmless {
             self.seek(Kind::Secret, word);
         }
         self.named(Kind::Secret, word)
@@ -82,8 +84,35 @@ impl Redactor {
         if name.is_empty() || vocabulary::is_system_user(name) || shape::is_number(name) {
             return name.to_vec();
         }
+        if !is_plain_name(name) {
+            return self.user_and_more(name);
+        }
         self.seek(Kind::User, name);
         self.named(Kind::User, name)
+    }
+
+    /// What stands where a user does and is no name alone: `ian:pw`, `bob/pw@ORCL`, `harry,password=pw`. Whatever is
+    /// kept, it may be a password, all or part of it.
+    fn user_and_more(&mut self, text: &[u8]) -> Vec<u8> {
+        let sign = text.iter().position(|byte| matches!(byte, b':' | b'/' | b'%' | b','));
+        let Some(at) = sign.filter(|at| is_plain_name(&text[..*at])) else { return self.secret(text) };
+        let (name, sign, rest) = (&text[..at], text[at], &text[at + 1..]);
+        let mut out = self.user(name);
+        out.push(sign);
+        out.extend(if sign == b',' {
+            self.word(rest)
+        } else if sign == b':' && (rest == name || vocabulary::is_system_user(rest)) {
+            // `backup:backup` are a user and a group.
+            self.user(rest)
+        } else {
+            // `pw@ORCL`: the password may stand elsewhere without what is behind it.
+            let end = rest.iter().rposition(|byte| *byte == b'@').unwrap_or(rest.len());
+            if (4..rest.len()).contains(&end) {
+                self.seek(Kind::Secret, &rest[..end]);
+            }
+            self.secret(rest)
+        });
+        out
     }
 
     pub(super) fn host(&mut self, name: &[u8]) -> Vec<u8> {
@@ -98,8 +127,9 @@ impl Redactor {
     pub(super) fn seek_host(&mut self, name: &[u8]) {
         self.seek(Kind::Host, name);
         let label = name.split(|byte| *byte == b'.').next().unwrap_or_default();
-        if label.len() < name.len() {
-            self.seek(Kind::Host, &name[label.len() + 1..]);
+        // Not the zone alone: `cloud` of acme.cloud is in the name of every kernel of a cloud.
+        if let Some(parent) = name.get(label.len() + 1..).filter(|parent| shape::is_domain(parent)) {
+            self.seek(Kind::Host, parent);
         }
     }
 
@@ -274,7 +304,8 @@ impl Redactor {
         if shape::is_tty(name) {
             return Some([self.user(user).as_slice(), b"@", host].concat());
         }
-        if shape::is_domain(name) && rest.is_empty() {
+        let mail = !user.iter().any(|byte| matches!(byte, b':' | b'/'));
+        if mail && shape::is_domain(name) && rest.is_empty() {
             self.seek(Kind::Mail, word);
             self.seek_host(name);
             if is_plain_name(user) {
@@ -304,7 +335,7 @@ impl Redactor {
     }
 
     /// `-9`, `-TERM`, `-rf`, `--no-block`.
-    fn option(&mut self, word: &[u8]) -> Option<Vec<u8>> {
+    pub(super) fn option(&mut self, word: &[u8]) -> Option<Vec<u8>> {
         let rest = word.strip_prefix(b"-")?;
         if rest.starts_with(b"-") {
             return (rest.len() == 1 || is_long_option(word)).then(|| self.names.scrub(word, self.keep));

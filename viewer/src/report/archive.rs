@@ -291,7 +291,11 @@ fn unpack(reader: &mut dyn Read) -> Result<(Manifest, File), Refused> {
             return Err(damaged(format!("{name} has {bytes} bytes instead of {}", expected.bytes)));
         }
         let (read, sum) = if name == TRACE {
-            let mut file = tempfile::tempfile()?;
+            // That is our own trouble, and no fault of whoever sent it.
+            let mut file = tempfile::tempfile().map_err(|error| Refused {
+                why: format!("cannot unpack it into {}: {error}", std::env::temp_dir().display()),
+                next: "make room there, or set TMPDIR to a directory that is there and has some",
+            })?;
             let copied = copy_hashed(&mut entry, &mut file)?;
             trace = Some(file);
             copied

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use super::{bad, command, good, run, sample};
+use super::{bad, good, run, sample};
 
 fn home() -> tempfile::TempDir {
     tempfile::tempdir().expect("a directory")
@@ -147,12 +147,28 @@ fn usage_errors_and_unreadable_recordings_say_what_to_do() {
 }
 
 #[test]
-fn a_report_is_for_its_owner_until_it_is_sent() {
+fn who_may_read_a_report_is_for_the_umask_to_say() {
     let home = home();
     let file = sample("power-cut");
-    let output =
-        command(home.path(), &["report", file.to_str().expect("UTF-8"), "-o", "r"]).output().expect("runs");
-    assert_eq!(output.status.code(), Some(0));
-    let mode = std::fs::metadata(home.path().join("r")).expect("there").permissions().mode();
-    assert_eq!(mode & 0o777, 0o600);
+    let script = "umask $2; exec \"$0\" report \"$1\" -o r$2";
+    for (umask, wanted) in [("022", 0o644), ("077", 0o600)] {
+        let output = std::process::Command::new("sh")
+            .args(["-c", script, env!("CARGO_BIN_EXE_lastrites"), file.to_str().expect("UTF-8"), umask])
+            .current_dir(home.path())
+            .output()
+            .expect("sh runs");
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        let made = home.path().join(format!("r{umask}"));
+        assert_eq!(std::fs::metadata(made).expect("there").permissions().mode() & 0o777, wanted);
+    }
+}
+
+#[test]
+fn what_was_removed_never_goes_into_the_file_that_is_sent() {
+    let home = home();
+    let file = sample("sysvinit-respawn");
+    let file = file.to_str().expect("UTF-8");
+    let output = run(home.path(), &["report", file, "--list-removed", "-o", "-"]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert_eq!(output.stdout, b"");
 }

@@ -9,7 +9,7 @@ use lastrites_traces::{
     reader::Item,
 };
 
-use super::machine::{bytes, strings};
+use super::machine::{self, bytes, strings};
 
 /// A process that runs `words`.
 fn process(words: &[&str]) -> Process {
@@ -37,11 +37,103 @@ fn shown(argv: &Bytes) -> String {
 
 /// What is left of a command line on a machine where nothing else runs.
 fn left(words: &[&str]) -> String {
-    let process = process(words);
-    let mut redactor = Redactor::new(Keep::default());
+    left_of(&process(words), "", Keep::default())
+}
+
+/// The same on a machine of this name, with whatever else is in it.
+fn left_of(process: &Process, host: &str, keep: Keep) -> String {
+    let mut redactor = Redactor::new(keep);
+    redactor.learn(&machine::session(host));
     redactor.learn_item(&Item::Known(Box::new(process.clone())));
     redactor.learned();
-    shown(&redactor.process(&process).argv)
+    let left = redactor.process(process);
+    format!(
+        "{}{}",
+        shown(&left.argv),
+        [&left.comm, &left.cgroup_path]
+            .map(|text| match text.is_empty() {
+                false if !host.is_empty() => format!(" | {}", safe::text(text)),
+                _ => String::new(),
+            })
+            .concat()
+    )
+}
+
+#[test]
+fn passwords_go_with_every_kind_of_keep() {
+    let lines: [&[&str]; 12] = [
+        &["curl", "--user", "ian:Quail.77pw", "x"],
+        &["mount", "-o", "user=harry,password=Quail.77pw"],
+        &["scp", "alice:Quail.77pw@10.0.0.9:/x"],
+        &["sqlplus", "--login=bob/Quail.77pw@ORCL"],
+        &["tool", "alice:Quail.77pw@db9.acme.com"],
+        &["docker", "login", "-u", "alice", "-p", "Quail.77pw"],
+        &["mysql", "-pQuail.77pw"],
+        &["7z", "x", "-pQuail.77pw"],
+        &["sshpass", "-pQuail.77pw", "ssh"],
+        &["monit", "-p", "Quail.77pw", "status"],
+        &["snmpget", "-c", "Quail.77pw", "x"],
+        &["tool", "--password", "Quail.77pw"],
+    ];
+    for keep in 0..4 {
+        let keep = Keep { users: keep & 1 > 0, hosts: keep & 2 > 0, args: false };
+        for line in lines {
+            let left = left_of(&process(line), "prod-berlin7", keep);
+            assert!(!left.contains("77pw"), "{keep:?} {line:?}: {left}");
+        }
+    }
+}
+
+#[test]
+fn names_with_dashes_go_from_units_and_from_names_that_the_kernel_cut() {
+    let mut process = process(&["/opt/agent-prod-berlin7", "--user=mary-jane"]);
+    for path in [
+        "/system.slice/system-autossh\\x2dprod\\x2dberlin7.slice",
+        "/system.slice/backup-mary\\x2djane.service",
+        "/system.slice/backup-prod_berlin7.service",
+        "/system.slice/88-99-aa-bb-cc-dd.service",
+        "/system.slice/pxe-01-88-99-aa-bb-cc-dd.service",
+    ] {
+        process.cgroup_path = bytes(path);
+        let left = left_of(&process, "prod-berlin7", Keep::default());
+        for gone in ["berl", "prod", "jane", "99-aa"] {
+            assert!(!left.contains(gone), "{path}: {left}");
+        }
+        assert!(left.contains("agent-host-1"), "{left}");
+    }
+}
+
+#[test]
+fn words_that_every_machine_has_stay() {
+    let lines: [(&str, &[&str], &str); 7] = [
+        ("db7.acme.cloud", &["cloud-init", "status"], "cloud-init"),
+        ("x", &["mongod", "--auth", "--config", "/etc/mongod.conf"], "--config | /etc/mongod.conf"),
+        ("x", &["pg_dump", "--no-password", "--host", "db"], "--host"),
+        ("x", &["docker-proxy", "-proto", "tcp"], "docker-proxy | "),
+        ("x", &["dockerd", "-p", "/run/docker.pid"], "/run/docker.pid"),
+        ("x", &["snmpd", "-c", "/etc/snmp/snmpd.conf"], "/etc/snmp/snmpd.conf"),
+        ("x", &["sh", "/etc/rc.local", "start"], "/etc/rc.local | start"),
+    ];
+    for (host, line, stays) in lines {
+        let left = left_of(&process(line), host, Keep::default());
+        assert!(left.contains(stays) && !left.contains("secret-"), "{line:?}: {left}");
+    }
+}
+
+#[test]
+fn people_go_from_directories_that_are_called_after_them() {
+    for path in [
+        "/var/spool/cron/katrin",
+        "/var/spool/cron/tabs/katrin",
+        "/var/lib/systemd/linger/katrin",
+        "/var/users/katrin/x",
+        "/usr/home/katrin",
+        "/run/sudo/ts/katrin",
+        "/var/lib/AccountsService/users/katrin",
+    ] {
+        assert!(!left(&["cat", path]).contains("katrin"), "{path}");
+    }
+    assert_eq!(left(&["ls", "/var/spool/cron/crontabs"]), "ls | /var/spool/cron/crontabs");
 }
 
 #[test]

@@ -130,6 +130,11 @@ fn events(Planted { secret, user, host }: &Planted) -> Vec<What> {
     add("/usr/bin/gpg", &["gpg", "-----BEGIN PRIVATE KEY-----\n$S\n-----END PRIVATE KEY-----"], &[]);
     add("/usr/bin/ip", &["ip", "link", "set", "eth0", "address", "aa:bb:cc:dd:ee:77"], &[]);
     add("/sbin/shutdown", &["shutdown", "-r", "now", "$S is what $U on $H told me"], &[]);
+    add("/usr/bin/curl", &["curl", "--user", "$U:$S", "x"], &[]);
+    add("/usr/bin/scp", &["scp", "$U:$S@203.0.113.77:/x"], &[]);
+    // The kernel keeps four letters of the host's name of it.
+    add("/usr/sbin/agent-long-$H", &["agent-long-$H"], &[]);
+    let escaped = host.replace('-', "\\x2d");
     let path = |text: &str| bytes(&f(text));
     all.extend([
         What::Rename {
@@ -145,6 +150,12 @@ fn events(Planted { secret, user, host }: &Planted) -> Vec<What> {
             id: 7,
             hierarchy: 0,
             path: path("/system.slice/backup-$U.service"),
+        },
+        What::CgroupMkdir {
+            process: id(1),
+            id: 10,
+            hierarchy: 0,
+            path: path(&format!("/system.slice/system-autossh\\x2d{escaped}.slice")),
         },
         What::CgroupMkdir { process: id(1), id: 8, hierarchy: 0, path: path("/lxc/$H/$S") },
         What::CgroupAttach {
