@@ -427,7 +427,11 @@ fn what_is_being_recorded_is_found_while_it_happens() {
     }
     tmux.wait("nothing yet", |screen| screen.contains("seen-by-us") && screen.contains("0 found"));
     let witness = tmux.dir.path().join("seen-by-us");
-    std::fs::copy("/bin/true", &witness).expect("copied");
+    // By another process: one that another test forks meanwhile would hold a file open that we write, and what is being
+    // written cannot be executed.
+    let copy = tmux.dir.path().join("copy");
+    assert!(Command::new("cp").arg("/bin/true").arg(&copy).status().expect("it runs").success());
+    std::fs::rename(&copy, &witness).expect("renamed");
     assert!(Command::new(&witness).status().expect("it runs").success());
     tmux.wait("the witness", |screen| screen.contains("seen-by-us") && screen.contains("1 found"));
     tmux.keys("Enter n");
