@@ -12,7 +12,7 @@ use std::path::Path;
 use lastrites_traces::{
     Error,
     event::{Event, What},
-    layout::SIZE_MIN,
+    layout::{FileHeader, SIZE_MIN, SLOTS_MIN, SegmentHeader},
     ring::{self, Writer},
     session::{Clock, Coverage, End, How, Layer, SessionId},
     storage::{MemoryStorage, Storage},
@@ -180,8 +180,17 @@ fn safe(history: &History, storage: &MemoryStorage, count: usize) -> Safe {
     in_both.retain(|key, _| live_seen.contains_key(key));
     let synced = history.log[..count].iter().rposition(|op| matches!(op, Op::Sync)).unwrap_or(0);
     let batch = history.batches.iter().rposition(|batch| batch.3 <= synced);
-    let newest = live.iter().map(|reading| reading.summary.last_segment).max().unwrap_or(0);
-    Safe { seen: in_both, batch, whole: newest < 4 }
+    Safe { seen: in_both, batch, whole: newest_segment(storage.bytes()) <= SLOTS_MIN }
+}
+
+/// The largest number of a segment that was begun, also of one whose batch is not complete, which
+/// no reader counts. The first has number 1.
+fn newest_segment(bytes: &[u8]) -> u64 {
+    let header = FileHeader::decode(bytes).unwrap();
+    let begun = (0..header.slots()).filter_map(|slot| {
+        SegmentHeader::decode(&bytes[header.slot_offset(slot) as usize..], &header.file_id)
+    });
+    begun.map(|segment| segment.seq).max().unwrap_or(0)
 }
 
 /// Holds what a power cut left against what was recorded, and goes on recording.
@@ -415,6 +424,31 @@ fn a_dead_segment_of_an_older_session_does_not_come_back() {
     let readings = read(&bytes).unwrap();
     assert_eq!(readings.iter().map(|reading| reading.events.len()).collect::<Vec<_>>(), [5, 1]);
     assert_eq!(Writer::open(writer.into_storage()).unwrap().resume().unwrap().session.id, session(9).id);
+}
+
+#[test]
+fn what_made_way_for_a_batch_that_was_cut_has_made_way() {
+    // The story: the second segment of a batch went where the first session began, and was torn.
+    let history = run(&[
+        Step::Append(198),
+        Step::Cover,
+        Step::Append(30),
+        Step::Begin,
+        Step::Append(0),
+        Step::Cover,
+        Step::Append(125),
+        Step::Append(300),
+    ]);
+    let whole = read(after(&history, history.log.len()).bytes()).unwrap();
+    assert_eq!(whole.last().unwrap().summary.last_segment, 5, "the ring wraps within the last batch");
+    let mut noise = Noise(3);
+    for count in 0..=history.log.len() {
+        let storage = after(&history, count);
+        let safe = safe(&history, &storage, count);
+        for piece in [7, 512, 1 << 20] {
+            survive(&history, &safe, storage.crashed(|_, data| torn(&mut noise, data.len(), piece)));
+        }
+    }
 }
 
 fn step() -> impl Strategy<Value = Step> {
