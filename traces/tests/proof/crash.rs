@@ -208,7 +208,10 @@ fn survive(history: &History, safe: &Safe, left: MemoryStorage) {
         let whole = |batch: &&(SessionId, u64, Vec<u64>, usize)| {
             batch.0 == id && batch.1 == reading.summary.next_number
         };
-        assert!(history.batches.iter().any(|batch| whole(&batch)), "no batch is there in part");
+        // The last segment of a session may be torn where it was about to make way, with the end of
+        // a batch that it held: what is left of the session is a place without events.
+        let made_way = !safe.whole && reading.events.is_empty() && reading.summary.first_number > 0;
+        assert!(made_way || history.batches.iter().any(|batch| whole(&batch)), "no batch is there in part");
         if safe.whole {
             assert_eq!(reading.gaps, [], "nothing is missing in between");
             assert_eq!(reading.summary.first_number, 0);
