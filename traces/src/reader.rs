@@ -90,22 +90,30 @@ impl Trace {
     /// Opens a ring file or a saved trace: looks which it is, and at every frame once, which takes
     /// as long as reading the file.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        Self::of(Source::open(path)?)
+        Self::of(Source::open(path)?, None)
+    }
+
+    /// The same at a glance, for who wants to see the end of a large ring at once: of each session only the first and
+    /// the last `segments` segments are looked at, and can be read ([`Trace::seen`]); those in between are believed
+    /// to hold what their headers say, and a batch that goes on in one of them to be whole. Where a ring has no more than that, and in a saved trace, everything is looked at.
+    pub fn glance(path: &Path, segments: usize) -> Result<Self, Error> {
+        Self::of(Source::open(path)?, Some(segments))
     }
 
     /// A ring file or a saved trace that is in memory, from a pipe, say. `name` is for messages.
     pub fn from_bytes(name: &Path, bytes: Vec<u8>) -> Result<Self, Error> {
-        Self::of(Source::memory(name, bytes))
+        Self::of(Source::memory(name, bytes), None)
     }
 
     /// A ring file or a saved trace that is open already. `name` is for messages.
     pub fn from_file(name: &Path, file: File) -> Result<Self, Error> {
-        Self::of(Source::file(name, file))
+        Self::of(Source::file(name, file), None)
     }
 
-    fn of(mut source: Source) -> Result<Self, Error> {
+    fn of(mut source: Source, glance: Option<usize>) -> Result<Self, Error> {
         let header = read_header(&mut source)?;
-        let found = scan::scan(&mut source, &header).map_err(|error| io_error(&source, "read it", error))?;
+        let found =
+            scan::scan(&mut source, &header, glance).map_err(|error| io_error(&source, "read it", error))?;
         let (sessions, places) = index::index(found, &header);
         Ok(Self { source, header, sessions, places })
     }
@@ -138,6 +146,12 @@ impl Trace {
     /// In how many segments the events of a session are.
     pub fn segments(&self, session: SessionId) -> Result<usize, Error> {
         Ok(self.place(session)?.segments.len())
+    }
+
+    /// How many of the last segments of a session can be read: all of them, but for a session that was only glanced at.
+    pub fn seen(&self, session: SessionId) -> Result<usize, Error> {
+        let segments = &self.place(session)?.segments;
+        Ok(segments.iter().rev().take_while(|segment| !segment.unseen).count())
     }
 
     /// The same as [`Trace::events`] from the last `segments` segments alone, which begin with the processes that
@@ -202,6 +216,9 @@ impl Trace {
         let mut segments = Vec::new();
         for session in sessions {
             segments.extend(self.place(*session)?.segments.iter());
+        }
+        if segments.iter().any(|segment| segment.unseen) {
+            return Err(io_error(&self.source, "copy a recording out of it", io::Error::other(scan::UNSEEN)));
         }
         let mut put = Copy { trace: self, out, written: 0 };
         let mut begun = false;

@@ -5,7 +5,7 @@
 //! gap: bytes that changed since then fail their checksums, and are never taken for events.
 
 use super::index::{Place, Segment};
-use super::scan::{DAMAGED, OVERWRITTEN, UNREADABLE};
+use super::scan::{DAMAGED, OVERWRITTEN, UNREADABLE, UNSEEN};
 use super::{Gap, Trace};
 use crate::codec::{State, decode_event, decode_positions, start_frame};
 use crate::event::{Event, ProcId, What};
@@ -103,6 +103,9 @@ impl<'a> Walk<'a> {
     fn take(&mut self, segment: &Segment, later_ns: u64) -> Result<(), &'static str> {
         self.spans.clear();
         self.state = State::default();
+        if segment.unseen {
+            return Err(UNSEEN);
+        }
         self.trace.load(segment, &mut self.bytes)?;
         let mut begun = false;
         for frame in Frames::new(&self.bytes, &segment.header, &self.trace.header.file_id) {

@@ -125,6 +125,7 @@ fn push_restart(out: &mut String, story: &Story, restart: &Restart) {
     process(&mut object, story, "new", restart.new, u64::MAX);
     process(&mut object, story, "by", restart.by, restart.at.ns);
     object.text("how", restart.how.word());
+    process(&mut object, story, "ordered_by", restart.ordered, restart.at.ns);
     object.close();
 }
 

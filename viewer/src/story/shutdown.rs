@@ -141,7 +141,11 @@ pub fn find(world: &World, init: Init, sealed_ns: Option<u64>) -> Option<Shutdow
     let ended = call.is_some() || sealed_ns.is_some();
     let forced = call.is_some_and(|call| is_forced(world, call.proc, asked.as_ref(), &marks));
     let begin = match (&asked, began) {
-        (Some(asked), Some(began)) if began.ns.saturating_sub(asked.at.ns) > LATER_NS => birth(world, began),
+        (Some(asked), Some(began))
+            if began.ns.saturating_sub(asked.at.ns) > LATER_NS && !(asked.now && init == Init::Systemd) =>
+        {
+            birth(world, began)
+        }
         (Some(asked), _) => asked.at,
         (None, Some(began)) => birth(world, began),
         (None, None) => end,
