@@ -140,6 +140,8 @@ pub(super) const DAMAGED: &str = "damaged";
 pub(super) const CUT_OFF: &str = "the file is shorter than it was made";
 pub(super) const UNREADABLE: &str = "the disk cannot read it";
 pub(super) const OVERWRITTEN: &str = "it made way for newer events while it was being read";
+/// Why something is missing in a [`super::Summary`].
+pub const WHYS: [&str; 4] = [DAMAGED, CUT_OFF, UNREADABLE, OVERWRITTEN];
 
 pub(super) fn scan(source: &mut Source, header: &FileHeader) -> io::Result<Found> {
     let len = source.len()?;
@@ -245,6 +247,11 @@ fn stand_alone(source: &Source, header: &FileHeader, len: u64) -> Found {
 fn search(source: &Source, header: &FileHeader, mut at: u64, len: u64) -> u64 {
     let mut bytes = vec![0; SEARCH];
     while at < len {
+        // In a file of nothing but holes this is the end.
+        at = source.data_from(at);
+        if at >= len {
+            break;
+        }
         let count = source.read(at, &mut bytes).unwrap_or(0);
         let window = &bytes[..count];
         for start in 0..count {
