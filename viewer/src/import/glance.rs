@@ -47,6 +47,9 @@ struct Glance {
     sessions: Vec<Seen>,
 }
 
+/// Number, time, uid, terminal and arguments of a [`Request`].
+type Asked = (u64, u64, u32, Vec<u8>, Vec<u8>);
+
 /// A [`Summary`] and its [`Requests`].
 #[derive(Debug, Serialize, Deserialize)]
 struct Seen {
@@ -61,7 +64,7 @@ struct Seen {
     end: Option<(u8, u64, String)>,
     /// The last is a place in [`WHYS`].
     gaps: Vec<(u64, u64, u64, usize)>,
-    request: Option<(u64, u64, u32, Vec<u8>, Vec<u8>)>,
+    request: Option<Asked>,
     reboot: Option<u32>,
 }
 

@@ -193,8 +193,8 @@ impl Redactor {
         let call = digits > 6 && !letters && !word.contains(&b':');
         let colons = word.iter().filter(|byte| **byte == b':').count();
         let odd = address::holds_ipv4(word) || colons > 3 || word.windows(2).any(|two| two == b"::");
-        let mixed = lower > 0 && upper > 0;
-        digits <= DIGITS_MAX && !call && !odd && !(mixed && digits > 0) && parts().all(harmless)
+        let mixed = lower > 0 && upper > 0 && digits > 0;
+        digits <= DIGITS_MAX && !call && !odd && !mixed && parts().all(harmless)
     }
 }
 
