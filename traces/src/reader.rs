@@ -13,10 +13,11 @@ mod walk;
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::ops::Range;
 use std::path::Path;
 
 pub use events::Events;
-pub use scan::STAND_ALONE_MAX;
+pub use scan::{STAND_ALONE_MAX, WHYS};
 
 use self::index::Place;
 use self::source::Source;
@@ -74,6 +75,14 @@ pub struct Gap {
     /// Where in the file reading stopped, in bytes.
     pub offset: u64,
     pub why: &'static str,
+}
+
+/// What a segment holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stretch {
+    pub events: u64,
+    /// Boot time of its earliest event; `u64::MAX` if it holds none.
+    pub first_ns: u64,
 }
 
 /// What reading a session yields.
@@ -154,6 +163,15 @@ impl Trace {
         Ok(segments.iter().rev().take_while(|segment| !segment.unseen).count())
     }
 
+    /// What each segment of a session holds, as its frames' headers have it: nothing is decoded for it.
+    pub fn stretches(&self, session: SessionId) -> Result<Vec<Stretch>, Error> {
+        let stretch = |segment: &index::Segment| Stretch {
+            events: segment.next_number.saturating_sub(segment.header.first_number),
+            first_ns: segment.first_ns,
+        };
+        Ok(self.place(session)?.segments.iter().map(stretch).collect())
+    }
+
     /// The same as [`Trace::events`] from the last `segments` segments alone, which begin with the processes that
     /// lived there: a shutdown at the end of days costs no days to read.
     pub fn last_events(&self, session: SessionId, segments: usize) -> Result<Events<'_>, Error> {
@@ -177,16 +195,17 @@ impl Trace {
         }
     }
 
-    /// Calls `f` with every item of the last `segments` segments of a session, events in order of number: for whoever
-    /// copies them.
+    /// Calls `f` with every item of the segments `range` of a session (of those that it has), events in order of number:
+    /// for whoever copies them.
     pub fn copy_each(
         &self,
         session: SessionId,
-        segments: usize,
+        range: Range<usize>,
         f: &mut dyn FnMut(Item),
     ) -> Result<(), Error> {
         let place = self.place(session)?;
-        let mut walk = Walk::new(self, place, place.segments.len().saturating_sub(segments));
+        let end = range.end.min(place.segments.len());
+        let mut walk = Walk::between(self, place, range.start.min(end)..end);
         loop {
             let mut met = Vec::new();
             let taken = walk.advance(&mut met);

@@ -402,18 +402,19 @@ fn ending(trace: &Trace, number: usize, summary: &Summary) -> Ending {
 /// The recordings of one file, as text or JSON. `imported`: under which name, if it is not this machine's.
 fn listed(
     path: &Path,
-    trace: &Trace,
+    recordings: &[(Summary, Requests)],
     imported: Option<&str>,
     as_json: bool,
     palette: Palette,
 ) -> Result<String, Error> {
-    if trace.sessions().is_empty() {
+    if recordings.is_empty() {
         return Err(Error::Empty { path: path.to_owned() });
     }
+    let boot_id = about::boot_id();
     let mut rows = Vec::new();
-    for (at, summary) in trace.sessions().iter().enumerate() {
-        let (number, requests) = (at + 1, requests(trace, summary)?);
-        rows.push(list::Row { number, summary, ending: ending(trace, number, summary), requests });
+    for (at, (summary, requests)) in recordings.iter().enumerate() {
+        let ending = Ending::of(summary, at + 1 == recordings.len(), boot_id.as_deref());
+        rows.push(list::Row { number: at + 1, summary, ending, requests: requests.clone() });
     }
     if !as_json {
         return Ok(list::table(&rows, output::width(), palette));
@@ -433,7 +434,11 @@ fn listed(
 }
 
 fn run_list(named: Option<&Path>, as_json: bool, palette: Palette) -> Result<u8, Error> {
-    let own = open(named).and_then(|(path, trace)| listed(&path, &trace, None, as_json, palette));
+    let own = open(named).and_then(|(path, trace)| {
+        let seen = |summary: &Summary| Ok((summary.clone(), requests(&trace, summary)?));
+        let recordings: Vec<_> = trace.sessions().iter().map(seen).collect::<Result<_, Error>>()?;
+        listed(&path, &recordings, None, as_json, palette)
+    });
     let imported = if named.is_some() { Vec::new() } else { import::all() };
     let mut text = match own {
         Ok(text) => text,
@@ -443,9 +448,9 @@ fn run_list(named: Option<&Path>, as_json: bool, palette: Palette) -> Result<u8,
             String::new()
         }
     };
-    for Imported { name, path, system } in &imported {
+    for one @ Imported { name, path, system } in &imported {
         // One that cannot be read must not hide the others.
-        let told = locate::open(path).and_then(|trace| listed(path, &trace, Some(name), as_json, palette));
+        let told = import::seen(one).and_then(|seen| listed(path, &seen, Some(name), as_json, palette));
         match told {
             Ok(told) if as_json => text.push_str(&told),
             Ok(told) => {

@@ -43,7 +43,7 @@ pub enum Asks {
 }
 
 /// Watches events go by.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Requests {
     pub first: Option<Request>,
     /// The last command given to reboot(2) that ends the machine.

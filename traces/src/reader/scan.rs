@@ -160,6 +160,8 @@ pub(super) const CUT_OFF: &str = "the file is shorter than it was made";
 pub(super) const UNREADABLE: &str = "the disk cannot read it";
 pub(super) const UNSEEN: &str = "it was only glanced at";
 pub(super) const OVERWRITTEN: &str = "it made way for newer events while it was being read";
+/// Why something is missing in a [`super::Summary`].
+pub const WHYS: [&str; 4] = [DAMAGED, CUT_OFF, UNREADABLE, OVERWRITTEN];
 
 /// Looks at all of it, or of a ring only at the first and the last `glance` segments of each session.
 pub(super) fn scan(source: &mut Source, header: &FileHeader, glance: Option<usize>) -> io::Result<Found> {
@@ -309,6 +311,11 @@ fn stand_alone(source: &Source, header: &FileHeader, len: u64) -> Found {
 fn search(source: &Source, header: &FileHeader, mut at: u64, len: u64) -> u64 {
     let mut bytes = vec![0; SEARCH];
     while at < len {
+        // In a file of nothing but holes this is the end.
+        at = source.data_from(at);
+        if at >= len {
+            break;
+        }
         let count = source.read(at, &mut bytes).unwrap_or(0);
         let window = &bytes[..count];
         for start in 0..count {
