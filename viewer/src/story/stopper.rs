@@ -65,6 +65,6 @@ impl Stoppers {
                 && world.ancestors(idx).all(|up| up != other)
         };
         // The first of several, of which one runs the other, is what people know.
-        near.map(|(_, other)| *other).filter(|other| of_it(*other)).next_back()
+        near.map(|(_, other)| *other).rfind(|other| of_it(*other))
     }
 }
