@@ -17,6 +17,7 @@ pub mod list;
 pub mod locate;
 pub mod names;
 pub mod output;
+pub mod page;
 pub mod pick;
 pub mod processes;
 pub mod progress;

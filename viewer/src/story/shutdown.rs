@@ -41,6 +41,18 @@ impl PhaseKind {
         }
     }
 
+    /// For where there is little room.
+    pub const fn short(self) -> &'static str {
+        match self {
+            Self::Asked => "asked",
+            Self::Stopping => "stop",
+            Self::TermSpree => "TERM",
+            Self::KillSpree => "KILL",
+            Self::Unmounting => "umount",
+            Self::End => "end",
+        }
+    }
+
     pub const fn word(self) -> &'static str {
         match self {
             Self::Asked => "requested",
