@@ -16,6 +16,7 @@ use std::{
 };
 
 use lastrites_traces::reader::{Item, Trace};
+use tempfile::NamedTempFile;
 
 use self::{
     archive::{Body, Part, Redaction},
@@ -127,7 +128,8 @@ fn say(text: &str) {
     let _ = writeln!(io::stderr(), "{}", Safe(text));
 }
 
-fn refuse_existing(target: &Path) -> Result<(), Error> {
+/// A name that is taken is not for us.
+pub(crate) fn refuse_existing(target: &Path) -> Result<(), Error> {
     if target == Path::new("-") || target.symlink_metadata().is_err() {
         return Ok(());
     }
@@ -275,34 +277,48 @@ impl Report {
             return Ok(bytes.len() as u64);
         }
         refuse_existing(target)?;
-        let fail = |doing| {
-            move |source: io::Error| {
-                let next = match source.kind() {
-                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                        "make room and try again; nothing was left behind"
-                    }
-                    io::ErrorKind::FileTooLarge => "report a shorter recording; nothing was left behind",
-                    _ => "choose a directory that exists and is yours to write to, with -o",
-                };
-                Error::File { path: target.to_owned(), doing, source, next }
-            }
-        };
-        let dir = target.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
         // It is redacted, and has to be attached by somebody: the umask says who may read it.
-        let mut file = tempfile::Builder::new()
-            .prefix(".lastrites-")
-            .permissions(Permissions::from_mode(0o666))
-            .tempfile_in(dir)
-            .map_err(fail("create it"))?;
-        give_to_caller(file.as_file());
+        let mut file = new_file(target, true)?;
         let mut out = io::BufWriter::new(file.as_file_mut());
         archive::write(&mut self.parts, redaction, time_s, &mut out)
             .and_then(|_| out.flush())
-            .map_err(fail("write it"))?;
+            .map_err(|source| failed(target, "write it", source))?;
         drop(out);
-        file.as_file().sync_all().map_err(fail("write it to the disk"))?;
-        let bytes = file.as_file().metadata().map_err(fail("measure it"))?.len();
-        file.persist_noclobber(target).map_err(|e| fail("give it its name")(e.error))?;
-        Ok(bytes)
+        name_it(file, target)
     }
+}
+
+/// Why a new file could not be made, and what to do about it.
+pub(crate) fn failed(target: &Path, doing: &'static str, source: io::Error) -> Error {
+    let next = match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "make room and try again; nothing was left behind"
+        }
+        io::ErrorKind::FileTooLarge => "take a shorter recording; nothing was left behind",
+        _ => "choose a directory that exists and is yours to write to, with -o",
+    };
+    Error::File { path: target.to_owned(), doing, source, next }
+}
+
+/// A file without a name in the directory of `target`: for whoever the umask lets read it, or for its owner only.
+pub(crate) fn new_file(target: &Path, for_others: bool) -> Result<NamedTempFile, Error> {
+    let dir = target.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mode = if for_others { 0o666 } else { 0o600 };
+    let file = tempfile::Builder::new()
+        .prefix(".lastrites-")
+        .permissions(Permissions::from_mode(mode))
+        .tempfile_in(dir)
+        .map_err(|source| failed(target, "create it", source))?;
+    if for_others {
+        give_to_caller(file.as_file());
+    }
+    Ok(file)
+}
+
+/// Gives what was written its name; returns its bytes.
+pub(crate) fn name_it(file: NamedTempFile, target: &Path) -> Result<u64, Error> {
+    file.as_file().sync_all().map_err(|source| failed(target, "write it to the disk", source))?;
+    let bytes = file.as_file().metadata().map_err(|source| failed(target, "measure it", source))?.len();
+    file.persist_noclobber(target).map_err(|e| failed(target, "give it its name", e.error))?;
+    Ok(bytes)
 }
