@@ -9,6 +9,7 @@ pub mod demo;
 pub mod diff;
 pub mod error;
 pub mod explain;
+pub mod export;
 pub mod filter;
 pub mod import;
 pub mod json;

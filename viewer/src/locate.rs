@@ -76,6 +76,14 @@ const LARGE: u64 = 32 << 20;
 
 /// The same as [`open`], and whether it is a report.
 pub fn open_any(path: &Path) -> Result<(Trace, bool), Error> {
+    if is_report(path)? {
+        return Ok((archive::open(path)?.trace, true));
+    }
+    Ok((Trace::open(path)?, false))
+}
+
+/// Whether it is a report, and not a recording as it was made, by how it begins.
+pub fn is_report(path: &Path) -> Result<bool, Error> {
     let refused = |source: io::Error| match source.kind() {
         io::ErrorKind::PermissionDenied => Error::NotAllowed { path: path.into() },
         _ => Error::File { path: path.into(), doing: "open it", source, next: "check the name" },
@@ -85,10 +93,7 @@ pub fn open_any(path: &Path) -> Result<(Trace, bool), Error> {
         return Err(Error::failed(path.display().to_string(), "not a regular file", "name a recording"));
     }
     let mut file = fs::File::open(path).map_err(refused)?;
-    if import::begins_like_archive(&mut file).map_err(refused)? {
-        return Ok((archive::open(path)?.trace, true));
-    }
-    Ok((Trace::open(path)?, false))
+    import::begins_like_archive(&mut file).map_err(refused)
 }
 
 #[cfg(test)]

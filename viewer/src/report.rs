@@ -17,6 +17,7 @@ use std::{
 };
 
 use lastrites_traces::reader::{self as traces, Stretch, Trace};
+use tempfile::NamedTempFile;
 
 use self::{
     archive::{Body, Part, Redaction},
@@ -29,11 +30,13 @@ use crate::{
     explain::{Picked, pick},
     locate,
     output::Output,
+    page,
     pick::{self as recordings, Recording},
     redact::{Account, Keep, Kind},
     safe::{self, Safe},
     story::finding::Rule,
     time::Clocks,
+    view::model::Model,
 };
 
 /// What is asked for.
@@ -137,7 +140,8 @@ fn say(text: &str) {
     let _ = writeln!(io::stderr(), "{}", Safe(text));
 }
 
-fn refuse_existing(target: &Path) -> Result<(), Error> {
+/// A name that is taken is not for us.
+pub(crate) fn refuse_existing(target: &Path) -> Result<(), Error> {
     if target == Path::new("-") || target.symlink_metadata().is_err() {
         return Ok(());
     }
@@ -226,6 +230,9 @@ pub fn make(trace: &Trace, picked: &Picked, keep: Keep, own: bool) -> Result<Rep
     let summary = Summary { picked: &read, ending, account: &account, keep, distribution, limits: &limits };
     let markdown = summary.markdown(false);
     let readme = summary.markdown(true);
+    let model = Model::new(read, ending);
+    let page = page::document(&model).into_bytes();
+    let read = model.picked;
     file.rewind().map_err(Error::Output)?;
     let redaction = Redaction {
         kept: keep.words().into_iter().map(str::to_owned).collect(),
@@ -233,6 +240,7 @@ pub fn make(trace: &Trace, picked: &Picked, keep: Keep, own: bool) -> Result<Rep
     };
     let parts = vec![
         Part { name: archive::SUMMARY.into(), body: Body::Bytes(readme.into_bytes()) },
+        Part { name: archive::PAGE.into(), body: Body::Bytes(page) },
         Part { name: archive::TRACE.into(), body: Body::File(file) },
     ];
     let clock = read.summary.clocks.last().copied().unwrap_or(read.summary.session.started);
@@ -306,7 +314,7 @@ pub fn list_removed(account: &Account) -> String {
     out
 }
 
-const TOO_LARGE: &str = "report a shorter recording, or allow larger files; nothing was left behind";
+const TOO_LARGE: &str = "take a shorter recording, or allow larger files; nothing was left behind";
 
 /// Counts what goes through it.
 struct Counted<W> {
@@ -346,34 +354,48 @@ impl Report {
             return Ok(out.bytes);
         }
         refuse_existing(target)?;
-        let fail = |doing| {
-            move |source: io::Error| {
-                let next = match source.kind() {
-                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                        "make room and try again; nothing was left behind"
-                    }
-                    io::ErrorKind::FileTooLarge => TOO_LARGE,
-                    _ => "choose a directory that exists and is yours to write to, with -o",
-                };
-                Error::File { path: target.to_owned(), doing, source, next }
-            }
-        };
-        let dir = target.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
         // It is redacted, and has to be attached by somebody: the umask says who may read it.
-        let mut file = tempfile::Builder::new()
-            .prefix(".lastrites-")
-            .permissions(Permissions::from_mode(0o666))
-            .tempfile_in(dir)
-            .map_err(fail("create it"))?;
-        give_to_caller(file.as_file());
+        let mut file = new_file(target, true)?;
         let mut out = io::BufWriter::new(file.as_file_mut());
         archive::write(&mut self.parts, redaction, time_s, &mut out)
             .and_then(|_| out.flush())
-            .map_err(fail("write it"))?;
+            .map_err(|source| failed(target, "write it", source))?;
         drop(out);
-        file.as_file().sync_all().map_err(fail("write it to the disk"))?;
-        let bytes = file.as_file().metadata().map_err(fail("measure it"))?.len();
-        file.persist_noclobber(target).map_err(|e| fail("give it its name")(e.error))?;
-        Ok(bytes)
+        name_it(file, target)
     }
+}
+
+/// Why a new file could not be made, and what to do about it.
+pub(crate) fn failed(target: &Path, doing: &'static str, source: io::Error) -> Error {
+    let next = match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "make room and try again; nothing was left behind"
+        }
+        io::ErrorKind::FileTooLarge => TOO_LARGE,
+        _ => "choose a directory that exists and is yours to write to, with -o",
+    };
+    Error::File { path: target.to_owned(), doing, source, next }
+}
+
+/// A file without a name in the directory of `target`: for whoever the umask lets read it, or for its owner only.
+pub(crate) fn new_file(target: &Path, for_others: bool) -> Result<NamedTempFile, Error> {
+    let dir = target.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mode = if for_others { 0o666 } else { 0o600 };
+    let file = tempfile::Builder::new()
+        .prefix(".lastrites-")
+        .permissions(Permissions::from_mode(mode))
+        .tempfile_in(dir)
+        .map_err(|source| failed(target, "create it", source))?;
+    if for_others {
+        give_to_caller(file.as_file());
+    }
+    Ok(file)
+}
+
+/// Gives what was written its name; returns its bytes.
+pub(crate) fn name_it(file: NamedTempFile, target: &Path) -> Result<u64, Error> {
+    file.as_file().sync_all().map_err(|source| failed(target, "write it to the disk", source))?;
+    let bytes = file.as_file().metadata().map_err(|source| failed(target, "measure it", source))?.len();
+    file.persist_noclobber(target).map_err(|e| failed(target, "give it its name", e.error))?;
+    Ok(bytes)
 }

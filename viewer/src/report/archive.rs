@@ -27,6 +27,7 @@ pub const FOLDER: &str = "lastrites-report";
 pub const MANIFEST: &str = "manifest.json";
 pub const SUMMARY: &str = "README.md";
 pub const TRACE: &str = "trace.lrt";
+pub const PAGE: &str = "report.html";
 
 /// Most bytes of a manifest, of any other part, and of all of them unpacked.
 const MANIFEST_MAX: u64 = 1 << 20;

@@ -134,6 +134,23 @@ pub enum Means {
     Namespace,
 }
 
+impl Means {
+    /// Stable, for programs.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Call => "call",
+            Self::Broadcast => "broadcast",
+            Self::Group => "group",
+            Self::CgroupKill => "cgroup-kill",
+            Self::Kernel => "kernel",
+            Self::Oom => "oom",
+            Self::ParentDeath => "parent-death",
+            Self::Hangup => "hang-up",
+            Self::Namespace => "namespace",
+        }
+    }
+}
+
 /// A signal sent.
 #[derive(Debug, Clone, Copy)]
 pub struct Sig {
