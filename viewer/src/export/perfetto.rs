@@ -141,7 +141,7 @@ pub fn write(picked: Picked, ending: Ending, out: &mut dyn Write) -> Result<(), 
 fn of_arrow(object: &mut Object<'_>, id: u64) {
     object.number("id", id);
     object.text("cat", "cause");
-    object.text("name", if id.is_multiple_of(2) { "signal" } else { "started again" });
+    object.text("name", if id & 1 == 0 { "signal" } else { "started again" });
 }
 
 /// Microseconds, to the nanosecond.
