@@ -67,6 +67,8 @@ fn obey(line: &str, port: &mut impl Write) -> i32 {
         .env("HOME", "/root")
         .env("LC_ALL", "C.UTF-8")
         .env("DEBIAN_FRONTEND", "noninteractive")
+        // An emulated systemd on a busy machine may need longer for an answer than the 25 s that systemctl waits.
+        .env("SYSTEMD_BUS_TIMEOUT", "400")
         .current_dir("/")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -13,10 +13,11 @@ mod walk;
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::ops::Range;
 use std::path::Path;
 
 pub use events::Events;
-pub use scan::STAND_ALONE_MAX;
+pub use scan::{STAND_ALONE_MAX, WHYS};
 
 use self::index::Place;
 use self::source::Source;
@@ -76,6 +77,14 @@ pub struct Gap {
     pub why: &'static str,
 }
 
+/// What a segment holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stretch {
+    pub events: u64,
+    /// Boot time of its earliest event; `u64::MAX` if it holds none.
+    pub first_ns: u64,
+}
+
 /// What reading a session yields.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Item {
@@ -90,22 +99,30 @@ impl Trace {
     /// Opens a ring file or a saved trace: looks which it is, and at every frame once, which takes
     /// as long as reading the file.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        Self::of(Source::open(path)?)
+        Self::of(Source::open(path)?, None)
+    }
+
+    /// The same at a glance, for who wants to see the end of a large ring at once: of each session only the first and
+    /// the last `segments` segments are looked at, and can be read ([`Trace::seen`]); those in between are believed
+    /// to hold what their headers say, and a batch that goes on in one of them to be whole. Where a ring has no more than that, and in a saved trace, everything is looked at.
+    pub fn glance(path: &Path, segments: usize) -> Result<Self, Error> {
+        Self::of(Source::open(path)?, Some(segments))
     }
 
     /// A ring file or a saved trace that is in memory, from a pipe, say. `name` is for messages.
     pub fn from_bytes(name: &Path, bytes: Vec<u8>) -> Result<Self, Error> {
-        Self::of(Source::memory(name, bytes))
+        Self::of(Source::memory(name, bytes), None)
     }
 
     /// A ring file or a saved trace that is open already. `name` is for messages.
     pub fn from_file(name: &Path, file: File) -> Result<Self, Error> {
-        Self::of(Source::file(name, file))
+        Self::of(Source::file(name, file), None)
     }
 
-    fn of(mut source: Source) -> Result<Self, Error> {
+    fn of(mut source: Source, glance: Option<usize>) -> Result<Self, Error> {
         let header = read_header(&mut source)?;
-        let found = scan::scan(&mut source, &header).map_err(|error| io_error(&source, "read it", error))?;
+        let found =
+            scan::scan(&mut source, &header, glance).map_err(|error| io_error(&source, "read it", error))?;
         let (sessions, places) = index::index(found, &header);
         Ok(Self { source, header, sessions, places })
     }
@@ -140,6 +157,21 @@ impl Trace {
         Ok(self.place(session)?.segments.len())
     }
 
+    /// How many of the last segments of a session can be read: all of them, but for a session that was only glanced at.
+    pub fn seen(&self, session: SessionId) -> Result<usize, Error> {
+        let segments = &self.place(session)?.segments;
+        Ok(segments.iter().rev().take_while(|segment| !segment.unseen).count())
+    }
+
+    /// What each segment of a session holds, as its frames' headers have it: nothing is decoded for it.
+    pub fn stretches(&self, session: SessionId) -> Result<Vec<Stretch>, Error> {
+        let stretch = |segment: &index::Segment| Stretch {
+            events: segment.next_number.saturating_sub(segment.header.first_number),
+            first_ns: segment.first_ns,
+        };
+        Ok(self.place(session)?.segments.iter().map(stretch).collect())
+    }
+
     /// The same as [`Trace::events`] from the last `segments` segments alone, which begin with the processes that
     /// lived there: a shutdown at the end of days costs no days to read.
     pub fn last_events(&self, session: SessionId, segments: usize) -> Result<Events<'_>, Error> {
@@ -163,16 +195,17 @@ impl Trace {
         }
     }
 
-    /// Calls `f` with every item of the last `segments` segments of a session, events in order of number: for whoever
-    /// copies them.
+    /// Calls `f` with every item of the segments `range` of a session (of those that it has), events in order of number:
+    /// for whoever copies them.
     pub fn copy_each(
         &self,
         session: SessionId,
-        segments: usize,
+        range: Range<usize>,
         f: &mut dyn FnMut(Item),
     ) -> Result<(), Error> {
         let place = self.place(session)?;
-        let mut walk = Walk::new(self, place, place.segments.len().saturating_sub(segments));
+        let end = range.end.min(place.segments.len());
+        let mut walk = Walk::between(self, place, range.start.min(end)..end);
         loop {
             let mut met = Vec::new();
             let taken = walk.advance(&mut met);
@@ -202,6 +235,9 @@ impl Trace {
         let mut segments = Vec::new();
         for session in sessions {
             segments.extend(self.place(*session)?.segments.iter());
+        }
+        if segments.iter().any(|segment| segment.unseen) {
+            return Err(io_error(&self.source, "copy a recording out of it", io::Error::other(scan::UNSEEN)));
         }
         let mut put = Copy { trace: self, out, written: 0 };
         let mut begun = false;

@@ -140,6 +140,13 @@ impl Session {
         pairs
     }
 
+    /// The record that [`Session::pairs`] are of.
+    pub fn from_pairs(pairs: impl IntoIterator<Item = (String, String)>) -> Self {
+        let mut session = Self::default();
+        pairs.into_iter().for_each(|(key, value)| session.set(&key, value));
+        session
+    }
+
     fn set(&mut self, key: &str, value: String) {
         match key {
             "id" => self.id = value.parse().unwrap_or_default(),

@@ -16,7 +16,7 @@ use crate::{
     about::{self, Ending},
     demo, diff,
     error::{EXIT_CODES, Error},
-    explain,
+    explain, export,
     filter::{self, Filter, Pattern},
     import::{self, Imported},
     json, line, list, locate,
@@ -106,6 +106,9 @@ enum Command {
     /// Make one file for a bug report: what happened in words, and the recording without secrets and names
     #[command(after_help = REPORT_EXAMPLES)]
     Report(Box<ReportArgs>),
+    /// Write a recording and its story for other tools: JSON, CSV, Parquet, Perfetto, SVG, Graphviz
+    #[command(after_help = EXPORT_EXAMPLES)]
+    Export(Box<ExportArgs>),
     /// Keep recordings and reports of other machines, to be listed and opened beside the own ones
     #[command(after_help = IMPORT_EXAMPLES)]
     Import {
@@ -270,6 +273,43 @@ Examples:
   lastrites report --markdown             its summary alone, to paste
   lastrites report saved.lrt -o bug-1.tar.gz --keep hosts";
 
+const EXPORT_EXAMPLES: &str = "\
+An export holds what the recording holds: command lines, and the secrets in them. `lastrites report` makes a recording
+without secrets and names; exported from that report, nothing has them. viewer/EXPORT.md describes each format.
+
+Examples:
+  lastrites export --format svg -o shutdown.svg        the timeline as a picture
+  lastrites export report.tar.gz --format perfetto -o trace.json
+  lastrites export --format csv --table processes      for a spreadsheet, to standard output
+  lastrites export host*.lrt --all --format parquet -o services.parquet
+  lastrites export --format dot | dot -Tsvg >killed.svg";
+
+#[derive(Debug, Args)]
+struct ExportArgs {
+    /// Ring files, saved recordings, reports, or names of imported ones; several for csv, jsonl and parquet [default:
+    /// LASTRITES_FILE, or the ring of this machine]
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// The same as FILE
+    #[arg(long = "file", value_name = "FILE", conflicts_with = "files", hide_short_help = true)]
+    option: Vec<PathBuf>,
+    /// What to write
+    #[arg(short, long, value_name = "FORMAT")]
+    format: export::Format,
+    /// The new file; nothing is overwritten. `-` is standard output, which is the default
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// newest, previous, a number as `list` shows it, or the beginning of an id [default: the newest shutdown]
+    #[arg(long, value_name = "WHICH")]
+    recording: Option<Recording>,
+    /// Every recording of each file, one behind the other (csv, jsonl, parquet)
+    #[arg(long, conflicts_with = "recording")]
+    all: bool,
+    /// Which table (csv, parquet) [default: services]
+    #[arg(long, value_name = "TABLE")]
+    table: Option<export::table::Table>,
+}
+
 const IMPORT_EXAMPLES: &str = "\
 Examples:
   lastrites import report.tar.gz          then: lastrites list, lastrites view report
@@ -375,6 +415,7 @@ fn run(cli: Cli) -> Result<u8, Error> {
         }
         Command::Save { target, from, recording } => run_save(from.as_deref(), &recording, &target),
         Command::Report(args) => run_report(&args),
+        Command::Export(args) => run_export(&args),
         Command::Import { files, name, system, remove } => {
             import::run(&import::Options { files, name, system, remove })
         }
@@ -394,13 +435,6 @@ fn open(named: Option<&Path>) -> Result<(PathBuf, Trace), Error> {
     Ok((path, trace))
 }
 
-/// What reading the events of a recording tells about the whole.
-fn requests(trace: &Trace, summary: &Summary) -> Result<Requests, Error> {
-    let mut requests = Requests::default();
-    trace.for_each(summary.session.id, &mut |event| requests.see(event))?;
-    Ok(requests)
-}
-
 fn ending(trace: &Trace, number: usize, summary: &Summary) -> Ending {
     Ending::of(summary, number == trace.sessions().len(), about::boot_id().as_deref())
 }
@@ -408,18 +442,19 @@ fn ending(trace: &Trace, number: usize, summary: &Summary) -> Ending {
 /// The recordings of one file, as text or JSON. `imported`: under which name, if it is not this machine's.
 fn listed(
     path: &Path,
-    trace: &Trace,
+    recordings: &[(Summary, Requests)],
     imported: Option<&str>,
     as_json: bool,
     palette: Palette,
 ) -> Result<String, Error> {
-    if trace.sessions().is_empty() {
+    if recordings.is_empty() {
         return Err(Error::Empty { path: path.to_owned() });
     }
+    let boot_id = about::boot_id();
     let mut rows = Vec::new();
-    for (at, summary) in trace.sessions().iter().enumerate() {
-        let (number, requests) = (at + 1, requests(trace, summary)?);
-        rows.push(list::Row { number, summary, ending: ending(trace, number, summary), requests });
+    for (at, (summary, requests)) in recordings.iter().enumerate() {
+        let ending = Ending::of(summary, at + 1 == recordings.len(), boot_id.as_deref());
+        rows.push(list::Row { number: at + 1, summary, ending, requests: requests.clone() });
     }
     if !as_json {
         return Ok(list::table(&rows, output::width(), palette));
@@ -439,7 +474,11 @@ fn listed(
 }
 
 fn run_list(named: Option<&Path>, as_json: bool, palette: Palette) -> Result<u8, Error> {
-    let own = open(named).and_then(|(path, trace)| listed(&path, &trace, None, as_json, palette));
+    let own = open(named).and_then(|(path, trace)| {
+        let seen = |summary: &Summary| Ok((summary.clone(), Requests::of(&trace, summary)?));
+        let recordings: Vec<_> = trace.sessions().iter().map(seen).collect::<Result<_, Error>>()?;
+        listed(&path, &recordings, None, as_json, palette)
+    });
     let imported = if named.is_some() { Vec::new() } else { import::all() };
     let mut text = match own {
         Ok(text) => text,
@@ -449,9 +488,9 @@ fn run_list(named: Option<&Path>, as_json: bool, palette: Palette) -> Result<u8,
             String::new()
         }
     };
-    for Imported { name, path, system } in &imported {
+    for one @ Imported { name, path, system } in &imported {
         // One that cannot be read must not hide the others.
-        let told = locate::open(path).and_then(|trace| listed(path, &trace, Some(name), as_json, palette));
+        let told = import::seen(one).and_then(|seen| listed(path, &seen, Some(name), as_json, palette));
         match told {
             Ok(told) if as_json => text.push_str(&told),
             Ok(told) => {
@@ -487,7 +526,7 @@ fn run_show(args: &ShowArgs, palette: Palette) -> Result<u8, Error> {
     };
     let mut out = Output::stdout();
     if !args.no_head {
-        let requests = requests(&trace, summary)?;
+        let requests = Requests::of(&trace, summary)?;
         let ending = ending(&trace, number, summary);
         let mut head = String::new();
         if args.json {
@@ -551,6 +590,17 @@ fn run_report(args: &ReportArgs) -> Result<u8, Error> {
             users: args.keep.contains(&Kept::Users),
             args: args.keep.contains(&Kept::Args),
         },
+    })
+}
+
+fn run_export(args: &ExportArgs) -> Result<u8, Error> {
+    export::run(&export::Options {
+        files: args.files.iter().chain(&args.option).cloned().collect(),
+        format: args.format,
+        output: args.output.clone(),
+        recording: args.recording.clone(),
+        all: args.all,
+        table: args.table,
     })
 }
 

@@ -22,6 +22,10 @@ pub enum Error {
     #[error("the reader went away")]
     ReaderGone,
 
+    /// What is wanted lies where a glance at a recording did not look.
+    #[error("only the end of the recording was looked at")]
+    Unseen,
+
     #[error("cannot write the output: {0}")]
     Output(io::Error),
 
@@ -65,7 +69,7 @@ impl Error {
             Self::ReaderGone => 0,
             Self::NothingThere { .. } | Self::Empty { .. } => 1,
             Self::Usage { .. } => 2,
-            Self::Output(_) | Self::Trace(_) | Self::File { .. } | Self::Failed { .. } => 4,
+            Self::Unseen | Self::Output(_) | Self::Trace(_) | Self::File { .. } | Self::Failed { .. } => 4,
             Self::NotAllowed { .. } => 5,
         }
     }

@@ -142,7 +142,7 @@ impl Filter {
 }
 
 /// The signal that an event is about.
-fn signal_of(what: &What) -> Option<u8> {
+pub fn signal_of(what: &What) -> Option<u8> {
     match what {
         What::Signal(signal) => Some(signal.sig),
         What::Deliver { sig, .. } | What::Call { sig, .. } => Some(*sig),

@@ -1,23 +1,33 @@
 //! `lastrites import`: recordings and reports of other machines, kept beside this machine's own.
 //!
 //! Invariant: what is kept was read from the first byte to the last before it got its name, and is a copy: the
-//! original may go. A name is one plain word, so that it is never a path, and never stands for another recording.
+//! original may go. A name is one plain word, so that it is never a path, and never stands for another recording. What
+//! would not fit is refused before a byte is copied, and nothing is left of what fails.
+
+mod glance;
 
 use std::{
     fs::{self, File},
-    io::{self, Write as _},
-    os::unix::fs::PermissionsExt as _,
+    io::{self, Read as _, Seek as _, SeekFrom, Write as _},
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
-use lastrites_traces::reader::Trace;
+use lastrites_traces::{
+    layout,
+    reader::{Summary, Trace},
+};
 
-use crate::{error::Error, locate, output::Output, pick::Recording, report::archive, safe::Safe};
+use crate::{
+    error::Error, locate, output::Output, pick::Recording, report::archive, requests::Requests, safe::Safe,
+};
 
 /// Where those of the whole machine are.
 const SYSTEM: &str = "/var/lib/lastrites/imported";
 const LEAST_NAME: usize = 1;
 const MOST_NAME: usize = 80;
+/// Bytes that are copied, holes apart.
+const COPY_MAX: u64 = 1 << 30;
 /// How files of recordings and of reports end.
 const ENDS: [&str; 2] = [".lrt", ".tar.gz"];
 
@@ -136,6 +146,7 @@ fn remove(dir: &Path, system: bool, name: &str) -> Result<(), Error> {
         ));
     };
     fs::remove_file(&found.path).map_err(|source| refused(&found.path, "remove it", source))?;
+    glance::forget(&found.path);
     let _ = writeln!(io::stderr(), "removed {name}");
     Ok(())
 }
@@ -169,6 +180,13 @@ fn import(dir: &Path, options: &Options, file: &Path) -> Result<String, Error> {
             "give this one another name with --as, or forget that one with --remove",
         ));
     }
+    // A file of its size that nobody can make is a trap, and what is too large need not be read to know it.
+    let is_too_large = |meta: fs::Metadata| {
+        meta.is_file() && (meta.blocks().saturating_mul(512) > COPY_MAX || meta.len() > layout::SIZE_MAX)
+    };
+    if fs::metadata(file).is_ok_and(is_too_large) {
+        return Err(too_large(file));
+    }
     // Opened once for its message where it is no recording at all, before anything is made.
     drop(locate::open(file)?);
     fs::create_dir_all(dir).map_err(|source| refused(dir, "create it", source))?;
@@ -176,8 +194,7 @@ fn import(dir: &Path, options: &Options, file: &Path) -> Result<String, Error> {
         .prefix(".importing-")
         .tempfile_in(dir)
         .map_err(|source| refused(dir, "create a file in it", source))?;
-    let mut from = File::open(file).map_err(|source| refused(file, "open it", source))?;
-    io::copy(&mut from, copy.as_file_mut()).map_err(|source| refused(dir, "copy it there", source))?;
+    copy_bounded(file, copy.as_file_mut(), dir)?;
     if options.system {
         // For all users of the machine, whatever root's umask is.
         let open = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode));
@@ -185,15 +202,64 @@ fn import(dir: &Path, options: &Options, file: &Path) -> Result<String, Error> {
         open(copy.path(), 0o644).map_err(|source| refused(dir, "open the copy for all users", source))?;
     }
     // The copy is what is looked at: the file itself may be another by now.
-    let is_report = check(copy.path(), file)?;
+    let (is_report, seen) = check(copy.path(), file)?;
     copy.as_file().sync_all().map_err(|source| refused(dir, "write it to the disk", source))?;
     let target = dir.join(format!("{name}{}", ENDS[usize::from(is_report)]));
     copy.persist_noclobber(&target).map_err(|e| refused(&target, "give it its name", e.error))?;
+    glance::keep(&target, &seen);
     Ok(name)
 }
 
-/// Reads a recording or a report whole; whether it is a report.
-fn check(copy: &Path, file: &Path) -> Result<bool, Error> {
+fn too_large(file: &Path) -> Error {
+    Error::failed(
+        file.display().to_string(),
+        "it has more than 1 GiB, of which no copy is kept",
+        "open it where it is (`lastrites view FILE`), or copy one recording out of it with `lastrites save` and import that",
+    )
+}
+
+/// Copies `file`, and what is a hole in it as one: a ring file that is hardly used is hardly anything.
+fn copy_bounded(file: &Path, to: &mut File, dir: &Path) -> Result<(), Error> {
+    let mut from = File::open(file).map_err(|source| refused(file, "open it", source))?;
+    let mut buffer = vec![0; 64 << 10];
+    let (mut len, mut copied) = (0_u64, 0_u64);
+    loop {
+        match rustix::fs::seek(&from, rustix::fs::SeekFrom::Data(len)) {
+            Ok(data) => len = data,
+            // Nothing but a hole up to the end.
+            Err(rustix::io::Errno::NXIO) => {
+                len = from.metadata().map_err(|source| refused(file, "measure it", source))?.len().max(len);
+                break;
+            }
+            // A file system that cannot say where holes are has none.
+            Err(_) => {}
+        }
+        to.seek(SeekFrom::Start(len)).map_err(|source| refused(dir, "copy it there", source))?;
+        let count = match from.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(source) => return Err(refused(file, "read it", source)),
+        };
+        let part = &buffer[..count];
+        len += count as u64;
+        if part.iter().any(|byte| *byte != 0) {
+            copied += count as u64;
+            to.write_all(part).map_err(|source| refused(dir, "copy it there", source))?;
+        }
+        // It may have grown since it was measured.
+        if copied > COPY_MAX || len > layout::SIZE_MAX {
+            return Err(too_large(file));
+        }
+    }
+    to.set_len(len).map_err(|source| refused(dir, "copy it there", source))
+}
+
+/// Recordings of a file, with what their events say of the whole.
+pub type Seen = Vec<(Summary, Requests)>;
+
+/// Reads a recording or a report whole; whether it is a report, and what was seen in it.
+fn check(copy: &Path, file: &Path) -> Result<(bool, Seen), Error> {
     let opened = locate::open_any(copy);
     let (trace, is_report): (Trace, bool) = opened.map_err(|_| {
         Error::failed(file.display().to_string(), "it changed while it was copied", "import it again")
@@ -201,8 +267,10 @@ fn check(copy: &Path, file: &Path) -> Result<bool, Error> {
     if trace.sessions().is_empty() {
         return Err(Error::Empty { path: file.to_owned() });
     }
+    let mut seen = Vec::new();
     for summary in trace.sessions() {
-        let mut missing = trace.for_each(summary.session.id, &mut |_| {})?;
+        let mut requests = Requests::default();
+        let mut missing = trace.for_each(summary.session.id, &mut |event| requests.see(event))?;
         missing.extend(summary.gaps.iter().filter(|gap| gap.from == gap.to).cloned());
         if !missing.is_empty() {
             let _ = writeln!(
@@ -214,8 +282,25 @@ fn check(copy: &Path, file: &Path) -> Result<bool, Error> {
                 ))
             );
         }
+        seen.push((summary.clone(), requests));
     }
-    Ok(is_report)
+    Ok((is_report, seen))
+}
+
+/// What `list` shows of an imported file: as it was seen before, if it is still the same.
+pub fn seen(imported: &Imported) -> Result<Seen, Error> {
+    if let Some(seen) = glance::read(&imported.path) {
+        return Ok(seen);
+    }
+    let trace = locate::open(&imported.path)?;
+    let mut seen = Vec::new();
+    for summary in trace.sessions() {
+        let mut requests = Requests::default();
+        trace.for_each(summary.session.id, &mut |event| requests.see(event))?;
+        seen.push((summary.clone(), requests));
+    }
+    glance::keep(&imported.path, &seen);
+    Ok(seen)
 }
 
 /// Whether a file begins like an archive of ours.

@@ -54,6 +54,13 @@ pub fn push(
     out.push('\n');
 }
 
+/// What an event says, without when and who: `SIGKILL -> 2240 mongod: delivered`.
+pub fn text(event: &Event, was: &[u8], processes: &Processes) -> String {
+    let mut out = String::new();
+    Line { processes, palette: Palette::PLAIN }.what(&mut out, &event.what, was);
+    out
+}
+
 /// Appends the line of a stretch that cannot be read.
 pub fn push_gap(out: &mut String, gap: &Gap, palette: Palette) {
     palette.paint(out, Look::Warn, |out| {

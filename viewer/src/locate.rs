@@ -64,8 +64,26 @@ pub fn open(path: &Path) -> Result<Trace, Error> {
     Ok(open_any(path)?.0)
 }
 
-/// The same, and whether it is a report.
+/// A recording that takes time to open, at a glance: see [`Trace::glance`]. `None` where opening it takes none, or where it
+/// cannot be had, which [`open`] tells better.
+pub fn glance(path: &Path, segments: usize) -> Option<Trace> {
+    let large = fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() > LARGE);
+    large.then(|| Trace::glance(path, segments).ok())?
+}
+
+/// Bytes of a recording that are looked at in a tenth of a second or so.
+const LARGE: u64 = 32 << 20;
+
+/// The same as [`open`], and whether it is a report.
 pub fn open_any(path: &Path) -> Result<(Trace, bool), Error> {
+    if is_report(path)? {
+        return Ok((archive::open(path)?.trace, true));
+    }
+    Ok((Trace::open(path)?, false))
+}
+
+/// Whether it is a report, and not a recording as it was made, by how it begins.
+pub fn is_report(path: &Path) -> Result<bool, Error> {
     let refused = |source: io::Error| match source.kind() {
         io::ErrorKind::PermissionDenied => Error::NotAllowed { path: path.into() },
         _ => Error::File { path: path.into(), doing: "open it", source, next: "check the name" },
@@ -75,10 +93,7 @@ pub fn open_any(path: &Path) -> Result<(Trace, bool), Error> {
         return Err(Error::failed(path.display().to_string(), "not a regular file", "name a recording"));
     }
     let mut file = fs::File::open(path).map_err(refused)?;
-    if import::begins_like_archive(&mut file).map_err(refused)? {
-        return Ok((archive::open(path)?.trace, true));
-    }
-    Ok((Trace::open(path)?, false))
+    import::begins_like_archive(&mut file).map_err(refused)
 }
 
 #[cfg(test)]

@@ -9,15 +9,25 @@
 //! It goes over a recording twice: first it learns who is called how ([`Redactor::learn`]), then it rewrites.
 
 mod account;
+mod address;
+mod line;
+mod options;
 mod path;
 mod places;
+mod record;
+mod seek;
 mod shape;
+mod unit;
 mod vocabulary;
+mod whom;
 mod word;
+mod wrapper;
 
 use std::collections::{HashMap, HashSet};
 
 use lastrites_traces::{
+    abi::{EXEC_FLAG_ARGV_CUT, EXEC_FLAG_ENV_CUT, EXEC_FLAG_FILENAME_CUT},
+    codec::STRING_MAX,
     event::{Bytes, Event, Exec, Process, What},
     reader::Item,
     session::{Coverage, End, Session},
@@ -51,11 +61,17 @@ pub struct Redactor {
     /// Strings come again and again.
     done: HashMap<(Place, Bytes), Bytes>,
     commands: HashMap<(Bytes, Bytes), Bytes>,
+    /// Bytes that these two hold.
+    done_len: usize,
     learning: bool,
 }
 
 /// Bytes of a command's name that the kernel keeps.
 const COMM_LEN: usize = 15;
+/// Bytes of strings that are remembered with what stands for them.
+const DONE_MAX: usize = 64 << 20;
+/// Programs and services that are known by name; a machine that has more is none, and their names go.
+const PROGRAMS_MAX: usize = 1 << 16;
 
 impl Redactor {
     pub fn new(keep: Keep) -> Self {
@@ -87,6 +103,7 @@ impl Redactor {
         self.names.begin_anew(harmless);
         self.done.clear();
         self.commands.clear();
+        self.done_len = 0;
         self.learning = false;
     }
 
@@ -105,7 +122,7 @@ impl Redactor {
             self.name(Kind::Id, session.boot_id.as_bytes())
         };
         let mut scrub = |text: &String| self.note(text);
-        Session {
+        let mut new = Session {
             id: session.id,
             previous: session.previous,
             boot_id,
@@ -123,7 +140,9 @@ impl Redactor {
             missing: session.missing.iter().map(&mut scrub).collect(),
             started: session.started,
             extra: session.extra.iter().filter_map(|(key, value)| self.extra(key, value)).collect(),
-        }
+        };
+        record::fit(&mut new);
+        new
     }
 
     pub fn coverage(&mut self, coverage: &Coverage) -> Coverage {
@@ -141,9 +160,13 @@ impl Redactor {
     pub fn process(&mut self, process: &Process) -> Process {
         // What it is called rests on what it executed.
         let filename = self.at(Place::File, &process.filename);
+        // The last of strings that were cut lacks its end.
+        let cut = |strings: &Bytes| !strings.is_empty() && !strings.ends_with(b"\0");
+        let argv = self.command(&process.filename, &process.argv, cut(&process.argv));
+        let env = self.at(Place::Environment, &process.env);
         Process {
-            argv: self.command(&process.filename, &process.argv),
-            env: self.at(Place::Environment, &process.env),
+            argv: strings_that_fit(&argv).0,
+            env: strings_that_fit(&env).0,
             comm: self.at(Place::Comm, &process.comm),
             tty: self.at(Place::Tty, &process.tty),
             cgroup_path: self.at(Place::Cgroup, &process.cgroup_path),
@@ -153,13 +176,22 @@ impl Redactor {
     }
 
     fn exec(&mut self, exec: &Exec) -> Exec {
-        let filename = self.at(Place::File, &exec.filename);
+        let cut = |flag| exec.flags & flag != 0;
+        let mut filename = self.at(Place::File, &exec.filename);
+        if cut(EXEC_FLAG_FILENAME_CUT) {
+            filename = self.cut(&filename);
+        }
+        let argv = self.command(&exec.filename, &exec.argv, cut(EXEC_FLAG_ARGV_CUT));
+        let (argv, more_argv) = strings_that_fit(&argv);
+        let (env, more_env) = strings_that_fit(&self.at(Place::Environment, &exec.env));
+        let flag = |more, flag| if more { flag } else { 0 };
         Exec {
-            argv: self.command(&exec.filename, &exec.argv),
-            env: self.at(Place::Environment, &exec.env),
+            argv,
+            env,
             comm: self.at(Place::Comm, &exec.comm),
             tty: self.at(Place::Tty, &exec.tty),
             filename,
+            flags: exec.flags | flag(more_argv, EXEC_FLAG_ARGV_CUT) | flag(more_env, EXEC_FLAG_ENV_CUT),
             ..exec.clone()
         }
     }
@@ -206,24 +238,53 @@ impl Redactor {
             Place::Cgroup => self.cgroup(text),
             Place::Path => self.path(text),
         };
-        let new = self.whole(&new);
+        let mut new = self.whole(&new);
+        // `KEY=value` each, of which the last was cut.
+        if place == Place::Environment && !text.ends_with(b"\0") {
+            new = self.cut(&new);
+        }
+        self.remember(text.len() + new.len());
         self.done.insert((place, text.clone()), new.clone());
         new
     }
 
-    /// What stands for the arguments of `file`.
-    fn command(&mut self, file: &Bytes, argv: &Bytes) -> Bytes {
+    /// What stands for the arguments of `file`; `cut`: the last of them lacks its end.
+    fn command(&mut self, file: &Bytes, argv: &Bytes, cut: bool) -> Bytes {
         if argv.is_empty() {
             return argv.clone();
         }
         let key = (file.clone(), argv.clone());
-        if let Some(done) = self.commands.get(&key) {
-            return done.clone();
+        let new = match self.commands.get(&key) {
+            Some(done) => done.clone(),
+            None => {
+                let new = self.arguments(file, argv);
+                let new = self.whole(&new);
+                self.remember(file.len() + argv.len() + new.len());
+                self.commands.insert(key, new.clone());
+                new
+            }
+        };
+        if cut { self.cut(&new) } else { new }
+    }
+
+    /// Makes room for so many bytes.
+    fn remember(&mut self, len: usize) {
+        self.done_len += len;
+        if self.done_len > DONE_MAX {
+            self.done.clear();
+            self.commands.clear();
+            self.done_len = len;
         }
-        let new = self.arguments(file, argv);
-        let new = self.whole(&new);
-        self.commands.insert(key, new.clone());
-        new
+    }
+
+    /// A string whose end was cut off, and may be the beginning of what is sought.
+    fn cut(&mut self, text: &Bytes) -> Bytes {
+        let end = text.strip_suffix(b"\0").unwrap_or(text);
+        let start = end.iter().rposition(|byte| *byte == 0).map_or(0, |at| at + 1);
+        match self.names.scrub_cut(&end[start..], self.keep) {
+            Some(last) => [&text[..start], last.as_slice(), &text[end.len()..]].concat().into(),
+            None => text.clone(),
+        }
     }
 
     /// A string whose parts were judged, looked at as a whole: what is sought may lie across several of them.
@@ -251,13 +312,13 @@ impl Redactor {
     /// Remembers while learning that `original` has to go wherever it stands.
     fn seek(&mut self, kind: Kind, original: &[u8]) {
         if self.learning && !vocabulary::holds(original) {
-            self.names.seek(kind, original);
+            self.names.sought.add(kind, original);
         }
     }
 
     /// Remembers while learning that a program or a service is called so.
     fn know(&mut self, name: &[u8]) {
-        if self.learning && word::is_plain_name(name) {
+        if self.learning && self.programs.len() < PROGRAMS_MAX && word::is_plain_name(name) {
             self.programs.insert(name.to_vec());
             // `K20exim4` of /etc/rc6.d is exim4.
             if let [b'K' | b'S', a, b, rest @ ..] = name
@@ -269,5 +330,64 @@ impl Redactor {
             }
             self.comms.insert(name[..name.len().min(COMM_LEN)].to_vec());
         }
+    }
+}
+
+/// Strings as many as fit into a recording, which keeps so many bytes of them; whether some do not. Stand-ins may be
+/// longer than what they stand for, and one that is cut is another.
+fn strings_that_fit(strings: &Bytes) -> (Bytes, bool) {
+    if strings.len() <= STRING_MAX {
+        return (strings.clone(), false);
+    }
+    // Without its NUL, the last is known to be no whole one.
+    let end = strings[..STRING_MAX].iter().rposition(|byte| *byte == 0).unwrap_or(0);
+    (strings[..end].into(), true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exec(argv: &[u8], flags: u8) -> Exec {
+        let none: Bytes = [].as_slice().into();
+        Exec {
+            process: Default::default(),
+            parent: Default::default(),
+            uid: 0,
+            session: 1,
+            cgroup: 1,
+            comm: none.clone(),
+            filename: b"/usr/bin/tool".as_slice().into(),
+            argv: argv.into(),
+            env: none.clone(),
+            tty: none,
+            flags,
+        }
+    }
+
+    fn redacted(exec: &Exec) -> Exec {
+        let mut redactor = Redactor::new(Keep::default());
+        redactor.learn(&Session { hostname: "prod-berlin7".into(), ..Session::default() });
+        redactor.exec(exec);
+        redactor.learned();
+        redactor.exec(exec)
+    }
+
+    #[test]
+    fn that_arguments_were_cut_is_still_known_and_their_end_is_no_way_out() {
+        let left = redacted(&exec(b"tool\0/etc/x/prod-berl", EXEC_FLAG_ARGV_CUT));
+        assert_eq!((left.argv.as_ref(), left.flags), (b"tool\0/etc/x/host-1".as_slice(), EXEC_FLAG_ARGV_CUT));
+    }
+
+    #[test]
+    fn arguments_that_stand_ins_make_longer_than_a_recording_keeps_end_with_a_whole_one_and_say_so() {
+        let words: Vec<String> =
+            (0..680).map(|n| format!("z{}", char::from(b'a' + (n % 26) as u8))).collect();
+        let argv = [b"tool\0".as_slice(), words.join("\0").as_bytes(), b"\0"].concat();
+        let left = redacted(&exec(&argv, 0));
+        assert_eq!(left.flags, EXEC_FLAG_ARGV_CUT);
+        assert!(left.argv.len() <= STRING_MAX && left.argv.len() > STRING_MAX - 10);
+        let last = left.argv.rsplit(|byte| *byte == 0).next().unwrap_or_default();
+        assert!(last.starts_with(b"arg-") && last.len() >= 5, "{last:?}");
     }
 }

@@ -11,11 +11,13 @@ pub mod summary;
 use std::{
     fs::{File, Permissions},
     io::{self, IsTerminal as _, Seek as _, Write as _},
+    ops::Range,
     os::unix::fs::{PermissionsExt as _, fchown},
     path::{Path, PathBuf},
 };
 
-use lastrites_traces::reader::{Item, Trace};
+use lastrites_traces::reader::{self as traces, Stretch, Trace};
+use tempfile::NamedTempFile;
 
 use self::{
     archive::{Body, Part, Redaction},
@@ -28,11 +30,13 @@ use crate::{
     explain::{Picked, pick},
     locate,
     output::Output,
+    page,
     pick::{self as recordings, Recording},
     redact::{Account, Keep, Kind},
     safe::{self, Safe},
     story::finding::Rule,
     time::Clocks,
+    view::model::Model,
 };
 
 /// What is asked for.
@@ -58,6 +62,8 @@ pub struct Report {
     /// The redacted recording, as its readers will see it.
     pub picked: Picked,
     pub markdown: String,
+    /// What is not in it because there was too much, in sentences.
+    pub limits: Vec<String>,
     /// Of the recording's last moment, seconds since 1970.
     time_s: u64,
 }
@@ -66,8 +72,14 @@ pub struct Report {
 const LARGE: u64 = 10 << 20;
 /// What is before the shutdown by more than this is left out, where segments allow.
 const BEFORE_NS: u64 = 600_000_000_000;
-/// Segments that are taken without looking.
+/// Segments that are taken in any case.
 const SEGMENTS_FIRST: usize = 8;
+/// Of the boot that followed, so much is told: by then the recorder itself calls a boot settled.
+const BOOT_NS: u64 = 600_000_000_000;
+/// Most events of the recording, and of the boot that followed: a reader takes [`archive::EVENTS_MAX`] in all, and a
+/// story of more is no story.
+const EVENTS_MAX: u64 = 6_000_000;
+const BOOT_EVENTS_MAX: u64 = archive::EVENTS_MAX - EVENTS_MAX;
 
 /// Makes a report and writes it; returns the exit code.
 pub fn run(options: &Options) -> Result<u8, Error> {
@@ -95,6 +107,7 @@ pub fn run(options: &Options) -> Result<u8, Error> {
         return Ok(0);
     }
     say(&format!("removed {}", report.account.sentence()));
+    report.limits.iter().for_each(|limit| say(limit));
     if options.list_removed {
         let mut out = Output::stdout();
         out.write_all(list_removed(&report.account).as_bytes())?;
@@ -127,9 +140,17 @@ fn say(text: &str) {
     let _ = writeln!(io::stderr(), "{}", Safe(text));
 }
 
-fn refuse_existing(target: &Path) -> Result<(), Error> {
+/// A name that is taken is not for us.
+pub(crate) fn refuse_existing(target: &Path) -> Result<(), Error> {
     if target == Path::new("-") || target.symlink_metadata().is_err() {
         return Ok(());
+    }
+    if target.is_dir() {
+        return Err(Error::failed(
+            target.display().to_string(),
+            "it is a directory",
+            "name a file in it with -o",
+        ));
     }
     Err(Error::failed(
         target.display().to_string(),
@@ -185,25 +206,33 @@ fn went_wrong(picked: &Picked) -> bool {
 pub fn make(trace: &Trace, picked: &Picked, keep: Keep, own: bool) -> Result<Report, Error> {
     let newest = picked.number == trace.sessions().len();
     let goes_on = Ending::of(&picked.summary, newest, about::boot_id().as_deref()) == Ending::Recording;
-    let mut wanted = vec![Wanted { summary: &picked.summary, segments: segments(trace, picked)?, goes_on }];
+    let mut limits = Vec::new();
+    let segments = segments(trace, picked, &mut limits)?;
+    let mut wanted = vec![Wanted { summary: &picked.summary, segments, goes_on, left_out: None }];
     // How it went on at the next boot is a part of the story.
     if let Some(after) =
         trace.sessions().get(picked.number).filter(|after| pick::follows(after, &picked.summary))
     {
         let newest = picked.number + 1 == trace.sessions().len();
         let goes_on = Ending::of(after, newest, about::boot_id().as_deref()) == Ending::Recording;
-        wanted.push(Wanted { summary: after, segments: usize::MAX, goes_on });
+        let (segments, left_out) = boot(trace, after)?;
+        limits.extend(left_out.clone());
+        wanted.push(Wanted { summary: after, segments, goes_on, left_out });
     }
     let (mut file, mut redactor) = rewrite::rewrite(trace, &wanted, keep)?;
     let distribution = if own { distribution().map(|name| redactor.note(&name)) } else { None };
     let account = redactor.account().clone();
+    limits.extend(account.limits.iter().map(|limit| (*limit).to_owned()));
     let again = file.try_clone().map_err(Error::Output)?;
     let redacted = Trace::from_file(Path::new(archive::TRACE), again)?;
     let read = pick::read(&redacted, Path::new(archive::TRACE), 1)?;
     let ending = Ending::of(&read.summary, redacted.sessions().len() == 1, None);
-    let summary = Summary { picked: &read, ending, account: &account, keep, distribution };
+    let summary = Summary { picked: &read, ending, account: &account, keep, distribution, limits: &limits };
     let markdown = summary.markdown(false);
     let readme = summary.markdown(true);
+    let model = Model::new(read, ending);
+    let page = page::document(&model).into_bytes();
+    let read = model.picked;
     file.rewind().map_err(Error::Output)?;
     let redaction = Redaction {
         kept: keep.words().into_iter().map(str::to_owned).collect(),
@@ -211,32 +240,58 @@ pub fn make(trace: &Trace, picked: &Picked, keep: Keep, own: bool) -> Result<Rep
     };
     let parts = vec![
         Part { name: archive::SUMMARY.into(), body: Body::Bytes(readme.into_bytes()) },
+        Part { name: archive::PAGE.into(), body: Body::Bytes(page) },
         Part { name: archive::TRACE.into(), body: Body::File(file) },
     ];
     let clock = read.summary.clocks.last().copied().unwrap_or(read.summary.session.started);
     let time_s = clock.realtime_of(read.summary.last_ns) / 1_000_000_000;
-    Ok(Report { parts, redaction, account, picked: read, markdown, time_s })
+    Ok(Report { parts, redaction, account, picked: read, markdown, limits, time_s })
 }
 
-/// How many of its last segments tell of the shutdown and what led to it: a machine may have been recorded for months.
-fn segments(trace: &Trace, picked: &Picked) -> Result<usize, Error> {
-    let id = picked.summary.session.id;
-    let total = trace.segments(id)?;
-    let Some(shutdown) = &picked.story.shutdown else { return Ok(total) };
-    let first = shutdown.asked.as_ref().map_or(shutdown.begin.ns, |asked| asked.at.ns.min(shutdown.begin.ns));
-    let mut count = SEGMENTS_FIRST;
-    while count < total {
-        let mut items = trace.last_events(id, count)?;
-        let begins = items.find_map(|item| match item {
-            Ok(Item::Event(event)) => Some(event.time_ns),
-            _ => None,
-        });
-        if begins.is_some_and(|ns| ns.saturating_add(BEFORE_NS) < first) {
-            return Ok(count);
-        }
-        count = count.saturating_mul(2);
+/// Which of its segments tell of the shutdown and what led to it: a machine may have been recorded for months.
+fn segments(trace: &Trace, picked: &Picked, limits: &mut Vec<String>) -> Result<Range<usize>, Error> {
+    let stretches = trace.stretches(picked.summary.session.id)?;
+    let total = stretches.len();
+    let mut start = 0;
+    if let Some(shutdown) = &picked.story.shutdown {
+        let first =
+            shutdown.asked.as_ref().map_or(shutdown.begin.ns, |asked| asked.at.ns.min(shutdown.begin.ns));
+        // The last that begins long enough before it: no later one reaches back as far.
+        let early = |stretch: &Stretch| {
+            stretch.first_ns != u64::MAX && stretch.first_ns.saturating_add(BEFORE_NS) < first
+        };
+        start = stretches.iter().rposition(early).unwrap_or(0).min(total.saturating_sub(SEGMENTS_FIRST));
     }
-    Ok(total)
+    let mut events: u64 = stretches[start..].iter().map(|stretch| stretch.events).sum();
+    let before = start;
+    while events > EVENTS_MAX && start + 1 < total {
+        events -= stretches[start].events;
+        start += 1;
+    }
+    if start > before {
+        limits.push(format!(
+            "Only the last {events} events of the recording are in this report: it has more than fit in."
+        ));
+    }
+    Ok(start..total)
+}
+
+/// Which segments of a boot tell how services fared, and why there are no more of them.
+fn boot(trace: &Trace, summary: &traces::Summary) -> Result<(Range<usize>, Option<String>), Error> {
+    let stretches = trace.stretches(summary.session.id)?;
+    let until_ns = summary.session.started.boottime_ns.saturating_add(BOOT_NS);
+    let mut events = 0;
+    let settled = |stretch: &Stretch| stretch.first_ns != u64::MAX && stretch.first_ns > until_ns;
+    let count = stretches.iter().enumerate().take_while(|(at, stretch)| {
+        events += stretch.events;
+        *at == 0 || !settled(stretch) && events <= BOOT_EVENTS_MAX
+    });
+    let count = count.count();
+    let left_out = (count < stretches.len()).then(|| {
+        "Of the boot that followed, only its beginning is in this report: how services fared until it had settled."
+            .to_owned()
+    });
+    Ok((0..count, left_out))
 }
 
 /// `Debian GNU/Linux 12 (bookworm)`, as os-release(5) of this machine has it.
@@ -259,50 +314,88 @@ pub fn list_removed(account: &Account) -> String {
     out
 }
 
+const TOO_LARGE: &str = "take a shorter recording, or allow larger files; nothing was left behind";
+
+/// Counts what goes through it.
+struct Counted<W> {
+    out: W,
+    bytes: u64,
+}
+
+impl<W: io::Write> io::Write for Counted<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.out.write(bytes)?;
+        self.bytes += count as u64;
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
 impl Report {
     /// Writes the archive to `target`; `-` is standard output. Returns its bytes.
     pub fn write_to(&mut self, target: &Path) -> Result<u64, Error> {
         let (redaction, time_s) = (self.redaction.clone(), self.time_s);
         if target == Path::new("-") {
-            let mut out = io::stdout().lock();
+            let out = io::stdout().lock();
             if out.is_terminal() {
                 return Err(Error::usage("a report is not for a terminal: name a file, or use --markdown"));
             }
-            let mut bytes = Vec::new();
-            archive::write(&mut self.parts, redaction, time_s, &mut bytes)?;
-            out.write_all(&bytes)?;
+            let mut out = Counted { out: io::BufWriter::new(out), bytes: 0 };
+            archive::write(&mut self.parts, redaction, time_s, &mut out).map_err(|error| {
+                match error.kind() {
+                    io::ErrorKind::FileTooLarge => Error::failed("the report", error, TOO_LARGE),
+                    _ => error.into(),
+                }
+            })?;
             out.flush()?;
-            return Ok(bytes.len() as u64);
+            return Ok(out.bytes);
         }
         refuse_existing(target)?;
-        let fail = |doing| {
-            move |source: io::Error| {
-                let next = match source.kind() {
-                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                        "make room and try again; nothing was left behind"
-                    }
-                    io::ErrorKind::FileTooLarge => "report a shorter recording; nothing was left behind",
-                    _ => "choose a directory that exists and is yours to write to, with -o",
-                };
-                Error::File { path: target.to_owned(), doing, source, next }
-            }
-        };
-        let dir = target.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
         // It is redacted, and has to be attached by somebody: the umask says who may read it.
-        let mut file = tempfile::Builder::new()
-            .prefix(".lastrites-")
-            .permissions(Permissions::from_mode(0o666))
-            .tempfile_in(dir)
-            .map_err(fail("create it"))?;
-        give_to_caller(file.as_file());
+        let mut file = new_file(target, true)?;
         let mut out = io::BufWriter::new(file.as_file_mut());
         archive::write(&mut self.parts, redaction, time_s, &mut out)
             .and_then(|_| out.flush())
-            .map_err(fail("write it"))?;
+            .map_err(|source| failed(target, "write it", source))?;
         drop(out);
-        file.as_file().sync_all().map_err(fail("write it to the disk"))?;
-        let bytes = file.as_file().metadata().map_err(fail("measure it"))?.len();
-        file.persist_noclobber(target).map_err(|e| fail("give it its name")(e.error))?;
-        Ok(bytes)
+        name_it(file, target)
     }
+}
+
+/// Why a new file could not be made, and what to do about it.
+pub(crate) fn failed(target: &Path, doing: &'static str, source: io::Error) -> Error {
+    let next = match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "make room and try again; nothing was left behind"
+        }
+        io::ErrorKind::FileTooLarge => TOO_LARGE,
+        _ => "choose a directory that exists and is yours to write to, with -o",
+    };
+    Error::File { path: target.to_owned(), doing, source, next }
+}
+
+/// A file without a name in the directory of `target`: for whoever the umask lets read it, or for its owner only.
+pub(crate) fn new_file(target: &Path, for_others: bool) -> Result<NamedTempFile, Error> {
+    let dir = target.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mode = if for_others { 0o666 } else { 0o600 };
+    let file = tempfile::Builder::new()
+        .prefix(".lastrites-")
+        .permissions(Permissions::from_mode(mode))
+        .tempfile_in(dir)
+        .map_err(|source| failed(target, "create it", source))?;
+    if for_others {
+        give_to_caller(file.as_file());
+    }
+    Ok(file)
+}
+
+/// Gives what was written its name; returns its bytes.
+pub(crate) fn name_it(file: NamedTempFile, target: &Path) -> Result<u64, Error> {
+    file.as_file().sync_all().map_err(|source| failed(target, "write it to the disk", source))?;
+    let bytes = file.as_file().metadata().map_err(|source| failed(target, "measure it", source))?.len();
+    file.persist_noclobber(target).map_err(|e| failed(target, "give it its name", e.error))?;
+    Ok(bytes)
 }

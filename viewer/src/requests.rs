@@ -3,9 +3,12 @@
 //! Invariant: pure, phase-free and simple: the first command since the last cancelled one that ends
 //! a machine when it succeeds. That it was executed is a fact; that it led to the end is not claimed.
 
-use lastrites_traces::event::{Bytes, Event, What};
+use lastrites_traces::{
+    event::{Bytes, Event, What},
+    reader::{Summary, Trace},
+};
 
-use crate::{names, processes::base_name, safe};
+use crate::{error::Error, names, processes::base_name, safe};
 
 /// A command that asks for a shutdown.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +46,7 @@ pub enum Asks {
 }
 
 /// Watches events go by.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Requests {
     pub first: Option<Request>,
     /// The last command given to reboot(2) that ends the machine.
@@ -51,6 +54,13 @@ pub struct Requests {
 }
 
 impl Requests {
+    /// What all events of a recording tell.
+    pub fn of(trace: &Trace, summary: &Summary) -> Result<Self, Error> {
+        let mut requests = Self::default();
+        trace.for_each(summary.session.id, &mut |event| requests.see(event))?;
+        Ok(requests)
+    }
+
     pub fn see(&mut self, event: &Event) {
         match &event.what {
             What::Exec(exec) if exec.process.tgid != 1 => match asks(&exec.filename, &exec.argv) {

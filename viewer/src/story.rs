@@ -15,6 +15,7 @@ pub mod intern;
 pub mod restart;
 pub mod service;
 pub mod shutdown;
+pub mod stopper;
 pub mod who;
 pub mod world;
 
@@ -32,6 +33,7 @@ use self::{
     restart::Restart,
     service::{Entry, ServiceId, Services},
     shutdown::{Init, Shutdown},
+    stopper::Stoppers,
     world::{At, Idx, IdxSet, NONE, Sig, World},
 };
 
@@ -67,6 +69,7 @@ pub struct Story {
     heir_of: Vec<u32>,
     /// Place of the restart by which each process came, likewise.
     old_of: Vec<u32>,
+    stoppers: Stoppers,
     stopped: IdxSet,
     /// When everybody was stopped at once: who lived then was hit.
     stops: Option<At>,
@@ -103,6 +106,7 @@ impl Story {
         for fate in &fates {
             services.of(&world, fate.proc);
         }
+        let stoppers = Stoppers::new(&world, &fates, begin);
         let stop_call = world.calls.iter().find(|call| call.target == -1 && call.sig == 19 && call.ret >= 0);
         let stopped: IdxSet =
             world.sigs.iter().filter(|sent| sent.sig == 19).map(|sent| sent.target).collect();
@@ -135,6 +139,7 @@ impl Story {
             fate_of: Vec::new(),
             heir_of,
             old_of,
+            stoppers,
             stopped,
             stops,
         };
@@ -176,6 +181,11 @@ impl Story {
 
     pub fn service(&self, idx: Idx) -> Option<ServiceId> {
         self.services.known(idx)
+    }
+
+    /// The stop command of its service that ran when `idx` ended without having been told to.
+    pub fn stopper(&self, idx: Idx) -> Option<Idx> {
+        self.stoppers.of(&self.world, &self.services, idx)
     }
 
     /// What a person would call it: the program, with its service where that has another name.

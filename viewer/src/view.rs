@@ -21,6 +21,7 @@ pub mod model;
 mod modes;
 mod mouse;
 pub mod moving;
+pub mod notes;
 pub mod palette;
 pub mod panel;
 mod rows;

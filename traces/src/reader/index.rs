@@ -25,6 +25,8 @@ pub(super) struct Segment {
     pub first_ns: u64,
     /// What is missing before it.
     pub gap: Option<Gap>,
+    /// Only its header was looked at: it cannot be read before the rest is.
+    pub unseen: bool,
 }
 
 /// Where a session's events are.
@@ -180,6 +182,7 @@ fn summarize(
             next_number: tally.next_number,
             first_ns: tally.first_ns,
             gap,
+            unseen: scan.unseen,
         });
     }
     if let Some((offset, why)) = tail {

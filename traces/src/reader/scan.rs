@@ -51,6 +51,8 @@ pub(super) struct Scan {
     pub open: Tally,
     /// It holds the last frame of a batch of events.
     pub completes: bool,
+    /// Only its header was looked at: the rest is believed until somebody reads it.
+    pub unseen: bool,
     pub clocks: Vec<Clock>,
     pub coverage: Vec<Coverage>,
     pub end: Option<End>,
@@ -110,7 +112,24 @@ impl Scan {
             }
         }
         let session = Session { id: header.session, ..session.filter(|_| begun && sound)? };
-        Some((Self { header, offset, closed, open, completes, clocks, coverage, end }, session))
+        let unseen = false;
+        Some((Self { header, offset, closed, open, completes, unseen, clocks, coverage, end }, session))
+    }
+
+    /// One of which only the header is known, and that the next begins with event `next_number`.
+    fn believed(header: SegmentHeader, offset: u64, next_number: u64) -> Self {
+        let tally = Tally {
+            end: SEGMENT_HEADER_LEN,
+            crc: 0,
+            next_number,
+            events: next_number.saturating_sub(header.first_number),
+            lost: header.lost_before,
+            first_ns: u64::MAX,
+            last_ns: 0,
+        };
+        let (clocks, coverage, end) = Default::default();
+        let (closed, open) = (tally, tally);
+        Self { header, offset, closed, open, completes: true, unseen: true, clocks, coverage, end }
     }
 }
 
@@ -139,26 +158,73 @@ impl Found {
 pub(super) const DAMAGED: &str = "damaged";
 pub(super) const CUT_OFF: &str = "the file is shorter than it was made";
 pub(super) const UNREADABLE: &str = "the disk cannot read it";
+pub(super) const UNSEEN: &str = "it was only glanced at";
 pub(super) const OVERWRITTEN: &str = "it made way for newer events while it was being read";
+/// Why something is missing in a [`super::Summary`].
+pub const WHYS: [&str; 4] = [DAMAGED, CUT_OFF, UNREADABLE, OVERWRITTEN];
 
-pub(super) fn scan(source: &mut Source, header: &FileHeader) -> io::Result<Found> {
+/// Looks at all of it, or of a ring only at the first and the last `glance` segments of each session.
+pub(super) fn scan(source: &mut Source, header: &FileHeader, glance: Option<usize>) -> io::Result<Found> {
     let len = source.len()?;
     let mut found = match header.kind {
-        FileKind::Ring => ring(source, header, len),
+        FileKind::Ring => ring(source, header, len, glance),
         FileKind::StandAlone => stand_alone(source, header, len),
     };
     found.segments.sort_by_key(|segment| (segment.header.seq, segment.offset));
     Ok(found)
 }
 
-fn ring(source: &Source, header: &FileHeader, len: u64) -> Found {
+/// The segments of a ring that are no more than believed at a glance: by slot.
+fn unseen(source: &Source, header: &FileHeader, len: u64, glance: usize) -> HashMap<u64, Scan> {
+    let mut headers = Vec::new();
+    let mut bytes = [0; SEGMENT_HEADER_LEN];
+    for slot in 0..header.slots() {
+        let offset = header.slot_offset(slot);
+        // What is not all there is looked at.
+        if offset.saturating_add(header.segment_size.into()) > len {
+            break;
+        }
+        let read = source.read(offset, &mut bytes);
+        if read.is_ok_and(|count| count == SEGMENT_HEADER_LEN)
+            && let Some(segment) = SegmentHeader::decode(&bytes, &header.file_id)
+        {
+            headers.push((segment, slot));
+        }
+    }
+    headers.sort_by_key(|(segment, slot)| (segment.seq, *slot));
+    let mut sessions: HashMap<SessionId, Vec<(SegmentHeader, u64)>> = HashMap::new();
+    for (segment, slot) in headers {
+        sessions.entry(segment.session).or_default().push((segment, slot));
+    }
+    let mut unseen = HashMap::new();
+    for segments in sessions.values() {
+        let last = segments.len().saturating_sub(glance);
+        for pair in segments.windows(2).take(last).skip(1) {
+            let ((segment, slot), (next, _)) = (pair[0], pair[1]);
+            // Where the numbers do not tell that one follows the other, both are looked at.
+            if segment.seq.checked_add(1) == Some(next.seq) && segment.first_number <= next.first_number {
+                let offset = header.slot_offset(slot);
+                unseen.insert(slot, Scan::believed(segment, offset, next.first_number));
+            }
+        }
+    }
+    unseen
+}
+
+fn ring(source: &Source, header: &FileHeader, len: u64, glance: Option<usize>) -> Found {
     let mut found = Found { why: DAMAGED, ..Found::default() };
     let mut bytes = vec![0; header.segment_size as usize];
     let mut newest = None;
+    let mut unseen = glance.map(|glance| unseen(source, header, len, glance)).unwrap_or_default();
     for slot in 0..header.slots() {
         let offset = header.slot_offset(slot);
         if offset >= len {
             break;
+        }
+        if let Some(scan) = unseen.remove(&slot) {
+            newest = newest.max(Some((scan.header.seq, slot)));
+            found.segments.push(scan);
+            continue;
         }
         for _ in 0..TRIES {
             let count = match source.read(offset, &mut bytes[..SEGMENT_HEADER_LEN]) {
@@ -245,6 +311,11 @@ fn stand_alone(source: &Source, header: &FileHeader, len: u64) -> Found {
 fn search(source: &Source, header: &FileHeader, mut at: u64, len: u64) -> u64 {
     let mut bytes = vec![0; SEARCH];
     while at < len {
+        // In a file of nothing but holes this is the end.
+        at = source.data_from(at);
+        if at >= len {
+            break;
+        }
         let count = source.read(at, &mut bytes).unwrap_or(0);
         let window = &bytes[..count];
         for start in 0..count {

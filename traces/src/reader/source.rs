@@ -76,6 +76,21 @@ impl Source {
     }
 }
 
+impl Source {
+    /// Where the next bytes are at `offset` or later that are no hole of the file; `u64::MAX` if there are none.
+    pub fn data_from(&self, offset: u64) -> u64 {
+        match &self.bytes {
+            // Reads are by position, so that moving the file's own changes nothing.
+            Bytes::File(file) => match rustix::fs::seek(file, rustix::fs::SeekFrom::Data(offset)) {
+                Ok(data) => data.max(offset),
+                Err(rustix::io::Errno::NXIO) => u64::MAX,
+                Err(_) => offset,
+            },
+            Bytes::Memory(_) => offset,
+        }
+    }
+}
+
 /// For what reader and writer do alike. Nobody writes through it.
 impl Storage for Source {
     fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {

@@ -4,8 +4,10 @@
 //! file. Everything that was counted when the trace was opened is either yielded or becomes a
 //! gap: bytes that changed since then fail their checksums, and are never taken for events.
 
+use std::ops::Range;
+
 use super::index::{Place, Segment};
-use super::scan::{DAMAGED, OVERWRITTEN, UNREADABLE};
+use super::scan::{DAMAGED, OVERWRITTEN, UNREADABLE, UNSEEN};
 use super::{Gap, Trace};
 use crate::codec::{State, decode_event, decode_positions, start_frame};
 use crate::event::{Event, ProcId, What};
@@ -29,6 +31,8 @@ pub(super) struct Walk<'a> {
     place: &'a Place,
     /// The first segment that was asked for: what is missing before it is nobody's business.
     from: usize,
+    /// The one behind the last that was asked for.
+    to: usize,
     /// Segments that were taken or given up.
     done: usize,
     tail_told: bool,
@@ -52,6 +56,11 @@ fn push(gaps: &mut Vec<Gap>, gap: Gap) {
 impl<'a> Walk<'a> {
     /// From segment `from` of `place` on.
     pub fn new(trace: &'a Trace, place: &'a Place, from: usize) -> Self {
+        Self::between(trace, place, from..place.segments.len())
+    }
+
+    /// The segments `range` of `place`.
+    pub fn between(trace: &'a Trace, place: &'a Place, range: Range<usize>) -> Self {
         let mut floors = vec![u64::MAX; place.segments.len()];
         for later in (1..place.segments.len()).rev() {
             let segment = &place.segments[later];
@@ -60,13 +69,26 @@ impl<'a> Walk<'a> {
             }
         }
         let (bytes, spans, state) = Default::default();
-        Self { trace, place, from, done: from, tail_told: false, bytes, spans, state, floors, fresh: true }
+        let Range { start: from, end: to } = range;
+        Self {
+            trace,
+            place,
+            from,
+            to,
+            done: from,
+            tail_told: false,
+            bytes,
+            spans,
+            state,
+            floors,
+            fresh: true,
+        }
     }
 
     /// Takes the next segment that can be read. Gaps before it join `gaps`. Returns whether it
     /// begins a new stretch, `None` behind the last.
     pub fn advance(&mut self, gaps: &mut Vec<Gap>) -> Option<bool> {
-        while let Some(segment) = self.place.segments.get(self.done) {
+        while let Some(segment) = self.place.segments.get(self.done).filter(|_| self.done < self.to) {
             if let Some(gap) = &segment.gap {
                 if self.done != self.from || self.from == 0 {
                     push(gaps, gap.clone());
@@ -81,7 +103,7 @@ impl<'a> Walk<'a> {
                 }
             }
         }
-        if !std::mem::replace(&mut self.tail_told, true) {
+        if !std::mem::replace(&mut self.tail_told, true) && self.to >= self.place.segments.len() {
             self.place.tail.iter().for_each(|gap| push(gaps, gap.clone()));
         }
         None
@@ -103,6 +125,9 @@ impl<'a> Walk<'a> {
     fn take(&mut self, segment: &Segment, later_ns: u64) -> Result<(), &'static str> {
         self.spans.clear();
         self.state = State::default();
+        if segment.unseen {
+            return Err(UNSEEN);
+        }
         self.trace.load(segment, &mut self.bytes)?;
         let mut begun = false;
         for frame in Frames::new(&self.bytes, &segment.header, &self.trace.header.file_id) {

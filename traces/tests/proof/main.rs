@@ -7,6 +7,7 @@ mod corrupt;
 mod crash;
 mod failing;
 mod files;
+mod glance;
 mod hostile;
 mod round_trip;
 mod support;

@@ -338,7 +338,7 @@ fn a_copy_without_its_beginning_and_with_a_hole_says_so_and_knows_who_was_alive(
     assert_eq!(summary.gaps.iter().map(|gap| (gap.from, gap.to)).collect::<Vec<_>>(), [(101, 150)]);
     let mut met = Vec::new();
     trace
-        .copy_each(session(1).id, usize::MAX, &mut |item| {
+        .copy_each(session(1).id, 0..usize::MAX, &mut |item| {
             met.push(match item {
                 Item::Known(process) => format!("known {} {:?}", process.process.tgid, process.argv),
                 Item::Event(event) => format!("event {}", event.number),

@@ -13,7 +13,7 @@ use crate::{
         blame::Why,
         fate::{Fate, Reception},
         restart::Restart,
-        world::{At, Idx, Means, NONE, Sig},
+        world::{At, Idx, NONE, Sig},
     },
 };
 
@@ -125,6 +125,7 @@ fn push_restart(out: &mut String, story: &Story, restart: &Restart) {
     process(&mut object, story, "new", restart.new, u64::MAX);
     process(&mut object, story, "by", restart.by, restart.at.ns);
     object.text("how", restart.how.word());
+    process(&mut object, story, "ordered_by", restart.ordered, restart.at.ns);
     object.close();
 }
 
@@ -177,30 +178,19 @@ fn signal(object: &mut Object<'_>, story: &Story, sent: &Sig) {
     object.text("signal", &names::signal(sent.sig));
     process(object, story, "sender", sent.sender, sent.at.ns);
     object.text("chain", &story.world.sender(sent));
-    object.text(
-        "means",
-        match sent.means {
-            Means::Call => "call",
-            Means::Broadcast => "broadcast",
-            Means::Group => "group",
-            Means::CgroupKill => "cgroup-kill",
-            Means::Kernel => "kernel",
-            Means::Oom => "oom",
-            Means::ParentDeath => "parent-death",
-            Means::Hangup => "hang-up",
-            Means::Namespace => "namespace",
-        },
-    );
+    object.text("means", sent.means.word());
 }
 
-fn at(object: &mut Object<'_>, key: &str, at: At) {
+/// A moment.
+pub(crate) fn at(object: &mut Object<'_>, key: &str, at: At) {
     object.object(key, |object| {
         object.number("time_ns", at.ns);
         object.number("event", at.number);
     });
 }
 
-fn process(object: &mut Object<'_>, story: &Story, key: &str, idx: Idx, ns: u64) {
+/// A process by the name that it had at `ns`, or, at the end of time, by its last.
+pub(crate) fn process(object: &mut Object<'_>, story: &Story, key: &str, idx: Idx, ns: u64) {
     if idx == NONE || story.world.proc_at(idx).is_none() {
         object.null(key);
         return;

@@ -21,7 +21,8 @@ use crate::{
         sealed_ns,
         service::Entry,
         shutdown::{self, Init, Shutdown},
-        world::World,
+        who::words,
+        world::{NONE, Origin, World},
     },
 };
 
@@ -156,7 +157,7 @@ pub fn next_boot(trace: &Trace, number: usize) -> Option<&Summary> {
 }
 
 /// No shutdown in so many of the last segments: at a glance there is none.
-const SEGMENTS_GLANCE: usize = 8;
+pub(crate) const SEGMENTS_GLANCE: usize = 8;
 /// Recording `number`, with an end. One of a shutdown that says nothing of its end and does not go on here ended as power
 /// cuts do: the next boot that would have noted so never came, or is not in this copy. Without a shutdown it is as likely
 /// that the file was copied while its machine ran.
@@ -176,6 +177,8 @@ fn ended(trace: &Trace, number: usize, asked: bool) -> Summary {
 const SEGMENTS_FIRST: usize = 6;
 /// What may have led to a shutdown is this close before it.
 const BEFORE_NS: u64 = 30_000_000_000;
+/// Where nobody was seen to ask, the request may still come in what was not read: a shutdown may take its time.
+const UNASKED_NS: u64 = 3_600_000_000_000;
 
 /// As much of the end of a recording as its last shutdown takes: a machine may have been recorded for months.
 /// Where there is none in the last `glance` segments, no more is looked at.
@@ -186,9 +189,12 @@ fn last_shutdown(
     watch: Watch<'_>,
 ) -> Result<(World, Requests), Error> {
     let id = summary.session.id;
-    let total = trace.segments(id)?;
+    let (total, seen) = (trace.segments(id)?, trace.seen(id)?);
     let mut count = SEGMENTS_FIRST;
     while count < total {
+        if count > seen {
+            return Err(Error::Unseen);
+        }
         let (world, requests) = world(trace.last_events(id, count)?, summary, watch)?;
         let init = Init::of(&world, &summary.session.init);
         let shutdown = shutdown::find(&world, init, sealed_ns(summary));
@@ -196,8 +202,13 @@ fn last_shutdown(
         let whole = |shutdown: &Shutdown| {
             let first =
                 shutdown.asked.as_ref().map_or(shutdown.begin.ns, |asked| asked.at.ns.min(shutdown.begin.ns));
-            first > from_ns.saturating_add(BEFORE_NS)
+            let before_ns = if shutdown.asked.is_some() { BEFORE_NS } else { UNASKED_NS };
+            first > from_ns.saturating_add(before_ns)
         };
+        if rc_goes_on(&world) {
+            count = count.saturating_mul(4);
+            continue;
+        }
         let none_at_a_glance = shutdown.is_none() && count.saturating_mul(4) > glance;
         if shutdown.as_ref().is_some_and(whole) || none_at_a_glance {
             return Ok((world, requests));
@@ -207,7 +218,19 @@ fn last_shutdown(
     whole(trace, summary, watch)
 }
 
+/// Whether rc was at work on the end already where reading began: what begins the shutdown is before that.
+fn rc_goes_on(world: &World) -> bool {
+    let of_end = |argv: &[u8]| words(argv).any(|word| matches!(word, b"0" | b"6"));
+    let running = world.images.iter().filter(|image| {
+        image.before == NONE && world.proc_at(image.proc).is_some_and(|proc| proc.origin == Origin::Running)
+    });
+    running.filter(|image| world.program(image) == b"rc").any(|image| of_end(world.strings.get(image.argv)))
+}
+
 fn whole(trace: &Trace, summary: &Summary, watch: Watch<'_>) -> Result<(World, Requests), Error> {
+    if trace.seen(summary.session.id)? < trace.segments(summary.session.id)? {
+        return Err(Error::Unseen);
+    }
     world(trace.events(summary.session.id)?, summary, watch)
 }
 

@@ -203,40 +203,50 @@ impl Page<'_> {
         format!("{} {to}", time::duration(shutdown.took_ns()))
     }
 
-    /// Two or three lines: what happened, to what, and how much of it is known.
-    pub fn head(&self, out: &mut String) {
+    /// `db7 rebooted on 12 Nov 2026 at 03:14:07, asked for by ... · sysvinit 3.06, runlevel 6`.
+    pub fn what_happened(&self) -> String {
         let (story, summary) = (self.story(), &self.picked.summary);
-        let mut first = self.title();
+        let mut text = self.title();
         match &story.shutdown {
-            Some(shutdown) => first.push_str(&asked(shutdown)),
-            None => first.push_str(": no shutdown in this recording"),
+            Some(shutdown) => text.push_str(&asked(shutdown)),
+            None => text.push_str(": no shutdown in this recording"),
         }
-        let _ = write!(first, " · {}", about::init(summary));
+        let _ = write!(text, " · {}", about::init(summary));
         if let Some(shutdown) = story.shutdown.as_ref().filter(|_| story.init.is_rc()) {
-            let _ = write!(first, ", runlevel {}", shutdown.level());
+            let _ = write!(text, ", runlevel {}", shutdown.level());
         }
-        self.put(out, Some(Look::Strong), &first, 4);
-        let mut second = String::new();
+        text
+    }
+
+    /// `11.8 s to the last hook · 1327 events, 0 lost · sealed ...`.
+    pub fn how_much_is_known(&self) -> String {
+        let (story, summary) = (self.story(), &self.picked.summary);
+        let mut text = String::new();
         if let Some(shutdown) = &story.shutdown {
-            let _ = write!(second, "{} · ", self.length());
+            let _ = write!(text, "{} · ", self.length());
             if let Some(asked) = shutdown.asked.as_ref().filter(|asked| asked.at < shutdown.begin) {
                 let before = time::duration(shutdown.begin.ns.saturating_sub(asked.at.ns));
-                let _ = write!(second, "asked for {before} before it began · ");
+                let _ = write!(text, "asked for {before} before it began · ");
             }
         }
-        let _ =
-            write!(second, "{} events, {} lost · {}", summary.events, summary.lost, self.ending.sentence());
+        let _ = write!(text, "{} events, {} lost · {}", summary.events, summary.lost, self.ending.sentence());
         if self.picked.number != self.picked.count {
-            let _ = write!(second, " · recording {} of {}", self.picked.number, self.picked.count);
+            let _ = write!(text, " · recording {} of {}", self.picked.number, self.picked.count);
         }
-        self.put(out, Some(Look::Dim), &second, 4);
-        for gap in &summary.gaps {
+        text
+    }
+
+    /// Two or three lines: what happened, to what, and how much of it is known.
+    pub fn head(&self, out: &mut String) {
+        self.put(out, Some(Look::Strong), &self.what_happened(), 4);
+        self.put(out, Some(Look::Dim), &self.how_much_is_known(), 4);
+        for gap in &self.picked.summary.gaps {
             self.put(out, Some(Look::Warn), &format!("missing: {}", about::gap(gap)), 4);
         }
     }
 
     /// That all is well, and of what.
-    fn nothing_wrong(&self) -> String {
+    pub fn nothing_wrong(&self) -> String {
         let story = self.story();
         if story.shutdown.is_none() {
             return "There is no shutdown in this recording to explain; `lastrites list` shows the others."
@@ -325,6 +335,14 @@ impl Page<'_> {
     }
 
     fn waits(&self, out: &mut String, all: bool) {
+        let items = self.waited_for(if all { usize::MAX } else { WAITS_MAX });
+        if !items.is_empty() {
+            self.put_items(out, "waited for:", &items);
+        }
+    }
+
+    /// Whom everybody waited for, and how long, the longest first: at most so many, and the others in one.
+    pub fn waited_for(&self, most: usize) -> Vec<String> {
         let story = self.story();
         let mut sums: Vec<(String, u64)> = Vec::new();
         for (proc, ns, why) in blame::totals(&story.waits) {
@@ -343,7 +361,6 @@ impl Page<'_> {
             }
         }
         sums.sort_by_key(|(_, ns)| std::cmp::Reverse(*ns));
-        let most = if all { usize::MAX } else { WAITS_MAX };
         let told = sums.iter().take(most).take_while(|(_, ns)| *ns >= WAIT_NS).count();
         let mut items: Vec<String> =
             sums[..told].iter().map(|(who, ns)| format!("{who} {}", seconds(*ns))).collect();
@@ -351,9 +368,7 @@ impl Page<'_> {
         if rest >= WAIT_NS && told > 0 {
             items.push(format!("others {}", seconds(rest)));
         }
-        if told > 0 {
-            self.put_items(out, "waited for:", &items);
-        }
+        items
     }
 
     fn restarts(&self, out: &mut String) {

@@ -5,6 +5,8 @@
 
 use std::collections::HashMap;
 
+use super::seek::{Sought, dashed};
+
 /// What kind of thing was removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
@@ -108,6 +110,9 @@ pub struct Removed {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Account {
     pub removed: Vec<Removed>,
+    /// There was more than has stand-ins of its own, or more than can be looked for everywhere: what that means, in
+    /// sentences.
+    pub limits: Vec<&'static str>,
 }
 
 impl Account {
@@ -131,67 +136,25 @@ impl Account {
     }
 }
 
-/// Least length of what is looked for inside of other words.
-const SOUGHT_MIN: usize = 3;
-/// Things that begin alike and are looked for: more of them nobody but an attacker has, who wants us to be slow.
-const SOUGHT_MAX: usize = 1024;
-/// From this length on it is found in the middle of a word, too; a shorter one only between signs.
-const INSIDE_MIN: usize = 5;
+/// Different things that have stand-ins of their own, and bytes of what they stand for. What is met beyond them has one
+/// stand-in for all of a kind.
+const STAND_INS_MAX: usize = 1 << 18;
+const ORIGINALS_MAX: usize = 64 << 20;
+
+const MORE_STAND_INS: &str = "More different things were removed than have stand-ins of their own: what is called `arg-more`, \
+     `name-more` and so on is not one thing, and services may be taken for each other.";
+const MORE_SOUGHT: &str = "More names and secrets were met than can be looked for everywhere: some that stand in names of files \
+     or of units may be left. Look before you send.";
 
 /// Gives out pseudonyms, and finds again what got one.
 #[derive(Debug, Default)]
 pub(super) struct Pseudonyms {
     of: HashMap<Vec<u8>, usize>,
     given: HashMap<Kind, u64>,
+    originals_len: usize,
     pub account: Account,
-    /// What has to go wherever it stands, by its first three bytes in lower case.
-    sought: HashMap<[u8; SOUGHT_MIN], Vec<Vec<u8>>>,
-    sought_kinds: HashMap<Vec<u8>, Kind>,
-}
-
-fn gram(bytes: &[u8]) -> Option<[u8; SOUGHT_MIN]> {
-    let start = bytes.get(..SOUGHT_MIN)?;
-    Some([start[0], start[1], start[2]].map(|byte| byte.to_ascii_lowercase()))
-}
-
-/// A name as it is written where a dash may be one: units escape it, and other names have `_` in its place.
-fn dashed(name: &[u8]) -> Vec<u8> {
-    replace(&replace(name, b"\\x2d", b"-"), b"_", b"-")
-}
-
-fn replace(text: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((first, behind)) = rest.split_first() {
-        match rest.strip_prefix(old) {
-            Some(behind) => {
-                out.extend_from_slice(new);
-                rest = behind;
-            }
-            None => {
-                out.push(*first);
-                rest = behind;
-            }
-        }
-    }
-    out
-}
-
-/// Where a MAC address that begins at `at` ends: six pairs of hexadecimal digits with `:`, `-` or `_` between them.
-fn mac_at(text: &[u8], at: usize) -> Option<usize> {
-    const LEN: usize = 17;
-    let pairs = text.get(at..at + LEN)?;
-    let sign = pairs[2];
-    let edge = |byte: Option<&u8>| byte.is_none_or(|byte| !byte.is_ascii_alphanumeric());
-    let fits = matches!(sign, b':' | b'-' | b'_')
-        && pairs.iter().enumerate().all(|(n, byte)| match n % 3 {
-            2 => *byte == sign,
-            _ => byte.is_ascii_hexdigit(),
-        });
-    // `01-88-99-aa-bb-cc-dd` of PXE: the last six are the address.
-    let more = text.get(at + LEN) == Some(&sign)
-        && text.get(at + LEN + 1..at + LEN + 3).is_some_and(|pair| pair.iter().all(u8::is_ascii_hexdigit));
-    (fits && !more && (at == 0 || edge(text.get(at - 1))) && edge(text.get(at + LEN))).then_some(at + LEN)
+    /// What has to go wherever it stands.
+    pub sought: Sought,
 }
 
 /// The pseudonym of the same thing in another case is the same where case says nothing.
@@ -199,7 +162,8 @@ fn key(kind: Kind, original: &[u8]) -> Vec<u8> {
     match kind {
         Kind::Host => dashed(&original.to_ascii_lowercase()),
         Kind::User => dashed(original),
-        Kind::Address | Kind::Mac | Kind::Mail => original.to_ascii_lowercase(),
+        Kind::Address | Kind::Mail => original.to_ascii_lowercase(),
+        Kind::Mac => original.iter().filter(|b| b.is_ascii_hexdigit()).map(u8::to_ascii_lowercase).collect(),
         _ => original.to_vec(),
     }
 }
@@ -207,13 +171,19 @@ fn key(kind: Kind, original: &[u8]) -> Vec<u8> {
 impl Pseudonyms {
     /// The pseudonym of `original`, and its number within its kind.
     pub fn name(&mut self, kind: Kind, original: &[u8]) -> (String, u64) {
-        let (kind, key) = match self.sought_kind(original) {
+        let (kind, key) = match self.sought.kind(original) {
             Some(learned) => (learned, key(learned, original)),
             None => (kind, key(kind, original)),
         };
         let at = match self.of.get(&key) {
             Some(at) => *at,
             None => {
+                let room = self.account.removed.len() < STAND_INS_MAX
+                    && self.originals_len + original.len() <= ORIGINALS_MAX;
+                if !room {
+                    self.limit(MORE_STAND_INS);
+                    return (format!("{}-more", kind.word()), STAND_INS_MAX as u64 + 1);
+                }
                 let number = self.given.entry(kind).or_default();
                 *number += 1;
                 let mut pseudonym = format!("{}-{number}", kind.word());
@@ -222,6 +192,7 @@ impl Pseudonyms {
                     *number += 1;
                     pseudonym = format!("{}-{number}", kind.word());
                 }
+                self.originals_len += original.len();
                 let removed = Removed { kind, pseudonym, original: original.to_vec(), count: 0 };
                 self.account.removed.push(removed);
                 self.of.insert(key, self.account.removed.len() - 1);
@@ -234,118 +205,38 @@ impl Pseudonyms {
         (removed.pseudonym.clone(), number)
     }
 
-    /// From now on `original` is replaced wherever it stands, in whatever case.
-    pub fn seek(&mut self, kind: Kind, original: &[u8]) {
-        let lower = original.to_ascii_lowercase();
-        if matches!(kind, Kind::Host | Kind::User) {
-            let plain = dashed(&lower);
-            if plain.contains(&b'-') {
-                for spelling in [replace(&plain, b"-", b"\\x2d"), replace(&plain, b"-", b"_"), plain] {
-                    self.seek_spelling(kind, spelling);
-                }
-            }
+    fn limit(&mut self, sentence: &'static str) {
+        if !self.account.limits.contains(&sentence) {
+            self.account.limits.push(sentence);
         }
-        self.seek_spelling(kind, lower);
-    }
-
-    fn seek_spelling(&mut self, kind: Kind, lower: Vec<u8>) {
-        let Some(start) = gram(&lower) else { return };
-        // A stand-in for it would hold it.
-        if Kind::ALL.iter().any(|kind| kind.word().as_bytes() == lower) {
-            return;
-        }
-        // The graver kind wins: what is a secret somewhere is one everywhere.
-        if let Some(met) = self.sought_kinds.get_mut(&lower) {
-            *met = (*met).min(kind);
-            return;
-        }
-        let list = self.sought.entry(start).or_default();
-        if list.len() < SOUGHT_MAX {
-            // The longest first: `db7.example.com` before `db7`.
-            let at = list.partition_point(|one| one.len() >= lower.len());
-            list.insert(at, lower.clone());
-            self.sought_kinds.insert(lower, kind);
-        }
-    }
-
-    /// What kind of thing `word` is known to be.
-    pub fn sought_kind(&self, word: &[u8]) -> Option<Kind> {
-        self.sought_kinds.get(word.to_ascii_lowercase().as_slice()).copied()
     }
 
     /// Forgets pseudonyms and account, and what `harmless` says of all that is sought, but not the rest of it.
     pub fn begin_anew(&mut self, harmless: impl Fn(&[u8]) -> bool) {
         self.of.clear();
         self.given.clear();
-        self.account.removed.clear();
-        self.sought_kinds.retain(|word, _| !harmless(word));
-        for list in self.sought.values_mut() {
-            list.retain(|word| self.sought_kinds.contains_key(word));
+        self.originals_len = 0;
+        self.account = Account::default();
+        if self.sought.full {
+            self.limit(MORE_SOUGHT);
         }
-        self.sought.retain(|_, list| !list.is_empty());
+        self.sought.forget(harmless);
     }
+}
 
-    /// Where something that is sought begins at `at` in `text`: its end and kind.
-    fn found_at(&self, text: &[u8], at: usize) -> Option<(usize, Kind)> {
-        let list = self.sought.get(&gram(&text[at..])?)?;
-        list.iter().find_map(|wanted| {
-            let end = at + wanted.len();
-            // First of all, for it is what hardly ever is so.
-            if !text.get(at..end).is_some_and(|part| part.eq_ignore_ascii_case(wanted)) {
-                return None;
-            }
-            let kind = *self.sought_kinds.get(wanted)?;
-            let inside = wanted.len() >= INSIDE_MIN || kind == Kind::Secret && wanted.len() > SOUGHT_MIN;
-            let edge = |byte: Option<&u8>| byte.is_none_or(|byte| !byte.is_ascii_alphanumeric());
-            let bounded = || (at == 0 || edge(text.get(at - 1))) && edge(text.get(end));
-            (inside || bounded()).then_some((end, kind))
-        })
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    /// `text`, which the kernel cut off, where its end is the beginning of something sought.
-    pub fn scrub_cut(&mut self, text: &[u8], keep: Keep) -> Option<Vec<u8>> {
-        for at in 0..text.len().saturating_sub(SOUGHT_MIN - 1) {
-            let tail = &text[at..];
-            let edge = at == 0 || !text[at - 1].is_ascii_alphanumeric();
-            if !edge && tail.len() < INSIDE_MIN {
-                continue;
-            }
-            if let Some((kind, whole)) = self.begun(tail, keep) {
-                let mut out = self.scrub(&text[..at], keep);
-                out.extend_from_slice(self.name(kind, &whole).0.as_bytes());
-                return Some(out);
-            }
+    #[test]
+    fn who_has_more_names_than_any_machine_gets_one_stand_in_for_the_rest_and_is_told() {
+        let mut names = Pseudonyms::default();
+        for n in 0..=STAND_INS_MAX as u64 {
+            names.name(Kind::Argument, &n.to_le_bytes());
         }
-        None
-    }
-
-    /// The shortest of what is sought that begins with `tail`: of `db7` and `db7.example.com` the first is in names.
-    fn begun(&self, tail: &[u8], keep: Keep) -> Option<(Kind, Vec<u8>)> {
-        let begins =
-            |wanted: &&Vec<u8>| wanted.len() > tail.len() && wanted[..tail.len()].eq_ignore_ascii_case(tail);
-        let list = self.sought.get(&gram(tail)?)?;
-        let wanted = list.iter().rev().find(begins)?;
-        let kind = *self.sought_kinds.get(wanted)?;
-        (!keep.holds(kind)).then(|| (kind, wanted.clone()))
-    }
-
-    /// `text` with pseudonyms in place of all that is sought; `kept` kinds stay.
-    pub fn scrub(&mut self, text: &[u8], keep: Keep) -> Vec<u8> {
-        let mut out = Vec::with_capacity(text.len());
-        let mut at = 0;
-        while at < text.len() {
-            let found = self.found_at(text, at).or_else(|| Some((mac_at(text, at)?, Kind::Mac)));
-            match found.filter(|(_, kind)| !keep.holds(*kind)) {
-                Some((end, kind)) => {
-                    out.extend_from_slice(self.name(kind, &text[at..end]).0.as_bytes());
-                    at = end;
-                }
-                None => {
-                    out.push(text[at]);
-                    at += 1;
-                }
-            }
-        }
-        out
+        assert_eq!(names.account.removed.len(), STAND_INS_MAX);
+        assert_eq!(names.name(Kind::Argument, b"another").0, "arg-more");
+        assert_eq!(names.name(Kind::Argument, &3_u64.to_le_bytes()).0, "arg-4", "who had one keeps it");
+        assert_eq!(names.account.limits, [MORE_STAND_INS]);
     }
 }

@@ -1,10 +1,6 @@
-//! What a word is by its looks: an address, a key, a number.
+//! What a word is by its looks: a key, a number, a name of a secret.
 //!
 //! Invariant: pure, and never wrong towards keeping: what is not recognised here is for the caller to remove.
-
-use std::net::{Ipv4Addr, Ipv6Addr};
-
-use super::vocabulary;
 
 /// How the tokens of well-known services begin, and how long they are at least.
 const TOKENS: [(&[u8], usize); 31] = [
@@ -103,7 +99,7 @@ pub fn is_secretish(name: &[u8]) -> bool {
     ];
     const HARMLESS: [&str; 6] = ["passive", "bypass", "passthrough", "passno", "passdb", "compass"];
     // These name where a secret is, not what it is.
-    const PLACES: [&str; 5] = ["file", "path", "dir", "directory", "socket"];
+    const PLACES: [&str; 8] = ["file", "path", "dir", "directory", "socket", "stdin", "fd", "prompt"];
     if name.len() > 64 {
         return false;
     }
@@ -119,6 +115,39 @@ pub fn is_secretish(name: &[u8]) -> bool {
     bare.ends_with("key") || bare == "pin" || bare == "pw" || PARTS.iter().any(|part| bare.contains(part))
 }
 
+/// What names of secrets are made of, beside the words that everybody knows.
+pub fn is_secret_word(part: &[u8]) -> bool {
+    const WORDS: [&str; 26] = [
+        "password",
+        "passwd",
+        "pass",
+        "passphrase",
+        "pw",
+        "pwd",
+        "pgpassword",
+        "secret",
+        "secrets",
+        "token",
+        "tokens",
+        "key",
+        "apikey",
+        "api",
+        "access",
+        "auth",
+        "authorization",
+        "credential",
+        "credentials",
+        "cred",
+        "cookie",
+        "dsn",
+        "private",
+        "salt",
+        "pin",
+        "encryption",
+    ];
+    WORDS.iter().any(|word| part.eq_ignore_ascii_case(word.as_bytes()))
+}
+
 pub fn is_userish(name: &[u8]) -> bool {
     let bare: Vec<u8> =
         name.iter().filter(|b| b.is_ascii_alphanumeric()).map(u8::to_ascii_lowercase).collect();
@@ -129,6 +158,7 @@ pub fn is_userish(name: &[u8]) -> bool {
             | b"login"
             | b"logname"
             | b"owner"
+            | b"uid"
             | b"chuid"
             | b"runas"
             | b"dbuser"
@@ -158,60 +188,6 @@ pub fn is_hostish(name: &[u8]) -> bool {
     )
 }
 
-fn text(word: &[u8]) -> Option<&str> {
-    std::str::from_utf8(word).ok().filter(|text| text.is_ascii())
-}
-
-pub fn is_ipv4(word: &[u8]) -> bool {
-    text(word).is_some_and(|text| text.parse::<Ipv4Addr>().is_ok())
-}
-
-/// Whether four numbers with dots between them stand somewhere in it.
-pub fn holds_ipv4(word: &[u8]) -> bool {
-    let part = |byte: &u8| byte.is_ascii_digit() || *byte == b'.';
-    word.split(|byte| !part(byte)).any(|run| is_ipv4(run.strip_suffix(b".").unwrap_or(run)))
-}
-
-pub fn is_ipv6(word: &[u8]) -> bool {
-    // A zone is behind a percent sign.
-    let bare = word.split(|byte| *byte == b'%').next().unwrap_or_default();
-    bare.iter().filter(|byte| **byte == b':').count() >= 2
-        && text(bare).is_some_and(|text| text.parse::<Ipv6Addr>().is_ok())
-}
-
-/// Addresses that every machine has.
-pub fn is_everybodys(address: &[u8]) -> bool {
-    matches!(address, b"127.0.0.1" | b"0.0.0.0" | b"255.255.255.255" | b"::1" | b"::")
-}
-
-pub fn is_mac(word: &[u8]) -> bool {
-    word.len() == 17
-        && word.chunks(3).all(|part| {
-            part[..2].iter().all(u8::is_ascii_hexdigit)
-                && part.get(2).is_none_or(|b| matches!(b, b':' | b'-'))
-        })
-}
-
-/// `db7.example.com`: labels, the last of which is a zone.
-pub fn is_domain(word: &[u8]) -> bool {
-    let word = word.strip_suffix(b".").unwrap_or(word);
-    let mut labels = word.rsplit(|byte| *byte == b'.');
-    let zone = labels.next().unwrap_or_default();
-    let label = |label: &[u8]| {
-        !label.is_empty()
-            && label.len() <= 63
-            && label.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
-    };
-    let mut count = 0;
-    word.len() <= 253
-        && vocabulary::is_zone(zone)
-        && labels.all(|part| {
-            count += 1;
-            label(part)
-        })
-        && count > 0
-}
-
 /// A number that a person may see: a pid, a port, a level, a size; not an account or a card.
 pub fn is_number(word: &[u8]) -> bool {
     (1..=7).contains(&word.len()) && word.iter().all(u8::is_ascii_digit)
@@ -226,6 +202,33 @@ pub fn is_quantity(word: &[u8]) -> bool {
         b"G", b"GB", b"GiB", b"%",
     ];
     is_number(&word[..digits]) && (unit.is_empty() || known.contains(&unit))
+}
+
+/// What says of a Java program which one it is, and how large: `-Xmx4g`, `-XX:+UseG1GC`, `org.apache.kafka.Kafka`.
+pub fn is_java(word: &[u8]) -> bool {
+    const PUBLIC: [&[u8]; 8] = [
+        b"org.apache.",
+        b"org.elasticsearch.",
+        b"org.opensearch.",
+        b"org.springframework.",
+        b"org.jboss.",
+        b"org.jenkinsci.",
+        b"org.gradle.",
+        b"org.neo4j.",
+    ];
+    let letters = |text: &[u8]| text.len() <= 40 && text.iter().all(u8::is_ascii_alphabetic);
+    if let Some(flag) = word.strip_prefix(b"-XX:+").or(word.strip_prefix(b"-XX:-")) {
+        return flag.len() <= 40 && flag.iter().all(u8::is_ascii_alphanumeric) && !is_random(flag);
+    }
+    if let Some(size) =
+        [b"-Xmx", b"-Xms", b"-Xss", b"-Xmn"].into_iter().find_map(|start| word.strip_prefix(start))
+    {
+        return is_quantity(size);
+    }
+    PUBLIC.into_iter().any(|start| {
+        word.strip_prefix(start)
+            .is_some_and(|rest| word.len() <= 100 && rest.split(|byte| *byte == b'.').all(letters))
+    })
 }
 
 /// `tty1`, `ttyS0`, `pts/3`, `console`.
@@ -301,17 +304,5 @@ mod tests {
         for name in ["--password-file", "passive", "role", "pidfile", "user", "monkeys"] {
             assert!(!is_secretish(name.as_bytes()), "{name}");
         }
-    }
-
-    #[test]
-    fn addresses_and_domains_are_recognised() {
-        assert!(is_ipv4(b"10.0.0.5") && !is_ipv4(b"6.1.0") && !is_ipv4(b"300.1.1.1"));
-        assert!(
-            holds_ipv4(b"backup-10.0.0.5-old") && !holds_ipv4(b"libx.so.1.2.3.4") && !holds_ipv4(b"6.1.0-50")
-        );
-        assert!(is_ipv6(b"fe80::1%eth0") && is_ipv6(b"::1") && !is_ipv6(b"12:30"));
-        assert!(is_mac(b"aa:bb:cc:dd:ee:0f") && !is_mac(b"aa:bb:cc:dd:ee:0"));
-        assert!(is_domain(b"db7.example.com") && is_domain(b"db7.lan"));
-        assert!(!is_domain(b"postgresql.conf") && !is_domain(b"com") && !is_domain(b"rc.local.d"));
     }
 }

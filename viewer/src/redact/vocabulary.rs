@@ -1,11 +1,17 @@
 //! Words that say nothing about whose machine it is.
 //!
-//! Invariant: a word is here because an init, a shell, a supervisor or a manual page knows it, never because
-//! somebody's recording held it. What is not here, and is no name of a program or unit of the recording, has to prove
+//! Invariant: a word is here because an init, a shell, a supervisor, a distribution or a manual page knows it, never
+//! because somebody's recording held it: so that it stays can tell nothing, and it is never broken by a stand-in in
+//! its middle. What is not here, and is no name of a program or unit of the recording, has to prove
 //! by its shape that it is harmless.
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
+
+use super::COMM_LEN;
+
+/// No word is longer.
+const WORD_MAX: usize = 32;
 
 /// Verbs, states and objects of inits and their tools, words of shells and options.
 const WORDS: &str = "
@@ -45,7 +51,9 @@ const WORDS: &str = "
     credentials sessions journal notify private seats shutdown inhibit omit initramfs modules kernel firmware grub
     role database stop-ms start-ms coroner agent clean stubborn polite
     jar war js py rb pl php so d sh sock pid log conf cnf ini json yml yaml toml xml db txt tmp bak old new gz xz
-    kmsg onlcr concurrency v3 rc.local
+    kmsg onlcr concurrency v3 rc.local random-seed jail networks autostart nwfilter nvram snapshot checkpoint channel leases
+    lease ring lrt timesync clock coredump catalog linger maildir cur namespace moby id pool-www idle master_process
+    .x11-unix .ice-unix .font-unix .xim-unix unix tcp udp tcp4 tcp6 udp4 udp6 quic fd fuse.sshfs
     home srv opt mnt media data tmp www spool cron crontabs export users local share etc var proc lost+found
 ";
 
@@ -60,7 +68,41 @@ const SYSTEM_USERS: &str = "
     bacula puppet zabbix nagios munin icinga telegraf collectd node_exporter adm wheel staff users operator ftp tss
     usbmux rtkit colord gdm lightdm saned pulse hplip speech-dispatcher geoclue cups uuidd tcpdump snmp debian-snmp
     ubuntu debian admin fedora centos rocky alma ec2-user cloud-user core pi vagrant opc azureuser elastic oracle
-    opendkim clamav amavis spamd fetchmail nslcd sssd landscape pollinate lxd log runit-log qmaild qmaill
+    opendkim clamav amavis spamd fetchmail nslcd sssd landscape pollinate lxd log runit-log qmaild qmaill vmail vmailbox virtual vhosts
+";
+
+/// Programs that many machines run, so that their names say nothing about one of them.
+const PROGRAMS: &str = "
+    systemd-journald systemd-logind systemd-networkd systemd-resolved systemd-timesyncd systemd-udevd systemd-oomd
+    systemd-machined systemd-hostnamed systemd-localed systemd-timedated systemd-homed systemd-userdbd systemd-userwork
+    systemd-importd systemd-portabled systemd-coredump systemd-fsck systemd-cgroups-agent systemd-sleep systemd-run
+    systemd-tmpfiles systemd-sysctl systemd-sysusers systemd-modules-load systemd-random-seed systemd-remount-fs
+    systemd-update-utmp systemd-user-sessions systemd-user-runtime-dir systemd-executor systemd-backlight systemd-rfkill
+    systemd-inhibit systemd-nspawn systemd-cat systemd-notify systemd-ask-password systemd-tty-ask-password-agent
+    dbus-daemon dbus-broker dbus-broker-launch polkitd accounts-daemon networkmanager wpa_supplicant dhcpcd dnsmasq
+    rsyslogd syslog-ng syslogd klogd irqbalance smartd acpid thermald multipathd lvmetad dmeventd mdadm haveged rngd
+    chronyd ntpd cups-browsed cupsd avahi-daemon modemmanager bluetoothd upowerd udisksd packagekitd fwupd snapd
+    unattended-upgrade unattended-upgrades apt-get apt dpkg yum dnf rpm zypper pacman apk snap flatpak needrestart
+    mysqld mysqld_safe mariadbd mariadbd-safe mysqladmin mysqldump postmaster pg_ctl pg_ctlcluster pg_dump psql
+    mongod mongos mongodump redis-server redis-sentinel redis-cli valkey-server memcached influxd clickhouse-server
+    etcd etcdctl consul-template vaultd rabbitmq-server rabbitmqctl beam.smp epmd erl_child_setup inet_gethost kafka-run-class
+    apache2 apache2ctl nginx caddy lighttpd haproxy varnishd squid traefik envoy tomcat catalina php-fpm php-cgi
+    gunicorn uwsgi supervisord pm2 npm yarn gradle maven mvn
+    dockerd docker-proxy docker-compose docker-init containerd-shim containerd-shim-runc-v1 containerd-shim-runc-v2 crun
+    conmon buildkitd kubelet kube-proxy kube-apiserver kube-scheduler kube-controller-manager kubectl kubeadm coredns
+    flanneld calico-node k3s rke2 helm tini dumb-init catatonit libvirtd virtqemud virtlogd virtlockd
+    qemu-system-x86_64 qemu-system-aarch64 qemu-kvm qemu-ga lxc-start lxcfs lxd incusd pveproxy pvedaemon pvestatd
+    sshd-session sshd-auth sftp-server ssh-agent ssh scp sftp rsync rsyncd mosh-server screen tmux gpg-agent gpg
+    postfix qmgr trivial-rewrite tlsmgr smtpd smtp sendmail exim4 dovecot imap imap-login pop3
+    pop3-login opendkim opendmarc spamassassin rspamd clamd freshclam fail2ban fail2ban-server saslauthd
+    nfsd rpcbind rpc.statd rpc.mountd rpc.idmapd blkmapd smbd nmbd winbindd slapd sssd sssd_be sssd_nss sssd_pam krb5kdc
+    named unbound bind9 pdns openvpn wireguard wg wg-quick charon ipsec openconnect pppd xl2tpd iscsid multipath
+    prometheus node_exporter grafana-server alertmanager telegraf collectd zabbix_agentd zabbix_agent2 zabbix_server
+    nagios nrpe icinga2 netdata filebeat metricbeat fluentd fluent-bit td-agent logstash elasticsearch kibana puppet
+    chef-client salt-minion salt-master ansible ansible-playbook cloud-init amazon-ssm-agent google_guest_agent waagent
+    jenkins gitlab-runner gitea bacula-fd bacula-sd bacula-dir restic borg rclone duplicity crontab anacron atd
+    gdm-session-worker gdm-wayland-session gnome-shell gnome-session-binary lightdm sddm xorg xwayland pulseaudio pipewire
+    wireplumber make gcc ld cmake cargo rustc go gdb strace tcpdump curl wget git vim vi nano less htop
 ";
 
 /// Ends of host names that are names of places rather than of files.
@@ -68,6 +110,25 @@ const ZONES: &str = "
     com org net edu gov mil int info biz io dev app cloud online xyz tech site example test invalid arpa local lan
     internal intranet corp home localdomain intern private eu de fr uk us ca ch at nl be se no fi dk it es pt cz ru ua
     cn jp kr au nz br mx za co tv ai ie il tr gr hu ro bg hr sk si lt lv ee sg hk tw th vn id my ph ar cl pe
+    me shop store agency systems email london berlin hamburg koeln bayern wien paris nyc swiss bank gmbh
+    group club digital solutions software consulting company support social news blog wiki space website design studio
+    life world health energy finance international legal media team technology ae sa qa kw kz ge by lu li mt cy ba
+    ng ke gh eg tn dz uy ec ve cr pa gt pk lk bd np kh onion
+";
+/// Those of them that nobody else can look up; `rc.local` ends in one as well.
+const OWN_ZONES: &str = "
+    local lan internal intranet corp home localdomain intern private test example invalid dev app site
+";
+
+/// How URLs begin.
+const SCHEMES: &str = "
+    http https ftp ftps sftp scp ssh git svn rsync file tcp udp unix tls ssl ws wss ldap ldaps ldapi redis rediss valkey
+    mysql mysqlx mariadb postgres postgresql mongodb srv amqp amqps mqtt mqtts stomp kafka nats memcached s3 s3a gs az azure
+    abfs abfss wasb hdfs smb cifs nfs iscsi imap imaps pop3 pop3s smtp smtps submission jdbc r2dbc odbc oracle thin sqlserver
+    mssql sqlite sqlite3 rest docker daemon oci podman npipe fd inproc ipc vsock consul etcd zk vault socks socks4 socks5
+    socks5h telnet spice vnc rdp tftp dav davs webdav qemu system xen lxc swift rados rbd bolt neo4j clickhouse influxdb
+    couchdb cassandra elasticsearch opensearch syslog grpc grpcs dns doh quic rtmp rtsp sip sips xmpp irc ircs magnet h2 db2
+    pymysql psycopg2 asyncpg mysqldb mysql2 beats fluentd containerd ssm secretsmanager
 ";
 
 fn set(words: &'static str) -> HashSet<&'static [u8]> {
@@ -77,14 +138,25 @@ fn set(words: &'static str) -> HashSet<&'static [u8]> {
 static HARMLESS: LazyLock<HashSet<&'static [u8]>> = LazyLock::new(|| {
     let mut all = set(WORDS);
     all.extend(set(SYSTEM_USERS));
+    all.extend(set(PROGRAMS));
     all
 });
+/// What the kernel leaves of the names of those that are longer than it keeps.
+static CUT: LazyLock<HashSet<&'static [u8]>> =
+    LazyLock::new(|| set(PROGRAMS).into_iter().filter_map(|name| name.get(..COMM_LEN)).collect());
 static USERS: LazyLock<HashSet<&'static [u8]>> = LazyLock::new(|| set(SYSTEM_USERS));
 static ZONE: LazyLock<HashSet<&'static [u8]>> = LazyLock::new(|| set(ZONES));
+static SCHEME: LazyLock<HashSet<&'static [u8]>> = LazyLock::new(|| set(SCHEMES));
+static OWN_ZONE: LazyLock<HashSet<&'static [u8]>> = LazyLock::new(|| set(OWN_ZONES));
 
 /// Whether `word`, in whatever case, is one of the words.
 pub fn holds(word: &[u8]) -> bool {
-    word.len() <= 24 && HARMLESS.contains(word.to_ascii_lowercase().as_slice())
+    word.len() <= WORD_MAX && HARMLESS.contains(word.to_ascii_lowercase().as_slice())
+}
+
+/// Whether `comm`, which the kernel may have cut, is what it leaves of one of them.
+pub fn holds_cut(comm: &[u8]) -> bool {
+    comm.len() == COMM_LEN && CUT.contains(comm.to_ascii_lowercase().as_slice())
 }
 
 /// Whether a package rather than a person has this name.
@@ -95,4 +167,33 @@ pub fn is_system_user(name: &[u8]) -> bool {
 /// Whether a host name may end in `label`.
 pub fn is_zone(label: &[u8]) -> bool {
     ZONE.contains(label.to_ascii_lowercase().as_slice())
+}
+
+/// Whether it is, or is a part of, how URLs begin.
+pub fn is_scheme(word: &[u8]) -> bool {
+    SCHEME.contains(word.to_ascii_lowercase().as_slice())
+}
+
+/// Whether it is a name of a place that is in no register.
+pub fn is_own_zone(label: &[u8]) -> bool {
+    OWN_ZONE.contains(label.to_ascii_lowercase().as_slice())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_word_is_too_long_to_be_found_and_no_zone_of_ones_own_is_unknown() {
+        for word in HARMLESS.iter() {
+            assert!(holds(word), "{}", String::from_utf8_lossy(word));
+        }
+        assert!(OWN_ZONE.iter().all(|zone| is_zone(zone)));
+    }
+
+    #[test]
+    fn programs_are_known_by_what_the_kernel_leaves_of_their_names() {
+        assert!(holds_cut(b"systemd-timesyn") && holds_cut(b"containerd-shim"));
+        assert!(!holds_cut(b"systemd") && !holds_cut(b"systemd-timesy7"));
+    }
 }

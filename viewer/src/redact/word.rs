@@ -2,14 +2,16 @@
 //!
 //! Invariant: [`Redactor::judge`] answers only for what a rule knows; everything else is an argument, and goes.
 
-use super::{Kind, Redactor, shape, vocabulary};
+use super::{Kind, Redactor, address, path::is_known_path, shape, vocabulary};
 
 /// Longest name of a program or a service that is kept.
 const NAME_MAX: usize = 64;
 /// Rules call each other for the parts of a word; what is nested deeper is not for anybody to read.
 const DEPTH_MAX: u8 = 6;
-/// Digits of a word in all: what has more may be a card or an account.
-const DIGITS_MAX: usize = 12;
+/// Digits of a word in all: what has more may be a card, an account or a telephone.
+const DIGITS_MAX: usize = 8;
+/// Digits of a number beside a word: `15-main` is a name, `root-2024` may be a password.
+const DIGITS_BESIDE_MAX: usize = 2;
 
 /// Whether `name` may be what a program or a service is called, rather than something secret.
 pub(super) fn is_plain_name(name: &[u8]) -> bool {
@@ -21,8 +23,8 @@ pub(super) fn is_plain_name(name: &[u8]) -> bool {
         && name.iter().any(u8::is_ascii_alphabetic)
         && !shape::is_random(name)
         && !shape::is_token(name)
-        && !shape::is_domain(name)
-        && !shape::holds_ipv4(name)
+        && !address::is_domain(name)
+        && !address::holds_ipv4(name)
 }
 
 impl Redactor {
@@ -42,7 +44,7 @@ impl Redactor {
         if depth > DEPTH_MAX {
             return None;
         }
-        if let Some(kind) = self.names.sought_kind(word) {
+        if let Some(kind) = self.names.sought.kind(word) {
             return Some(self.named(kind, word));
         }
         if shape::is_token(word) {
@@ -51,7 +53,7 @@ impl Redactor {
         if self.programs.contains(word) {
             return Some(self.names.scrub(word, self.keep));
         }
-        if shape::is_number(word) || shape::is_quantity(word) || shape::is_tty(word) {
+        if shape::is_number(word) || shape::is_quantity(word) || shape::is_tty(word) || shape::is_java(word) {
             return Some(word.to_vec());
         }
         self.url(word, depth)
@@ -62,7 +64,7 @@ impl Redactor {
             .or_else(|| self.unit_name(word))
             .or_else(|| word.contains(&b'/').then(|| self.any_path(word, depth)).flatten())
             .or_else(|| self.domain(word))
-            .or_else(|| self.list(word, depth))
+            .or_else(|| self.list(word, depth).filter(|_| !is_made_up(word)))
             .or_else(|| self.composite(word))
             .or_else(|| shape::is_random(word).then(|| self.secret(word)))
     }
@@ -80,167 +82,15 @@ impl Redactor {
         self.named(Kind::Secret, word)
     }
 
-    pub(super) fn user(&mut self, name: &[u8]) -> Vec<u8> {
-        if name.is_empty() || vocabulary::is_system_user(name) || shape::is_number(name) {
-            return name.to_vec();
-        }
-        if !is_plain_name(name) {
-            return self.user_and_more(name);
-        }
-        self.seek(Kind::User, name);
-        self.named(Kind::User, name)
-    }
-
-    /// What stands where a user does and is no name alone: `ian:pw`, `bob/pw@ORCL`, `harry,password=pw`. Whatever is
-    /// kept, it may be a password, all or part of it.
-    fn user_and_more(&mut self, text: &[u8]) -> Vec<u8> {
-        let sign = text.iter().position(|byte| matches!(byte, b':' | b'/' | b'%' | b','));
-        let Some(at) = sign.filter(|at| is_plain_name(&text[..*at])) else { return self.secret(text) };
-        let (name, sign, rest) = (&text[..at], text[at], &text[at + 1..]);
-        let mut out = self.user(name);
-        out.push(sign);
-        out.extend(if sign == b',' {
-            self.word(rest)
-        } else if sign == b':' && (rest == name || vocabulary::is_system_user(rest)) {
-            // `backup:backup` are a user and a group.
-            self.user(rest)
-        } else {
-            // `pw@ORCL`: the password may stand elsewhere without what is behind it.
-            let end = rest.iter().rposition(|byte| *byte == b'@').unwrap_or(rest.len());
-            if (4..rest.len()).contains(&end) {
-                self.seek(Kind::Secret, &rest[..end]);
-            }
-            self.secret(rest)
-        });
-        out
-    }
-
-    pub(super) fn host(&mut self, name: &[u8]) -> Vec<u8> {
-        if name.is_empty() || name == b"localhost" || name == b"*" {
-            return name.to_vec();
-        }
-        self.seek_host(name);
-        self.named(Kind::Host, name)
-    }
-
-    /// A host, and the domain that it is in.
-    pub(super) fn seek_host(&mut self, name: &[u8]) {
-        self.seek(Kind::Host, name);
-        let label = name.split(|byte| *byte == b'.').next().unwrap_or_default();
-        // Not the zone alone: `cloud` of acme.cloud is in the name of every kernel of a cloud.
-        if let Some(parent) = name.get(label.len() + 1..).filter(|parent| shape::is_domain(parent)) {
-            self.seek(Kind::Host, parent);
-        }
-    }
-
-    fn domain(&mut self, word: &[u8]) -> Option<Vec<u8>> {
-        // `db7.example.com:5432`
-        let (name, port) = split_port(word);
-        if !shape::is_domain(name) || self.programs.contains(name) {
-            return None;
-        }
-        let mut out = self.host(name);
-        out.extend_from_slice(port);
-        Some(out)
-    }
-
-    /// An address with or without its port or prefix, in brackets or not.
-    fn address(&mut self, word: &[u8], depth: u8) -> Option<Vec<u8>> {
-        let one = |redactor: &mut Self, address: &[u8]| {
-            if shape::is_everybodys(address) {
-                return address.to_vec();
-            }
-            let kind = if shape::is_mac(address) { Kind::Mac } else { Kind::Address };
-            redactor.seek(kind, address);
-            redactor.named(kind, address)
-        };
-        let is = |word: &[u8]| shape::is_ipv4(word) || shape::is_ipv6(word) || shape::is_mac(word);
-        if is(word) {
-            return Some(one(self, word));
-        }
-        if let Some(inner) = word.strip_prefix(b"[")
-            && let Some(end) = inner.iter().position(|byte| *byte == b']')
-            && is(&inner[..end])
-        {
-            let rest = self.judge(&inner[end + 1..], depth + 1)?;
-            return Some([&b"["[..], one(self, &inner[..end]).as_slice(), b"]", &rest].concat());
-        }
-        let (address, port) = split_port(word);
-        if shape::is_ipv4(address) {
-            return Some([one(self, address).as_slice(), port].concat());
-        }
-        let slash = word.iter().position(|byte| *byte == b'/')?;
-        if is(&word[..slash]) && shape::is_number(&word[slash + 1..]) {
-            return Some([one(self, &word[..slash]).as_slice(), &word[slash..]].concat());
-        }
-        None
-    }
-
-    /// `scheme://user:password@host:port/path?query`.
-    fn url(&mut self, word: &[u8], depth: u8) -> Option<Vec<u8>> {
-        let at = word.windows(3).position(|part| part == b"://")?;
-        let (scheme, rest) = (&word[..at], &word[at + 3..]);
-        let plain = |byte: &u8| byte.is_ascii_lowercase() || matches!(byte, b'+' | b':' | b'-');
-        if scheme.is_empty() || scheme.len() > 24 || !scheme.iter().all(plain) {
-            return None;
-        }
-        let mut out = [scheme, b"://"].concat();
-        let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(rest.len());
-        let (authority, tail) = rest.split_at(end);
-        let hosts = match authority.iter().rposition(|byte| *byte == b'@') {
-            Some(at) => {
-                // A token may stand in either place; a name of a user is followed by a password.
-                let mut parts = authority[..at].splitn(2, |byte| *byte == b':');
-                let (user, password) = (parts.next().unwrap_or_default(), parts.next());
-                let named = password.is_some() && user.len() <= 16 && is_plain_name(user);
-                out.extend(if named { self.user(user) } else { self.secret(user) });
-                if let Some(password) = password {
-                    out.push(b':');
-                    out.extend(self.secret(password));
-                }
-                out.push(b'@');
-                &authority[at + 1..]
-            }
-            None => authority,
-        };
-        for (n, host) in hosts.split(|byte| *byte == b',').enumerate() {
-            if n > 0 {
-                out.push(b',');
-            }
-            let (name, port) = split_port(host);
-            let judged = match self.address(host, depth + 1) {
-                Some(judged) => judged,
-                None => [self.host(name).as_slice(), port].concat(),
-            };
-            out.extend_from_slice(&judged);
-        }
-        if tail.is_empty() || tail == b"/" {
-            out.extend_from_slice(tail);
-        } else if hosts.is_empty() && tail.starts_with(b"/") {
-            let path = self.path(tail);
-            out.extend_from_slice(&path);
-        } else {
-            // A query holds tokens as often as not.
-            let query = tail.iter().position(|byte| matches!(byte, b'?' | b'#')).unwrap_or(tail.len());
-            if query > 1 && tail[0] == b'/' {
-                out.push(b'/');
-                let path = self.named(Kind::Path, &tail[1..query]);
-                out.extend_from_slice(&path);
-            }
-            if query < tail.len() {
-                out.push(tail[query]);
-                let query = self.secret(&tail[query + 1..]);
-                out.extend_from_slice(&query);
-            }
-        }
-        Some(out)
-    }
-
     /// `name=value`, `pass:value`.
     fn pair(&mut self, word: &[u8], depth: u8) -> Option<Vec<u8>> {
         if let Some(at) = word.iter().position(|byte| *byte == b'=').filter(|at| *at > 0) {
             let (name, value) = (&word[..at], &word[at + 1..]);
             let harmless = self.is_key(name);
+            if !harmless && shape::is_secretish(name) {
+                let value = self.value(name, value, depth);
+                return Some([self.named(Kind::Argument, name).as_slice(), b"=", &value].concat());
+            }
             if !harmless && !self.keep.args {
                 // To whom a process belongs may be told by a path in its arguments alone.
                 if !value.starts_with(b"/") {
@@ -264,7 +114,7 @@ impl Redactor {
     /// What stands for a value, by what it is called.
     pub(super) fn value(&mut self, name: &[u8], value: &[u8], depth: u8) -> Vec<u8> {
         if shape::is_secretish(name) {
-            return self.secret(value);
+            return if is_known_path(value) { self.path(value) } else { self.secret(value) };
         }
         if shape::is_userish(name) {
             return self.user(value);
@@ -281,57 +131,17 @@ impl Redactor {
         if name.starts_with(b"--") {
             return is_long_option(name);
         }
+        let known =
+            |part: &[u8]| vocabulary::holds(part) || shape::is_secret_word(part) || shape::is_userish(part);
         let upper = name.iter().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || *b == b'_');
         let variable = upper && name.len() <= 40 && name[0].is_ascii_uppercase();
-        variable && (shape::is_secretish(name) || shape::is_userish(name) || shape::is_hostish(name))
+        // `POSTGRES_PASSWORD`, but not `ACME_PASSWORD`.
+        variable && name.split(|byte| *byte == b'_').all(known)
             || self.is_composite(name.strip_prefix(b"-").unwrap_or(name))
             || name.len() <= 20
                 && shape::is_secretish(name)
                 && name.iter().all(|b| b.is_ascii_lowercase() || *b == b'_')
-    }
-
-    /// `user@host`, `name@example.com`, `@name`.
-    fn at_sign(&mut self, word: &[u8], depth: u8) -> Option<Vec<u8>> {
-        let at = word.iter().rposition(|byte| *byte == b'@')?;
-        let (user, host) = (&word[..at], &word[at + 1..]);
-        if user.is_empty() {
-            let rest = self.judge(host, depth + 1)?;
-            return Some([&b"@"[..], rest.as_slice()].concat());
-        }
-        // `bob@db7:/srv/data`
-        let colon = host.iter().position(|byte| *byte == b':').unwrap_or(host.len());
-        let (name, rest) = host.split_at(colon);
-        if shape::is_tty(name) {
-            return Some([self.user(user).as_slice(), b"@", host].concat());
-        }
-        let mail = !user.iter().any(|byte| matches!(byte, b':' | b'/'));
-        if mail && shape::is_domain(name) && rest.is_empty() {
-            self.seek(Kind::Mail, word);
-            self.seek_host(name);
-            if is_plain_name(user) {
-                self.seek(Kind::User, user);
-            }
-            return Some(self.named(Kind::Mail, word));
-        }
-        let known = shape::is_domain(name)
-            || shape::is_ipv4(name)
-            || self.names.sought_kind(name) == Some(Kind::Host);
-        if !known {
-            return None;
-        }
-        let mut out = self.user(user);
-        out.push(b'@');
-        let host = match self.address(name, depth + 1) {
-            Some(address) => address,
-            None => self.host(name),
-        };
-        out.extend_from_slice(&host);
-        if !rest.is_empty() {
-            out.push(b':');
-            let rest = self.word(&rest[1..]);
-            out.extend_from_slice(&rest);
-        }
-        Some(out)
+                && name.split(|byte| *byte == b'_').all(known)
     }
 
     /// `-9`, `-TERM`, `-rf`, `--no-block`.
@@ -362,23 +172,37 @@ impl Redactor {
         self.is_composite(word).then(|| self.names.scrub(word, self.keep))
     }
 
-    /// Whether all parts of it are words and numbers that say nothing: `15-main`, `23:00`, `auto,ro`, `.....`.
+    /// Whether all parts of it are words and numbers that say nothing: `15-main`, `23:00`, `auto,ro`, `.....`. A password
+    /// is made of such parts as well, so there is nothing in it that has to be in one: no long number beside a word, no
+    /// capital among small letters, no sign that names do not have.
     pub(super) fn is_composite(&self, word: &[u8]) -> bool {
-        let digits = word.iter().filter(|byte| byte.is_ascii_digit()).count();
+        let count = |is: fn(&u8) -> bool| word.iter().filter(|byte| is(byte)).count();
+        let (digits, lower, upper) =
+            (count(u8::is_ascii_digit), count(u8::is_ascii_lowercase), count(u8::is_ascii_uppercase));
+        let letters = lower + upper > 0;
         let parts =
-            word.split(|byte| matches!(byte, b',' | b':' | b'.' | b'+' | b'_' | b'-' | b'!' | b'%' | b'\\'));
+            || word.split(|byte| matches!(byte, b',' | b':' | b'.' | b'+' | b'_' | b'-' | b'%' | b'\\'));
         let harmless = |part: &[u8]| {
+            let number = part.iter().take_while(|byte| byte.is_ascii_digit()).count();
             part.is_empty()
-                || shape::is_quantity(part)
+                || shape::is_quantity(part) && (!letters || number <= DIGITS_BESIDE_MAX)
                 || vocabulary::holds(part)
-                || self.programs.contains(part) && self.names.sought_kind(part).is_none()
+                || self.programs.contains(part) && self.names.sought.kind(part).is_none()
         };
         // `555-1234` is the number of a telephone.
-        let call = digits > 6 && word.contains(&b'-') && !word.iter().any(u8::is_ascii_alphabetic);
+        let call = digits > 6 && !letters && !word.contains(&b':');
         let colons = word.iter().filter(|byte| **byte == b':').count();
-        let address = shape::holds_ipv4(word) || colons > 3 || word.windows(2).any(|two| two == b"::");
-        digits <= DIGITS_MAX && !call && !address && parts.into_iter().all(harmless)
+        let odd = address::holds_ipv4(word) || colons > 3 || word.windows(2).any(|two| two == b"::");
+        let mixed = lower > 0 && upper > 0 && digits > 0;
+        digits <= DIGITS_MAX && !call && !odd && !mixed && parts().all(harmless)
     }
+}
+
+/// `Root,2024`, `admin/12345`: words and long numbers side by side, of which passwords are made.
+pub(super) fn is_made_up(word: &[u8]) -> bool {
+    let parts = || word.split(|byte| matches!(byte, b',' | b'/'));
+    parts().any(|part| part.len() > DIGITS_BESIDE_MAX && part.iter().all(u8::is_ascii_digit))
+        && parts().any(|part| !part.is_empty() && part.iter().all(u8::is_ascii_alphabetic))
 }
 
 /// `--no-block`: words, and numbers that are short.
@@ -390,12 +214,4 @@ fn is_long_option(word: &[u8]) -> bool {
                 || part.len() <= 3 && part.iter().all(u8::is_ascii_alphanumeric))
     };
     !name.is_empty() && name.len() <= 48 && name.split(|byte| matches!(byte, b'-' | b'_' | b'.')).all(part)
-}
-
-/// `db7:5432` as `db7` and `:5432`.
-fn split_port(word: &[u8]) -> (&[u8], &[u8]) {
-    match word.iter().rposition(|byte| *byte == b':') {
-        Some(at) if shape::is_number(&word[at + 1..]) && word[at + 1..].len() <= 5 => word.split_at(at),
-        _ => (word, b""),
-    }
 }

@@ -12,7 +12,7 @@ use std::{
 };
 
 use flate2::{Compression, GzBuilder, bufread::GzDecoder};
-use lastrites_traces::reader::Trace;
+use lastrites_traces::reader::{Summary, Trace};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -27,6 +27,7 @@ pub const FOLDER: &str = "lastrites-report";
 pub const MANIFEST: &str = "manifest.json";
 pub const SUMMARY: &str = "README.md";
 pub const TRACE: &str = "trace.lrt";
+pub const PAGE: &str = "report.html";
 
 /// Most bytes of a manifest, of any other part, and of all of them unpacked.
 const MANIFEST_MAX: u64 = 1 << 20;
@@ -34,6 +35,8 @@ pub const PART_MAX: u64 = 256 << 20;
 const TOTAL_MAX: u64 = 512 << 20;
 /// Most parts.
 const PARTS_MAX: usize = 32;
+/// Most events of its recording: an event takes a byte or three there, and a hundred in memory.
+pub const EVENTS_MAX: u64 = 7_000_000;
 
 /// One file in the archive, other than the manifest.
 #[derive(Debug)]
@@ -97,8 +100,22 @@ fn hex(digest: &[u8]) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// Which side of a copy failed: that of the archive is its sender's trouble, the other one is ours.
+enum CopyFailed {
+    Reading(io::Error),
+    Writing(io::Error),
+}
+
+impl From<CopyFailed> for io::Error {
+    fn from(failed: CopyFailed) -> Self {
+        match failed {
+            CopyFailed::Reading(error) | CopyFailed::Writing(error) => error,
+        }
+    }
+}
+
 /// Copies all of `from`; returns bytes and checksum.
-fn copy_hashed(from: &mut dyn Read, to: &mut dyn Write) -> io::Result<(u64, String)> {
+fn copy_hashed(from: &mut dyn Read, to: &mut dyn Write) -> Result<(u64, String), CopyFailed> {
     let mut buffer = vec![0; 64 << 10];
     let (mut bytes, mut sum) = (0, Sha256::new());
     loop {
@@ -106,9 +123,9 @@ fn copy_hashed(from: &mut dyn Read, to: &mut dyn Write) -> io::Result<(u64, Stri
             Ok(0) => return Ok((bytes, hex(&sum.finalize()))),
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
+            Err(error) => return Err(CopyFailed::Reading(error)),
         };
-        to.write_all(&buffer[..count])?;
+        to.write_all(&buffer[..count]).map_err(CopyFailed::Writing)?;
         sum.update(&buffer[..count]);
         bytes += count as u64;
     }
@@ -229,12 +246,25 @@ impl From<io::Error> for Refused {
         match error.kind() {
             io::ErrorKind::UnexpectedEof => damaged("it is cut off: its end is missing"),
             io::ErrorKind::FileTooLarge => hostile(error.to_string()),
-            io::ErrorKind::StorageFull => Self {
-                why: format!("cannot unpack it: {error}"),
-                next: "make room in the directory for temporary files, or set TMPDIR to one that has some",
-            },
             _ => damaged(format!("it is damaged: {}", safe::text(error.to_string().as_bytes()))),
         }
+    }
+}
+
+impl From<CopyFailed> for Refused {
+    fn from(failed: CopyFailed) -> Self {
+        match failed {
+            CopyFailed::Reading(error) => error.into(),
+            CopyFailed::Writing(error) => no_room(&error),
+        }
+    }
+}
+
+/// That is our own trouble, and no fault of whoever sent it.
+fn no_room(error: &io::Error) -> Refused {
+    Refused {
+        why: format!("cannot unpack it into {}: {error}", std::env::temp_dir().display()),
+        next: "make room there, or set TMPDIR to a directory that is there and has some",
     }
 }
 
@@ -259,7 +289,19 @@ pub fn open(path: &Path) -> Result<Opened, Error> {
         unpacked
     };
     let trace = Trace::from_file(&path.join(TRACE), trace)?;
+    bounded(trace.sessions()).map_err(refused)?;
     Ok(Opened { manifest, trace })
+}
+
+/// A story of so many events would take all memory.
+fn bounded(sessions: &[Summary]) -> Result<(), Refused> {
+    let events = sessions.iter().fold(0_u64, |sum, session| sum.saturating_add(session.events));
+    if events > EVENTS_MAX {
+        return Err(hostile(format!(
+            "its recording has {events} events, which is more than any report holds"
+        )));
+    }
+    Ok(())
 }
 
 fn unpack(reader: &mut dyn Read) -> Result<(Manifest, File), Refused> {
@@ -291,11 +333,7 @@ fn unpack(reader: &mut dyn Read) -> Result<(Manifest, File), Refused> {
             return Err(damaged(format!("{name} has {bytes} bytes instead of {}", expected.bytes)));
         }
         let (read, sum) = if name == TRACE {
-            // That is our own trouble, and no fault of whoever sent it.
-            let mut file = tempfile::tempfile().map_err(|error| Refused {
-                why: format!("cannot unpack it into {}: {error}", std::env::temp_dir().display()),
-                next: "make room there, or set TMPDIR to a directory that is there and has some",
-            })?;
+            let mut file = tempfile::tempfile().map_err(|error| no_room(&error))?;
             let copied = copy_hashed(&mut entry, &mut file)?;
             trace = Some(file);
             copied
@@ -390,4 +428,20 @@ fn read_manifest(entry: &mut dyn Read, bytes: u64) -> Result<Manifest, Refused> 
         return Err(hostile("more is packed in it than any report holds"));
     }
     Ok(manifest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recording_of_more_events_than_a_report_holds_is_refused() {
+        let of = |events| Summary { events, ..Summary::default() };
+        assert!(bounded(&[of(EVENTS_MAX - 1), of(1)]).is_ok());
+        for sessions in [[of(EVENTS_MAX), of(1)], [of(u64::MAX), of(u64::MAX)]] {
+            assert!(
+                bounded(&sessions).is_err_and(|refused| refused.why.contains("more than any report holds"))
+            );
+        }
+    }
 }

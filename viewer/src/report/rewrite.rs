@@ -7,6 +7,7 @@
 use std::{
     fs::File,
     io::{self, Write},
+    ops::Range,
     os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
 };
@@ -25,13 +26,15 @@ use crate::{
     redact::{Keep, Redactor},
 };
 
-/// A session, and how many of its last segments are wanted.
-#[derive(Debug, Clone, Copy)]
+/// A session, and which of its segments are wanted.
+#[derive(Debug, Clone)]
 pub struct Wanted<'a> {
     pub summary: &'a Summary,
-    pub segments: usize,
+    pub segments: Range<usize>,
     /// It is still being recorded.
     pub goes_on: bool,
+    /// It has more behind them, which is left out for this reason.
+    pub left_out: Option<String>,
 }
 
 /// Large enough that segments have their largest size: what is known at the beginning of one has to fit into it.
@@ -44,13 +47,13 @@ const BATCH: usize = 4096;
 pub fn rewrite(trace: &Trace, wanted: &[Wanted<'_>], keep: Keep) -> Result<(File, Redactor), Error> {
     let mut redactor = Redactor::new(keep);
     let mut counted = Vec::new();
-    for Wanted { summary, segments, .. } in wanted {
+    for Wanted { summary, segments, left_out, .. } in wanted {
         redactor.learn(&summary.session);
         for coverage in &summary.coverage {
             redactor.coverage(coverage);
         }
         let (mut lost, mut events) = (0_u64, 0_u64);
-        trace.copy_each(summary.session.id, *segments, &mut |item| {
+        trace.copy_each(summary.session.id, segments.clone(), &mut |item| {
             redactor.learn_item(&item);
             if let Item::Event(event) = &item {
                 events += 1;
@@ -59,7 +62,9 @@ pub fn rewrite(trace: &Trace, wanted: &[Wanted<'_>], keep: Keep) -> Result<(File
                 }
             }
         })?;
-        counted.push((summary.lost.saturating_sub(lost), events));
+        // What was lost behind them is not there either.
+        let before = if left_out.is_some() { 0 } else { summary.lost.saturating_sub(lost) };
+        counted.push((before, events));
     }
     redactor.learned();
     let mut size = SIZE_FIRST;
@@ -72,8 +77,8 @@ pub fn rewrite(trace: &Trace, wanted: &[Wanted<'_>], keep: Keep) -> Result<(File
             copy.is_some_and(|copy| copy.events == *events)
         });
         if whole {
-            let mut out = Marked { file: scratch()?, begun: false, lead: lead(trace, wanted) };
-            ring.save_all(&ids, &mut out)?;
+            let mut out = Marked { file: scratch()?, begun: false, lead: lead(wanted) };
+            ring.save_all(&ids, &mut out).map_err(no_room)?;
             let mut file = out.file;
             if tail(wanted) {
                 file.write_all(DAMAGE).map_err(Error::Output)?;
@@ -96,15 +101,14 @@ pub fn rewrite(trace: &Trace, wanted: &[Wanted<'_>], keep: Keep) -> Result<(File
 const DAMAGE: &[u8] = &[0];
 
 /// Whether nobody knows how much is missing before the first event that is there.
-fn lead(trace: &Trace, wanted: &[Wanted<'_>]) -> bool {
+fn lead(wanted: &[Wanted<'_>]) -> bool {
     let Some(Wanted { summary, segments, .. }) = wanted.first() else { return false };
-    let all = trace.segments(summary.session.id).is_ok_and(|total| *segments >= total);
-    all && summary.gaps.iter().any(|gap| gap.to == summary.first_number && gap.from <= gap.to)
+    segments.start == 0 && summary.gaps.iter().any(|gap| gap.to == summary.first_number && gap.from <= gap.to)
 }
 
 /// Whether nobody knows how much is missing behind the last.
 fn tail(wanted: &[Wanted<'_>]) -> bool {
-    let Some(Wanted { summary, .. }) = wanted.last() else { return false };
+    let Some(Wanted { summary, left_out: None, .. }) = wanted.last() else { return false };
     summary.gaps.iter().any(|gap| gap.from == summary.next_number && gap.to == gap.from)
 }
 
@@ -130,14 +134,30 @@ impl Write for Marked {
     }
 }
 
+const NO_ROOM: &str = "make room in it, or set TMPDIR to a directory that has some";
+
 /// A file without a name.
 pub fn scratch() -> Result<File, Error> {
+    let doing = "create a temporary file in it";
     tempfile::tempfile().map_err(|source| Error::File {
         path: std::env::temp_dir(),
-        doing: "create a temporary file in it",
+        doing,
         source,
-        next: "make room in it, or set TMPDIR to a directory that has some",
+        next: NO_ROOM,
     })
+}
+
+/// What goes wrong while writing goes wrong in the directory for temporary files.
+fn no_room(error: lastrites_traces::Error) -> Error {
+    match error {
+        lastrites_traces::Error::Io { source, .. } => Error::File {
+            path: std::env::temp_dir(),
+            doing: "write a temporary file in it",
+            source,
+            next: NO_ROOM,
+        },
+        other => other.into(),
+    }
 }
 
 fn write_all(
@@ -152,11 +172,11 @@ fn write_all(
         path: std::env::temp_dir(),
         doing: "make a temporary file in it",
         source,
-        next: "make room in it, or set TMPDIR to a directory that has some",
+        next: NO_ROOM,
     })?;
     let mut storage = Scratch { file, path: "the redacted recording".into() };
-    ring::format(&mut storage, size, ring::random_id())?;
-    let mut writer = Writer::open(storage)?;
+    ring::format(&mut storage, size, ring::random_id()).map_err(no_room)?;
+    let mut writer = Writer::open(storage).map_err(no_room)?;
     for (wanted, (lost, _)) in wanted.iter().zip(counted) {
         write_one(trace, wanted, *lost, redactor, &mut writer)?;
     }
@@ -173,6 +193,8 @@ struct Copying<'a> {
     /// Processes that the next segment begins with, if it has to be a new one.
     known: Option<Vec<Process>>,
     batch: Vec<(u64, What)>,
+    /// Time of the latest event.
+    last_ns: u64,
 }
 
 impl Copying<'_> {
@@ -198,6 +220,7 @@ impl Copying<'_> {
                     self.flush()?;
                 }
                 let event = self.redactor.event(event);
+                self.last_ns = self.last_ns.max(event.time_ns);
                 self.batch.push((event.time_ns, event.what));
             }
         }
@@ -207,10 +230,10 @@ impl Copying<'_> {
     fn begin(&mut self, number: u64) -> Result<(), Error> {
         let known = self.known.take().unwrap_or_default();
         if self.begun {
-            self.writer.skip_to(number, &known)?;
+            self.writer.skip_to(number, &known).map_err(no_room)?;
         } else {
             let session = self.redactor.session(&self.summary.session);
-            self.writer.begin_at(&session, number, self.lost, &known)?;
+            self.writer.begin_at(&session, number, self.lost, &known).map_err(no_room)?;
             self.begun = true;
         }
         Ok(())
@@ -218,7 +241,7 @@ impl Copying<'_> {
 
     fn flush(&mut self) -> Result<(), Error> {
         if !self.batch.is_empty() {
-            self.writer.append(&self.batch, &[])?;
+            self.writer.append(&self.batch, &[]).map_err(no_room)?;
             self.batch.clear();
         }
         Ok(())
@@ -234,9 +257,9 @@ fn write_one(
 ) -> Result<(), Error> {
     let summary = wanted.summary;
     let mut copying =
-        Copying { writer, redactor, summary, lost, begun: false, known: None, batch: Vec::new() };
+        Copying { writer, redactor, summary, lost, begun: false, known: None, batch: Vec::new(), last_ns: 0 };
     let mut result = Ok(());
-    trace.copy_each(summary.session.id, wanted.segments, &mut |item| {
+    trace.copy_each(summary.session.id, wanted.segments.clone(), &mut |item| {
         if result.is_ok() {
             result = copying.item(&item);
         }
@@ -244,25 +267,30 @@ fn write_one(
     result?;
     copying.flush()?;
     // What is missing at the end is a gap as well, and so is all of a session of which nothing is left.
-    if !copying.begun || copying.writer.next_number() < summary.next_number {
-        copying.begin(summary.next_number)?;
+    let next = wanted.left_out.as_ref().map_or(summary.next_number, |_| copying.writer.next_number());
+    if !copying.begun || copying.writer.next_number() < next {
+        copying.begin(next)?;
     }
+    let last_ns = copying.last_ns;
     let Copying { writer, redactor, .. } = copying;
     for clock in summary.clocks.iter().filter(|clock| **clock != summary.session.started) {
-        writer.clock(*clock)?;
+        writer.clock(*clock).map_err(no_room)?;
     }
     for coverage in &summary.coverage {
-        writer.cover(&redactor.coverage(coverage))?;
+        writer.cover(&redactor.coverage(coverage)).map_err(no_room)?;
     }
-    match &summary.end {
-        Some(end) => writer.end(&redactor.end(end))?,
+    let end = match (&wanted.left_out, &summary.end) {
+        (Some(why), _) => Some(End { how: How::Stopped, time_ns: last_ns, note: why.clone() }),
+        (None, Some(end)) => Some(redactor.end(end)),
         // Without a word about it, it would look like a power cut.
-        None if wanted.goes_on => writer.end(&End {
+        (None, None) => wanted.goes_on.then(|| End {
             how: How::Stopped,
             time_ns: summary.last_ns,
             note: "it was still being recorded when this report was made".into(),
-        })?,
-        None => {}
+        }),
+    };
+    if let Some(end) = end {
+        writer.end(&end).map_err(no_room)?;
     }
     Ok(())
 }

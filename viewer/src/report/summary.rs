@@ -27,6 +27,8 @@ pub struct Summary<'a> {
     pub keep: Keep,
     /// As its os-release says, where the recording is this machine's.
     pub distribution: Option<String>,
+    /// What is not in it because there was too much.
+    pub limits: &'a [String],
 }
 
 /// `text` as code, whatever it holds.
@@ -114,6 +116,9 @@ impl Summary<'_> {
         let _ = writeln!(out, "* {}", self.ending.sentence());
         for line in about::coverage(summary) {
             let _ = writeln!(out, "* {}", code(&line));
+        }
+        for limit in self.limits {
+            let _ = writeln!(out, "* {limit}");
         }
     }
 

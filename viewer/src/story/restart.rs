@@ -4,9 +4,13 @@
 //! started by the same supervisor. A daemon that forks twice, an exec in the same process and a script that runs one
 //! command after the other are none. Each dead process has one heir at most, and each heir one forerunner.
 
+mod ordered;
+
 use std::collections::HashMap;
 
 use crate::processes::base_name;
+
+use self::ordered::Orders;
 
 use super::{
     service::{Kind, ServiceId, Services},
@@ -41,6 +45,8 @@ pub struct Restart {
     /// Who forked the new one, or had it forked.
     pub by: Idx,
     pub how: By,
+    /// The command that asked `by` for it; [`NONE`] where it acted of its own accord, or as its configuration says.
+    pub ordered: Idx,
     /// The new one's birth.
     pub at: At,
     /// When it was what the old one had been.
@@ -125,6 +131,7 @@ pub fn restarts(world: &World, services: &mut Services, from: At, until: At) -> 
                     new: daemon(new.idx),
                     by: new.by,
                     how: new.how,
+                    ordered: NONE,
                     at: born,
                     up,
                     service,
@@ -132,6 +139,13 @@ pub fn restarts(world: &World, services: &mut Services, from: At, until: At) -> 
                 break;
             }
             at = dead.free(at - 1);
+        }
+    }
+    if !found.is_empty() {
+        let orders = Orders::new(world, from);
+        for restart in found.iter_mut().filter(|restart| restart.how != By::Script) {
+            let order = orders.of(world, services, restart.service, restart.new, restart.up);
+            restart.ordered = order.unwrap_or(NONE);
         }
     }
     found

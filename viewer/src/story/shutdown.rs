@@ -41,6 +41,18 @@ impl PhaseKind {
         }
     }
 
+    /// For where there is little room.
+    pub const fn short(self) -> &'static str {
+        match self {
+            Self::Asked => "asked",
+            Self::Stopping => "stop",
+            Self::TermSpree => "TERM",
+            Self::KillSpree => "KILL",
+            Self::Unmounting => "umount",
+            Self::End => "end",
+        }
+    }
+
     pub const fn word(self) -> &'static str {
         match self {
             Self::Asked => "requested",
@@ -141,7 +153,11 @@ pub fn find(world: &World, init: Init, sealed_ns: Option<u64>) -> Option<Shutdow
     let ended = call.is_some() || sealed_ns.is_some();
     let forced = call.is_some_and(|call| is_forced(world, call.proc, asked.as_ref(), &marks));
     let begin = match (&asked, began) {
-        (Some(asked), Some(began)) if began.ns.saturating_sub(asked.at.ns) > LATER_NS => birth(world, began),
+        (Some(asked), Some(began))
+            if began.ns.saturating_sub(asked.at.ns) > LATER_NS && !(asked.now && init == Init::Systemd) =>
+        {
+            birth(world, began)
+        }
         (Some(asked), _) => asked.at,
         (None, Some(began)) => birth(world, began),
         (None, None) => end,

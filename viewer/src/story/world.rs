@@ -5,7 +5,7 @@
 //! that are kept, about a hundred bytes for each process and fifty for each signal; SIGCHLD and its like are not kept.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{HashMap, HashSet, hash_map::Entry},
     hash::BuildHasherDefault,
 };
 
@@ -134,6 +134,23 @@ pub enum Means {
     Namespace,
 }
 
+impl Means {
+    /// Stable, for programs.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Call => "call",
+            Self::Broadcast => "broadcast",
+            Self::Group => "group",
+            Self::CgroupKill => "cgroup-kill",
+            Self::Kernel => "kernel",
+            Self::Oom => "oom",
+            Self::ParentDeath => "parent-death",
+            Self::Hangup => "hang-up",
+            Self::Namespace => "namespace",
+        }
+    }
+}
+
 /// A signal sent.
 #[derive(Debug, Clone, Copy)]
 pub struct Sig {
@@ -230,6 +247,9 @@ pub struct World {
     pub last: At,
     pub events: u64,
     index: HashMap<Key, Idx, BuildHasherDefault<Quick>>,
+    /// What was asked of it last, by [`recent`]: most events are about somebody who was in one just before, and an index of
+    /// millions is in no cache.
+    recent: Vec<Option<(Key, Idx)>>,
     /// The youngest process of each pid, of those whose birth was not recorded.
     youngest: HashMap<u32, Idx>,
     /// Signals that wait to be taken, by target and number.
@@ -260,6 +280,7 @@ impl Default for World {
             last: At::default(),
             events: 0,
             index: HashMap::default(),
+            recent: vec![None; RECENT],
             youngest: HashMap::new(),
             waiting: HashMap::default(),
             told_ns: HashMap::new(),
@@ -336,6 +357,11 @@ impl World {
                 if !proc.dead() {
                     let peak_kib = u32::try_from(*peak_rss_kib).unwrap_or(u32::MAX);
                     (proc.exit, proc.status, proc.peak_rss_kib) = (at, *status as u16, peak_kib);
+                    // What it died of was not taken in any other way.
+                    if proc.killed_by() != 0 {
+                        let sig = proc.killed_by();
+                        self.waiting.remove(&(idx, sig));
+                    }
                 }
             }
             What::Rename { process, comm } => {
@@ -417,19 +443,31 @@ impl World {
         if id == ProcId::KERNEL {
             return NONE_PROC;
         }
-        match self.index.get(&key(id)) {
-            Some(idx) => *idx,
-            None => self.insert(id, Origin::Mentioned, At { ns: id.start_ns.min(at.ns), ..at }),
-        }
+        self.known_or(id, Origin::Mentioned, At { ns: id.start_ns.min(at.ns), ..at })
     }
 
-    fn insert(&mut self, id: ProcId, origin: Origin, born: At) -> Idx {
-        let idx = u32::try_from(self.procs.len()).unwrap_or(NONE_PROC);
-        self.procs.push(Proc { id, origin, born, ..Proc::nobody() });
-        self.index.insert(key(id), idx);
-        if origin != Origin::Forked {
-            self.youngest.insert(id.tgid, idx);
+    /// The process `id`, which is from now on what `origin` and `born` say if nobody has told of it.
+    fn known_or(&mut self, id: ProcId, origin: Origin, born: At) -> Idx {
+        let key = key(id);
+        let place = recent(key);
+        if let Some((of, idx)) = self.recent[place]
+            && of == key
+        {
+            return idx;
         }
+        let idx = match self.index.entry(key) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(free) => {
+                let idx = u32::try_from(self.procs.len()).unwrap_or(NONE_PROC);
+                self.procs.push(Proc { id, origin, born, ..Proc::nobody() });
+                free.insert(idx);
+                if origin != Origin::Forked {
+                    self.youngest.insert(id.tgid, idx);
+                }
+                idx
+            }
+        };
+        self.recent[place] = Some((key, idx));
         idx
     }
 
@@ -440,7 +478,7 @@ impl World {
             return;
         }
         let born = At { ns: process.process.start_ns.min(at.ns), ..at };
-        let idx = known.unwrap_or_else(|| self.insert(process.process, Origin::Running, born));
+        let idx = self.known_or(process.process, Origin::Running, born);
         let comm = self.strings.add(&process.comm);
         if !process.cgroup_path.is_empty() && process.cgroup != 0 {
             self.cgroup(process.cgroup, &process.cgroup_path);
@@ -483,8 +521,7 @@ impl World {
 
     fn fork(&mut self, parent: ProcId, child: ProcId, cgroup: u64, ns_level: u32, at: At) {
         let parent = self.proc(parent, at);
-        let known = self.index.get(&key(child)).copied();
-        let idx = known.unwrap_or_else(|| self.insert(child, Origin::Forked, at));
+        let idx = self.known_or(child, Origin::Forked, at);
         let (image, comm) = match self.procs.get(parent as usize) {
             Some(proc) => (if proc.image == NONE { proc.inherited } else { proc.image }, proc.comm),
             None => (NONE, Str::EMPTY),
@@ -656,6 +693,13 @@ const NONE_PROC: Idx = 0;
 /// A pid and the clock tick in which its process began, of which the lower half will do: the same pid is not used again
 /// 497 days later to the tick.
 type Key = (u32, u32);
+
+/// Places in [`World::recent`]: a power of two.
+const RECENT: usize = 4096;
+
+fn recent(key: Key) -> usize {
+    (key.0 ^ key.1.wrapping_mul(0x9e37_79b1)) as usize % RECENT
+}
 
 fn key(id: ProcId) -> Key {
     (id.tgid, (id.start_ns / ProcId::TICK_NS) as u32)

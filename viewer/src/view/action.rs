@@ -59,6 +59,7 @@ pub enum Action {
     Smaller,
     Recordings,
     Save,
+    Report,
     Compare,
     /// In the list: the one that another is compared with.
     Mark,
@@ -208,6 +209,7 @@ pub static KEYS: &[Binding] = &[
     bind(&[c('S')], Action::Smaller, Section::Screen, "less room for the lower panels"),
     bind(&[c('o')], Action::Recordings, Section::Screen, "the recordings of this file"),
     bind(&[ctrl('s')], Action::Save, Section::Screen, "save this recording as a file of its own"),
+    bind(&[ctrl('r')], Action::Report, Section::Screen, "make a report of it to send: no secrets, no names"),
     bind(&[c('d')], Action::Compare, Section::Screen, "differences from the shutdown before"),
     bind(&[c(':'), ctrl('p')], Action::Commands, Section::Screen, "all commands, by name"),
     bind(&[c('?'), k(KeyCode::F(1))], Action::Help, Section::Screen, "this help"),
@@ -227,6 +229,12 @@ pub static LIST_KEYS: &[Binding] = &[
     bind(&[c(' ')], Action::Mark, Section::List, "mark it, for d"),
     bind(&[c('d')], Action::Compare, Section::List, "differences from the marked one, or the open one"),
     bind(&[c('s'), ctrl('s')], Action::Save, Section::List, "save it as a file of its own"),
+    bind(
+        &[c('r'), ctrl('r')],
+        Action::Report,
+        Section::List,
+        "make a report of it to send: no secrets, no names",
+    ),
     bind(&[c('D')], Action::Delete, Section::List, "delete the file, after a question, if it is a saved one"),
     bind(UP, Action::Up, Section::List, "up"),
     bind(DOWN, Action::Down, Section::List, "down"),

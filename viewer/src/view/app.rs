@@ -31,15 +31,23 @@ pub enum Focus {
     Detail,
 }
 
+/// As what a recording is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// As it is.
+    Recording,
+    /// For a bug report: without secrets and names.
+    Report,
+}
+
 /// What a line of text is typed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ask {
     Search,
     Filter,
     Jump,
-    Save,
-    /// The recording of the list with this number.
-    SaveOf(usize),
+    /// The recording of the list with this number, or the one that is open.
+    Save(Form, Option<usize>),
     /// The file that is open, if it is a saved one.
     Delete,
 }
@@ -82,9 +90,8 @@ pub enum Effect {
     Cancel,
     /// Load this recording of the file, by its number.
     Open(usize),
-    Save(PathBuf),
-    /// Save the recording with this number.
-    SaveOf(usize, PathBuf),
+    /// Write the recording with this number, or the one that is open, to a new file.
+    Save(Form, Option<usize>, PathBuf),
     /// Delete the file, which is a saved one.
     Delete,
     /// Read all of the recording that is open, of which only the end was read.
@@ -283,7 +290,8 @@ impl App {
             }
             Action::Filter => self.ask(Ask::Filter),
             Action::Jump => self.ask(Ask::Jump),
-            Action::Save => self.ask(Ask::Save),
+            Action::Save => self.ask(Ask::Save(Form::Recording, None)),
+            Action::Report => self.ask(Ask::Save(Form::Report, None)),
             Action::Compare => {
                 let number = self.model.as_ref().map_or(1, |model| model.picked.number);
                 return self.compare(number, None);
@@ -346,7 +354,7 @@ impl App {
                 *at = of(old.get(*at)).unwrap_or((*at).min(new.len().saturating_sub(1)));
                 *marked = marked.and_then(numbered);
             }
-            Mode::Ask { ask: Ask::SaveOf(number), .. } => match numbered(*number) {
+            Mode::Ask { ask: Ask::Save(_, Some(number)), .. } => match numbered(*number) {
                 Some(new) => *number = new,
                 None => {
                     self.mode = Mode::Normal;

@@ -75,6 +75,7 @@ mod tests {
                 how: "reboot".into(),
                 who: who.clone(),
                 chain: String::new(),
+                now: true,
             };
             assert_eq!(asked.person(), expected, "{who}");
         }

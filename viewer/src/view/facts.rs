@@ -151,8 +151,15 @@ fn signal(model: &Model, at: u32) -> Vec<Fact> {
     facts
 }
 
+/// Who made the sender of a signal send it: the end of what [`of`] says of the signal.
+pub fn causes(model: &Model, sent: &Sig) -> Vec<Fact> {
+    let mut facts = Vec::new();
+    chain(model, &mut facts, sent);
+    facts
+}
+
 /// What became of a signal.
-fn fared(sent: &Sig) -> String {
+pub fn fared(sent: &Sig) -> String {
     match sent.took {
         Some((at, handled)) => format!(
             "{} {} later",
@@ -201,6 +208,17 @@ fn chain(model: &Model, facts: &mut Vec<Fact>, sent: &Sig) {
 }
 
 fn process(model: &Model, idx: Idx) -> Vec<Fact> {
+    let mut facts = life(model, idx);
+    if !facts.is_empty() {
+        received(model, idx, &mut facts);
+        sent(model, idx, &mut facts);
+        children(model, idx, &mut facts);
+    }
+    facts
+}
+
+/// A process without the lists of its signals and children.
+pub fn life(model: &Model, idx: Idx) -> Vec<Fact> {
     let (story, world) = (model.story(), model.world());
     let Some(proc) = world.proc_at(idx) else { return Vec::new() };
     let fate = story.fate(idx);
@@ -279,22 +297,22 @@ fn process(model: &Model, idx: Idx) -> Vec<Fact> {
     let text =
         if line.is_empty() { born.to_owned() } else { format!("{born}, child of {}", line.join(" < ")) };
     facts.push(Fact::new(Look::Dim, text).at(proc.born).leading_to(model, proc.parent));
-    received(model, idx, &mut facts);
-    sent(model, idx, &mut facts);
-    let children = model.children(idx);
-    if !children.is_empty() {
-        let many =
-            if children.len() == 1 { "1 child".to_owned() } else { format!("{} children", children.len()) };
-        facts.push(Fact::new(Look::Strong, many));
-        for child in children.iter().take(MOST) {
-            let born = world.proc_at(*child).map(|proc| proc.born);
-            facts.push(
-                Fact { at: born, ..Fact::new(Look::Text, model.label(*child)) }.leading_to(model, *child),
-            );
-        }
-        more(&mut facts, children.len());
-    }
     facts
+}
+
+fn children(model: &Model, idx: Idx, facts: &mut Vec<Fact>) {
+    let (world, children) = (model.world(), model.children(idx));
+    if children.is_empty() {
+        return;
+    }
+    let many =
+        if children.len() == 1 { "1 child".to_owned() } else { format!("{} children", children.len()) };
+    facts.push(Fact::new(Look::Strong, many));
+    for child in children.iter().take(MOST) {
+        let born = world.proc_at(*child).map(|proc| proc.born);
+        facts.push(Fact { at: born, ..Fact::new(Look::Text, model.label(*child)) }.leading_to(model, *child));
+    }
+    more(facts, children.len());
 }
 
 fn received(model: &Model, idx: Idx, facts: &mut Vec<Fact>) {

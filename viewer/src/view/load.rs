@@ -19,7 +19,7 @@ use lastrites_traces::{
 };
 
 use super::{
-    app::{Entry, Verdict},
+    app::{Entry, Form, Verdict},
     compared::Compared,
     model::Model,
 };
@@ -32,7 +32,8 @@ use crate::{
     },
     locate,
     pick::Recording,
-    safe, save,
+    redact::Keep,
+    report, safe, save,
     story::finding::Rule,
     time::Clocks,
 };
@@ -133,8 +134,39 @@ fn numbered(trace: &Trace, number: usize) -> Result<usize, Error> {
     }
 }
 
+/// The end of a large recording, before all of it is looked at.
+fn glance(path: &Path, wanted: &Wanted, gauge: &Arc<Gauge>, out: &Sender<News>) -> Result<(), Error> {
+    let named = matches!(wanted, Wanted::Named(_) | Wanted::Number(_));
+    let Some(trace) = locate::glance(path, pick::SEGMENTS_GLANCE).filter(|_| named) else { return Ok(()) };
+    if trace.sessions().is_empty() {
+        return Ok(());
+    }
+    let mut step = |summary: &Summary| gauge.see(summary);
+    let picked = match wanted {
+        Wanted::Number(number) => {
+            pick::read_extent(&trace, path, numbered(&trace, *number)?, Extent::Glance, &mut step)
+        }
+        Wanted::Named(name) => pick::pick_extent(&trace, path, name.as_ref(), Extent::Glance, &mut step),
+        Wanted::All(_) | Wanted::Followed(_) => return Ok(()),
+    };
+    match picked {
+        // It begins before what was looked at.
+        Err(Error::Unseen) => return Ok(()),
+        picked => {
+            let model = Box::new(model(&trace, picked?));
+            let _ = out.send(News::Loaded { model, gauge: Arc::clone(gauge), more: true });
+        }
+    }
+    gauge.done.store(0, Ordering::Relaxed);
+    Ok(())
+}
+
 fn read(path: &Path, wanted: &Wanted, gauge: &Arc<Gauge>, out: &Sender<News>) -> Result<(), Error> {
+    glance(path, wanted, gauge, out)?;
     let trace = open(path)?;
+    if gauge.stop.load(Ordering::Relaxed) {
+        return Ok(());
+    }
     let _ = out.send(News::Entries(entries(&trace), trace.is_ring()));
     let mut step = |summary: &Summary| gauge.see(summary);
     let picked = match wanted {
@@ -306,26 +338,43 @@ pub enum Which {
     Number(usize),
 }
 
-/// Copies a recording out, in a thread of its own.
-pub fn save(path: &Path, which: Which, target: PathBuf, out: &Sender<News>) {
+/// Copies a recording out, or makes a report of it, in a thread of its own.
+pub fn save(path: &Path, which: Which, form: Form, target: PathBuf, out: &Sender<News>) {
     let (path, out) = (path.to_owned(), out.clone());
+    if form == Form::Report {
+        say(&out, "making the report ...".into());
+    }
     std::thread::spawn(move || {
         let target = at_home(target, std::env::var_os("HOME").map(PathBuf::from));
         let saved = locate::open(&path).and_then(|trace| {
-            let id = match which {
-                Which::Id(id) => id,
-                Which::Number(number) => trace.sessions()[numbered(&trace, number)? - 1].session.id,
+            let at = |id| trace.sessions().iter().position(|summary| summary.session.id == id);
+            let number = match which {
+                Which::Id(id) => at(id).map_or(0, |at| at + 1),
+                Which::Number(number) => number,
             };
-            save::save(&trace, id, &target)
+            let number = numbered(&trace, number)?;
+            match form {
+                Form::Recording => {
+                    let bytes = save::save(&trace, trace.sessions()[number - 1].session.id, &target)?;
+                    Ok(format!("saved, {bytes} bytes: {}", target.display()))
+                }
+                Form::Report => report_of(&trace, &path, number, &target),
+            }
         });
-        say(
-            &out,
-            match saved {
-                Ok(bytes) => format!("saved, {bytes} bytes: {}", target.display()),
-                Err(error) => error.to_string(),
-            },
-        );
+        say(&out, saved.unwrap_or_else(|error| error.to_string()));
     });
+}
+
+fn report_of(trace: &Trace, path: &Path, number: usize, target: &Path) -> Result<String, Error> {
+    let picked = pick::read_watched(trace, path, number, &mut |_| Ok(()))?;
+    let mut report = report::make(trace, &picked, Keep::default(), false)?;
+    let bytes = report.write_to(target)?;
+    Ok(format!(
+        "wrote {} ({} KiB); removed {}",
+        target.display(),
+        bytes.div_ceil(1024),
+        report.account.sentence()
+    ))
 }
 
 /// Deletes a saved recording, in a thread of its own. Never a ring: it is looked at once more, as the file may be another

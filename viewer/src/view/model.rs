@@ -59,7 +59,7 @@ impl Model {
         let clocks = Clocks::new(&picked.summary);
         let started = picked.summary.session.started.boottime_ns;
         let first_ns = world.first.map_or(started, |at| at.ns);
-        let last_ns = world.last.ns.max(picked.summary.last_ns).max(first_ns + 1);
+        let last_ns = world.last.ns.max(picked.summary.last_ns).max(first_ns.saturating_add(1));
         let zero_ns = story.shutdown.as_ref().map_or(first_ns, |shutdown| shutdown.begin.ns);
         let order = |key: &dyn Fn(&World, u32) -> Idx| {
             let mut order: Vec<u32> = (0..world.sigs.len() as u32).collect();
@@ -105,7 +105,7 @@ impl Model {
             picked,
         };
         // What the finding rests on may be older than what was read.
-        model.last_ns = model.last_ns.max(model.zero_ns + 1);
+        model.last_ns = model.last_ns.max(model.zero_ns.saturating_add(1));
         model.worst = Worst::of(&model);
         model
     }
@@ -123,7 +123,7 @@ impl Model {
         match &self.story().shutdown {
             Some(shutdown) => {
                 let took = shutdown.took_ns().max(1_000_000);
-                (shutdown.begin.ns.saturating_sub(took / 40), shutdown.end.ns + took / 12)
+                (shutdown.begin.ns.saturating_sub(took / 40), shutdown.end.ns.saturating_add(took / 12))
             }
             None => self.whole(),
         }
@@ -136,7 +136,7 @@ impl Model {
 
     pub fn window(&self, warp: &Warp, (from, to): (u64, u64)) -> Window {
         let from = warp.view(from);
-        Window { from, to: warp.view(to).max(from + 1) }
+        Window { from, to: warp.view(to).max(from.saturating_add(1)) }
     }
 
     fn of<'a>(&'a self, order: &'a [u32], key: impl Fn(u32) -> Idx, idx: Idx) -> &'a [u32] {

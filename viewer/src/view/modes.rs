@@ -7,7 +7,7 @@ use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::{
     action::{self, Action, COMPARE_KEYS, FILTER_KEYS, LIST_KEYS},
-    app::{App, Ask, Effect, Mode},
+    app::{App, Ask, Effect, Form, Mode},
     filter::{Filter, Kind},
     panel,
 };
@@ -76,7 +76,8 @@ impl App {
             Action::Last => stay(last, marked),
             Action::Mark => stay(at, number.filter(|number| marked != Some(*number))),
             Action::Enter => return number.map(Effect::Open),
-            Action::Save => self.ask(Ask::SaveOf(number?)),
+            Action::Save => self.ask(Ask::Save(Form::Recording, Some(number?))),
+            Action::Report => self.ask(Ask::Save(Form::Report, Some(number?))),
             Action::Compare if self.model.is_none() => {
                 stay(at, marked);
                 self.message = "one thing at a time: a recording is being read".into();
@@ -197,9 +198,8 @@ impl App {
             Ask::Search => self.accept_search(&text),
             Ask::Filter => return self.answer_filter(text),
             Ask::Jump => self.jump(&text),
-            Ask::Save | Ask::SaveOf(_) if text.is_empty() => {}
-            Ask::Save => return Some(Effect::Save(text.into())),
-            Ask::SaveOf(number) => return Some(Effect::SaveOf(number, text.into())),
+            Ask::Save(..) if text.is_empty() => {}
+            Ask::Save(form, number) => return Some(Effect::Save(form, number, text.into())),
             Ask::Delete if text == "yes" => return Some(Effect::Delete),
             Ask::Delete => self.message = "nothing was deleted".into(),
         }

@@ -332,16 +332,16 @@ impl<'a> Runner<'a> {
             Effect::Redraw => taken.clear()?,
             Effect::Open(number) => self.load(app, Wanted::Number(number)),
             Effect::Cancel => self.cancel(app),
-            Effect::Save(target) => {
+            Effect::Save(form, None, target) => {
                 if let Some(model) = &app.model {
                     let id = load::Which::Id(model.picked.summary.session.id);
-                    load::save(&model.picked.path, id, target, &self.tell);
+                    load::save(&model.picked.path, id, form, target, &self.tell);
                 }
             }
-            Effect::SaveOf(number, target) => {
+            Effect::Save(form, Some(number), target) => {
                 let entry = app.entries.iter().find(|entry| entry.number == number);
                 let which = entry.map_or(load::Which::Number(number), |entry| load::Which::Id(entry.id));
-                load::save(&self.options.path, which, target, &self.tell);
+                load::save(&self.options.path, which, form, target, &self.tell);
             }
             Effect::Delete => load::delete(&self.options.path, &self.tell),
             Effect::Rest => {

@@ -67,6 +67,11 @@ impl Worst {
         Some(worst)
     }
 
+    /// Who was killed, by whom, of which script, how long after its restart: all of it, for where there is room.
+    pub fn sentence(&self) -> String {
+        format!("{}{}{}", self.head, self.script, self.after)
+    }
+
     /// At most `room` columns; `asker`: whether who asked is said nowhere else.
     pub fn told(&self, room: usize, asker: bool) -> String {
         let [because, how] = if asker { self.because.each_ref().map(String::as_str) } else { ["", ""] };

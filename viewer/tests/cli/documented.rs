@@ -77,6 +77,20 @@ fn every_member_of_a_story_is_documented() {
 }
 
 #[test]
+fn every_member_of_an_export_is_documented() {
+    let mut met = BTreeSet::new();
+    for file in samples() {
+        members(&good(&["export", "--format", "json"], &file), "lastrites-export/1", &mut met);
+    }
+    let recorded = recorded();
+    let output = run(&["export", "--format", "json", "--recording", "1"], &recorded);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    members(text(&output.stdout), "lastrites-export/1", &mut met);
+    assert!(met.contains("next_boot") && met.contains("images") && met.contains("taken"), "{met:?}");
+    demand(&met, &["Stories", "Exports"]);
+}
+
+#[test]
 fn every_member_of_a_comparison_is_documented() {
     let mut met = BTreeSet::new();
     let (ring, two) = (recorded(), good_and_bad());

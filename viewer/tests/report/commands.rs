@@ -172,3 +172,77 @@ fn what_was_removed_never_goes_into_the_file_that_is_sent() {
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     assert_eq!(output.stdout, b"");
 }
+
+/// `lastrites` with a shell's `before`, in `home`.
+fn after(home: &std::path::Path, before: &str, args: &[&str]) -> std::process::Output {
+    let script = format!("{before}; exec \"$0\" \"$@\"");
+    std::process::Command::new("sh")
+        .args(["-c", &script, env!("CARGO_BIN_EXE_lastrites")])
+        .args(args)
+        .current_dir(home)
+        .env("XDG_DATA_HOME", home.join("data"))
+        .output()
+        .expect("sh runs")
+}
+
+#[test]
+fn no_room_for_temporary_files_is_nobodys_fault_but_ours() {
+    let home = home();
+    let file = sample("sysvinit-respawn");
+    let file = file.to_str().expect("UTF-8");
+    good(home.path(), &["report", file, "-o", "r.tar.gz"]);
+    for before in ["trap '' XFSZ; ulimit -f 1", "TMPDIR=/nowhere/at/all; export TMPDIR"] {
+        for args in [&["list", "r.tar.gz"][..], &["report", file, "--markdown"]] {
+            let output = after(home.path(), before, args);
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(4), "{args:?}: {said}");
+            assert!(
+                said.contains("TMPDIR") && !said.contains("damaged") && !said.contains("do not open"),
+                "{said}"
+            );
+        }
+    }
+    assert_eq!(std::fs::read_dir(home.path()).expect("readable").count(), 1);
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let home = home();
+    let file = sample("sysvinit-respawn");
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let output = super::command(home.path(), &["report", file.to_str().expect("UTF-8"), "-o", "-"])
+        .stdout(writer)
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .and_then(std::process::Child::wait_with_output)
+        .expect("the binary runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(!said.contains("lastrites: "), "{said}");
+}
+
+#[test]
+fn a_link_that_leads_nowhere_and_a_directory_are_no_new_files() {
+    let home = home();
+    let file = sample("power-cut");
+    let file = file.to_str().expect("UTF-8");
+    std::os::unix::fs::symlink("elsewhere", home.path().join("link")).expect("made");
+    assert!(bad(home.path(), &["report", file, "-o", "link"], 4).contains("it is there already"));
+    assert!(bad(home.path(), &["report", file, "-o", "."], 4).contains("it is a directory"));
+    assert!(!home.path().join("elsewhere").exists());
+}
+
+#[test]
+fn what_root_makes_by_sudo_belongs_to_who_asked() {
+    use std::os::unix::fs::MetadataExt as _;
+    let home = home();
+    let file = sample("power-cut");
+    let before = "SUDO_UID=4711 SUDO_GID=4712; export SUDO_UID SUDO_GID";
+    let output = after(home.path(), before, &["report", file.to_str().expect("UTF-8"), "-o", "r"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let made = std::fs::metadata(home.path().join("r")).expect("there");
+    let own = std::fs::metadata(home.path()).expect("there");
+    let wanted = if own.uid() == 0 { (4711, 4712) } else { (own.uid(), own.gid()) };
+    assert_eq!((made.uid(), made.gid()), wanted);
+}

@@ -109,3 +109,71 @@ fn without_a_ring_what_was_imported_is_still_listed() {
     std::fs::remove_file(home.path().join("ring.lrt")).expect("removed");
     assert!(good(home.path(), &["list"]).contains("imported as x"));
 }
+
+#[test]
+fn list_shows_imports_as_they_were_seen_until_they_are_others() {
+    let home = home();
+    let file = sample("sysvinit-respawn");
+    good(home.path(), &["report", file.to_str().expect("UTF-8"), "-o", "bug.tar.gz"]);
+    good(home.path(), &["import", "bug.tar.gz"]);
+    let dir = home.path().join("data/lastrites/imported");
+    let glance = dir.join(".bug.tar.gz.glance");
+    let (table, lines) = (good(home.path(), &["list"]), good(home.path(), &["list", "--json"]));
+    let text = std::fs::read_to_string(&glance).expect("it is kept");
+    // Whatever it says is shown, so the file was not unpacked.
+    std::fs::write(&glance, text.replace("host-1", "elsewhere")).expect("written");
+    assert!(good(home.path(), &["list"]).contains("elsewhere"));
+    // It is of another file: of none that is there.
+    let moved = dir.join("moved");
+    std::fs::copy(dir.join("bug.tar.gz"), &moved).expect("copied");
+    std::fs::rename(&moved, dir.join("bug.tar.gz")).expect("renamed");
+    assert_eq!(
+        (good(home.path(), &["list"]), good(home.path(), &["list", "--json"])),
+        (table.clone(), lines.clone())
+    );
+    let text = std::fs::read_to_string(&glance).expect("kept anew");
+    assert!(!text.contains("elsewhere"));
+    assert_eq!(
+        (good(home.path(), &["list"]), good(home.path(), &["list", "--json"])),
+        (table.clone(), lines)
+    );
+    for nonsense in ["", "{", "{\"version\":2}", &text.replace("\"gaps\":[]", "\"gaps\":[[0,0,0,99]]")] {
+        std::fs::write(&glance, nonsense).expect("written");
+        assert_eq!(good(home.path(), &["list"]), table);
+    }
+    good(home.path(), &["import", "--remove", "bug"]);
+    assert_eq!(std::fs::read_dir(&dir).expect("readable").count(), 0, "nothing of it stays");
+}
+
+#[test]
+fn what_is_too_large_for_a_copy_is_refused_and_nothing_is_made() {
+    let home = home();
+    let path = home.path().join("large.lrt");
+    let large = std::fs::File::create(&path).expect("created");
+    rustix::fs::fallocate(&large, rustix::fs::FallocateFlags::empty(), 0, (1 << 30) + (1 << 20))
+        .expect("room");
+    let said = bad(home.path(), &["import", "large.lrt"], 4);
+    assert!(said.contains("more than 1 GiB") && said.contains("lastrites save"), "{said}");
+    large.set_len(0).expect("cut");
+    large.set_len(1 << 40).expect("a hole");
+    assert!(bad(home.path(), &["import", "large.lrt"], 4).contains("more than 1 GiB"));
+    assert!(!home.path().join("data").exists());
+}
+
+#[test]
+fn holes_cost_nothing_and_stay_holes() {
+    let home = home();
+    let path = home.path().join("x.lrt");
+    std::fs::copy(sample("power-cut"), &path).expect("copied");
+    // Somebody made it longer; what is in it is there as before.
+    let file = std::fs::File::options().write(true).open(&path).expect("there");
+    file.set_len(60 << 30).expect("a hole");
+    good(home.path(), &["import", "x.lrt"]);
+    let copy = home.path().join("data/lastrites/imported/x.lrt");
+    let meta = std::fs::metadata(&copy).expect("there");
+    assert_eq!(meta.len(), 60 << 30);
+    let blocks = std::os::unix::fs::MetadataExt::blocks(&meta);
+    assert!(blocks * 512 < 1 << 20, "{blocks}");
+    let listed = good(home.path(), &["list"]);
+    assert!(listed.contains("imported as x") && listed.contains("missing: "), "{listed}");
+}

@@ -16,12 +16,29 @@ use lastrites::report::Report;
 
 pub const START_NS: u64 = 100_000_000_000;
 
+/// Of a pod and of a container in it.
+pub const POD: &str = "0a1b2c3d_4e5f_6071_8293_a4b5c6d7e8f9";
+pub const CONTAINER: &str = "4f5e6d7c8b9a00112233445566778899aabbccddeeff00112233445566778899";
+
 /// What must not be found again.
 #[derive(Debug, Clone)]
 pub struct Planted {
     pub secret: String,
     pub user: String,
     pub host: String,
+    /// A machine on it, which only what runs it names.
+    pub guest: String,
+    /// Who has a mailbox on it, and nothing else.
+    pub mailer: String,
+    /// Twelve digits: the hardware address of an interface.
+    pub mac: String,
+}
+
+impl Planted {
+    pub fn new(secret: &str, user: &str, host: &str) -> Self {
+        let [guest, mailer, mac] = ["guestqx7", "mailqxer", "00c0ffee1277"].map(str::to_owned);
+        Self { secret: secret.into(), user: user.into(), host: host.into(), guest, mailer, mac }
+    }
 }
 
 pub fn bytes(text: &str) -> Bytes {
@@ -73,8 +90,12 @@ pub fn session(hostname: &str) -> Session {
 }
 
 /// Everything that happens on it.
-fn events(Planted { secret, user, host }: &Planted) -> Vec<What> {
-    let f = |text: &str| text.replace("$S", secret).replace("$U", user).replace("$H", host);
+fn events(planted: &Planted) -> Vec<What> {
+    let Planted { secret, user, host, guest, mailer, mac } = planted;
+    let f = |text: &str| {
+        let text = text.replace("$S", secret).replace("$U", user).replace("$H", host);
+        text.replace("$G", guest).replace("$V", mailer).replace("$M", mac)
+    };
     let mut pid = 500;
     let mut all = Vec::new();
     let mut add = |filename: &str, argv: &[&str], env: &[&str]| {
@@ -134,6 +155,25 @@ fn events(Planted { secret, user, host }: &Planted) -> Vec<What> {
     add("/usr/bin/scp", &["scp", "$U:$S@203.0.113.77:/x"], &[]);
     // The kernel keeps four letters of the host's name of it.
     add("/usr/sbin/agent-long-$H", &["agent-long-$H"], &[]);
+    // Behind programs that run others, and what others read.
+    add("/usr/bin/sudo", &["sudo", "-u", "$U", "nice", "-n", "5", "mysql", "-p$S", "-u$U", "shop"], &[]);
+    add("/usr/bin/env", &["env", "LANG=C", "timeout", "30s", "redis-cli", "-a", "$S", "ping"], &[]);
+    add("/bin/sh", &["sh", "-c", "echo 'root:$S' | chpasswd"], &["SUDO_COMMAND=/usr/bin/mysql -p$S"]);
+    add("/usr/bin/curl", &["curl", "-sSfu", "$U:$S", "-H", "X-Any: $S", "-d", "a=$S", "x"], &[]);
+    add("/usr/bin/ssh", &["ssh", "-p", "22", "$U@$H", "mysql -p'$S'"], &[]);
+    add("/usr/bin/rabbitmqctl", &["rabbitmqctl", "change_password", "$U", "$S"], &[]);
+    // What only one place says, and many hold.
+    add("/usr/bin/qemu-system-x86_64", &["qemu-system-x86_64", "-name", "guest=$G,debug-threads=on"], &[]);
+    add(
+        "/usr/bin/tool",
+        &["tool", "/var/lib/libvirt/qemu/domain-1-$G/x", "/var/lib/libvirt/images/$G.qcow2"],
+        &[],
+    );
+    add("/usr/sbin/backup-$G", &["backup-$G", "/etc/x/$G.conf", "/var/log/libvirt/qemu/$G.log"], &[]);
+    add("/usr/bin/tool", &["tool", "/var/vmail/$H.example.com/$V/Maildir", "/etc/x/$V.conf"], &[]);
+    add("/usr/bin/screen", &["SCREEN", "-S", "$S", "/run/screen/S-$U/1.pts-0.$H"], &[]);
+    add("/sbin/dhclient", &["dhclient", "-lf", "/var/lib/dhcp/dhclient.enx$M.leases", "wlx$M"], &[]);
+    add("/usr/bin/tail", &["tail", "-F", "/var/log/nginx/shop.$H.example.com-error.log"], &[]);
     let escaped = host.replace('-', "\\x2d");
     let path = |text: &str| bytes(&f(text));
     all.extend([
@@ -165,12 +205,30 @@ fn events(Planted { secret, user, host }: &Planted) -> Vec<What> {
             hierarchy: 0,
             path: path("/system.slice/consul@$H.example.com.service/$S"),
         },
+        What::CgroupMkdir {
+            process: id(1),
+            id: 11,
+            hierarchy: 0,
+            path: path("/machine.slice/machine-qemu\\x2d1\\x2d$G.scope"),
+        },
+        What::CgroupMkdir {
+            process: id(1),
+            id: 12,
+            hierarchy: 0,
+            path: path("/system.slice/sys-subsystem-net-devices-enx$M.device"),
+        },
+        What::CgroupMkdir {
+            process: id(1),
+            id: 13,
+            hierarchy: 0,
+            path: path(&format!("/kubepods.slice/kubepods-pod{POD}.slice/cri-containerd-{CONTAINER}.scope")),
+        },
         What::Reboot { process: id(501), cmd: 0x0123_4567, ns_level: 0 },
     ]);
     all
 }
 
-fn census(Planted { secret, user, host }: &Planted) -> What {
+fn census(Planted { secret, user, host, .. }: &Planted) -> What {
     What::Process(Box::new(Process {
         process: id(400),
         ppid: 1,
@@ -191,7 +249,7 @@ pub fn ring(dir: &Path, planted: &Planted) -> PathBuf {
     let path = dir.join("ring.lrt");
     let (storage, _) = FileStorage::create(&path, 1 << 20).expect("a ring file");
     let mut writer = Writer::open(storage).expect("opened");
-    let Planted { secret, user, host } = planted;
+    let Planted { secret, user, host, .. } = planted;
     let mut session = session(&format!("{host}.example.com"));
     let plain: String = secret.chars().filter(|c| *c != '\n').collect();
     session.extra = vec![

@@ -8,7 +8,7 @@ use lastrites_traces::{
 use proptest::prelude::*;
 
 use super::{
-    machine::{Planted, all_bytes, holds, ring},
+    machine::{CONTAINER, POD, Planted, all_bytes, holds, ring},
     reported,
 };
 
@@ -17,11 +17,13 @@ fn check(planted: &Planted, keep: Keep) -> Result<(), TestCaseError> {
     let dir = tempfile::tempdir().expect("a directory");
     let (_, _, mut report) = reported(&ring(dir.path(), planted), keep);
     let escaped = planted.host.replace('-', "\\x2d");
-    let mut wanted = vec![("secret", planted.secret.as_str())];
+    let mut wanted = vec![("secret", planted.secret.as_str()), ("id", &CONTAINER[..16])];
+    wanted.extend(POD.split('_').filter(|part| part.len() > 4).map(|part| ("id", part)));
     if !keep.users {
-        wanted.push(("user", &planted.user));
+        wanted.extend([("user", planted.user.as_str()), ("mailbox", &planted.mailer)]);
     }
     if !keep.hosts {
+        wanted.extend([("guest", planted.guest.as_str()), ("hardware address", &planted.mac)]);
         wanted.push(("host", &planted.host));
         wanted.push(("host in a unit", &escaped));
         wanted.extend([
@@ -63,6 +65,10 @@ fn secret() -> impl Strategy<Value = String> {
         "[a-zA-Z0-9][ -~]{10,24}[a-zA-Z0-9]",
         "[a-z]{3,8}-[a-z]{3,8}-[a-z]{3,8}-[0-9]{2}",
         "\\PC{8,16}",
+        // What people make of words.
+        "(Database|Root|Admin|Backup|Main|Stop)[-._!]?20[0-9]{2}!?",
+        "(root|admin|backup):[0-9]{4,7}",
+        "(root|log|main)[-._][0-9]{3,7}",
         "AKIA[A-Z0-9]{16}",
         "ghp_[A-Za-z0-9]{36}",
         "eyJ[A-Za-z0-9_-]{10,20}\\.[A-Za-z0-9_-]{10,20}\\.[A-Za-z0-9_-]{10,20}",
@@ -75,8 +81,9 @@ proptest! {
     #[test]
     fn no_secret_and_no_name_survives_in_any_byte(
         secret in secret(), user in "[a-z]{2}qx[a-z]{2,4}", host in "[a-z]{2}zj[a-z]{1,3}-?[0-9]{0,2}[a-z]",
+        guest in "[a-z]{2}vk[a-z0-9]{2,4}", mailer in "[a-z]{2}wq[a-z]{2,5}", mac in "[a-f0-9]{11}7",
     ) {
-        check(&Planted { secret, user, host }, Keep::default())?;
+        check(&Planted { secret, user, host, guest, mailer, mac }, Keep::default())?;
     }
 }
 
@@ -89,7 +96,7 @@ proptest! {
         user in "[a-z]{2}qx[a-z]{2,4}", host in "[a-z]{2}zj[a-z]{1,3}",
     ) {
         // It stands behind --password= and TOKEN= as well, so it is known everywhere.
-        check(&Planted { secret, user, host }, Keep { args: true, ..Keep::default() })?;
+        check(&Planted::new(&secret, &user, &host), Keep { args: true, ..Keep::default() })?;
     }
 }
 
@@ -137,7 +144,7 @@ proptest! {
 
 #[test]
 fn what_was_asked_for_is_kept_and_nothing_else() {
-    let planted = Planted { secret: "hunter2hunter2".into(), user: "alqxice".into(), host: "prodzj7".into() };
+    let planted = Planted::new("hunter2hunter2", "alqxice", "prodzj7");
     let dir = tempfile::tempdir().expect("a directory");
     let file = ring(dir.path(), &planted);
     let found = |keep: Keep| {
@@ -153,7 +160,7 @@ fn what_was_asked_for_is_kept_and_nothing_else() {
 
 #[test]
 fn the_account_names_what_was_removed_with_its_stand_in() {
-    let planted = Planted { secret: "hunter2hunter2".into(), user: "alqxice".into(), host: "prodzj7".into() };
+    let planted = Planted::new("hunter2hunter2", "alqxice", "prodzj7");
     let dir = tempfile::tempdir().expect("a directory");
     let (_, _, report) = reported(&ring(dir.path(), &planted), Keep::default());
     let of = |text: &str| {

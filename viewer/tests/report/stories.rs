@@ -181,13 +181,8 @@ fn a_recording_without_its_beginning_keeps_numbers_losses_and_who_was_alive() {
     assert_eq!(known(&opened.trace), known(&trace));
 }
 
-/// A machine whose database was killed, and whose next boot found out.
-#[test]
-fn the_boot_that_followed_is_in_the_report_and_in_its_story() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let path = dir.path().join("ring.lrt");
-    let (storage, _) = FileStorage::create(&path, 1 << 20).expect("a ring file");
-    let mut writer = Writer::open(storage).expect("opened");
+/// A machine whose database was killed, and whose next boot found out; the ids of both recordings.
+fn killed_and_failed(writer: &mut Writer<FileStorage>) -> (SessionId, SessionId) {
     let first = session("db7");
     let fork = |parent, child| What::Fork {
         parent: id(parent),
@@ -248,6 +243,16 @@ fn the_boot_that_followed_is_in_the_report_and_in_its_story() {
     };
     writer.begin(&boot).expect("begun");
     writer.append(&timed(&[fork(1, 302), database(302), exit(302, 100 << 8)]), &[]).expect("appended");
+    (first.id, boot.id)
+}
+
+#[test]
+fn the_boot_that_followed_is_in_the_report_and_in_its_story() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("ring.lrt");
+    let (storage, _) = FileStorage::create(&path, 1 << 20).expect("a ring file");
+    let mut writer = Writer::open(storage).expect("opened");
+    let (first, boot) = killed_and_failed(&mut writer);
     writer
         .end(&End { how: How::Disarmed, time_ns: START_NS + 1_000_000_000, note: String::new() })
         .expect("ended");
@@ -259,10 +264,44 @@ fn the_boot_that_followed_is_in_the_report_and_in_its_story() {
     let target = dir.path().join("r.tar.gz");
     report.write_to(&target).expect("written");
     let opened = lastrites::report::archive::open(&target).expect("it opens");
-    assert_eq!(opened.trace.sessions().iter().map(|s| s.session.id).collect::<Vec<_>>(), [first.id, boot.id]);
+    assert_eq!(opened.trace.sessions().iter().map(|s| s.session.id).collect::<Vec<_>>(), [first, boot]);
     let explained = super::good(dir.path(), &["explain", "r.tar.gz"]);
     assert!(explained.contains("Next boot: mongod 302 exited 100"), "{explained}");
     assert!(!explained.contains("acme"), "{explained}");
+}
+
+/// The boot that followed went on for days, and was recorded.
+#[test]
+fn of_a_boot_that_went_on_only_its_beginning_is_in_the_report_and_the_report_says_so() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("ring.lrt");
+    let (storage, _) = FileStorage::create(&path, 8 << 20).expect("a ring file");
+    let mut writer = Writer::open(storage).expect("opened");
+    let (first, boot) = killed_and_failed(&mut writer);
+    for round in 0..80_u64 {
+        let at = START_NS + 400_000_000_000 + 20_000_000_000 * round;
+        let batch: Vec<_> = (0..500_u64)
+            .map(|n| (at + n, What::Rename { process: id(302), comm: bytes(&format!("a name {round}.{n}")) }))
+            .collect();
+        writer.append(&batch, &[]).expect("appended");
+    }
+    writer.sync().expect("synced");
+    drop(writer);
+    let (_, picked, mut report) = reported(&path, Keep::default());
+    assert_eq!(told(&report.picked), told(&picked));
+    assert!(report.picked.story.next.is_some());
+    let target = dir.path().join("r.tar.gz");
+    report.write_to(&target).expect("written");
+    let opened = lastrites::report::archive::open(&target).expect("it opens");
+    let [_, left] = opened.trace.sessions() else { panic!("{:?}", opened.trace.sessions()) };
+    assert_eq!((left.session.id, left.session.previous), (boot, Some(first)));
+    assert!(left.events > 3 && left.events < 20_000, "{}", left.events);
+    assert!(left.last_ns < START_NS + 900_000_000_000, "{}", left.last_ns);
+    let end = left.end.as_ref().expect("an end");
+    assert!(end.how == How::Stopped && end.note.contains("only its beginning"), "{end:?}");
+    assert_eq!((&left.gaps[..], left.lost), (&[][..], 0));
+    assert!(report.markdown.contains("only its beginning is in this report"), "{}", report.markdown);
+    assert_eq!(report.limits.len(), 1);
 }
 
 #[test]

@@ -6,7 +6,9 @@ mod boot;
 mod expect;
 mod hostile;
 mod language;
+mod nonsense;
 mod properties;
+mod random;
 mod scene;
 
 use std::{fs, path::Path, process::ExitCode, sync::Arc};

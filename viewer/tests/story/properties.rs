@@ -13,36 +13,14 @@ use lastrites_traces::{
     reader::Item,
 };
 
-use crate::{boot::Recorded, scene::Scene};
+use crate::{boot::Recorded, random::Random, scene::Scene};
 
-/// Small, seeded, and the same on every machine: xorshift64*.
-#[derive(Debug, Clone)]
-pub struct Random(u64);
-
-impl Random {
-    pub fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    pub fn of(text: &str) -> Self {
-        // FNV-1a: the standard library's hash may change.
-        let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
-        Self::new(hash)
-    }
-
-    pub fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 11
-    }
-
-    /// Less than `most`, which is not 0.
-    pub fn below(&mut self, most: usize) -> usize {
-        (self.next() % most as u64) as usize
-    }
+/// A seed that a text gives.
+fn seed_of(text: &str) -> Random {
+    // FNV-1a: the standard library's hash may change.
+    Random::new(text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    }))
 }
 
 /// A finding without the numbers of its events.
@@ -127,7 +105,7 @@ pub fn redacted(scene: &Scene) -> Result<(), String> {
 
 /// Frames of several CPUs arrive in any order: then numbers do not go with time.
 pub fn order_of_arrival(scene: &Scene) -> Result<(), String> {
-    let mut random = Random::of(&scene.sentence);
+    let mut random = seed_of(&scene.sentence);
     let story = scene.story();
     for cpus in [2, 3, 8] {
         let mut recorded = scene.recorded.clone();
@@ -156,7 +134,7 @@ pub fn order_of_arrival(scene: &Scene) -> Result<(), String> {
 
 /// Processes that have nothing to do with anybody in the scene.
 pub fn strangers(scene: &Scene) -> Result<(), String> {
-    let mut random = Random::of(&scene.sentence);
+    let mut random = seed_of(&scene.sentence);
     let mut recorded = scene.recorded.clone();
     let mut events: Vec<Event> = recorded.items.iter().filter_map(event).cloned().collect();
     if events.len() < recorded.items.len() {
@@ -278,7 +256,7 @@ fn implied(story: &Story) -> BTreeSet<String> {
 
 /// Where events are lost, nobody is accused who was not, and nothing is surer.
 pub fn losses(scene: &Scene) -> Result<(), String> {
-    let mut random = Random::of(&scene.sentence);
+    let mut random = seed_of(&scene.sentence);
     let all = scene.recorded.items.len();
     let singles = (0..all).map(|at| BTreeSet::from([at]));
     let subsets: Vec<BTreeSet<usize>> = (0..40)

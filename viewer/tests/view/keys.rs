@@ -5,7 +5,7 @@ use lastrites::{
     view::{
         Subject,
         action::{Action, KEYS},
-        app::{App, Effect, Focus, Mode},
+        app::{App, Effect, Focus, Form, Mode},
         filter::Kind,
     },
 };
@@ -61,7 +61,17 @@ fn what_must_be_done_outside_is_asked_for() {
     let mut app = founding();
     press(&mut app, "Ctrl-S");
     typed(&mut app, "copy.lrt");
-    assert_eq!(app.event(&Event::Key(key("Enter"))), Some(Effect::Save("copy.lrt".into())));
+    assert_eq!(
+        app.event(&Event::Key(key("Enter"))),
+        Some(Effect::Save(Form::Recording, None, "copy.lrt".into()))
+    );
+    press(&mut app, "Ctrl-R");
+    assert!(screen(&app).contains("report as:"), "{}", screen(&app));
+    typed(&mut app, "r.tar.gz");
+    assert_eq!(
+        app.event(&Event::Key(key("Enter"))),
+        Some(Effect::Save(Form::Report, None, "r.tar.gz".into()))
+    );
 }
 
 #[test]
@@ -346,7 +356,11 @@ fn the_list_of_recordings_opens_compares_saves_and_deletes_only_what_it_can() {
     let mut app = listed();
     press(&mut app, "Home s");
     typed(&mut app, "third.lrt");
-    assert_eq!(enter(&mut app, "Enter"), Some(Effect::SaveOf(3, "third.lrt".into())));
+    assert_eq!(enter(&mut app, "Enter"), Some(Effect::Save(Form::Recording, Some(3), "third.lrt".into())));
+    let mut app = listed();
+    press(&mut app, "Home Down r");
+    typed(&mut app, "r.tar.gz");
+    assert_eq!(enter(&mut app, "Enter"), Some(Effect::Save(Form::Report, Some(2), "r.tar.gz".into())));
     let mut app = listed();
     app.ring = true;
     press(&mut app, "D");
@@ -486,12 +500,16 @@ fn what_is_chosen_in_a_list_stays_so_when_numbers_change() {
         let mut app = listed();
         press(&mut app, "Home Down s");
         typed(&mut app, "x");
-        assert!(matches!(app.mode, Mode::Ask { ask: Ask::SaveOf(2), .. }), "{:?}", app.mode);
+        assert!(
+            matches!(app.mode, Mode::Ask { ask: Ask::Save(Form::Recording, Some(2)), .. }),
+            "{:?}",
+            app.mode
+        );
         app.listed(entries(ids, 3), true);
         let said = app.message.clone();
         let effect = app.event(&Event::Key(key("Enter")));
         match saves {
-            Some(number) => assert_eq!(effect, Some(Effect::SaveOf(number, "x".into()))),
+            Some(number) => assert_eq!(effect, Some(Effect::Save(Form::Recording, Some(number), "x".into()))),
             None => assert!(effect.is_none() && said.contains("made way"), "{effect:?} {said}"),
         }
     }

@@ -116,6 +116,70 @@ fn the_shutdown_comes_first_and_the_rest_moves_nothing_that_is_looked_at() {
 }
 
 #[test]
+fn the_end_of_a_large_ring_is_seen_before_all_of_it_is_looked_at() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("large.lrt");
+    let mut ring = made::Ring::of_size(&path, 48 << 20);
+    ring.begin(1);
+    ring.live(200_000);
+    ring.shut_down(None);
+    let (tell, news) = channel();
+    load::load(&path, Wanted::Named(None), &Arc::default(), &tell);
+    let mut came = Vec::new();
+    let mut app = App::new(dark(), (140, 40));
+    let mut screens = Vec::new();
+    loop {
+        match next(&news) {
+            News::Entries(entries, _) => {
+                assert_eq!(entries.len(), 1);
+                came.push("entries");
+            }
+            News::Loaded { model, more, .. } => {
+                came.push(match (model.whole, more) {
+                    (false, true) => "the end, and more",
+                    (true, false) => "all",
+                    other => panic!("{other:?}"),
+                });
+                app.loaded(Arc::new(*model));
+                screens.push(screen(&app));
+            }
+            News::Done(_) => break,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(came, ["the end, and more", "entries", "the end, and more", "all"]);
+    assert!(screens[0].contains("mongod 800 was killed by killall5 -9"), "{}", screens[0]);
+    assert_eq!(screens[0], screens[1], "what a glance shows is what is there");
+}
+
+#[test]
+fn a_shutdown_that_begins_before_a_glance_is_read_from_its_beginning() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("large.lrt");
+    let mut ring = made::Ring::of_size(&path, 48 << 20);
+    ring.begin(1);
+    ring.live(1_000);
+    ring.shut_down_slowly(200_000);
+    let (tell, news) = channel();
+    load::load(&path, Wanted::Named(None), &Arc::default(), &tell);
+    // No half of a shutdown is shown as if it were one.
+    loop {
+        match next(&news) {
+            News::Entries(..) => {}
+            News::Loaded { model, more, .. } => {
+                let whole = model.story().shutdown.as_ref().is_some_and(|shutdown| shutdown.asked.is_some());
+                assert!(whole || model.story().shutdown.is_none(), "{:?}", model.story().shutdown);
+                if !more {
+                    assert!(whole);
+                    break;
+                }
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
 fn the_whole_recording_says_when_only_its_end_was_read() {
     let dir = tempfile::tempdir().expect("a directory");
     let (first, whole) = both(&long(dir.path()));

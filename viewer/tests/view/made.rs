@@ -107,14 +107,19 @@ pub struct Ring {
     writer: Writer<FileStorage>,
     pub time_ns: u64,
     last: Option<SessionId>,
+    busy: u32,
     batch: Vec<(u64, What)>,
 }
 
 impl Ring {
     pub fn create(path: &Path) -> Self {
-        let (storage, _) = FileStorage::create(path, 32 << 20).expect("a ring");
+        Self::of_size(path, 32 << 20)
+    }
+
+    pub fn of_size(path: &Path, bytes: u64) -> Self {
+        let (storage, _) = FileStorage::create(path, bytes).expect("a ring");
         let writer = Writer::open(storage).expect("a writer");
-        Self { writer, time_ns: 0, last: None, batch: Vec::new() }
+        Self { writer, time_ns: 0, last: None, busy: 0, batch: Vec::new() }
     }
 
     /// Begins recording number `n`, a boot of its own.
@@ -171,6 +176,12 @@ impl Ring {
         self.flush();
     }
 
+    /// The same with so many tools run by rc before it kills anybody.
+    pub fn shut_down_slowly(&mut self, tools: u32) {
+        self.busy = tools;
+        self.shut_down(None);
+    }
+
     /// reboot, rc 6, killall5 -15; mongod stops by itself after `stop_ms`, or is killed by killall5 -9 after 5 s.
     pub fn shut_down(&mut self, stop_ms: Option<u64>) {
         let (shell, rc, sendsigs) = (id(4000), id(4002), id(4003));
@@ -179,6 +190,7 @@ impl Ring {
         self.after(1, exec(shell, id(1), "/sbin/reboot", ""));
         self.after(50, fork(id(1), rc));
         self.after(1, exec(rc, id(1), "/etc/init.d/rc", "6"));
+        self.live(self.busy);
         self.after(50, fork(rc, sendsigs));
         self.after(1, exec(sendsigs, rc, "/sbin/killall5", "-15"));
         self.after(1, signal(sendsigs, MONGOD, 15));

@@ -202,9 +202,11 @@ fn what_was_stopped_by_force_draws_anew_when_it_is_continued() {
     tmux.wait("the shell", |screen| screen.contains("ready>"));
     // The terminal is still raw: a line ends as it does there. One line: what is typed while the terminal is set may be
     // lost.
-    tmux.run(&["send-keys", "-l", "stty sane; clear"]);
+    tmux.run(&["send-keys", "-l", "stty sane; clear; echo clear''ed"]);
     tmux.keys("C-j");
-    tmux.wait("a clear screen", |screen| !is_drawn(screen) && screen.contains("ready>"));
+    // What stands there before may look like a clear screen with a prompt.
+    let cleared = |screen: &str| screen.lines().any(|line| line.trim() == "cleared");
+    tmux.wait("a clear screen", |screen| cleared(screen) && screen.contains("ready>") && !is_drawn(screen));
     tmux.line("fg");
     tmux.wait("the screen again", is_drawn);
     assert_eq!(tmux.flag("#{alternate_on} #{mouse_any_flag}"), "1 1");
@@ -322,6 +324,17 @@ fn a_recording_that_grows_is_followed() {
     tmux.line(copy.to_str().expect("UTF-8"));
     tmux.wait("saved", |screen| screen.contains("saved, "));
     assert!(copy.is_file());
+    tmux.keys("C-r");
+    tmux.wait("a question", |screen| screen.contains("report as:"));
+    let report = tmux.dir.path().join("r.tar.gz");
+    tmux.line(report.to_str().expect("UTF-8"));
+    // The name of the directory is long: the line is cut behind it.
+    tmux.wait("reported", |screen| screen.contains("wrote "));
+    let told = Command::new(env!("CARGO_BIN_EXE_lastrites"))
+        .args(["explain", report.to_str().expect("UTF-8")])
+        .output()
+        .expect("run");
+    assert!(String::from_utf8_lossy(&told.stdout).contains("mongod"), "{told:?}");
     tmux.keys("q");
     tmux.wait("the end", |screen| screen.contains("ended 0"));
 }

@@ -10,11 +10,21 @@ use crate::story::{
     restart::{By, Restart},
     service::{Entry, Kind, Service},
     shutdown::Init,
-    world::Idx,
+    world::{Idx, NONE},
 };
 
 /// Against a restart in the shutdown.
 pub fn against_restart(story: &Story, restart: &Restart) -> Option<String> {
+    if restart.ordered != NONE {
+        let chain = story.world.chain(restart.ordered, restart.at.ns);
+        let (who, command) = match chain.split_once(" -> ") {
+            Some((who, _)) => (who, story.world.deed(restart.ordered, restart.at.ns)),
+            None => ("whoever runs it", chain.clone()),
+        };
+        return Some(format!(
+            "have {who} not call `{command}` while the machine goes down: check the runlevel or the target first"
+        ));
+    }
     if restart.how == By::Supervisor {
         // A supervisor that init starts again is what has to be kept from starting.
         let by_init = story.replaces(restart.by).is_some_and(|above| above.how == By::Init);

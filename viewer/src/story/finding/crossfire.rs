@@ -55,9 +55,29 @@ pub(super) fn check(case: &mut Case<'_>) {
 }
 
 fn is_crossfire(story: &Story, sent: &Sig) -> bool {
-    let by_name = BY_NAME.contains(&story.world.program_at(sent.sender, sent.at.ns));
+    let by_name = match story.world.program_at(sent.sender, sent.at.ns) {
+        b"start-stop-daemon" => stops_by_name(story, sent),
+        program => BY_NAME.contains(&program),
+    };
     let by_group = sent.means == Means::Group && !story.world.is_init(sent.sender);
     by_name || by_group
+}
+
+/// `start-stop-daemon --stop --name worker`, or by program or user: everybody of that kind, unless a pid file says who.
+fn stops_by_name(story: &Story, sent: &Sig) -> bool {
+    let world = &story.world;
+    let argv =
+        world.image_at(sent.sender, sent.at.ns).map_or(&b""[..], |image| world.strings.get(image.argv));
+    let has = |short: u8, long: &[u8]| {
+        words(argv).skip(1).any(|word| match word {
+            [b'-', b'-', rest @ ..] => rest.split(|byte| *byte == b'=').next() == Some(long),
+            // Letters may stand together: `-Kqn worker`.
+            [b'-', letters @ ..] => letters.contains(&short),
+            _ => false,
+        })
+    };
+    let by_pid = has(b'p', b"pidfile") || has(0, b"pid") || has(0, b"ppid");
+    !by_pid && (has(b'n', b"name") || has(b'x', b"exec") || has(b'u', b"user"))
 }
 
 /// To whom a victim belongs, as seen from the service whose script it was.

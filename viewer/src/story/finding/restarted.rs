@@ -68,6 +68,7 @@ fn outcome(story: &Story, last: Idx, up_ns: u64) -> String {
     match story.fate(last).map(|fate| fate.verdict) {
         Some(Verdict::Killed) => format!(", then killed {later} later"),
         Some(Verdict::Stopped) => ", and had to be stopped again".into(),
+        Some(Verdict::Left) if story.stopper(last).is_some() => ", and had to be stopped again".into(),
         Some(Verdict::Left) => ", and ended by itself".into(),
         Some(Verdict::CutOff | Verdict::NeverTold) => format!(", and still ran {}", story.at_the_end()),
         None => String::new(),

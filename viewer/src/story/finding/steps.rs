@@ -8,7 +8,7 @@ use crate::story::{
     fate::{Fate, Reception, Told, Verdict},
     restart::{By, Restart},
     service::Kind,
-    world::{At, Idx, Means, Sig, matters},
+    world::{At, Idx, Means, NONE, Sig, matters},
 };
 
 impl Step {
@@ -88,7 +88,7 @@ pub fn end(story: &Story, fate: &Fate) -> Option<Step> {
             let clean = if code == 0 { ", a clean stop" } else { "" };
             let text = match since {
                 Some(since) => format!("{label} exited {code}{clean}, {since} after it was told to"),
-                None => format!("{label} exited {code} by itself"),
+                None => format!("{label} exited {code}{}", of_own_accord(story, fate.proc)),
             };
             Some(Step::at(proc.exit, text))
         }
@@ -124,6 +124,14 @@ pub fn end(story: &Story, fate: &Fate) -> Option<Step> {
     }
 }
 
+/// ` by itself`, or ` while slapd stop ran`: for who was sent no signal.
+fn of_own_accord(story: &Story, idx: Idx) -> String {
+    match story.stopper(idx) {
+        Some(command) => format!(" while {} ran", story.world.chain(command, story.end_of(idx).ns)),
+        None => " by itself".into(),
+    }
+}
+
 /// `, 4.3 s old`, for what was started in the shutdown.
 fn age(story: &Story, idx: Idx, at: At) -> String {
     let born = story.world.proc_at(idx).map_or(at, |proc| proc.born);
@@ -154,6 +162,12 @@ pub fn restart(story: &Story, restart: &Restart) -> Step {
             (None, Kind::Script) => {}
             (None, kind) => text.push_str(&format!(": {} {}", kind.word(), service.name)),
         }
+    }
+    if restart.ordered != NONE {
+        let asked_at = world.image(world.image_of(restart.ordered)).map_or(restart.at, |image| image.at);
+        text.push_str(&format!("; {} had asked for it", world.chain(restart.ordered, restart.at.ns)));
+        let step = Step::at(restart.at, text).and(asked_at);
+        return if restart.up.number == restart.at.number { step } else { step.and(restart.up) };
     }
     let step = Step::at(restart.at, text);
     if restart.up.number == restart.at.number { step } else { step.and(restart.up) }

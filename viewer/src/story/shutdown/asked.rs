@@ -33,6 +33,8 @@ pub struct Asked {
     pub who: String,
     /// From a session, a timer or a script down to the command.
     pub chain: String,
+    /// It was not for later, and nobody saw it fail: whatever takes its time after it is a part of the shutdown.
+    pub now: bool,
 }
 
 /// The first request between these moments that was not taken back.
@@ -109,7 +111,7 @@ pub(super) fn asked(world: &World, init: Init, began: Option<At>) -> Option<Aske
             };
             let who = if kernel { String::new() } else { who(world, sent.sender, sent.at.ns) };
             let chain = if kernel { String::new() } else { world.chain(sent.sender, sent.at.ns) };
-            Some(Asked { at: sent.at, by: sent.sender, how, who, chain })
+            Some(Asked { at: sent.at, by: sent.sender, how, who, chain, now: true })
         }
         _ => None,
     }
@@ -149,7 +151,25 @@ fn by_command(world: &World, image: &Image) -> Asked {
         how: world.command(image, 80),
         who: who(world, image.proc, image.at.ns),
         chain: world.chain(image.proc, image.at.ns),
+        now: is_for_now(world, image) && !failed(world, image.proc),
     }
+}
+
+/// Whether a request is one for this moment: `shutdown -r now`, but not `shutdown -r 02:00`.
+fn is_for_now(world: &World, image: &Image) -> bool {
+    let argv = world.strings.get(image.argv);
+    let has = |wanted: &[u8]| words(argv).any(|word| word == wanted);
+    let later = words(argv).any(|word| word == b"--when" || word.starts_with(b"--when="));
+    let called = words(argv).next().map(base_name).unwrap_or_default();
+    let by_time = [called, base_name(world.strings.get(image.filename))]
+        .iter()
+        .any(|name| matches!(*name, b"shutdown" | b"openrc-shutdown" | b"s6-linux-init-shutdown"));
+    !later && (!by_time || has(b"now") || has(b"+0"))
+}
+
+/// Whether who asked exited with an error: an inhibitor, or nobody to ask.
+fn failed(world: &World, idx: Idx) -> bool {
+    world.proc_at(idx).is_some_and(|proc| proc.code().is_some_and(|code| code != 0))
 }
 
 /// `root, pts/0 over ssh`, `root, cron`, `uid 1000 as root by sudo`.

@@ -14,6 +14,8 @@ use super::{
 
 /// Stop signals of systemd that are further apart belong to different occasions.
 const APART_NS: u64 = 100_000_000_000;
+/// So long the stop commands of units may take, one after another.
+const STOPPING_NS: u64 = 3_600_000_000_000;
 /// So long systemd does nothing between two units at most, unless it waits for somebody.
 const QUIET_NS: u64 = 10_000_000_000;
 
@@ -166,8 +168,14 @@ pub(super) fn systemd_began(world: &World, init: Init, until: At) -> At {
         }
     }
     // A unit that was restarted shortly before the request was not stopped by the shutdown.
-    if asked(world, init, Some(began)).is_some_and(|asked| began.ns.saturating_sub(asked.at.ns) < LATER_NS) {
-        return began;
+    match asked(world, init, Some(began)) {
+        Some(asked) if began.ns.saturating_sub(asked.at.ns) < LATER_NS => return began,
+        // Nor is it another occasion where a stop command takes its time: of that systemd sends no signal.
+        Some(asked) if asked.now && until.ns.saturating_sub(asked.at.ns) < STOPPING_NS => {
+            let first = world.sigs.iter().find(|sent| sent.at > asked.at && stops(sent));
+            return first.map_or(until, |sent| sent.at.min(until));
+        }
+        _ => {}
     }
     let Some(request) = first_request(world, init, began, until) else { return began };
     world.sigs.iter().find(|sent| sent.at > request && stops(sent)).map_or(until, |sent| sent.at.min(until))

@@ -14,9 +14,8 @@ use std::collections::HashMap;
 use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 
 use crate::{
-    names,
     story::{
-        fate::{Fate, Reception, Verdict, tells_to_stop},
+        fate::{Reception, tells_to_stop},
         world::{Idx, Means, Origin, Sig},
     },
     view::{
@@ -24,6 +23,7 @@ use crate::{
         lanes::Row,
         layout::Areas,
         model::Model,
+        notes::LifeEnd,
         palette::Look,
         text::{put, put_right, width},
         timeline::{Axis, moment},
@@ -286,24 +286,15 @@ impl Painter<'_> {
 
     /// How and when it ended.
     fn end(&self, idx: Idx) -> Option<(u64, Mark)> {
-        let proc = self.model.world().proc_at(idx)?;
-        let story = self.model.story();
-        let ns = self.model.end_of(idx);
-        if !proc.dead() || proc.exit.ns > ns {
-            return Some((ns, if story.cut { Mark::Unknown } else { Mark::Alive }));
-        }
-        let killed = match story.fate(idx).map(|fate| fate.verdict) {
-            Some(verdict) => verdict == Verdict::Killed,
-            None => proc.killed_by() != 0,
+        let (ns, end) = self.model.life_end(idx)?;
+        let mark = match end {
+            LifeEnd::Exited => Mark::Exited,
+            LifeEnd::Failed => Mark::Failed,
+            LifeEnd::Killed => Mark::Killed,
+            LifeEnd::Alive => Mark::Alive,
+            LifeEnd::Unknown => Mark::Unknown,
         };
-        Some((
-            ns,
-            match proc.code() {
-                _ if killed => Mark::Killed,
-                Some(code) if code != 0 => Mark::Failed,
-                _ => Mark::Exited,
-            },
-        ))
+        Some((ns, mark))
     }
 
     /// The first signals in each column, the columns found by halving.
@@ -393,7 +384,7 @@ impl Painter<'_> {
             self.elsewhere(y, procs, buf);
             return;
         }
-        let Some((texts, look)) = self.note(procs) else { return };
+        let Some((texts, look)) = self.model.note(procs) else { return };
         // Words about an end that is not on the screen would stand at a time when it had not come.
         let end_seen = procs.last().is_some_and(|idx| self.inside(self.model.end_of(*idx)).is_some());
         if !end_seen && look != Look::Accent {
@@ -437,82 +428,6 @@ impl Painter<'_> {
     fn write(&self, y: u16, column: usize, text: &str, style: Style, buf: &mut Buffer) {
         put(buf, Rect { y, height: 1, ..self.area }, self.area.x + column as u16, y, text, style);
     }
-
-    /// What is to be said of an end, in as many words as there may be room for: the longest first.
-    fn note(&self, procs: &[Idx]) -> Option<(Vec<String>, Look)> {
-        let (story, world) = (self.model.story(), self.model.world());
-        let last = *procs.last()?;
-        let said = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
-        if self.model.is_sequence(procs) {
-            let failed = procs.iter().filter(|idx| {
-                world.proc_at(**idx).is_some_and(|proc| proc.killed_by() != 0 || proc.code() != Some(0))
-            });
-            let (failed, n) = (failed.count(), procs.len());
-            let texts = match failed {
-                0 => [format!("restarted {n} times"), format!("{n} restarts")],
-                all if all == n => {
-                    [format!("restarted {n} times, each failed"), format!("{n} restarts failed")]
-                }
-                _ => [format!("restarted {n} times, {failed} failed"), format!("{failed} of {n} failed")],
-            };
-            return Some((texts.into(), Look::Warn));
-        }
-        if procs.len() > 1 {
-            let killed = procs.iter().filter(|idx| is_killed(story.fate(**idx))).count();
-            return (killed > 0).then(|| (vec![format!("{killed} of {} killed", procs.len())], Look::Bad));
-        }
-        let asked = story.shutdown.as_ref().and_then(|shutdown| shutdown.asked.as_ref());
-        if let Some(asked) = asked.filter(|asked| asked.by == last) {
-            let mut texts = said(&["asked for the shutdown", "asked"]);
-            let person = asked.person();
-            if !person.is_empty() {
-                texts.insert(0, format!("asked for the shutdown: {person}"));
-                texts.insert(2, format!("asked: {person}"));
-            }
-            return Some((texts, Look::Accent));
-        }
-        let fate = story.fate(last)?;
-        let proc = world.proc_at(last)?;
-        match fate.verdict {
-            Verdict::Killed => {
-                let signal = names::signal(proc.killed_by());
-                let sent = fate.killer.and_then(|at| world.sig(at));
-                let texts = match sent {
-                    Some(sent) if world.proc_at(sent.sender).is_some() => {
-                        let whole = self.model.deed(sent.sender, sent.at.ns);
-                        let brief = world.deed(sent.sender, sent.at.ns);
-                        vec![
-                            format!("{signal} by {whole}"),
-                            format!("{signal} by {brief}"),
-                            format!("by {brief}"),
-                        ]
-                    }
-                    Some(_) => vec![format!("{signal} by the kernel"), "by the kernel".to_owned()],
-                    None => vec![signal.into_owned()],
-                };
-                Some((texts, Look::Bad))
-            }
-            Verdict::Stopped | Verdict::Left => {
-                let code = proc.code().filter(|code| *code != 0);
-                match code {
-                    Some(code) => Some((vec![format!("exit {code}")], Look::Warn)),
-                    None if story.replaced(last).is_some() => {
-                        Some((said(&["stopped; restarted below", "restarted below"]), Look::Dim))
-                    }
-                    None => None,
-                }
-            }
-            Verdict::CutOff => Some((said(&["cut off"]), Look::Warn)),
-            Verdict::NeverTold if story.matters(last) => {
-                Some((said(&["never told to stop", "never told"]), Look::Warn))
-            }
-            Verdict::NeverTold => None,
-        }
-    }
-}
-
-fn is_killed(fate: Option<&Fate>) -> bool {
-    fate.is_some_and(|fate| fate.verdict == Verdict::Killed)
 }
 
 fn set(marks: &mut [Option<Mark>], column: usize, mark: Mark) {

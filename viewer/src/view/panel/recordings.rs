@@ -4,7 +4,7 @@
 //! ╭ recordings: Enter opens ────────────────────────────────────────────────╮
 //! │   2  25 Nov 2026 02:29:15  db7  sysvinit 3.06  sealed   1 finding        │
 //! │      runsvdir was restarted during the shutdown, then killed             │
-//! │ Space marks  d compares  s saves  D deletes a saved file                │
+//! │ Space marks  d compares  s saves  r reports  D deletes a saved file      │
 //! ╰─────────────────────────────────────────────────────────────────────────╯
 //! ```
 
@@ -53,7 +53,7 @@ pub fn draw(app: &App, at: usize, marked: Option<usize>, area: Rect, buf: &mut B
         put(buf, rect, rect.x + 1, y + 1, &fit(&text, room), theme.style(look));
     }
     let what = if app.ring { "of a ring nothing is deleted by hand" } else { "D deletes the file" };
-    let keys = format!("Space marks  d compares with the marked or the open one  s saves  {what}");
+    let keys = format!("Space marks  d compares with the marked or the open one  s saves  r reports  {what}");
     let note = if app.message.is_empty() { &keys } else { &app.message };
     let y = inside.bottom().saturating_sub(1);
     put(buf, inside, inside.x, y, &fit(note, inside.width.into()), theme.style(Look::Dim));

@@ -7,6 +7,7 @@
 
 use ratatui::{buffer::Buffer, layout::Rect};
 
+use crate::time;
 use crate::view::{
     Subject,
     app::App,
@@ -16,7 +17,6 @@ use crate::view::{
     text::{fit, put, put_right, width},
     timeline::moment,
 };
-use crate::{story::shutdown::PhaseKind, time};
 
 pub fn draw(app: &App, model: &Model, areas: &Areas, buf: &mut Buffer) {
     let theme = &app.theme;
@@ -37,7 +37,7 @@ pub fn draw(app: &App, model: &Model, areas: &Areas, buf: &mut Buffer) {
             let style = theme.style(Look::Phase(phase.kind as u8));
             let rect = Rect { x: ribbon.x + from as u16, width: (to - from) as u16, ..ribbon };
             let room = usize::from(rect.width);
-            let names = [phase.kind.title(), short(phase.kind), &short(phase.kind)[..1]];
+            let names = [phase.kind.title(), phase.kind.short(), &phase.kind.short()[..1]];
             let name = names.into_iter().find(|name| width(name) < room).unwrap_or_default();
             let text = format!("{:room$}", fit(&format!(" {name}"), room));
             // Without colours phases need walls.
@@ -56,18 +56,6 @@ pub fn draw(app: &App, model: &Model, areas: &Areas, buf: &mut Buffer) {
         }
     }
     scale(app, model, areas, buf);
-}
-
-/// For where there is little room; the first letter for where there is less.
-const fn short(kind: PhaseKind) -> &'static str {
-    match kind {
-        PhaseKind::Asked => "asked",
-        PhaseKind::Stopping => "stop",
-        PhaseKind::TermSpree => "TERM",
-        PhaseKind::KillSpree => "KILL",
-        PhaseKind::Unmounting => "umount",
-        PhaseKind::End => "end",
-    }
 }
 
 fn scale(app: &App, model: &Model, areas: &Areas, buf: &mut Buffer) {

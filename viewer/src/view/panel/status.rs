@@ -10,7 +10,7 @@ use crate::{
     safe,
     view::{
         action::{Action, KEYS},
-        app::{App, Ask, Mode},
+        app::{App, Ask, Form, Mode},
         model::Model,
         palette::Look,
         text::{fit, put, put_right, width},
@@ -46,7 +46,8 @@ pub fn draw(app: &App, model: Option<&Model>, area: Rect, buf: &mut Buffer) {
                 "killed, restarted, alive, signal TERM, user root, service x, phase KILL, a name",
             ),
             Ask::Jump => ("jump to: ", "+3.5, 02:29:15, #314, a phase, a pid"),
-            Ask::Save | Ask::SaveOf(_) => ("save as: ", "a new file"),
+            Ask::Save(Form::Recording, _) => ("save as: ", "a new file"),
+            Ask::Save(Form::Report, _) => ("report as: ", "a new file, like report.tar.gz"),
             Ask::Delete => ("delete this file? ", "yes deletes it, Esc does not"),
         };
         let x = put(buf, area, area.x, area.y, name, theme.style(Look::Title));

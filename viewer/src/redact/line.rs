@@ -1,0 +1,483 @@
+//! Words of one command line, and what those before a word say about it.
+//!
+//! Invariant: they are judged in the same way whether they are arguments of a process, the text of a shell or a line of
+//! inittab, so that what belonged together still does.
+
+use super::{
+    Kind, Redactor, address,
+    options::{
+        self, HOST, OF_HOSTS, OF_PROCESSES, OF_SERVICES, OF_USERS, READS_SECRETS, SECRETS_FOLLOW, USER,
+    },
+    path::is_known_path,
+    shape, vocabulary,
+    word::is_plain_name,
+    wrapper::{Unwrapping, is_assignment},
+};
+
+/// Digits of numbers that stand side by side, beyond which they may be one: a card, an account.
+const DIGITS_MAX: usize = 12;
+/// Clients of which a line may name so many.
+const CLIENTS_MAX: usize = 4;
+
+/// What separates words in the text of a shell and in the title of a process.
+pub(super) fn is_separator(byte: u8) -> bool {
+    byte <= b' ' || byte == 0x7f || b";|&()<>\"'`{}[]".contains(&byte)
+}
+
+/// What is known of a command line so far.
+#[derive(Debug, Default)]
+pub(super) struct Line {
+    /// Whose words these are: of wrappers, the one that is run in the end.
+    program: Vec<u8>,
+    /// That one, and clients that were named on the way to it.
+    programs: Vec<Vec<u8>>,
+    unwrapping: Option<Unwrapping>,
+    /// The next word is the program's name.
+    at_program: bool,
+    /// What the option before says that this word is.
+    pending: Option<Kind>,
+    /// It is no option that says so, but a word: what it holds may be a word as well.
+    weak: bool,
+    /// Everything that follows is secret: a header.
+    secret: bool,
+    /// All words are that follow, options and paths apart.
+    secrets_follow: bool,
+    /// What is printed here is read as a secret by another program.
+    feeds: bool,
+    /// `login` was among its words.
+    login: bool,
+    /// The first of its words that may be a name was met.
+    first_met: bool,
+    /// Numbers to come that are judged with the one before.
+    numbers: usize,
+}
+
+impl Line {
+    pub fn of(program: &[u8]) -> Self {
+        let mut line = Self::default();
+        line.begin(program);
+        line
+    }
+
+    pub fn of_text() -> Self {
+        Self { at_program: true, ..Self::default() }
+    }
+
+    fn begin(&mut self, program: &[u8]) {
+        self.program = program.to_vec();
+        // What its wrapper's letters mean, its own do not.
+        self.programs = vec![program.to_vec()];
+        self.unwrapping = Unwrapping::of(program);
+        self.secrets_follow |= SECRETS_FOLLOW.contains(&program);
+        self.first_met = false;
+    }
+
+    /// The program is not known by its file.
+    pub fn begin_once(&mut self, program: &[u8]) {
+        if self.program.is_empty() {
+            self.begin(program);
+        }
+    }
+
+    fn is_of(&self, programs: &[&[u8]]) -> bool {
+        programs.contains(&self.program.as_slice())
+    }
+
+    /// Finds the program that gets what follows.
+    fn meet(&mut self, word: &[u8]) {
+        if self.at_program {
+            // `FOO=bar program`
+            if !is_assignment(word) {
+                self.at_program = false;
+                self.begin(base(word));
+            }
+        } else if let Some(unwrapping) = &mut self.unwrapping {
+            if unwrapping.is_program(word) {
+                self.begin(base(word));
+            }
+        } else if options::is_client(base(word)) && self.programs.len() < CLIENTS_MAX {
+            let client = base(word).to_vec();
+            if !self.programs.contains(&client) {
+                self.programs.push(client);
+            }
+        }
+    }
+
+    /// What an option without its value says of the next word.
+    fn after_option(&self, word: &[u8]) -> Option<Kind> {
+        if word.starts_with(b"--no-") {
+            // It says that there is none.
+            None
+        } else if shape::is_secretish(word) {
+            Some(Kind::Secret)
+        } else if shape::is_userish(word) {
+            Some(Kind::User)
+        } else if shape::is_hostish(word) {
+            Some(Kind::Host)
+        } else {
+            None
+        }
+    }
+}
+
+impl Redactor {
+    /// Any but the zeroth argument. `rest`: it and those behind it.
+    pub(super) fn argument(&mut self, word: &[u8], rest: &[&[u8]], line: &mut Line) -> Vec<u8> {
+        let separated = word.iter().any(|byte| is_separator(*byte));
+        if !separated || line.pending.is_some() || line.secret {
+            if line.numbers == 0 {
+                line.numbers = number_run(rest.iter().copied());
+            }
+            return self.line_word(word, line);
+        }
+        if shape::is_pem(word) {
+            return self.secret(word);
+        }
+        // `--password=a b c`, `FOO_TOKEN=a;b`
+        if let Some(at) = word.iter().position(|byte| *byte == b'=')
+            && !word[..at].iter().any(|byte| is_separator(*byte))
+            && shape::is_secretish(&word[..at])
+        {
+            let name = self.word(&word[..at]);
+            return [name.as_slice(), b"=", &self.secret(&word[at + 1..])].concat();
+        }
+        if let Some(option) =
+            options::secret_of(&line.programs, line.login, word).filter(|option| word.len() > option.len())
+        {
+            return [option, self.secret(&word[option.len()..]).as_slice()].concat();
+        }
+        self.text(word, &mut Line::of_text())
+    }
+
+    /// Words with whatever is between them.
+    pub(super) fn text(&mut self, text: &[u8], line: &mut Line) -> Vec<u8> {
+        let feeds = feeds_secrets(text);
+        line.feeds |= feeds;
+        let mut out = Vec::with_capacity(text.len());
+        let mut at = 0;
+        while let Some(&byte) = text.get(at) {
+            if !is_separator(byte) {
+                let end =
+                    text[at..].iter().position(|byte| is_separator(*byte)).map_or(text.len(), |len| at + len);
+                if line.numbers == 0 {
+                    line.numbers = number_run(text[at..].split(|byte| *byte == b' ').take(NUMBERS_MAX));
+                }
+                out.extend(self.line_word(&text[at..end], line));
+                at = end;
+                continue;
+            }
+            out.push(byte);
+            at += 1;
+            match byte {
+                // A secret in quotes is one, whatever it holds; so is what follows a header's name in them.
+                b'\'' | b'"' if line.pending == Some(Kind::Secret) || line.secret => {
+                    let end = text[at..].iter().position(|b| *b == byte).map_or(text.len(), |len| at + len);
+                    out.extend(self.secret(&text[at..end]));
+                    at = end;
+                    line.pending = None;
+                }
+                b'\'' | b'"' => line.secret = false,
+                b';' | b'|' | b'&' | b'(' | b'`' | b'\n' => *line = Line { feeds, ..Line::of_text() },
+                // `chpasswd <<< root:pw`
+                b'<' if feeds && text[..at].ends_with(b"<<<") => line.secret = true,
+                _ => {}
+            }
+        }
+        out
+    }
+
+    /// A word that holds no separator, or that is one whole for other reasons.
+    fn line_word(&mut self, word: &[u8], line: &mut Line) -> Vec<u8> {
+        if word.is_empty() {
+            return Vec::new();
+        }
+        if line.secret {
+            return self.secret(word);
+        }
+        let weak = std::mem::take(&mut line.weak);
+        if let Some(kind) = line.pending.take()
+            && let Some(judged) = self.pending_word(kind, weak, word)
+        {
+            line.meet(word);
+            return judged;
+        }
+        line.login |= word == b"login";
+        let was_at = line.at_program || line.unwrapping.is_some();
+        line.meet(word);
+        let is_program = was_at && line.program == base(word) && !line.at_program;
+        let option = word.starts_with(b"-") && word.len() > 1;
+        let numbers = std::mem::take(&mut line.numbers);
+        if numbers > 0 && shape::is_number(word) {
+            line.numbers = numbers - 1;
+            if !line.is_of(&OF_PROCESSES) {
+                return self.named(Kind::Argument, word);
+            }
+        }
+        let printed = line.feeds && line.is_of(&[b"echo", b"printf", b"cat"]) || line.secrets_follow;
+        if printed && !is_program && !option && !word.starts_with(b"/") {
+            return self.secret(word);
+        }
+        line.secrets_follow |= SECRETS_FOLLOW.contains(&word);
+        if let Some(judged) = self.known_option(word, line) {
+            return judged;
+        }
+        if option && !word.contains(&b'=') {
+            line.pending = line.after_option(word);
+            return self.word(word);
+        }
+        if let Some(judged) = self.header(word, line) {
+            return judged;
+        }
+        if !is_program && says_secret(word) {
+            line.pending = Some(Kind::Secret);
+            line.weak = true;
+            return self.word(word);
+        }
+        if !is_program
+            && line.program != word
+            && let Some(judged) = self.by_program(word, line)
+        {
+            return judged;
+        }
+        // `postgres:`, `startups,`
+        let bare = word.strip_suffix(b":").or(word.strip_suffix(b",")).unwrap_or(word);
+        let mut out = self.word(bare);
+        out.extend_from_slice(&word[bare.len()..]);
+        out
+    }
+
+    /// What the option before says that it is; `None` where that has no value, it seems.
+    fn pending_word(&mut self, kind: Kind, weak: bool, word: &[u8]) -> Option<Vec<u8>> {
+        let none = word.starts_with(b"-") && word.len() > 1 && (kind == Kind::User || weak);
+        if none || word.starts_with(b"--") && self.option(word).is_some() {
+            return None;
+        }
+        Some(match kind {
+            // It is said where the secret is.
+            Kind::Secret if is_known_path(word) => self.path(word),
+            Kind::User => self.user(word),
+            Kind::Host => self.host_word(word),
+            // What everybody says behind `password` is not to be looked for everywhere.
+            _ if weak && word.iter().all(u8::is_ascii_lowercase) => self.named(Kind::Secret, word),
+            _ => self.secret(word),
+        })
+    }
+
+    /// `db7`, `guest=web7,debug-threads=on`.
+    fn host_word(&mut self, word: &[u8]) -> Vec<u8> {
+        let start: &[u8] = if word.starts_with(b"guest=") { b"guest=" } else { b"" };
+        let rest = &word[start.len()..];
+        let comma = rest.iter().position(|byte| *byte == b',').filter(|_| !rest.contains(&b'@'));
+        let (name, more) = rest.split_at(comma.unwrap_or(rest.len()));
+        let host = match self.judge(name, 0) {
+            Some(judged) => judged,
+            None => self.host(name),
+        };
+        let mut out = [start, host.as_slice()].concat();
+        if let Some(more) = more.strip_prefix(b",") {
+            out.push(b',');
+            out.extend(self.word(more));
+        }
+        out
+    }
+
+    /// An option that means something to the program whose line this is.
+    fn known_option(&mut self, word: &[u8], line: &mut Line) -> Option<Vec<u8>> {
+        if let Some(option) = options::secret_of(&line.programs, line.login, word) {
+            if word.len() == option.len() {
+                // `mysql -p` asks; what follows is a database, and it goes as well.
+                line.pending = Some(Kind::Secret);
+                return Some(word.to_vec());
+            }
+            if !word.starts_with(b"--") && !word[option.len()..].starts_with(b"=") {
+                return Some([option, self.secret(&word[option.len()..]).as_slice()].concat());
+            }
+        }
+        if let Some(at) = options::together(&line.programs, word) {
+            if at == word.len() {
+                line.pending = Some(Kind::Secret);
+                return Some(word.to_vec());
+            }
+            return Some([&word[..at], self.secret(&word[at..]).as_slice()].concat());
+        }
+        for (table, kind) in [(&USER[..], Kind::User), (&HOST[..], Kind::Host)] {
+            let Some(option) = options::option_of(table, line.programs.iter(), word) else { continue };
+            let value = &word[option.len()..];
+            if value.is_empty() {
+                line.pending = Some(kind);
+                return Some(word.to_vec());
+            }
+            if kind == Kind::User && is_plain_name(value) {
+                return Some([option, self.user(value).as_slice()].concat());
+            }
+        }
+        None
+    }
+
+    /// `Authorization: Bearer ...`, `password: ...`
+    fn header(&mut self, word: &[u8], line: &mut Line) -> Option<Vec<u8>> {
+        let bare = word.strip_suffix(b":").or(word.strip_suffix(b"=")).unwrap_or(word);
+        if bare.len() < word.len() && shape::is_secretish(bare) {
+            line.secret = word.ends_with(b":");
+            line.pending = word.ends_with(b"=").then_some(Kind::Secret);
+            let name =
+                if vocabulary::holds(bare) || is_header(bare) { bare.to_vec() } else { self.word(bare) };
+            return Some([name.as_slice(), &word[bare.len()..]].concat());
+        }
+        if matches!(word.to_ascii_lowercase().as_slice(), b"bearer" | b"basic") {
+            line.secret = true;
+            return Some(word.to_vec());
+        }
+        None
+    }
+
+    /// A word that is no option, by what the program takes.
+    fn by_program(&mut self, word: &[u8], line: &mut Line) -> Option<Vec<u8>> {
+        let name = is_plain_name(word) || word.contains(&b'@');
+        let first = name && !std::mem::replace(&mut line.first_met, true);
+        if line.is_of(&OF_HOSTS)
+            && let Some(judged) = self.remote(word)
+        {
+            self.behind_host(first, line);
+            return Some(judged);
+        }
+        if !is_plain_name(word) || vocabulary::holds(word) {
+            return None;
+        }
+        if line.is_of(&OF_SERVICES) {
+            return Some(self.service(word));
+        }
+        if line.is_of(&OF_USERS) {
+            return Some(self.user(word));
+        }
+        let copies: [&[u8]; 4] = [b"scp", b"sftp", b"rsync", b"borg"];
+        if first && line.is_of(&OF_HOSTS) && !line.is_of(&copies) {
+            self.behind_host(first, line);
+            return Some(self.host_word(word));
+        }
+        None
+    }
+
+    /// `ssh db7 mysql -phunter2`: what follows is a line of its own.
+    fn behind_host(&self, first: bool, line: &mut Line) {
+        if first && line.is_of(&[b"ssh", b"autossh", b"mosh"]) {
+            line.at_program = true;
+        }
+    }
+
+    /// `alice@db7:/srv`, `db7:/srv`, `db7::module`, `alice@db7`.
+    fn remote(&mut self, word: &[u8]) -> Option<Vec<u8>> {
+        if word.starts_with(b"-")
+            || word.starts_with(b"/")
+            || word.contains(&b'=')
+            || word.windows(3).any(|w| w == b"://")
+        {
+            return None;
+        }
+        let colon = word.iter().position(|byte| *byte == b':').unwrap_or(word.len());
+        let at = word[..colon].iter().rposition(|byte| *byte == b'@');
+        // `alice:hunter2@db7:/srv` is no path on `alice`.
+        if at.is_none() && word[colon..].contains(&b'@') {
+            return None;
+        }
+        let name = &word[at.map_or(0, |at| at + 1)..colon];
+        if !is_plain_name(name) && !address::is_domain(name) || at.is_none() && colon == word.len() {
+            return None;
+        }
+        let mut out = Vec::new();
+        if let Some(at) = at {
+            out = self.user(&word[..at]);
+            out.push(b'@');
+        }
+        out.extend(match name == b"localhost" {
+            true => name.to_vec(),
+            false => self.host(name),
+        });
+        let path = &word[colon..];
+        let colons = path.iter().take_while(|byte| **byte == b':').count();
+        out.extend_from_slice(&path[..colons]);
+        if colons < path.len() {
+            out.extend(self.word(&path[colons..]));
+        }
+        Some(out)
+    }
+
+    /// NUL-terminated strings, each rewritten by `f`, which gets its place and all of them as well.
+    pub(super) fn each_string(
+        &mut self,
+        strings: &[u8],
+        mut f: impl FnMut(&mut Self, usize, &[&[u8]]) -> Vec<u8>,
+    ) -> Vec<u8> {
+        let bare = strings.strip_suffix(b"\0").unwrap_or(strings);
+        let all: Vec<&[u8]> = bare.split(|byte| *byte == 0).collect();
+        let mut out = Vec::with_capacity(strings.len());
+        for at in 0..all.len() {
+            if at > 0 {
+                out.push(0);
+            }
+            out.extend(f(self, at, &all));
+        }
+        out.extend_from_slice(&strings[bare.len()..]);
+        out
+    }
+}
+
+/// So many numbers side by side are looked at together.
+const NUMBERS_MAX: usize = 64;
+
+/// How many of the first of `words` are numbers that may be one: they have more digits than any number that is kept.
+fn number_run<'a>(words: impl Iterator<Item = &'a [u8]>) -> usize {
+    let numbers = words.take(NUMBERS_MAX).take_while(|word| shape::is_number(word));
+    let (count, digits) = numbers.fold((0, 0), |(count, digits), word| (count + 1, digits + word.len()));
+    if count > 1 && digits > DIGITS_MAX { count } else { 0 }
+}
+
+/// Whether something in the text of a shell reads a secret from what is printed before it.
+fn feeds_secrets(text: &[u8]) -> bool {
+    let piped = text.contains(&b'|') || text.windows(3).any(|three| three == b"<<<");
+    piped && text.split(|byte| is_separator(*byte)).any(|word| READS_SECRETS.contains(&base(word)))
+}
+
+/// Whether the word behind it is a secret, it seems: `nmcli device wifi connect x password y`, `CONFIG SET requirepass y`.
+fn says_secret(word: &[u8]) -> bool {
+    let lower = word.to_ascii_lowercase();
+    let words: [&[u8]; 12] = [
+        b"password",
+        b"passwd",
+        b"passphrase",
+        b"requirepass",
+        b"masterauth",
+        b"pw",
+        b"pwd",
+        b"psk",
+        b"secret",
+        b"private-key",
+        b"preshared-key",
+        b"apikey",
+    ];
+    let ends: [&[u8]; 6] =
+        [b"_password", b"-password", b"_passphrase", b"_secret", b"_access_key", b"_secret_key"];
+    let plain = lower.iter().all(|b| b.is_ascii_lowercase() || matches!(b, b'_' | b'-' | b'.'));
+    plain
+        && !vocabulary::holds(&lower)
+        && !lower.starts_with(b"-")
+        && (words.contains(&lower.as_slice()) || ends.iter().any(|end| lower.ends_with(end)))
+}
+
+pub(super) fn base(path: &[u8]) -> &[u8] {
+    crate::processes::base_name(path)
+}
+
+/// Names of headers that everybody knows.
+fn is_header(name: &[u8]) -> bool {
+    matches!(
+        name.to_ascii_lowercase().as_slice(),
+        b"authorization"
+            | b"proxy-authorization"
+            | b"cookie"
+            | b"x-api-key"
+            | b"x-auth-token"
+            | b"password"
+            | b"token"
+    )
+}

@@ -1,0 +1,308 @@
+//! What options and words mean to well-known programs: a secret, a user, a host, a service.
+//!
+//! Invariant: a table says only what is *removed*, or by which name; that something stays is for other rules to say. So
+//! a program that is missing here costs a stand-in of another kind, and a few letters that are words as well.
+
+/// Programs (`*`: and those whose names begin so) and their options whose value is a secret.
+pub(super) const SECRET: [(&[u8], &[&[u8]]); 51] = [
+    (b"mysql*", &[b"-p"]),
+    (b"maria*", &[b"-p"]),
+    (b"mongo*", &[b"-p"]),
+    (b"sshpass", &[b"-p"]),
+    (b"redis-cli", &[b"-a"]),
+    (b"valkey-cli", &[b"-a"]),
+    (b"ldap*", &[b"-w"]),
+    (b"ldappasswd", &[b"-s", b"-a"]),
+    (b"curl", &[b"-u", b"-U", b"-H", b"-b", b"-d", b"-F", b"--data", b"--json", b"--header"]),
+    (
+        b"curl",
+        &[
+            b"--data-raw",
+            b"--data-binary",
+            b"--data-urlencode",
+            b"--form",
+            b"--form-string",
+            b"--proxy-header",
+        ],
+    ),
+    (b"http", &[b"-a"]),
+    (b"https", &[b"-a"]),
+    (b"ab", &[b"-A", b"-P", b"-C", b"-H"]),
+    (b"wrk", &[b"-H"]),
+    (b"smbclient", &[b"-U"]),
+    (b"smbget", &[b"-U"]),
+    (b"smbmap", &[b"-p"]),
+    (b"rpcclient", &[b"-U"]),
+    (b"net", &[b"-U"]),
+    (b"winexe", &[b"-U"]),
+    (b"docker", &[b"-p"]),
+    (b"podman", &[b"-p"]),
+    (b"nerdctl", &[b"-p"]),
+    (b"buildah", &[b"-p"]),
+    (b"skopeo", &[b"-p"]),
+    (b"oc", &[b"-p"]),
+    (b"ipmi*", &[b"-P", b"-p"]),
+    (b"snmp*", &[b"-c", b"-A", b"-X"]),
+    (b"zip", &[b"-P"]),
+    (b"unzip", &[b"-P"]),
+    (b"7z*", &[b"-p"]),
+    (b"rar", &[b"-p", b"-hp"]),
+    (b"unrar", &[b"-p"]),
+    (b"openssl", &[b"-k", b"-K", b"-iv", b"-pass", b"-passin", b"-passout", b"-password", b"-passwd"]),
+    (b"keytool", &[b"-storepass", b"-keypass", b"-srcstorepass", b"-deststorepass"]),
+    (b"sqlcmd", &[b"-P"]),
+    (b"isql", &[b"-P"]),
+    (b"bcp", &[b"-P"]),
+    (b"mosquitto_*", &[b"-P", b"-u"]),
+    (b"lftp", &[b"-u"]),
+    (b"ncftp*", &[b"-p"]),
+    (b"useradd", &[b"-p"]),
+    (b"usermod", &[b"-p"]),
+    (b"cqlsh", &[b"-p"]),
+    (b"elasticsearch-users", &[b"-p"]),
+    (b"influx*", &[b"-p", b"-t"]),
+    (b"az", &[b"-p"]),
+    (b"supervisorctl", &[b"-p"]),
+    (b"vncviewer", &[b"-passwd"]),
+    (b"monit", &[b"-p"]),
+    (b"xfreerdp", &[b"/p:", b"/u:"]),
+];
+
+/// Servers that are called like a family of clients; the same letters mean ports and files to them.
+const NO_CLIENTS: [&[u8]; 11] = [
+    b"mysqld",
+    b"mysqld_safe",
+    b"mysqld_multi",
+    b"mariadbd",
+    b"mariadbd-safe",
+    b"mongod",
+    b"mongos",
+    b"snmpd",
+    b"snmptrapd",
+    b"influxd",
+    b"influx_inspect",
+];
+/// Their option is for a secret only behind `login`; for a port or a file elsewhere.
+const AT_LOGIN: [&[u8]; 7] = [b"docker", b"podman", b"nerdctl", b"buildah", b"skopeo", b"oc", b"az"];
+/// Their letters can stand together behind one dash, the one with the value last: `curl -sSfu alice:pw`.
+const TOGETHER: [&[u8]; 6] = [b"curl", b"sshpass", b"zip", b"unzip", b"smbclient", b"ldapsearch"];
+
+/// Programs whose options name a user.
+pub(super) const USER: [(&[u8], &[&[u8]]); 24] = [
+    (b"sudo", &[b"-u", b"-U"]),
+    (b"doas", &[b"-u"]),
+    (b"runuser", &[b"-u"]),
+    (b"chpst", &[b"-u", b"-U"]),
+    (b"start-stop-daemon", &[b"-c", b"-u"]),
+    (b"ssh", &[b"-l"]),
+    (b"psql", &[b"-U"]),
+    (b"pg_*", &[b"-U"]),
+    (b"createdb", &[b"-U"]),
+    (b"dropdb", &[b"-U"]),
+    (b"vacuumdb", &[b"-U"]),
+    (b"mysql*", &[b"-u"]),
+    (b"maria*", &[b"-u"]),
+    (b"mongo*", &[b"-u"]),
+    (b"crontab", &[b"-u"]),
+    (b"pkill", &[b"-u", b"-U"]),
+    (b"pgrep", &[b"-u", b"-U"]),
+    (b"docker", &[b"-u"]),
+    (b"podman", &[b"-u"]),
+    (b"openconnect", &[b"-u"]),
+    (b"monit", &[b"-u"]),
+    (b"supervisorctl", &[b"-u"]),
+    (b"systemd-nspawn", &[b"-u"]),
+    (b"setpriv", &[b"--reuid", b"--ruid"]),
+];
+/// Programs whose words name users.
+pub(super) const OF_USERS: [&[u8]; 16] = [
+    b"su",
+    b"setuidgid",
+    b"s6-setuidgid",
+    b"gosu",
+    b"su-exec",
+    b"login",
+    b"runuser",
+    b"passwd",
+    b"chage",
+    b"useradd",
+    b"adduser",
+    b"userdel",
+    b"deluser",
+    b"usermod",
+    b"kinit",
+    b"smbpasswd",
+];
+
+/// Programs whose options name a host.
+pub(super) const HOST: [(&[u8], &[&[u8]]); 16] = [
+    (b"systemctl", &[b"-H", b"-M", b"--machine"]),
+    (b"systemd-*", &[b"-M", b"--machine"]),
+    (b"machinectl", &[b"-H", b"-M"]),
+    (b"qemu*", &[b"-name"]),
+    (b"kvm", &[b"-name"]),
+    (b"mysql*", &[b"-h"]),
+    (b"maria*", &[b"-h"]),
+    (b"psql", &[b"-h"]),
+    (b"pg_*", &[b"-h"]),
+    (b"redis-cli", &[b"-h"]),
+    (b"mongo*", &[b"-h"]),
+    (b"ldap*", &[b"-h"]),
+    (b"mosquitto_*", &[b"-h"]),
+    (b"zabbix_sender", &[b"-z", b"-s"]),
+    (b"certbot", &[b"-d"]),
+    (b"lxc-*", &[b"-n", b"--name"]),
+];
+/// Programs whose words name hosts, or `user@host:path`.
+pub(super) const OF_HOSTS: [&[u8]; 24] = [
+    b"ssh",
+    b"scp",
+    b"sftp",
+    b"rsync",
+    b"mosh",
+    b"mosh-client",
+    b"autossh",
+    b"ssh-copy-id",
+    b"sshfs",
+    b"ssh-keyscan",
+    b"borg",
+    b"mount.nfs",
+    b"mount.nfs4",
+    b"showmount",
+    b"ping",
+    b"ping6",
+    b"traceroute",
+    b"host",
+    b"dig",
+    b"nslookup",
+    b"telnet",
+    b"nc",
+    b"ncat",
+    b"hostname",
+];
+
+/// Programs whose words are services.
+pub(super) const OF_SERVICES: [&[u8]; 16] = [
+    b"systemctl",
+    b"service",
+    b"invoke-rc.d",
+    b"rc-service",
+    b"rc-update",
+    b"update-rc.d",
+    b"chkconfig",
+    b"initctl",
+    b"start",
+    b"stop",
+    b"restart",
+    b"runsv",
+    b"s6-supervise",
+    b"supervise",
+    b"sv",
+    b"monit",
+];
+
+/// Programs whose numbers are those of processes; elsewhere numbers side by side may be one number.
+pub(super) const OF_PROCESSES: [&[u8]; 14] = [
+    b"kill",
+    b"killall5",
+    b"wait",
+    b"renice",
+    b"strace",
+    b"gdb",
+    b"ps",
+    b"prlimit",
+    b"taskset",
+    b"chrt",
+    b"ionice",
+    b"pwait",
+    b"tail",
+    b"perf",
+];
+
+/// Words behind which everything of a line is a user and a secret: `rabbitmqctl change_password shop hunter2`.
+pub(super) const SECRETS_FOLLOW: [&[u8]; 9] = [
+    b"add_user",
+    b"change_password",
+    b"authenticate_user",
+    b"set-password",
+    b"set_password",
+    b"change-password",
+    b"setpass",
+    b"smbpasswd",
+    b"htpasswd",
+];
+
+/// Programs and options that read a secret from what another program prints.
+pub(super) const READS_SECRETS: [&[u8]; 14] = [
+    b"chpasswd",
+    b"passwd",
+    b"smbpasswd",
+    b"htpasswd",
+    b"kinit",
+    b"cryptsetup",
+    b"saslpasswd2",
+    b"doveadm",
+    b"pdbedit",
+    b"--stdin",
+    b"--password-stdin",
+    b"--passphrase-fd",
+    b"-S",
+    b"base64",
+];
+
+fn is_of(name: &[u8], program: &[u8]) -> bool {
+    match name.strip_suffix(b"*") {
+        Some(start) => program.starts_with(start) && !NO_CLIENTS.contains(&program),
+        None => program == name,
+    }
+}
+
+/// Whether a program has secrets among its options.
+pub(super) fn is_client(program: &[u8]) -> bool {
+    program.len() > 1 && SECRET.iter().any(|(name, _)| is_of(name, program))
+}
+
+/// The option with a secret that `word` is, or begins with. `login`: one of the programs was told to log in.
+pub(super) fn secret_of(programs: &[Vec<u8>], login: bool, word: &[u8]) -> Option<&'static [u8]> {
+    let told = programs.iter().filter(|program| login || !AT_LOGIN.contains(&program.as_slice()));
+    option_of(&SECRET, told, word)
+}
+
+/// The option of one of `programs` that `word` is, or begins with.
+pub(super) fn option_of<'a>(
+    table: &[(&[u8], &'static [&'static [u8]])],
+    mut programs: impl Iterator<Item = &'a Vec<u8>>,
+    word: &[u8],
+) -> Option<&'static [u8]> {
+    programs.find_map(|program| {
+        let at_login = AT_LOGIN.contains(&program.as_slice());
+        let options = table.iter().filter(|(name, _)| is_of(name, program));
+        let options = options.flat_map(|(_, options)| options.iter()).copied();
+        let exact = options.clone().find(|option| *option == word);
+        // Options of one letter have their values attached, and those that end in a colon.
+        let attached = |option: &&[u8]| {
+            (option.len() == 2 && !at_login || option.ends_with(b":")) && word.starts_with(option)
+        };
+        exact.or_else(|| options.clone().find(attached))
+    })
+}
+
+/// Where in `-sSfualice:pw` the option with the secret ends, if several stand together.
+pub(super) fn together(programs: &[Vec<u8>], word: &[u8]) -> Option<usize> {
+    let letters = word.strip_prefix(b"-").filter(|rest| !rest.starts_with(b"-"))?;
+    programs.iter().filter(|program| TOGETHER.contains(&program.as_slice())).find_map(|program| {
+        let options = SECRET.iter().filter(|(name, _)| is_of(name, program));
+        let wanted: Vec<u8> = options
+            .flat_map(|(_, options)| options.iter())
+            .filter_map(|option| match option {
+                [b'-', letter] => Some(*letter),
+                _ => None,
+            })
+            .collect();
+        let at =
+            letters.iter().position(|letter| wanted.contains(letter)).filter(|at| (1..=8).contains(at))?;
+        // `-XPUT`: what follows a letter with a value is that.
+        let flag = |letter: &u8| letter.is_ascii_alphabetic() && !b"XoAeETxmKrcwDCPQYyztp".contains(letter);
+        letters[..at].iter().all(flag).then_some(at + 2)
+    })
+}

@@ -1,0 +1,125 @@
+//! Who ordered a restart: a command that asks init or a supervisor to start or restart something.
+//!
+//! Invariant: an order names the service in its arguments, and was given before the service was up again. Without one
+//! a restart is what init or the supervisor did of its own accord.
+
+use std::collections::HashMap;
+
+use crate::{
+    processes::base_name,
+    story::{
+        service::{Kind, ServiceId, Services},
+        who::words,
+        world::{At, Idx, World},
+    },
+};
+
+/// Commands that speak to an init or a supervisor.
+const COMMANDS: [&[u8]; 16] = [
+    b"systemctl",
+    b"service",
+    b"invoke-rc.d",
+    b"deb-systemd-invoke",
+    b"initctl",
+    b"start",
+    b"restart",
+    b"rc-service",
+    b"sv",
+    b"s6-svc",
+    b"svc",
+    b"s6-rc",
+    b"supervisorctl",
+    b"monit",
+    b"dinitctl",
+    b"docker",
+];
+
+/// What they are told to do.
+const VERBS: [&[u8]; 11] = [
+    b"start",
+    b"restart",
+    b"try-restart",
+    b"reload-or-restart",
+    b"reload-or-try-restart",
+    b"try-reload-or-restart",
+    b"force-reload",
+    b"force-restart",
+    b"up",
+    b"-u",
+    b"-r",
+];
+
+/// An order may wait for what it orders for so long.
+const BEFORE_NS: u64 = 120_000_000_000;
+
+/// Orders given from a moment on, in order of time.
+#[derive(Debug, Default)]
+pub(super) struct Orders(Vec<(At, Idx)>);
+
+impl Orders {
+    pub fn new(world: &World, from: At) -> Self {
+        let from_ns = from.ns.saturating_sub(BEFORE_NS);
+        // Few files are executed again and again, so each is looked at once.
+        let mut known = HashMap::new();
+        let mut orders = Vec::new();
+        for image in world.images.iter().filter(|image| image.at.ns >= from_ns) {
+            let is_command = *known.entry(image.filename).or_insert_with(|| {
+                let base = base_name(world.strings.get(image.filename));
+                COMMANDS.contains(&base) || base == b"python" || base.starts_with(b"python3")
+            });
+            // supervisorctl is a script of Python; a script's own name is in its arguments.
+            if is_command
+                && COMMANDS.contains(&world.program(image))
+                && (matches!(world.program(image), b"start" | b"restart")
+                    || words(world.strings.get(image.argv)).skip(1).any(|word| VERBS.contains(&word)))
+            {
+                orders.push((image.at, image.proc));
+            }
+        }
+        orders.sort_unstable();
+        Self(orders)
+    }
+
+    /// The last order before `up` for the service of a restart, not given by `by` itself.
+    pub fn of(
+        &self,
+        world: &World,
+        services: &Services,
+        service: Option<ServiceId>,
+        new: Idx,
+        up: At,
+    ) -> Option<Idx> {
+        let before = self.0.partition_point(|(at, _)| *at <= up);
+        let orders = self.0[..before].iter().rev();
+        let mut near = orders.take_while(|(at, _)| at.ns.saturating_add(BEFORE_NS) >= up.ns).take(64);
+        let service = services.get(service?);
+        near.find(|(at, order)| {
+            // What it started itself it did not ask anybody for.
+            world.ancestors(new).all(|up| up != *order)
+                && world.image_at(*order, at.ns).is_some_and(|image| {
+                    words(world.strings.get(image.argv))
+                        .skip(1)
+                        .any(|word| names(service.kind, &service.name, word))
+                })
+        })
+        .map(|(_, order)| *order)
+    }
+}
+
+/// Whether a word of a command names a service.
+fn names(kind: Kind, name: &str, word: &[u8]) -> bool {
+    let Ok(word) = std::str::from_utf8(word) else { return false };
+    match kind {
+        Kind::Unit => word == name || name.strip_suffix(".service") == Some(word),
+        // `db7 (instance)` is `db7` with variables; `sv` takes the directory as well.
+        Kind::Upstart => name.split(' ').next() == Some(word),
+        Kind::Runit | Kind::S6 | Kind::Daemontools => {
+            word.trim_end_matches('/').rsplit('/').next() == Some(name)
+        }
+        // A program of a group is `group:program`.
+        Kind::Supervisord => word == name || word.rsplit(':').next() == Some(name) || word == "all",
+        Kind::Container => word.len() >= 4 && (name.starts_with(word) || word.starts_with(name)),
+        Kind::Inittab => false,
+        Kind::Script | Kind::OpenRc | Kind::Monit | Kind::Dinit => word == name,
+    }
+}

@@ -1,0 +1,70 @@
+//! Stop commands: what ends a service without a signal to it.
+//!
+//! Invariant: who ended while a stop command of its own service ran did not end by itself. That the command did it is
+//! never said, for nobody saw how it spoke to the service.
+
+use super::{
+    fate::Fate,
+    service::Services,
+    who::words,
+    world::{At, Idx, World},
+};
+
+/// What stop commands are told: `/etc/init.d/slapd stop`, `pg_ctl stop`, `redis-cli shutdown`, `nginx -s quit`.
+const WORDS: [&[u8]; 9] = [
+    b"stop",
+    b"force-stop",
+    b"fast-stop",
+    b"graceful-stop",
+    b"shutdown",
+    b"--shutdown",
+    b"quit",
+    b"down",
+    b"halt",
+];
+/// A stop command that has done its work may be gone before its service is.
+const AFTER_NS: u64 = 5_000_000_000;
+/// So many of the last are looked at for each end.
+const LOOK_BACK: usize = 64;
+
+/// The stop commands of a shutdown, in order of their births.
+#[derive(Debug, Default)]
+pub struct Stoppers(Vec<(At, Idx)>);
+
+impl Stoppers {
+    /// Those among the processes whose ends are known.
+    pub fn new(world: &World, fates: &[Fate], begin: At) -> Self {
+        let mut list: Vec<(At, Idx)> = fates
+            .iter()
+            .filter_map(|fate| Some((world.proc_at(fate.proc)?.born, fate.proc)))
+            .filter(|(born, idx)| {
+                *born >= begin
+                    && world.own_images(*idx).any(|image| {
+                        words(world.strings.get(image.argv)).skip(1).take(8).any(|word| WORDS.contains(&word))
+                    })
+            })
+            .collect();
+        list.sort_unstable();
+        Self(list)
+    }
+
+    /// The stop command of the same service that ran when `idx` ended.
+    pub fn of(&self, world: &World, services: &Services, idx: Idx) -> Option<Idx> {
+        let proc = world.proc_at(idx).filter(|proc| proc.dead())?;
+        let name = &services.get(services.known(idx)?).name;
+        let before = self.0.partition_point(|(born, _)| *born <= proc.exit);
+        let near = self.0[..before].iter().rev().take(LOOK_BACK);
+        let of_it = |other: Idx| {
+            let theirs = services.known(other).map(|id| &services.get(id).name);
+            theirs == Some(name)
+                && other != idx
+                && world
+                    .proc_at(other)
+                    .is_some_and(|other| other.exit.ns.saturating_add(AFTER_NS) >= proc.exit.ns)
+                && world.ancestors(other).all(|up| up != idx)
+                && world.ancestors(idx).all(|up| up != other)
+        };
+        // The first of several, of which one runs the other, is what people know.
+        near.map(|(_, other)| *other).rfind(|other| of_it(*other))
+    }
+}

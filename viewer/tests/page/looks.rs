@@ -1,0 +1,106 @@
+//! Whether it can be read and reached: contrast as it is drawn, landmarks, names, order.
+
+use serde_json::json;
+
+use super::{SAMPLES, all_is_quiet, opened, sample, saved};
+use crate::browser::Browser;
+
+/// Every text that is seen and too faint for its size (WCAG 2.1, 1.4.3), with its contrast.
+const FAINT: &str = r#"(() => {
+  const parse = (colour) => (colour.match(/[\d.]+/g) ?? []).map(Number);
+  const light = ([r, g, b]) => {
+    const part = (c) => ((c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * part(r) + 0.7152 * part(g) + 0.0722 * part(b);
+  };
+  const ground = (element) => {
+    for (let up = element; up; up = up.parentElement) {
+      const colour = parse(getComputedStyle(up).backgroundColor);
+      if (colour.length === 3 || colour[3] === 1) return colour;
+    }
+    return [255, 255, 255];
+  };
+  const faint = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  let seen = 0;
+  while (walker.nextNode()) {
+    const element = walker.currentNode.parentElement;
+    const words = walker.currentNode.data.trim();
+    if (!words || element.closest("script, noscript, .quiet, .skip") || !element.checkVisibility()) continue;
+    seen++;
+    const style = getComputedStyle(element);
+    const [a, b] = [light(parse(style.color)), light(ground(element))];
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    const large = parseFloat(style.fontSize) >= 24 || (parseFloat(style.fontSize) >= 18.66 && style.fontWeight >= 700);
+    if (ratio < (large ? 3 : 4.5)) faint.push(`${words.slice(0, 40)}: ${ratio.toFixed(2)}`);
+  }
+  return [seen, faint];
+})()"#;
+
+#[test]
+fn every_text_has_the_contrast_that_it_needs_light_and_dark() {
+    let mut browser = Browser::start();
+    for name in SAMPLES {
+        let page = saved(&sample(name));
+        browser.open(&page.path);
+        browser.drawn();
+        browser.eval("for (const e of document.querySelectorAll('details')) e.open = true");
+        let mut grounds = Vec::new();
+        for tone in ["light", "dark"] {
+            browser.tone(tone);
+            grounds.push(browser.text("getComputedStyle(document.body).backgroundColor"));
+            let found = browser.eval(FAINT);
+            assert!(found[0].as_u64().is_some_and(|seen| seen > 100), "{name}, {tone}: {found}");
+            assert_eq!(found[1], json!([]), "{name}, {tone}");
+        }
+        assert_ne!(grounds[0], grounds[1], "it is dark where the system is");
+    }
+}
+
+#[test]
+fn a_press_of_a_button_makes_it_dark_or_light() {
+    let (mut browser, page) = opened("power-cut");
+    browser.tone("light");
+    let ground = "getComputedStyle(document.body).backgroundColor";
+    let light = browser.text(ground);
+    browser.click("[data-do=tone]");
+    let dark = browser.text(ground);
+    assert_ne!(light, dark);
+    browser.tone("dark");
+    browser.click("[data-do=tone]");
+    assert_eq!(browser.text(ground), light, "light is light on a dark system");
+    all_is_quiet(&mut browser, &page);
+}
+
+#[test]
+fn everything_has_a_name_and_a_place() {
+    let (mut browser, _page) = opened("sysvinit-respawn");
+    let one = |selector: &str| format!("document.querySelectorAll({}).length", json!(selector));
+    for selector in
+        ["main", "header", "footer", "h1", "[role=search]", "[role=tree]", "[role=status]", "title"]
+    {
+        assert_eq!(browser.number(&one(selector)), 1.0, "{selector}");
+    }
+    assert_eq!(browser.text("document.documentElement.lang"), "en");
+    let nameless = browser.eval(
+        "[...document.querySelectorAll('button, input, section, table, [role]')].filter((e) => e.checkVisibility())
+           .filter((e) => !(e.textContent.trim() || e.ariaLabel || e.labels?.length || e.title
+             || e.getAttribute('aria-labelledby') || e.getAttribute('role') === 'presentation'
+             || e.getAttribute('role') === 'status')).map((e) => e.outerHTML.slice(0, 80))",
+    );
+    assert_eq!(nameless, json!([]));
+    let lost = browser.eval(
+        "[...document.querySelectorAll('[aria-labelledby], label[for], a[href], [aria-activedescendant]')]
+           .map((e) => e.getAttribute('aria-labelledby') ?? e.getAttribute('aria-activedescendant')
+             ?? e.getAttribute('for') ?? e.getAttribute('href').slice(1))
+           .filter((id) => !document.getElementById(id))",
+    );
+    assert_eq!(lost, json!([]), "what is referred to is there");
+    let ids = browser.eval(
+        "(() => { const ids = [...document.querySelectorAll('[id]')].map((e) => e.id);
+           return ids.length - new Set(ids).size; })()",
+    );
+    assert_eq!(ids, json!(0), "no id is there twice");
+    // A list of lanes is told by its rows, for those who do not see the picture.
+    let told = browser.text("document.querySelector('[role=treeitem][aria-selected=true]').ariaLabel");
+    assert_eq!(told, "mongod 990: SIGKILL by killall5 -9");
+}
