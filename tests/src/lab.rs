@@ -1,11 +1,13 @@
 //! The lab's parts, from the disk up.
 
+mod attachment;
 mod disk;
 mod error;
 mod findings;
 mod guest;
 mod image;
 mod judge;
+mod packages;
 mod pattern;
 mod place;
 mod recording;
@@ -22,7 +24,7 @@ mod verdict;
 pub use error::Error;
 pub use guest::Guest;
 pub use image::Image;
-pub use place::{cache_dir, definitions_dir, lab_dir, program, scenarios_dir};
+pub use place::{cache_dir, definitions_dir, lab_dir, package, program, scenarios_dir};
 pub use run::{Outcome, prepare, run, start};
 pub use samples::refresh as refresh_samples;
 pub use scenario::Scenario;

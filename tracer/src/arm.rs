@@ -60,6 +60,23 @@ pub fn pins() -> PathBuf {
 
 pub fn arm(options: &Options) -> Result<Report, Error> {
     error::require_root("arming")?;
+    bring_about(options, None)
+}
+
+/// Brings what an earlier arming installed to the version of this program: the same arming, with the same
+/// options and as long as before. A recorder that runs goes on unless its probe is another one. Nothing where nothing
+/// is armed, or only half.
+pub fn refresh() -> Result<Option<Report>, Error> {
+    error::require_root("bringing hooks up to date")?;
+    let root = Path::new("/");
+    state::refuse_damaged(root)?;
+    let Some(old) = state::load_complete(root) else { return Ok(None) };
+    let options = Options { mode: old.mode, size: None, settle_s: old.settle_s };
+    bring_about(&options, Some(&old)).map(Some)
+}
+
+/// Arms, or brings up to date what is armed. `same` is the arming that it is to remain.
+fn bring_about(options: &Options, same: Option<&Armed>) -> Result<Report, Error> {
     let root = Path::new("/");
     let run_dir = lock::run_dir()?;
     let mut run = RealRun;
@@ -109,6 +126,9 @@ pub fn arm(options: &Options) -> Result<Report, Error> {
         // In a later boot it is an arming of its own, for the shutdown that is still to come.
         if old.boot_id == armed.boot_id {
             armed.armed_at_s = old.armed_at_s;
+        }
+        if let Some(same) = same {
+            (armed.boot_id, armed.armed_at_s) = (same.boot_id.clone(), same.armed_at_s);
         }
         retire_other(run_dir, old, &armed)?;
     }

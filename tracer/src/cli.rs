@@ -71,6 +71,9 @@ enum Command {
     },
     /// What this kernel and this init allow, and what to do about the rest
     Doctor,
+    /// Brings what arming installed to the version of this program; a package's upgrade runs it
+    #[command(hide = true)]
+    Refresh,
     /// Loads the probe and pins it
     #[command(hide = true)]
     Load {
@@ -106,6 +109,12 @@ pub fn run(cli: Cli) -> Result<u8, Error> {
             print!("{}", doctor::text(&checks));
             let good = checks.iter().all(|check| check.verdict != doctor::Verdict::Bad);
             return Ok(if good { 0 } else { 3 });
+        }
+        Command::Refresh => {
+            if let Some(report) = arm::refresh()? {
+                println!("still armed, by this version");
+                report.warnings.iter().for_each(|line| println!("  note:     {line}"));
+            }
         }
         Command::Load { dir, without } => load(&dir, without)?,
     }

@@ -381,6 +381,12 @@ struct ViewArgs {
     no_mouse: bool,
 }
 
+/// The definition of the command line: man pages and completions are made of it. What is handed over to the tracer
+/// is defined there, and has no options here.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// The program.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();

@@ -43,6 +43,11 @@ impl Put {
         Self { path: path.into(), what: What::Copy { from: from.into(), mode: 0o755 } }
     }
 
+    /// A file of the host's.
+    pub fn file(path: impl Into<String>, mode: u32, from: &Path) -> Self {
+        Self { path: path.into(), what: What::Copy { from: from.into(), mode } }
+    }
+
     pub fn link(path: impl Into<String>, target: impl Into<String>) -> Self {
         Self { path: path.into(), what: What::Link(target.into()) }
     }

@@ -44,6 +44,16 @@ pub fn cache_dir() -> PathBuf {
     cache.unwrap_or_else(home).join("lastrites-lab")
 }
 
+/// The Debian package of this version.
+pub fn package() -> Result<PathBuf> {
+    let name = format!("lastrites_{}-1_amd64.deb", env!("CARGO_PKG_VERSION"));
+    let path = target_dir().join("debian").join(name);
+    if path.is_file() {
+        return Ok(path);
+    }
+    Err(Error::new(format!("{}: not built; run `viewer/release` first", path.display())))
+}
+
 /// A release build of one of our programs.
 pub fn program(name: &str) -> Result<PathBuf> {
     let dir = env::var_os("LASTRITES_LAB_BIN").map_or_else(|| target_dir().join("release"), PathBuf::from);

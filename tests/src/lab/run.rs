@@ -12,10 +12,12 @@ use std::{
 use serde_json::Value;
 
 use super::{
+    attachment,
     disk::{Disk, Put},
     error::{Error, Result},
     guest::{Guest, Hardware},
     image::{Image, Lock},
+    packages,
     place::{lab_dir, program},
     scenario::{Cut, Scenario, Step, Try},
     services,
@@ -72,8 +74,12 @@ pub fn prepare(scenario: &Scenario) -> Result<Prepared> {
     for service in &scenario.service {
         puts.push(Put::program(format!("/usr/sbin/{}", service.name), &witness));
     }
-    for name in ["lastrites", "lastrites-tracer"] {
-        puts.push(Put::program(format!("/usr/local/bin/{name}"), &program(name)?));
+    if scenario.packages {
+        puts.extend(packages::puts(&dir)?);
+    } else {
+        for name in ["lastrites", "lastrites-tracer"] {
+            puts.push(Put::program(format!("/usr/local/bin/{name}"), &program(name)?));
+        }
     }
     disk.put(&puts)?;
     let mut disks = vec![disk];
@@ -131,7 +137,11 @@ pub fn run(scenario: &Scenario, tell: &mut dyn FnMut(&str)) -> Result<Outcome> {
     for number in 1..=scenario.boot.len() {
         boots.push(run.boot(scenario, number).map_err(where_it_is)?);
     }
-    run.take_ring(&boots).map_err(where_it_is)?;
+    run.take_ring(scenario, &boots).map_err(where_it_is)?;
+    if let Some(report) = &scenario.report {
+        let to = prepared.dir.join(attachment::REPORT);
+        prepared.disks[0].take(&report.path, &to).map_err(where_it_is)?;
+    }
     verdict::keep(&prepared.dir, &boots)?;
     let complaints =
         verdict::judge(scenario, &prepared.dir, &boots, &mut |text| run.note(text)).map_err(where_it_is)?;
@@ -309,7 +319,7 @@ impl Run<'_> {
     }
 
     /// Takes the ring file out, if there is one.
-    fn take_ring(&mut self, boots: &[Booted]) -> Result<()> {
+    fn take_ring(&mut self, scenario: &Scenario, boots: &[Booted]) -> Result<()> {
         let ring = self.prepared.dir.join(verdict::RING);
         for disk in &self.prepared.disks {
             if boots.last().is_some_and(|boot| !boot.orderly) {
@@ -318,7 +328,8 @@ impl Run<'_> {
         }
         for disk in &self.prepared.disks {
             // On a disk of its own the path begins below the mount point.
-            for path in RINGS.iter().copied().chain(["/lib/lastrites/ring.lrt"]) {
+            let places = RINGS.iter().copied().chain(["/lib/lastrites/ring.lrt"]);
+            for path in scenario.ring.as_deref().into_iter().chain(places) {
                 if disk.has(path)? {
                     return disk.take(path, &ring);
                 }

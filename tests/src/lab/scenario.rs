@@ -41,12 +41,19 @@ pub struct Scenario {
     /// Further disks: vdb, vdc...
     #[serde(default)]
     pub disk: Vec<ExtraDisk>,
+    /// lastrites is not installed: its package lies in /root/lastrites.deb, a newer one in /root/lastrites-next.deb.
+    #[serde(default)]
+    pub packages: bool,
     #[serde(default)]
     pub service: Vec<Service>,
     /// Files put into the guest before its first boot.
     #[serde(default)]
     pub file: Vec<File>,
     pub boot: Vec<Boot>,
+    /// Where the ring file is in the end, where it is not where arming puts it.
+    pub ring: Option<String>,
+    /// A report that was made in the guest.
+    pub report: Option<WantedReport>,
     /// What must be true of the recordings as a whole.
     #[serde(default)]
     pub recording: Vec<Wanted>,
@@ -221,6 +228,21 @@ pub struct Story {
     /// Patterns that no event may match, with the names that `events` bound.
     #[serde(default)]
     pub never: Vec<Value>,
+}
+
+/// What must be true of a report, for somebody on another machine.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WantedReport {
+    /// Where the guest has it.
+    pub path: String,
+    /// What `explain` must say of it.
+    pub says: Vec<String>,
+    /// What the recording holds and nothing of the report may.
+    pub planted: Vec<String>,
+    /// What neither of them may hold.
+    #[serde(default)]
+    pub unrecorded: Vec<String>,
 }
 
 /// A finding that must be there.

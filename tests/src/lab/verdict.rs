@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
+    attachment,
     error::{Error, Result},
     findings, judge,
     pattern::{self, Bound},
@@ -86,6 +87,7 @@ pub fn judge(
     bench.wanted();
     bench.stories();
     bench.findings();
+    bench.report(dir)?;
     score::keep(dir, &bench.scores)?;
     Ok(bench.complaints)
 }
@@ -118,6 +120,18 @@ impl<'a> Bench<'a> {
                     .push(format!("a recording does not name the one before it: {}", pair[1].about));
             }
         }
+    }
+
+    /// The report that the guest made, for a stranger.
+    fn report(&mut self, dir: &Path) -> Result<()> {
+        let Some(wanted) = &self.scenario.report else { return Ok(()) };
+        let text = |recording: &Recording| {
+            let events = recording.events.iter().map(ToString::to_string);
+            events.chain([recording.about.to_string()]).collect::<String>()
+        };
+        let original: Vec<String> = self.recordings.iter().map(text).collect();
+        self.complaints.extend(attachment::judge(wanted, dir, &original)?);
+        Ok(())
     }
 
     /// One boot against its witness.

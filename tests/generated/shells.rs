@@ -1,0 +1,92 @@
+//! The shells themselves complete with what is in the repository.
+
+use std::{path::Path, process::Command};
+
+use crate::viewer;
+
+/// What `shell` offers, a word each. `script` finds the file of completions in `$1` and the line to complete in
+/// the words behind it.
+fn offered(shell: &str, args: &[&str], script: &str, file: &Path, words: &[&str]) -> Vec<String> {
+    let output = Command::new(shell)
+        .args(args)
+        .args(["-c", script])
+        .args(if shell == "fish" { &[][..] } else { &["-"][..] })
+        .arg(file)
+        .args(words)
+        .env_remove("XDG_CONFIG_HOME")
+        .env("HOME", "/nonexistent")
+        .env("TERM", "dumb")
+        .output()
+        .unwrap_or_else(|e| panic!("{shell} does not run: {e}; `tests/run` installs it"));
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{shell}: {}{said}", String::from_utf8_lossy(&output.stderr));
+    said.split_whitespace().map(str::to_owned).collect()
+}
+
+fn bash(words: &[&str]) -> Vec<String> {
+    let script = "source \"$1\"; shift
+        COMP_WORDS=(\"$@\"); COMP_CWORD=$(($# - 1)); COMPREPLY=()
+        _lastrites lastrites \"${COMP_WORDS[COMP_CWORD]}\" \"${COMP_WORDS[COMP_CWORD-1]}\" 2>/dev/null
+        printf '%s\\n' \"${COMPREPLY[@]}\"";
+    offered("bash", &["--norc"], script, &viewer("completions/lastrites.bash"), words)
+}
+
+fn fish(words: &[&str]) -> Vec<String> {
+    let script =
+        "source $argv[1]; complete -C (string join -- ' ' $argv[2..]) | string replace -r '\\t.*' ''";
+    offered("fish", &["--no-config"], script, &viewer("completions/lastrites.fish"), words)
+}
+
+/// zsh offers nothing without a terminal. Its editor has begun to read when it asks for marked pastes (2004h): what is
+/// typed before is the kernel's, for which the last key (kill the line) means something else.
+fn zsh(words: &[&str]) -> Vec<String> {
+    let script = "
+        zmodload zsh/zpty
+        zpty shell zsh -f -i
+        zpty -w shell 'PROMPT= RPROMPT=; stty -echo; autoload -U compinit; compinit -D; zstyle \":completion:*\" verbose no'
+        zpty -w shell 'source '$1'; compdef _lastrites lastrites'
+        zpty -w shell 'setopt no_list_beep list_rows_first; LISTMAX=1000; bindkey \"^I\" list-choices; echo rea''dy'
+        zpty -r -m shell said '*ready*2004h*'
+        shift
+        zpty -w -n shell \"$*\"$'\\t'
+        zpty -w -n shell $'\\025'
+        zpty -w shell 'echo do''ne'
+        zpty -r -m shell said '*done*'
+        print -r -- $said
+        zpty -d shell";
+    offered("zsh", &["-f"], script, &viewer("completions/_lastrites"), words)
+}
+
+/// A shell, by what it offers.
+type Offer = fn(&[&str]) -> Vec<String>;
+
+fn check(shell: &str, offer: Offer) {
+    let has = |words: &[&str], wanted: &[&str], never: &[&str]| {
+        let offered = offer(words);
+        for word in wanted {
+            assert!(offered.iter().any(|o| o == word), "{shell}: {words:?} lacks {word}: {offered:?}");
+        }
+        for word in never {
+            assert!(!offered.iter().any(|o| o == word), "{shell}: {words:?} has {word}: {offered:?}");
+        }
+    };
+    has(&["lastrites", ""], &["arm", "explain", "report", "status"], &["seal", "refresh"]);
+    // What the tracer alone knows.
+    has(&["lastrites", "arm", "--"], &["--always", "--once", "--size"], &["--settle", "--color"]);
+    has(&["lastrites", "show", "--"], &["--signal", "--name", "--json"], &["--always"]);
+}
+
+#[test]
+fn bash_completes_commands_of_both_programs() {
+    check("bash", bash);
+}
+
+#[test]
+fn fish_completes_commands_of_both_programs() {
+    check("fish", fish);
+}
+
+#[test]
+fn zsh_completes_commands_of_both_programs() {
+    check("zsh", zsh);
+}

@@ -1,0 +1,137 @@
+//! What is released: the Debian package and the archive, as `viewer/release` made them. How the package is
+//! installed, upgraded and purged is a story of the lab (scenarios/package.toml).
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use lastrites_tests::lab::package;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn built() -> PathBuf {
+    package().unwrap_or_else(|e| panic!("{e}"))
+}
+
+fn run(command: &mut Command) -> Output {
+    let output = command.output();
+    output.unwrap_or_else(|e| panic!("{command:?}: {e}; `tests/run` installs what the tests need"))
+}
+
+fn good(command: &mut Command) -> String {
+    let output = run(command);
+    assert!(output.status.success(), "{command:?}: {output:?}");
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+fn names(dir: &str) -> BTreeSet<String> {
+    let dir = root().join(dir);
+    fs::read_dir(dir)
+        .expect("there")
+        .map(|entry| entry.expect("readable").file_name().into_string().expect("UTF-8"))
+        .collect()
+}
+
+#[test]
+fn lintian_has_nothing_against_the_package() {
+    let output = run(Command::new("lintian")
+        .args(["--allow-root", "--fail-on", "error,warning", "--tag-display-limit", "0"])
+        .arg(built()));
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn the_package_holds_both_programs_and_every_page() {
+    let listing = good(Command::new("dpkg-deb").arg("-c").arg(built()));
+    let files: BTreeSet<&str> = listing
+        .lines()
+        .filter(|line| !line.starts_with('d'))
+        .map(|line| line.rsplit(" ./").next().expect("a path"))
+        .collect();
+    let mut wanted: BTreeSet<String> = [
+        "usr/bin/lastrites",
+        "usr/sbin/lastrites-tracer",
+        "usr/share/bash-completion/completions/lastrites",
+        "usr/share/zsh/vendor-completions/_lastrites",
+        "usr/share/fish/vendor_completions.d/lastrites.fish",
+        "usr/share/doc/lastrites/changelog.gz",
+        "usr/share/doc/lastrites/changelog.Debian.gz",
+        "usr/share/doc/lastrites/copyright",
+        "usr/share/doc/lastrites/README.md",
+        "usr/share/lintian/overrides/lastrites",
+    ]
+    .map(str::to_owned)
+    .into();
+    for page in names("viewer/man") {
+        let section = page.rsplit('.').next().expect("a section");
+        wanted.insert(format!("usr/share/man/man{section}/{page}.gz"));
+    }
+    for page in names("viewer").iter().filter(|name| name.ends_with(".md")) {
+        wanted.insert(format!("usr/share/doc/lastrites/{page}"));
+    }
+    let missing: Vec<&String> = wanted.iter().filter(|name| !files.contains(name.as_str())).collect();
+    assert!(missing.is_empty(), "{missing:?} are not in the package: {listing}");
+    // Units and hooks are made by `arm`, for the init that runs: nothing of a package takes part in a shutdown.
+    let more: Vec<&&str> = files.iter().filter(|name| !wanted.contains(**name)).collect();
+    assert!(more.is_empty(), "nobody knows {more:?}");
+}
+
+/// Debian 12 has glibc 2.36; what needs a later one was built in the wrong place.
+#[test]
+fn the_package_installs_on_debian_12() {
+    let depends = good(Command::new("dpkg-deb").arg("-f").arg(built()).arg("Depends"));
+    let libc =
+        depends.split(',').find_map(|one| one.trim().strip_prefix("libc6 (>= ")).expect("it needs a libc");
+    let needed = libc.trim().trim_end_matches(')');
+    assert!(
+        run(Command::new("dpkg").args(["--compare-versions", needed, "le", "2.36"])).status.success(),
+        "it needs libc6 {needed}"
+    );
+}
+
+#[test]
+fn the_packages_changelog_is_of_this_version() {
+    let version = good(Command::new("dpkg-deb").arg("-f").arg(built()).arg("Version"));
+    let changelog = fs::read_to_string(root().join("viewer/debian/changelog")).expect("readable");
+    assert!(changelog.starts_with(&format!("lastrites ({}) ", version.trim())), "{version}: {changelog}");
+}
+
+#[test]
+fn the_archive_holds_programs_that_run() {
+    let name = format!("lastrites-{}-x86_64-linux", env!("CARGO_PKG_VERSION"));
+    let target = built().ancestors().nth(2).expect("the target directory").to_owned();
+    let archive = target.join("release-archive").join(format!("{name}.tar.gz"));
+    let dir = tempfile::tempdir().expect("a directory");
+    good(Command::new("tar").arg("-C").arg(dir.path()).arg("-xzf").arg(&archive));
+    let inside = dir.path().join(&name);
+    for program in ["lastrites", "lastrites-tracer"] {
+        let said = good(Command::new(inside.join(program)).arg("--version"));
+        assert_eq!(said.trim(), format!("{program} {}", env!("CARGO_PKG_VERSION")));
+    }
+    let there: BTreeSet<String> = fs::read_dir(&inside)
+        .expect("there")
+        .map(|e| e.expect("readable").file_name().into_string().expect("UTF-8"))
+        .collect();
+    let wanted = [
+        "CHANGELOG.md",
+        "LICENSE",
+        "README.md",
+        "completions",
+        "doc",
+        "lastrites",
+        "lastrites-tracer",
+        "man",
+    ];
+    assert_eq!(there, wanted.map(str::to_owned).into());
+    assert_eq!(fs::read_dir(inside.join("man")).expect("there").count(), names("viewer/man").len());
+    assert_eq!(
+        fs::read_dir(inside.join("completions")).expect("there").count(),
+        names("viewer/completions").len()
+    );
+}
