@@ -17,8 +17,8 @@ pub fn whole() -> Command {
         if there {
             // An option of all commands, that nothing of these heeds.
             let sub = sub.clone().arg(Arg::new("color").long("color").hide(true));
-            whole = whole
-                .mut_subcommand(sub.get_name().to_owned(), |old| sub.display_order(old.get_display_order()));
+            let name = sub.get_name().to_owned();
+            whole = whole.mut_subcommand(name, |old| sub.display_order(old.get_display_order()));
         }
     }
     whole

@@ -34,6 +34,9 @@ _lastrites() {
             lastrites,explain)
                 cmd="lastrites__subcmd__explain"
                 ;;
+            lastrites,export)
+                cmd="lastrites__subcmd__export"
+                ;;
             lastrites,import)
                 cmd="lastrites__subcmd__import"
                 ;;
@@ -65,7 +68,7 @@ _lastrites() {
 
     case "${cmd}" in
         lastrites)
-            opts="-h -V --color --help --version view list show explain diff save report import demo arm disarm record status doctor"
+            opts="-h -V --color --help --version view list show explain diff save report export import demo arm disarm record status doctor"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -193,6 +196,52 @@ _lastrites() {
                     ;;
                 --pid)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lastrites__subcmd__export)
+            opts="-f -o -h --file --format --output --recording --all --table --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "json jsonl csv perfetto svg dot html parquet" -- "${cur}"))
+                    return 0
+                    ;;
+                -f)
+                    COMPREPLY=($(compgen -W "json jsonl csv perfetto svg dot html parquet" -- "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --recording)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --table)
+                    COMPREPLY=($(compgen -W "services processes findings events" -- "${cur}"))
                     return 0
                     ;;
                 --color)

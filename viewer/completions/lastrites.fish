@@ -36,6 +36,7 @@ complete -c lastrites -n "__fish_lastrites_needs_command" -f -a "explain" -d 'Ex
 complete -c lastrites -n "__fish_lastrites_needs_command" -f -a "diff" -d 'Compare two shutdowns: what took longer, died differently, was restarted, or is there in one only'
 complete -c lastrites -n "__fish_lastrites_needs_command" -f -a "save" -d 'Copy one recording out as a file of its own, which every command accepts in place of the ring'
 complete -c lastrites -n "__fish_lastrites_needs_command" -f -a "report" -d 'Make one file for a bug report: what happened in words, and the recording without secrets and names'
+complete -c lastrites -n "__fish_lastrites_needs_command" -f -a "export" -d 'Write a recording and its story for other tools: JSON, CSV, Parquet, Perfetto, SVG, Graphviz'
 complete -c lastrites -n "__fish_lastrites_needs_command" -f -a "import" -d 'Keep recordings and reports of other machines, to be listed and opened beside the own ones'
 complete -c lastrites -n "__fish_lastrites_needs_command" -f -a "demo" -d 'Stage a miniature runlevel 6 in namespaces of its own, record it, and show what was seen'
 complete -c lastrites -n "__fish_lastrites_needs_command" -f -a "arm" -d 'Records from now on, through the next shutdown, until the boot after it has settled'
@@ -112,6 +113,26 @@ complete -c lastrites -n "__fish_lastrites_using_subcommand report" -l last -d '
 complete -c lastrites -n "__fish_lastrites_using_subcommand report" -l markdown -d 'Print the summary alone, in Markdown'
 complete -c lastrites -n "__fish_lastrites_using_subcommand report" -l list-removed -d 'Show line by line what is removed; without -o, write nothing'
 complete -c lastrites -n "__fish_lastrites_using_subcommand report" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c lastrites -n "__fish_lastrites_using_subcommand export" -l file -d 'The same as FILE' -r -F
+complete -c lastrites -n "__fish_lastrites_using_subcommand export" -s f -l format -d 'What to write' -r -f -a "json\t'One JSON document: the story, the processes, the signals'
+jsonl\t'Every event, one JSON object a line, as `show --json` has them'
+csv\t'A table for spreadsheets, see --table'
+perfetto\t'For Perfetto\'s viewer (ui.perfetto.dev) and other readers of trace events'
+svg\t'The timeline as a picture'
+dot\t'Who signalled and restarted whom, for Graphviz'
+html\t'One page for any browser: what happened, a time axis, search; see viewer/PAGE.md'
+parquet\t'A table for DuckDB, Spark, pandas, see --table'"
+complete -c lastrites -n "__fish_lastrites_using_subcommand export" -s o -l output -d 'The new file; nothing is overwritten. `-` is standard output, which is the default' -r -F
+complete -c lastrites -n "__fish_lastrites_using_subcommand export" -l recording -d 'newest, previous, a number as `list` shows it, or the beginning of an id [default: the newest shutdown]' -r
+complete -c lastrites -n "__fish_lastrites_using_subcommand export" -l table -d 'Which table (csv, parquet) [default: services]' -r -f -a "services\t'How each service ended: cleanly or not, by whom, how long it took, whether it was restarted'
+processes\t'The same of every process, and what it was'
+findings\t'What `explain` tells, one finding a row'
+events\t'All events, as `show` has them'"
+complete -c lastrites -n "__fish_lastrites_using_subcommand export" -l color -d 'When to use colours; NO_COLOR is respected' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t''
+never\t''"
+complete -c lastrites -n "__fish_lastrites_using_subcommand export" -l all -d 'Every recording of each file, one behind the other (csv, jsonl, parquet)'
+complete -c lastrites -n "__fish_lastrites_using_subcommand export" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c lastrites -n "__fish_lastrites_using_subcommand import" -l as -d 'What to call it [default: the name of the file]' -r
 complete -c lastrites -n "__fish_lastrites_using_subcommand import" -l remove -d 'Forget what was imported under this name' -r
 complete -c lastrites -n "__fish_lastrites_using_subcommand import" -l color -d 'When to use colours; NO_COLOR is respected' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
