@@ -51,7 +51,6 @@ pub fn judge(wanted: &WantedReport, dir: &Path, original: &[String]) -> Result<V
         &["show", "--json", &report],
         &["explain", "--all", &report],
         &["explain", "--json", &report],
-        &["diff", &report, &report],
         &["save", "--file", &report, "-"],
         &["report", "--markdown", &report],
         &["import", "--as", "bug", &report],

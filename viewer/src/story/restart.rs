@@ -144,8 +144,7 @@ pub fn restarts(world: &World, services: &mut Services, from: At, until: At) -> 
     if !found.is_empty() {
         let orders = Orders::new(world, from);
         for restart in found.iter_mut().filter(|restart| restart.how != By::Script) {
-            let order = orders.of(world, services, restart.service, restart.new, restart.up);
-            restart.ordered = order.unwrap_or(NONE);
+            restart.ordered = orders.of(world, services, restart).unwrap_or(NONE);
         }
     }
     found

@@ -8,7 +8,8 @@ use std::collections::HashMap;
 use crate::{
     processes::base_name,
     story::{
-        service::{Kind, ServiceId, Services},
+        restart::Restart,
+        service::{Kind, Services},
         who::words,
         world::{At, Idx, World},
     },
@@ -80,18 +81,15 @@ impl Orders {
         Self(orders)
     }
 
-    /// The last order before `up` for the service of a restart, not given by `by` itself.
-    pub fn of(
-        &self,
-        world: &World,
-        services: &Services,
-        service: Option<ServiceId>,
-        new: Idx,
-        up: At,
-    ) -> Option<Idx> {
+    /// The last order for a restart: given when the old process was there, and before the new one was up.
+    pub fn of(&self, world: &World, services: &Services, restart: &Restart) -> Option<Idx> {
+        let Restart { old, new, up, service, .. } = *restart;
+        // What started the old one orders nothing but that.
+        let from = world.proc_at(old)?.born;
         let before = self.0.partition_point(|(at, _)| *at <= up);
         let orders = self.0[..before].iter().rev();
-        let mut near = orders.take_while(|(at, _)| at.ns.saturating_add(BEFORE_NS) >= up.ns).take(64);
+        let is_near = |at: At| at > from && at.ns.saturating_add(BEFORE_NS) >= up.ns;
+        let mut near = orders.take_while(|(at, _)| is_near(*at)).take(64);
         let service = services.get(service?);
         near.find(|(at, order)| {
             // What it started itself it did not ask anybody for.
