@@ -44,7 +44,13 @@ fn begin(voice: &Voice) {
     voice.say(&format!("start ppid={}{by}", unsafe { libc::getppid() }));
 }
 
-fn end(voice: &Voice, code: u8) -> u8 {
+/// The last words. What was handled up to here is said first, and nothing is handled after it: a service that gives up
+/// by itself may be told to stop in the same moment, and must not keep that to itself.
+fn end(inbox: &mut Inbox, voice: &Voice, code: u8) -> u8 {
+    Inbox::close();
+    while let Some(got) = inbox.next(Some(Duration::ZERO)) {
+        voice.say(&got.words());
+    }
     voice.say(&format!("end code={code}"));
     code
 }
@@ -84,11 +90,11 @@ pub fn database(args: &Args, voice: &Voice) -> u8 {
         Ok(()) => {}
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
             voice.say(&format!("stale lock={}", lock.display()));
-            return end(voice, STALE);
+            return end(&mut inbox, voice, STALE);
         }
         Err(e) => {
             voice.say(&format!("trouble lock={} why={e}", lock.display()));
-            return end(voice, 1);
+            return end(&mut inbox, voice, 1);
         }
     }
     let mut told = listen(&mut inbox, voice, Some(ms(args, "start-ms", 3000)));
@@ -99,10 +105,10 @@ pub fn database(args: &Args, voice: &Voice) -> u8 {
     debug_assert!(told, "only a signal ends a database");
     work(&mut inbox, voice, ms(args, "stop-ms", 300));
     match fs::remove_file(&lock) {
-        Ok(()) => end(voice, 0),
+        Ok(()) => end(&mut inbox, voice, 0),
         Err(e) => {
             voice.say(&format!("trouble lock={} why={e}", lock.display()));
-            end(voice, 1)
+            end(&mut inbox, voice, 1)
         }
     }
 }
@@ -124,7 +130,7 @@ pub fn clean(args: &Args, voice: &Voice) -> u8 {
     voice.say("ready");
     listen(&mut inbox, voice, None);
     work(&mut inbox, voice, ms(args, "stop-ms", 0));
-    end(voice, u8::try_from(args.number("code", 0)).unwrap_or(1))
+    end(&mut inbox, voice, u8::try_from(args.number("code", 0)).unwrap_or(1))
 }
 
 /// When told to stop it takes memory, more and more, instead.
@@ -138,7 +144,7 @@ pub fn glutton(_: &Args, voice: &Voice) -> u8 {
     while hoard.len() < 512 {
         hoard.push(vec![1u8; 1 << 20]);
     }
-    end(voice, 1)
+    end(&mut inbox, voice, 1)
 }
 
 /// Leads a session with a terminal, and has a child there, which the kernel hangs up when the leader ends. Otherwise
@@ -197,7 +203,7 @@ pub fn leaver(_: &Args, voice: &Voice) -> u8 {
     begin(voice);
     voice.say("ready");
     listen(&mut inbox, voice, None);
-    end(voice, 0)
+    end(&mut inbox, voice, 0)
 }
 
 /// Hears every signal and stays.
@@ -228,12 +234,7 @@ pub fn ignorer(_: &Args, voice: &Voice) -> u8 {
 pub fn blocker(_: &Args, voice: &Voice) -> u8 {
     let mut inbox = Inbox::new(&[]);
     begin(voice);
-    // SAFETY: a set that is ours, filled before it is used.
-    unsafe {
-        let mut all: libc::sigset_t = std::mem::zeroed();
-        libc::sigfillset(&mut all);
-        libc::sigprocmask(libc::SIG_BLOCK, &all, std::ptr::null_mut());
-    }
+    Inbox::close();
     voice.say("ready");
     loop {
         listen(&mut inbox, voice, None);

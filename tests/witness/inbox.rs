@@ -66,6 +66,16 @@ impl Inbox {
         Self { pipe }
     }
 
+    /// Blocks what can be blocked: from here on signals stay pending.
+    pub fn close() {
+        // SAFETY: a set that is ours, filled before it is used.
+        unsafe {
+            let mut all: libc::sigset_t = std::mem::zeroed();
+            libc::sigfillset(&raw mut all);
+            libc::sigprocmask(libc::SIG_BLOCK, &raw const all, std::ptr::null_mut());
+        }
+    }
+
     /// The next signal; `None` when `limit` is over first.
     pub fn next(&mut self, limit: Option<Duration>) -> Option<Got> {
         let until = limit.map(|limit| Instant::now() + limit);

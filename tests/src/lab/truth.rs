@@ -240,6 +240,8 @@ fn end_is_wrong(life: &Life<'_>, end: &Value, heard: &[Death], window: Window) -
         (Some(status), _) if matches!(status & 0x7f, 1 | 2 | 3 | 15) => &["stopped"],
         (Some(status), _) if status & 0x7f != 0 => &["killed"],
         (Some(_), Some(_)) => &["stopped"],
+        // What reached it after its last words it could not tell of any more.
+        (Some(_), None) if after_its_end(life, &end["told"]) => return None,
         (Some(_), None) => &["left"],
     };
     if !verdict.iter().any(|verdict| end["verdict"] == **verdict) {
@@ -276,6 +278,12 @@ fn end_is_wrong(life: &Life<'_>, end: &Value, heard: &[Death], window: Window) -
             (!lives).then(|| format!("there was no process {pid} then to kill it"))
         }
     }
+}
+
+/// Whether it was told to stop when it had already given up by itself, and all but gone.
+fn after_its_end(life: &Life<'_>, told: &Value) -> bool {
+    let at = told["at"]["time_ns"].as_u64();
+    life.end.zip(at).is_some_and(|(end, at)| at + EDGE_NS >= end.time_ns)
 }
 
 /// What the story has wrong about the signal that told it to stop: `stop`, as the service got it.
@@ -478,6 +486,16 @@ mod tests {
         );
         let killer = "w lab-coroner 2 46000000500 exit pid=5 status=0 parent=1 at=46000000000";
         assert_eq!(changed(8, killer), 1, "no such killer");
+    }
+
+    #[test]
+    fn who_had_given_up_cannot_tell_what_reached_it_then() {
+        let mut lines = TRUE;
+        lines[3] = "w mongod 7 19000000009 stale lock=/var/lib/mongod/mongod.lock";
+        lines[4] = "w mongod 7 19900000000 end code=0";
+        assert_eq!(judged(&recording(), &lines).misses, [], "told at 20");
+        lines[4] = "w mongod 7 20900000000 end code=0";
+        assert_eq!(judged(&recording(), &lines).misses.len(), 1, "it would have heard of it");
     }
 
     #[test]
