@@ -87,7 +87,7 @@ impl Story {
         let by_target = ByTarget::new(&world, At { ns: begin.ns.saturating_sub(BEFORE_NS), number: 0 });
         let (mut fates, mut restarts, mut waits) = (Vec::new(), Vec::new(), Vec::new());
         if let Some(shutdown) = &shutdown {
-            restarts = restart::restarts(&world, &mut services, shutdown.begin, shutdown.end);
+            restarts = restart::restarts(&world, &mut services, &by_target, shutdown.begin, shutdown.end);
             fates = fate::fates(&world, shutdown, &by_target);
         }
         let places = |of: fn(&Restart) -> Idx| {

@@ -13,6 +13,7 @@ use crate::processes::base_name;
 use self::ordered::Orders;
 
 use super::{
+    fate::ByTarget,
     service::{Kind, ServiceId, Services},
     who::words,
     world::{At, Idx, IdxMap, Image, NONE, Origin, World},
@@ -72,7 +73,13 @@ struct Run {
 }
 
 /// All restarts from `from` on, in order of time.
-pub fn restarts(world: &World, services: &mut Services, from: At, until: At) -> Vec<Restart> {
+pub fn restarts(
+    world: &World,
+    services: &mut Services,
+    by_target: &ByTarget,
+    from: At,
+    until: At,
+) -> Vec<Restart> {
     let heirs = heirs(world);
     let daemon = |idx: Idx| {
         std::iter::successors(Some(idx), |idx| heirs.get(idx).copied()).take(4).last().unwrap_or(idx)
@@ -144,7 +151,7 @@ pub fn restarts(world: &World, services: &mut Services, from: At, until: At) -> 
     if !found.is_empty() {
         let orders = Orders::new(world, from);
         for restart in found.iter_mut().filter(|restart| restart.how != By::Script) {
-            restart.ordered = orders.of(world, services, restart).unwrap_or(NONE);
+            restart.ordered = orders.of(world, services, by_target, restart).unwrap_or(NONE);
         }
     }
     found

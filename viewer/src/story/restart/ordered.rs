@@ -1,17 +1,19 @@
 //! Who ordered a restart: a command that asks init or a supervisor to start or restart something.
 //!
-//! Invariant: an order names the service in its arguments, and was given before the service was up again. Without one
-//! a restart is what init or the supervisor did of its own accord.
+//! Invariant: an order names the service in its arguments, and was given before the service was up again; one that only
+//! says start, when there was something to start. Without an order a restart is what init or the supervisor did of its own
+//! accord.
 
 use std::collections::HashMap;
 
 use crate::{
     processes::base_name,
     story::{
+        fate::{ByTarget, told},
         restart::Restart,
         service::{Kind, Services},
         who::words,
-        world::{At, Idx, World},
+        world::{At, Idx, Image, World},
     },
 };
 
@@ -36,8 +38,7 @@ const COMMANDS: [&[u8]; 16] = [
 ];
 
 /// What they are told to do.
-const VERBS: [&[u8]; 11] = [
-    b"start",
+const VERBS: [&[u8]; 8] = [
     b"restart",
     b"try-restart",
     b"reload-or-restart",
@@ -45,10 +46,11 @@ const VERBS: [&[u8]; 11] = [
     b"try-reload-or-restart",
     b"force-reload",
     b"force-restart",
-    b"up",
-    b"-u",
     b"-r",
 ];
+
+/// The same, where what runs already is left alone.
+const STARTS: [&[u8]; 3] = [b"start", b"up", b"-u"];
 
 /// An order may wait for what it orders for so long.
 const BEFORE_NS: u64 = 120_000_000_000;
@@ -72,7 +74,8 @@ impl Orders {
             if is_command
                 && COMMANDS.contains(&world.program(image))
                 && (matches!(world.program(image), b"start" | b"restart")
-                    || words(world.strings.get(image.argv)).skip(1).any(|word| VERBS.contains(&word)))
+                    || says(world, image, &VERBS)
+                    || says(world, image, &STARTS))
             {
                 orders.push((image.at, image.proc));
             }
@@ -82,26 +85,43 @@ impl Orders {
     }
 
     /// The last order for a restart: given when the old process was there, and before the new one was up.
-    pub fn of(&self, world: &World, services: &Services, restart: &Restart) -> Option<Idx> {
+    pub fn of(
+        &self,
+        world: &World,
+        services: &Services,
+        by_target: &ByTarget,
+        restart: &Restart,
+    ) -> Option<Idx> {
         let Restart { old, new, up, service, .. } = *restart;
         // What started the old one orders nothing but that.
         let from = world.proc_at(old)?.born;
         let before = self.0.partition_point(|(at, _)| *at <= up);
         let orders = self.0[..before].iter().rev();
         let is_near = |at: At| at > from && at.ns.saturating_add(BEFORE_NS) >= up.ns;
+        let stopped = world.proc_at(old)?.exit;
+        let stopping = told(world, by_target, old, from).map_or(stopped, |told| told.at(world).min(stopped));
         let mut near = orders.take_while(|(at, _)| is_near(*at)).take(64);
         let service = services.get(service?);
         near.find(|(at, order)| {
             // What it started itself it did not ask anybody for.
             world.ancestors(new).all(|up| up != *order)
                 && world.image_at(*order, at.ns).is_some_and(|image| {
-                    words(world.strings.get(image.argv))
+                    let is_named = words(world.strings.get(image.argv))
                         .skip(1)
-                        .any(|word| names(service.kind, &service.name, word))
+                        .any(|word| names(service.kind, &service.name, word));
+                    // To start what runs is to do nothing, unless one waits for its end with it.
+                    let only_starts = !says(world, image, &VERBS) && world.program(image) != b"restart";
+                    let waits = world.proc_at(*order).is_some_and(|proc| proc.exit > stopped);
+                    is_named && (!only_starts || *at >= stopping || waits)
                 })
         })
         .map(|(_, order)| *order)
     }
+}
+
+/// Whether a command has one of these words.
+fn says(world: &World, image: &Image, verbs: &[&[u8]]) -> bool {
+    words(world.strings.get(image.argv)).skip(1).any(|word| verbs.contains(&word))
 }
 
 /// Whether a word of a command names a service.
