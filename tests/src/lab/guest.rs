@@ -36,6 +36,7 @@ pub struct Hardware {
     /// Becomes vda, vdb...
     pub disks: Vec<PathBuf>,
     pub memory_mib: u32,
+    pub cpus: u32,
 }
 
 #[derive(Debug)]
@@ -79,7 +80,8 @@ impl Guest {
         command.args(["-name", "lastrites-lab", "-machine", "q35", "-accel", "tcg,thread=multi"]);
         // Without cx16, since guests were seen to panic with it; without la57, which costs a level of every
         // page walk. (Not without svm as well: then qemu tells the kernel a wrong width of addresses.)
-        command.args(["-cpu", "max,-cx16,-la57", "-smp", "2", "-m", &hardware.memory_mib.to_string()]);
+        command.args(["-cpu", "max,-cx16,-la57", "-smp", &hardware.cpus.to_string()]);
+        command.args(["-m", &hardware.memory_mib.to_string()]);
         command.args(["-display", "none", "-nodefaults", "-no-reboot", "-nic", "none"]);
         command.arg("-kernel").arg(&hardware.kernel).arg("-initrd").arg(&hardware.initrd);
         command.arg("-append").arg(format!(

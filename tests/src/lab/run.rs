@@ -100,6 +100,7 @@ pub fn prepare(scenario: &Scenario) -> Result<Prepared> {
         append: scenario.append.clone(),
         disks: disks.iter().map(|disk| disk.path.clone()).collect(),
         memory_mib: scenario.memory_mib,
+        cpus: scenario.cpus,
     };
     Ok(Prepared { dir, hardware, disks, _lock: lock })
 }

@@ -32,6 +32,10 @@ pub struct Scenario {
     pub append: String,
     #[serde(default = "usual_memory")]
     pub memory_mib: u32,
+    /// Processors. One makes an emulated machine spend less on waiting for another; the probe's buffers are per
+    /// processor, so both kinds are tested.
+    #[serde(default = "usual_cpus")]
+    pub cpus: u32,
     /// Ids of entries of the image's inittab that are moved in front of those that run rc.
     #[serde(default)]
     pub early: Vec<String>,
@@ -76,6 +80,10 @@ pub struct Scenario {
     pub unrecorded: Vec<usize>,
     /// The boot whose recording becomes a sample in traces/samples, and under which name.
     pub sample: Option<Sample>,
+}
+
+fn usual_cpus() -> u32 {
+    2
 }
 
 fn usual_memory() -> u32 {
