@@ -67,7 +67,7 @@ complete -c lastrites -n "__fish_lastrites_using_subcommand show" -l pid -d 'Eve
 complete -c lastrites -n "__fish_lastrites_using_subcommand show" -l name -d '... or one of this name or program; * and ? stand for anything' -r
 complete -c lastrites -n "__fish_lastrites_using_subcommand show" -l signal -d 'Signals sent, received or died of: TERM, SIGTERM or 15' -r
 complete -c lastrites -n "__fish_lastrites_using_subcommand show" -l kind -d 'process (running before), fork, exec, exit, rename, signal, deliver, call, poll, reboot, umount, remount, cgroup-mkdir, cgroup-rmdir, cgroup-attach, oom, lost' -r
-complete -c lastrites -n "__fish_lastrites_using_subcommand show" -l from -d 'From this time: seconds since the recording began (12.5), before its last event (-3), or a time of its clock (03:14:07, "2026-11-12 03:14:07")' -r
+complete -c lastrites -n "__fish_lastrites_using_subcommand show" -l from -d 'From this time: seconds since the recording began (12.5), before its last event (-3), after the shutdown was asked for (asked, asked+2.5), or a time of its clock (03:14:07, "2026-11-12 03:14:07")' -r
 complete -c lastrites -n "__fish_lastrites_using_subcommand show" -l to -d 'To this time' -r
 complete -c lastrites -n "__fish_lastrites_using_subcommand show" -l event -d 'Only the event with this number' -r
 complete -c lastrites -n "__fish_lastrites_using_subcommand show" -l color -d 'When to use colours; NO_COLOR is respected' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'

@@ -194,8 +194,8 @@ struct ShowArgs {
     /// remount, cgroup-mkdir, cgroup-rmdir, cgroup-attach, oom, lost
     #[arg(long, value_delimiter = ',')]
     kind: Vec<String>,
-    /// From this time: seconds since the recording began (12.5), before its last event (-3), or a time of its
-    /// clock (03:14:07, "2026-11-12 03:14:07")
+    /// From this time: seconds since the recording began (12.5), before its last event (-3), after the shutdown was
+    /// asked for (asked, asked+2.5), or a time of its clock (03:14:07, "2026-11-12 03:14:07")
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     from: Option<String>,
     /// To this time
@@ -514,19 +514,25 @@ fn run_list(named: Option<&Path>, as_json: bool, palette: Palette) -> Result<u8,
 fn run_show(args: &ShowArgs, palette: Palette) -> Result<u8, Error> {
     let (path, trace) = open(args.file.named())?;
     let (number, summary) = pick::pick(&trace, &path, &args.recording)?;
-    let clocks = Clocks::new(summary);
+    let mut clocks = Clocks::new(summary);
+    let times = [args.from.as_deref(), args.to.as_deref()];
+    let is_of_asked = times.iter().flatten().any(|text| text.trim().starts_with("asked"));
+    // Who asked is found by going through all of it.
+    let requests =
+        if is_of_asked || !args.no_head { Requests::of(&trace, summary)? } else { Requests::default() };
+    clocks.asked_ns = requests.first.as_ref().map(|request| request.time_ns);
+    let [from_ns, to_ns] = times.map(|text| text.map(|text| clocks.parse(text)).transpose());
     let filter = Filter {
         pids: args.pid.clone(),
         names: args.name.iter().map(|name| Pattern::new(name)).collect(),
         signals: args.signal.iter().map(|text| filter::parse_signal(text)).collect::<Result<_, _>>()?,
         kinds: args.kind.iter().map(|text| filter::parse_kind(text)).collect::<Result<_, _>>()?,
         events: args.event.clone(),
-        from_ns: args.from.as_deref().map(|text| clocks.parse(text)).transpose()?,
-        to_ns: args.to.as_deref().map(|text| clocks.parse(text)).transpose()?,
+        from_ns: from_ns?,
+        to_ns: to_ns?,
     };
     let mut out = Output::stdout();
     if !args.no_head {
-        let requests = Requests::of(&trace, summary)?;
         let ending = ending(&trace, number, summary);
         let mut head = String::new();
         if args.json {

@@ -19,7 +19,7 @@ use crate::{
     processes::Processes,
     requests::Requests,
     safe,
-    time::Clocks,
+    time::{self, Clocks},
 };
 
 /// What is written at a time.
@@ -42,7 +42,8 @@ pub fn head(
     palette: Palette,
 ) -> String {
     let session = &summary.session;
-    let start = Clocks::new(summary).wall(session.started.boottime_ns);
+    let clocks = Clocks::new(summary);
+    let start = clocks.wall(session.started.boottime_ns);
     let mut lines = Vec::new();
     let host = if session.hostname.is_empty() {
         "unknown host".into()
@@ -62,7 +63,9 @@ pub fn head(
         ending.sentence()
     ));
     if let Some(request) = &requests.first {
-        lines.push(format!("asked for by: {}, event #{}", request.text(), request.number));
+        let mut at = String::new();
+        time::push_relative(&mut at, clocks.since_start_ns(request.time_ns));
+        lines.push(format!("asked for at {at} by: {}, event #{}", request.text(), request.number));
     }
     lines.push(format!("{} events; lost: {}", summary.events, about::lost(summary.lost)));
     lines.extend(

@@ -14,6 +14,8 @@ pub struct Clocks {
     readings: Vec<Clock>,
     /// Boot time that is +0.
     pub zero_ns: u64,
+    /// Boot time at which somebody asked for the shutdown, where that is known.
+    pub asked_ns: Option<u64>,
     last_ns: u64,
 }
 
@@ -22,7 +24,12 @@ impl Clocks {
         let mut readings = vec![summary.session.started];
         readings.extend(summary.clocks.iter().copied());
         readings.sort_by_key(|clock| clock.boottime_ns);
-        Self { readings, zero_ns: summary.session.started.boottime_ns, last_ns: summary.last_ns }
+        Self {
+            readings,
+            zero_ns: summary.session.started.boottime_ns,
+            asked_ns: None,
+            last_ns: summary.last_ns,
+        }
     }
 
     /// The last reading before `boottime_ns`: a clock that is set later does not change the past.
@@ -48,9 +55,13 @@ impl Clocks {
     }
 
     /// The boot time that `text` names: seconds since the recording began (`12.5`, `+12.5`), before
-    /// its last event (`-3`), or a wall clock time (`03:14`, `03:14:07.5`, `2026-11-12 03:14:07`).
+    /// its last event (`-3`), a wall clock time (`03:14`, `03:14:07.5`, `2026-11-12 03:14:07`), or when somebody asked
+    /// for the shutdown (`asked`, `asked+2.5`, `asked-1`).
     pub fn parse(&self, text: &str) -> Result<u64, Error> {
         let text = text.trim();
+        if let Some(rest) = text.strip_prefix("asked") {
+            return self.parse_asked(text, rest.trim());
+        }
         let seconds = text.trim_end_matches('s').trim_end();
         if let Some(nanos) = parse_seconds(seconds.trim_start_matches(['+', '-'])) {
             return Ok(match seconds.starts_with('-') {
@@ -61,9 +72,29 @@ impl Clocks {
         self.parse_wall(text).ok_or_else(|| {
             Error::usage(format!(
                 "{text}: not a time; give seconds since the recording began (12.5), seconds before its last event \
-                 (-3), or a time of its clock (03:14:07, or \"2026-11-12 03:14:07\")"
+                 (-3), a time of its clock (03:14:07, or \"2026-11-12 03:14:07\"), or seconds after the shutdown was \
+                 asked for (asked+2.5)"
             ))
         })
+    }
+
+    fn parse_asked(&self, text: &str, rest: &str) -> Result<u64, Error> {
+        let digits = rest.trim_start_matches(['+', '-']).trim().trim_end_matches('s').trim_end();
+        let is_signed = rest.len() - rest.trim_start_matches(['+', '-']).len() == 1;
+        let nanos = match rest.is_empty() {
+            true => Some(0),
+            false => parse_seconds(digits).filter(|_| is_signed),
+        };
+        let nanos = nanos.ok_or_else(|| {
+            Error::usage(format!("{text}: not a time; give asked, or seconds around it: asked+2.5, asked-1"))
+        })?;
+        let asked = self.asked_ns.ok_or_else(|| {
+            Error::usage(format!(
+                "{text}: nobody is seen to ask for a shutdown in this recording; give seconds since it began (12.5), or \
+                 before its last event (-3)"
+            ))
+        })?;
+        Ok(if rest.starts_with('-') { asked.saturating_sub(nanos) } else { asked.saturating_add(nanos) })
     }
 
     fn parse_wall(&self, text: &str) -> Option<u64> {
@@ -161,7 +192,12 @@ pub(crate) mod tests {
             realtime_ns: 1_794_449_640_000_000_000,
             utc_offset_s: 3600,
         };
-        Clocks { readings: vec![started], zero_ns: started.boottime_ns, last_ns: 160_000_000_000 }
+        Clocks {
+            readings: vec![started],
+            zero_ns: started.boottime_ns,
+            asked_ns: None,
+            last_ns: 160_000_000_000,
+        }
     }
 
     #[test]
@@ -182,6 +218,22 @@ pub(crate) mod tests {
             assert_eq!(clocks.parse(text).ok(), Some((expected_s * 1e9) as u64), "{text}");
         }
         for bad in ["", "x", "1e3", "25:00", "--1x", "1.2.3", "."] {
+            assert!(clocks.parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn times_are_read_around_the_moment_at_which_the_shutdown_was_asked_for() {
+        let mut clocks = clocks();
+        let message = clocks.parse("asked").expect_err("nobody did").to_string();
+        assert!(message.contains("nobody is seen to ask"), "{message}");
+        clocks.asked_ns = Some(130_000_000_000);
+        for (text, expected_s) in
+            [("asked", 130.0), ("asked+2.5", 132.5), ("asked + 2.5s", 132.5), ("asked-1", 129.0)]
+        {
+            assert_eq!(clocks.parse(text).ok(), Some((expected_s * 1e9) as u64), "{text}");
+        }
+        for bad in ["asked+", "asked2", "asked+x", "askedx", "asked--1"] {
             assert!(clocks.parse(bad).is_err(), "{bad:?}");
         }
     }

@@ -11,7 +11,7 @@ use super::{
 use crate::story::world::Idx;
 
 /// So many processes are looked at between two pictures: a few milliseconds.
-pub(super) const SLICE: usize = 20_000;
+pub(super) const SLICE: usize = 10_000;
 
 /// A filter that has not looked at everybody yet.
 #[derive(Debug)]

@@ -122,6 +122,7 @@ fn usage_errors_say_what_was_meant_and_end_with_2() {
         (&["show", "--kind", "forks"], "cgroup-attach"),
         (&["show", "--recording", "9"], "it holds 1 to 2"),
         (&["show", "--from", "yesterday"], "not a time"),
+        (&["show", "--from", "asked+soon"], "asked+2.5"),
         (&["frobnicate"], "frobnicate"),
     ] {
         let output = run(args, &recorded);

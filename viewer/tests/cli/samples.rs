@@ -71,6 +71,23 @@ fn the_founding_story_can_be_read_from_its_recording() {
 }
 
 #[test]
+fn what_explain_counts_from_is_where_show_says_that_somebody_asked() {
+    let file = sample("sysvinit-respawn");
+    let explained: serde_json::Value =
+        serde_json::from_str(&good(&["explain", "--json"], &file)).expect("JSON");
+    let begin = explained["shutdown"]["begin"]["event"].as_u64().expect("a beginning");
+    let shown = good(&["show"], &file);
+    let head = shown.lines().find_map(|line| line.strip_prefix("# asked for at ")).expect("somebody asked");
+    assert!(head.ends_with(&format!(" by: reboot (root), event #{begin}")), "{head}");
+    let at = head.split(' ').next().expect("a time");
+    let from = good(&["show", "--no-head", "--from", "asked"], &file);
+    let first = from.lines().next().expect("events");
+    assert!(first.contains(at) && first.contains(&format!(" #{begin} ")), "{first}");
+    let before = good(&["show", "--no-head", "--from", "asked-1", "--to", "asked"], &file);
+    assert_eq!(before.lines().last(), Some(first), "{before}");
+}
+
+#[test]
 fn the_supervisor_and_its_child_were_killed_by_one_spree() {
     let file = sample("runit-respawn");
     for name in ["runsvdir", "mongod"] {
