@@ -109,11 +109,14 @@ pub fn restarts(
             && let Some((file, _)) = program(world, idx)
             && let Some(dead) = dead.get_mut(file)
         {
-            dead.list.push((idx, last));
+            dead.list.push(Gone { ns: exit(last).ns, idx, last });
         }
     }
     for dead in dead.values_mut() {
-        dead.list.sort_unstable_by_key(|(idx, last)| (exit(*last), *idx));
+        dead.list.sort_unstable_by(|a, b| {
+            // Where they ended in the same nanosecond their events say who was first.
+            a.ns.cmp(&b.ns).then_with(|| (exit(a.last), a.idx).cmp(&(exit(b.last), b.idx)))
+        });
         dead.free = (0..=dead.list.len() as u32).collect();
     }
     let mut found = Vec::new();
@@ -122,10 +125,14 @@ pub fn restarts(
         let Some(dead) = dead.get_mut(file) else { continue };
         let born = world.procs[idx as usize].born;
         let new = Run { idx, service: services.of(world, idx), by, how };
-        let mut at = dead.free(dead.list.partition_point(|(_, last)| exit(*last) <= up));
+        let before = |gone: &Gone| gone.ns < up.ns || gone.ns == up.ns && exit(gone.last) <= up;
+        let mut at = dead.free(dead.list.partition_point(before));
         for _ in 0..LOOK_BACK {
-            let Some(&(idx, last)) = at.checked_sub(1).and_then(|place| dead.list.get(place)) else { break };
-            if exit(last).ns.saturating_add(WITHIN_NS) < born.ns {
+            let Some(&Gone { ns, idx, last }) = at.checked_sub(1).and_then(|place| dead.list.get(place))
+            else {
+                break;
+            };
+            if ns.saturating_add(WITHIN_NS) < born.ns {
                 break;
             }
             let (by, how) = starter(world, idx);
@@ -157,11 +164,21 @@ pub fn restarts(
     found
 }
 
+/// Somebody who ended.
+#[derive(Debug, Clone, Copy)]
+struct Gone {
+    /// When whoever went on for it ended: kept here, since looking it up costs more than all that is done with it.
+    ns: u64,
+    idx: Idx,
+    /// Who went on for it; itself, if nobody did.
+    last: Idx,
+}
+
 /// The dead of one program.
 #[derive(Debug, Default)]
 struct Dead {
-    /// In order of their ends, each with who goes on for it.
-    list: Vec<(Idx, Idx)>,
+    /// In order of their ends.
+    list: Vec<Gone>,
     /// By place, from 1: itself while nobody took that one's place, else a place below.
     free: Vec<u32>,
 }
