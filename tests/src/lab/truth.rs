@@ -241,7 +241,10 @@ fn end_is_wrong(life: &Life<'_>, end: &Value, heard: &[Death], window: Window) -
         (Some(status), _) if status & 0x7f != 0 => &["killed"],
         (Some(_), Some(_)) => &["stopped"],
         // What reached it after its last words it could not tell of any more.
-        (Some(_), None) if after_its_end(life, &end["told"]) => return None,
+        (Some(_), None) if after_its_end(life, &end["told"]) => {
+            let is_either = end["verdict"] == "left" || end["verdict"] == "stopped";
+            return (!is_either).then(|| "its verdict is left or stopped".into());
+        }
         (Some(_), None) => &["left"],
     };
     if !verdict.iter().any(|verdict| end["verdict"] == **verdict) {
@@ -494,6 +497,9 @@ mod tests {
         lines[3] = "w mongod 7 19000000009 stale lock=/var/lib/mongod/mongod.lock";
         lines[4] = "w mongod 7 19900000000 end code=0";
         assert_eq!(judged(&recording(), &lines).misses, [], "told at 20");
+        let mut killed = recording();
+        killed.story["ends"][0]["verdict"] = "killed".into();
+        assert_eq!(judged(&killed, &lines).misses.len(), 1, "it ended by itself all the same");
         lines[4] = "w mongod 7 20900000000 end code=0";
         assert_eq!(judged(&recording(), &lines).misses.len(), 1, "it would have heard of it");
     }
