@@ -10,6 +10,7 @@ mod judge;
 mod packages;
 mod pattern;
 mod place;
+mod readers;
 mod recording;
 mod run;
 mod samples;

@@ -34,6 +34,16 @@ pub fn lab_dir(scenario: &str) -> PathBuf {
     target_dir().join("lab").join(scenario)
 }
 
+/// The tests that hand exports to programs which know nothing of us, and those programs' ways to be asked.
+pub fn export_tests_dir() -> PathBuf {
+    crate_dir().join("../viewer/tests/export")
+}
+
+/// The Python that `tests/run` installs packages for.
+pub fn python() -> PathBuf {
+    target_dir().join("python/bin/python3")
+}
+
 /// Built images, outside the repository.
 pub fn cache_dir() -> PathBuf {
     if let Some(dir) = env::var_os("LASTRITES_LAB_CACHE") {
