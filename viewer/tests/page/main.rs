@@ -1,6 +1,8 @@
-//! The page in a real browser: opened from disk, looked at, clicked, attacked. Wants Debian's `chromium`.
+//! The page in a real browser: opened from disk, looked at, clicked, attacked. Wants Debian's `chromium`
+//! and `firefox-esr`.
 
 mod browser;
+mod firefox;
 mod hostile;
 mod looks;
 mod made;
