@@ -24,7 +24,10 @@ pub enum Error {
 
     /// What is wanted lies where a glance at a recording did not look.
     #[error("only the end of the recording was looked at")]
-    Unseen,
+    Unseen {
+        /// The recording's, in the file, from 1.
+        number: usize,
+    },
 
     #[error("cannot write the output: {0}")]
     Output(io::Error),
@@ -69,7 +72,11 @@ impl Error {
             Self::ReaderGone => 0,
             Self::NothingThere { .. } | Self::Empty { .. } => 1,
             Self::Usage { .. } => 2,
-            Self::Unseen | Self::Output(_) | Self::Trace(_) | Self::File { .. } | Self::Failed { .. } => 4,
+            Self::Unseen { .. }
+            | Self::Output(_)
+            | Self::Trace(_)
+            | Self::File { .. }
+            | Self::Failed { .. } => 4,
             Self::NotAllowed { .. } => 5,
         }
     }

@@ -50,6 +50,8 @@ pub enum Extent {
     /// What of that can be read at once: a shutdown that does not begin near the end is not looked for, and a boot after
     /// it that was recorded for long is left out.
     Glance,
+    /// The very end of it, wherever its shutdown began; nothing after it.
+    Tail,
     /// All of it, and the boot after it.
     All,
 }
@@ -134,14 +136,19 @@ pub fn read_extent(
     let count = trace.sessions().len();
     let summary = &trace.sessions()[number - 1];
     let (world, requests) = match extent {
-        Extent::All => whole(trace, summary, watch)?,
-        Extent::Shutdown => last_shutdown(trace, summary, usize::MAX, watch)?,
-        Extent::Glance => last_shutdown(trace, summary, SEGMENTS_GLANCE, watch)?,
+        Extent::All => whole(trace, number, watch)?,
+        Extent::Shutdown => last_shutdown(trace, number, usize::MAX, watch)?,
+        Extent::Glance => last_shutdown(trace, number, SEGMENTS_GLANCE, watch)?,
+        Extent::Tail => {
+            let id = summary.session.id;
+            world(trace.last_events(id, trace.seen(id)?.min(SEGMENTS_TAIL))?, summary, watch)?
+        }
     };
     let next = match next_boot(trace, number) {
+        _ if extent == Extent::Tail => None,
         Some(after) if extent == Extent::Glance && trace.segments(after.session.id)? > SEGMENTS_FIRST => None,
         Some(after) => {
-            Some(NextBoot::new(whole(trace, after, watch)?.0, number + 1, Entry::of(&after.session)))
+            Some(NextBoot::new(whole(trace, number + 1, watch)?.0, number + 1, Entry::of(&after.session)))
         }
         None => None,
     };
@@ -158,6 +165,10 @@ pub fn next_boot(trace: &Trace, number: usize) -> Option<&Summary> {
 
 /// No shutdown in so many of the last segments: at a glance there is none.
 pub(crate) const SEGMENTS_GLANCE: usize = 8;
+
+/// What is shown of a shutdown that begins before a glance.
+const SEGMENTS_TAIL: usize = 2;
+
 /// Recording `number`, with an end. One of a shutdown that says nothing of its end and does not go on here ended as power
 /// cuts do: the next boot that would have noted so never came, or is not in this copy. Without a shutdown it is as likely
 /// that the file was copied while its machine ran.
@@ -184,16 +195,17 @@ const UNASKED_NS: u64 = 3_600_000_000_000;
 /// Where there is none in the last `glance` segments, no more is looked at.
 fn last_shutdown(
     trace: &Trace,
-    summary: &Summary,
+    number: usize,
     glance: usize,
     watch: Watch<'_>,
 ) -> Result<(World, Requests), Error> {
+    let summary = &trace.sessions()[number - 1];
     let id = summary.session.id;
     let (total, seen) = (trace.segments(id)?, trace.seen(id)?);
     let mut count = SEGMENTS_FIRST;
     while count < total {
         if count > seen {
-            return Err(Error::Unseen);
+            return Err(Error::Unseen { number });
         }
         let (world, requests) = world(trace.last_events(id, count)?, summary, watch)?;
         let init = Init::of(&world, &summary.session.init);
@@ -215,7 +227,7 @@ fn last_shutdown(
         }
         count = count.saturating_mul(4);
     }
-    whole(trace, summary, watch)
+    whole(trace, number, watch)
 }
 
 /// Whether rc was at work on the end already where reading began: what begins the shutdown is before that.
@@ -227,9 +239,10 @@ fn rc_goes_on(world: &World) -> bool {
     running.filter(|image| world.program(image) == b"rc").any(|image| of_end(world.strings.get(image.argv)))
 }
 
-fn whole(trace: &Trace, summary: &Summary, watch: Watch<'_>) -> Result<(World, Requests), Error> {
+fn whole(trace: &Trace, number: usize, watch: Watch<'_>) -> Result<(World, Requests), Error> {
+    let summary = &trace.sessions()[number - 1];
     if trace.seen(summary.session.id)? < trace.segments(summary.session.id)? {
-        return Err(Error::Unseen);
+        return Err(Error::Unseen { number });
     }
     world(trace.events(summary.session.id)?, summary, watch)
 }

@@ -149,14 +149,19 @@ fn glance(path: &Path, wanted: &Wanted, gauge: &Arc<Gauge>, out: &Sender<News>) 
         Wanted::Named(name) => pick::pick_extent(&trace, path, name.as_ref(), Extent::Glance, &mut step),
         Wanted::All(_) | Wanted::Followed(_) => return Ok(()),
     };
-    match picked {
-        // It begins before what was looked at.
-        Err(Error::Unseen) => return Ok(()),
-        picked => {
-            let model = Box::new(model(&trace, picked?));
-            let _ = out.send(News::Loaded { model, gauge: Arc::clone(gauge), more: true });
+    let first = match picked {
+        // It begins before what was looked at: how it ended is there all the same.
+        Err(Error::Unseen { number }) => {
+            let mut picked = pick::read_extent(&trace, path, number, Extent::Tail, &mut step)?;
+            // What half of a shutdown seems to say is not told as a finding.
+            picked.story.findings.clear();
+            let mut tail = model(&trace, picked);
+            tail.partial = true;
+            tail
         }
-    }
+        picked => model(&trace, picked?),
+    };
+    let _ = out.send(News::Loaded { model: Box::new(first), gauge: Arc::clone(gauge), more: true });
     gauge.done.store(0, Ordering::Relaxed);
     Ok(())
 }

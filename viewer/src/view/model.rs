@@ -39,6 +39,8 @@ pub struct Model {
     pub idle: Warp,
     /// All of the recording was read, not its end alone.
     pub whole: bool,
+    /// Not even all of the shutdown was: this is how it ended, until the rest is there.
+    pub partial: bool,
     /// Numbers of users by their names, where they are known.
     pub users: HashMap<String, u32>,
     /// The worst that happened: who killed whom.
@@ -94,6 +96,7 @@ impl Model {
             service_lanes,
             others,
             whole: world.events >= picked.summary.events,
+            partial: false,
             users: HashMap::new(),
             worst: None,
             idle: idle(world, first_ns, last_ns),

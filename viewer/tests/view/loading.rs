@@ -162,21 +162,31 @@ fn a_shutdown_that_begins_before_a_glance_is_read_from_its_beginning() {
     ring.shut_down_slowly(200_000);
     let (tell, news) = channel();
     load::load(&path, Wanted::Named(None), &Arc::default(), &tell);
-    // No half of a shutdown is shown as if it were one.
+    // How it ended is seen at once, and no half of a shutdown is shown as if it were all of one.
+    let mut app = App::new(dark(), (140, 40));
+    let (mut halves, mut before) = (0, String::new());
     loop {
         match next(&news) {
             News::Entries(..) => {}
             News::Loaded { model, more, .. } => {
                 let whole = model.story().shutdown.as_ref().is_some_and(|shutdown| shutdown.asked.is_some());
-                assert!(whole || model.story().shutdown.is_none(), "{:?}", model.story().shutdown);
+                assert_eq!(model.partial, !whole, "{:?}", model.story().shutdown);
+                app.loaded(Arc::new(*model));
+                let shown = screen(&app);
+                assert_eq!(shown.contains("only its end so far"), !whole, "{shown}");
+                assert_eq!(shown.contains("Only its end was read so far"), !whole, "{shown}");
+                halves += i32::from(!whole);
                 if !more {
-                    assert!(whole);
+                    assert!(whole && !before.is_empty());
+                    assert!(shown.contains("tool0 was restarted during the shutdown"), "{shown}");
                     break;
                 }
+                before = shown;
             }
             other => panic!("{other:?}"),
         }
     }
+    assert_eq!(halves, 1);
 }
 
 #[test]

@@ -30,12 +30,15 @@ pub fn draw(app: &App, model: &Model, areas: &Areas, buf: &mut Buffer) {
     }
     let theme = &app.theme;
     if model.story().findings.is_empty() {
-        let text = match model.story().shutdown {
-            Some(_) => "Nothing went wrong: no service was killed, restarted or left behind.",
-            None => "There is no shutdown in this recording; o shows the others of its file.",
+        let (text, look) = match model.story().shutdown {
+            _ if model.partial => {
+                ("Only its end was read so far. What went wrong is told when the rest is there.", Look::Warn)
+            }
+            Some(_) => ("Nothing went wrong: no service was killed, restarted or left behind.", Look::Good),
+            None => ("There is no shutdown in this recording; o shows the others of its file.", Look::Good),
         };
         for (line, y) in wrap(text, usize::from(area.width) - 2, 0).iter().zip(area.top()..area.bottom()) {
-            put(buf, area, area.x + 1, y, line, theme.style(Look::Good));
+            put(buf, area, area.x + 1, y, line, theme.style(look));
         }
         return;
     }

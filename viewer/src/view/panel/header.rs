@@ -73,12 +73,14 @@ fn what(app: &App, model: &Model, area: Rect, buf: &mut Buffer) {
     ];
     let bad = story.findings.iter().filter(|finding| finding.rule != Rule::Spared || finding.failed).count();
     let found = match bad {
+        _ if model.partial => "only its end so far".to_owned(),
         0 => "nothing wrong".to_owned(),
         1 => "1 finding".to_owned(),
         n => format!("{n} findings"),
     };
     let noted = match story.findings.len() - bad {
         0 => String::new(),
+        _ if model.partial => String::new(),
         n => format!(", {n} noted"),
     };
     let mut lost = format!(" · {} lost", summary.lost);
@@ -102,7 +104,13 @@ fn what(app: &App, model: &Model, area: Rect, buf: &mut Buffer) {
     let (left, right) = choices.into_iter().find(fits).unwrap_or((4, 2));
     let x = put(buf, area, area.x, area.y, &host, theme.style(Look::Title));
     let x = put(buf, area, x + 1, area.y, &lefts[left], theme.style(Look::Strong));
-    let look = if bad > 0 { Look::Bad } else { Look::Good };
+    let look = if model.partial {
+        Look::Warn
+    } else if bad > 0 {
+        Look::Bad
+    } else {
+        Look::Good
+    };
     let rest = Rect { x: (x + 2).min(area.right()), width: area.right().saturating_sub(x + 2), ..area };
     put_right(buf, rest, area.y, &rights[right], theme.style(look));
 }
@@ -118,6 +126,9 @@ fn piece(text: impl Into<String>, look: Look) -> Piece {
 fn asker(model: &Model) -> Vec<Piece> {
     let Some(shutdown) = &model.story().shutdown else { return Vec::new() };
     let Some(asked) = &shutdown.asked else {
+        if model.partial {
+            return vec![piece("who asked for it is not read yet", Look::Warn)];
+        }
         return vec![piece("nobody was seen to ask for it", Look::Warn)];
     };
     let person = asked.person();
@@ -142,14 +153,19 @@ fn course(model: &Model) -> Vec<Piece> {
             _ => "to the last event",
         };
         let took = time::duration(shutdown.took_ns());
-        pieces.push((vec![format!("{took} {to}"), took], Look::Dim));
+        let last = if model.partial { "the last " } else { "" };
+        pieces.push((vec![format!("{last}{took} {to}"), format!("{last}{took}")], Look::Dim));
     }
     // What is missing is not to be missed.
     pieces.extend(summary.gaps.iter().map(|gap| piece(format!("missing: {}", about::gap(gap)), Look::Warn)));
     if model.picked.count > 1 {
         pieces.push(piece(format!("recording {} of {}", model.picked.number, model.picked.count), Look::Dim));
     }
-    pieces.push(piece(format!("{} events", summary.events), Look::Dim));
+    let events = match model.partial {
+        true => format!("{} of {} events", model.world().events, summary.events),
+        false => format!("{} events", summary.events),
+    };
+    pieces.push(piece(events, Look::Dim));
     pieces.push(piece(model.ending.sentence(), Look::Dim));
     pieces
 }
