@@ -17,6 +17,8 @@ pub enum Ending {
     Stopped,
     /// No seal: power cut, panic or hang.
     Cut,
+    /// What is left of the file does not reach to its end.
+    Damaged,
     /// Its machine is this one, its boot is this one, and nothing ended it.
     Recording,
 }
@@ -35,6 +37,7 @@ impl Ending {
             {
                 Self::Recording
             }
+            None if summary.gaps.iter().any(|gap| gap.to >= summary.next_number) => Self::Damaged,
             None => Self::Cut,
         }
     }
@@ -46,6 +49,7 @@ impl Ending {
             Self::Disarmed => "disarmed",
             Self::Stopped => "stopped",
             Self::Cut => "no seal",
+            Self::Damaged => "damaged",
             Self::Recording => "recording",
         }
     }
@@ -56,6 +60,7 @@ impl Ending {
             Self::Disarmed => "recording was switched off",
             Self::Stopped => "recording was stopped",
             Self::Cut => "ended without a seal: power cut, panic or hang",
+            Self::Damaged => "its file is cut or damaged: how it ended cannot be read",
             Self::Recording => "still recording",
         }
     }
@@ -136,7 +141,11 @@ pub fn coverage(summary: &Summary) -> Vec<String> {
 pub fn gap(gap: &Gap) -> String {
     let why = safe::text(gap.why.as_bytes());
     match gap.to.saturating_sub(gap.from) {
-        0 => format!("something cannot be read before event {} ({why}, at byte {})", gap.to, gap.offset),
+        0 if gap.to == 0 => {
+            format!("something at its beginning cannot be read ({why}, at byte {})", gap.offset)
+        }
+        // At the very end, or where numbers do not tell how many there were.
+        0 => format!("something after event {} cannot be read ({why}, at byte {})", gap.to - 1, gap.offset),
         1 => format!("event {} cannot be read ({why}, at byte {})", gap.from, gap.offset),
         _ => format!("events {} to {} cannot be read ({why}, at byte {})", gap.from, gap.to - 1, gap.offset),
     }

@@ -389,7 +389,7 @@ pub fn command() -> clap::Command {
 
 /// The program.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::parse_from(with_command(std::env::args_os().collect()));
     match run(cli) {
         Ok(code) => code.into(),
         Err(Error::ReaderGone) => ExitCode::SUCCESS,
@@ -399,6 +399,22 @@ pub fn main() -> ExitCode {
             error.exit_code().into()
         }
     }
+}
+
+/// `lastrites FILE` is what people type: it is opened in a terminal, and explained elsewhere.
+fn with_command(mut words: Vec<OsString>) -> Vec<OsString> {
+    let names_file = words.get(1).is_some_and(|word| {
+        let is_command = |name: &str| word == name;
+        let option = word.as_encoded_bytes().starts_with(b"-");
+        !option
+            && !Cli::command().get_subcommands().any(|one| is_command(one.get_name()))
+            && Path::new(word).is_file()
+    });
+    if names_file {
+        let fits = view::run::fits_here(&view::palette::Hints::of_environment()).is_ok();
+        words.insert(1, if fits { "view" } else { "explain" }.into());
+    }
+    words
 }
 
 fn run(cli: Cli) -> Result<u8, Error> {
@@ -447,8 +463,9 @@ fn listed(
     as_json: bool,
     palette: Palette,
 ) -> Result<String, Error> {
+    // A ring without any has been refused.
     if recordings.is_empty() {
-        return Err(Error::Empty { path: path.to_owned() });
+        return Err(Error::empty(path, false));
     }
     let boot_id = about::boot_id();
     let mut rows = Vec::new();
@@ -475,6 +492,9 @@ fn listed(
 
 fn run_list(named: Option<&Path>, as_json: bool, palette: Palette) -> Result<u8, Error> {
     let own = open(named).and_then(|(path, trace)| {
+        if trace.sessions().is_empty() {
+            return Err(Error::empty(&path, trace.is_ring()));
+        }
         let seen = |summary: &Summary| Ok((summary.clone(), Requests::of(&trace, summary)?));
         let recordings: Vec<_> = trace.sessions().iter().map(seen).collect::<Result<_, Error>>()?;
         listed(&path, &recordings, None, as_json, palette)
@@ -553,6 +573,16 @@ fn run_show(args: &ShowArgs, palette: Palette) -> Result<u8, Error> {
     let items = trace.events(summary.session.id)?;
     let matched = show::events(items, &clocks, &filter, format, &mut out)?;
     out.finish()?;
+    if matched == 0 {
+        let why = match filter == Filter::default() {
+            true => "has no events".to_owned(),
+            false => format!(
+                "has no event that fits, of {}; names are matched as they are written",
+                summary.events
+            ),
+        };
+        let _ = writeln!(std::io::stderr(), "lastrites: {}: recording {number} {why}", Safe(&path.display()));
+    }
     Ok(u8::from(matched == 0))
 }
 
@@ -566,6 +596,7 @@ fn run_explain(args: &ExplainArgs, palette: Palette) -> Result<u8, Error> {
         service: args.service.clone(),
         pid: args.pid,
         json: args.json,
+        noted: false,
     };
     explain::run(&picked, ending, &wanted, palette)
 }

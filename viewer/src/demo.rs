@@ -1,21 +1,21 @@
 //! `lastrites demo`: a miniature runlevel 6, staged in namespaces of its own, recorded with the real
 //! probe through a real ring file, and shown.
 //!
-//! Invariant: whatever happens nothing of it stays: its processes end with their pid namespace, its
-//! mounts with their mount namespace, its files with a temporary directory, and the recorder with us.
+//! Invariant: whatever happens nothing of it stays but the recording that it names: its processes end with their pid
+//! namespace, its mounts with their mount namespace, its files with a temporary directory, and the recorder with us.
 //! What is said about the recording comes from the recording.
 
 mod inside;
+mod machine;
 mod roles;
 mod signals;
-mod story;
 
 use std::{
     ffi::OsStr,
     fs,
     io::{BufRead as _, BufReader, Write as _},
     os::unix::{fs::symlink, process::CommandExt as _},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, Command, ExitCode, ExitStatus, Stdio},
     sync::mpsc,
     time::{Duration, Instant},
@@ -25,10 +25,11 @@ use lastrites_traces::reader::Trace;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, set_parent_process_death_signal};
 
 use crate::{
+    about,
     error::Error,
-    locate,
-    output::{Look, Output, Palette},
-    show, tracer,
+    explain, locate,
+    output::{Output, Palette},
+    tracer,
 };
 
 /// Set for everything that is staged: the directory of the demonstration.
@@ -85,7 +86,8 @@ fn say(text: &str) {
 
 fn staged(palette: Palette) -> Result<(), Refused> {
     if !rustix::process::geteuid().is_root() {
-        let how = "run it as root to record here: sudo -E cargo run --release -- demo";
+        let sudo = if std::env::var_os("CARGO").is_some() { "sudo -E" } else { "sudo" };
+        let how = format!("run it as root to record here: {sudo} {} demo", command());
         return Err(Refused::Cannot(format!("the probe and the namespaces need root ({how})")));
     }
     build_tracer()?;
@@ -287,11 +289,44 @@ impl Drop for Recorder {
     }
 }
 
+/// What was recorded, as `explain` tells it, and how to look at it.
 fn tell(trace: &Trace, dir: &Path, palette: Palette) -> Result<(), Error> {
     let Some(summary) = trace.sessions().last() else {
-        return Err(Error::Empty { path: dir.to_owned() });
+        return Err(Error::empty(dir, true));
     };
-    let text = story::tell(trace, summary, Some(&dir.join("bin")), palette)?;
+    let (path, boots) = machine::write(trace, summary, dir)?;
+    if boots < ACTS.len() {
+        let why = format!("only {boots} of its {} boots were recorded", ACTS.len());
+        return Err(Error::failed("the staged machine", why, "see `lastrites doctor`, and try again"));
+    }
+    explain(&path, palette)?;
+    let name = path.display();
+    let how = command();
+    say("that was the first boot's shutdown, in a machine of a few processes whose init restarts what dies");
+    say(&format!("recorded in {name}:"));
+    for (words, what) in
+        [("view", "the same on a time axis"), ("show", "every event"), ("report", "for a bug tracker")]
+    {
+        say(&format!("  {how} {words} {name}  # {what}"));
+    }
+    Ok(())
+}
+
+/// How this program was called, as a person would type it.
+fn command() -> String {
+    match std::env::var_os("CARGO") {
+        Some(_) => "cargo run --release --".to_owned(),
+        None => "lastrites".to_owned(),
+    }
+}
+
+/// The story of the first recording of a file.
+fn explain(path: &Path, palette: Palette) -> Result<(), Error> {
+    let trace = locate::open(path)?;
+    let picked = explain::pick::read_watched(&trace, path, 1, &mut |_| Ok(()))?;
+    let ending = about::Ending::of(&picked.summary, false, None);
+    let wanted = explain::Wanted::default();
+    let (text, _) = explain::tell(&picked, ending, &wanted, explain::columns(), palette)?;
     let mut out = Output::stdout();
     out.write_all(text.as_bytes())?;
     out.finish()
@@ -300,21 +335,11 @@ fn tell(trace: &Trace, dir: &Path, palette: Palette) -> Result<(), Error> {
 fn show_bundled(why: &str, palette: Palette) -> Result<u8, Error> {
     say(&format!("not recording: {why}"));
     say("this is the recording of a real machine with the same story instead");
-    let mut file = tempfile::NamedTempFile::new()
-        .map_err(|e| Error::failed("a temporary file", e, "make room in /tmp, or set TMPDIR"))?;
-    file.write_all(SAMPLE)
-        .map_err(|e| Error::failed("a temporary file", e, "make room in /tmp, or set TMPDIR"))?;
-    let path: PathBuf = file.path().to_owned();
-    let trace = locate::open(&path)?;
-    let mut out = Output::stdout();
-    for (at, summary) in trace.sessions().iter().enumerate() {
-        let requests = crate::requests::Requests::default();
-        let ending = crate::about::Ending::of(summary, false, None);
-        let head = show::head(at + 1, trace.sessions().len(), summary, ending, &requests, palette);
-        out.write_all(head.as_bytes())?;
-        out.write_all(story::tell(&trace, summary, None, palette)?.as_bytes())?;
-        out.write_all(palette.text(Look::Dim, "\n").as_bytes())?;
-    }
-    out.finish()?;
+    let no_room =
+        |e: std::io::Error| Error::failed("a temporary file", e, "make room in /tmp, or set TMPDIR");
+    let mut file =
+        tempfile::Builder::new().prefix("lastrites-demo-").suffix(".lrt").tempfile().map_err(no_room)?;
+    file.write_all(SAMPLE).map_err(no_room)?;
+    explain(file.path(), palette)?;
     Ok(0)
 }

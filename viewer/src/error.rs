@@ -59,6 +59,18 @@ pub enum Error {
 }
 
 impl Error {
+    /// Nothing is recorded in the ring, or nothing of the saved recording is left, at `path`.
+    pub fn empty(path: &std::path::Path, is_ring: bool) -> Self {
+        match is_ring {
+            true => Self::Empty { path: path.to_owned() },
+            false => Self::failed(
+                path.display().to_string(),
+                "no recording can be read in it: it is cut or damaged",
+                "if it was copied, copy it again",
+            ),
+        }
+    }
+
     pub fn usage(message: impl Into<String>) -> Self {
         Self::Usage { message: message.into() }
     }

@@ -27,6 +27,8 @@ pub struct Wanted {
     pub service: Option<String>,
     pub pid: Option<u32>,
     pub json: bool,
+    /// With what is no trouble, without all that `all` adds: for somebody who cannot ask again.
+    pub noted: bool,
 }
 
 /// Columns where there is no terminal: what bug trackers show without breaking.
@@ -42,6 +44,13 @@ pub(crate) fn columns() -> usize {
 /// Explains `picked`; returns the exit code.
 pub fn run(picked: &Picked, ending: Ending, wanted: &Wanted, palette: Palette) -> Result<u8, Error> {
     use std::io::Write as _;
+    if let Some(gap) = picked.summary.gaps.first().filter(|_| picked.summary.events == 0) {
+        let why = format!(
+            "no event of recording {} can be read ({}, at byte {})",
+            picked.number, gap.why, gap.offset
+        );
+        return Err(Error::failed(picked.path.display().to_string(), why, "if it was copied, copy it again"));
+    }
     let (text, code) = tell(picked, ending, wanted, columns(), palette)?;
     let mut out = Output::stdout();
     out.write_all(text.as_bytes())?;
@@ -70,7 +79,7 @@ pub fn tell(
     if let Some(name) = &wanted.service {
         return Ok((one::service(&page, name)?, 0));
     }
-    Ok((page.whole(wanted.all), 0))
+    Ok((page.whole(wanted.all, wanted.all || wanted.noted), 0))
 }
 
 /// The processes with this pid, oldest first.

@@ -265,7 +265,7 @@ fn check(copy: &Path, file: &Path) -> Result<(bool, Seen), Error> {
         Error::failed(file.display().to_string(), "it changed while it was copied", "import it again")
     })?;
     if trace.sessions().is_empty() {
-        return Err(Error::Empty { path: file.to_owned() });
+        return Err(Error::empty(file, trace.is_ring()));
     }
     let mut seen = Vec::new();
     for summary in trace.sessions() {

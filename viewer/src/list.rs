@@ -93,7 +93,7 @@ impl Row<'_> {
         {
             let _ = write!(ended, " ({})", safe::text(end.note.as_bytes()));
         }
-        let bad = self.ending == Ending::Cut;
+        let bad = matches!(self.ending, Ending::Cut | Ending::Damaged);
         lines.push((if bad { Look::Bad } else { Look::Dim }, format!("ended:   {ended}")));
         for text in about::coverage(self.summary) {
             lines.push(match text.strip_prefix("missing: ") {

@@ -42,7 +42,7 @@ impl FromStr for Recording {
 pub fn pick<'a>(trace: &'a Trace, path: &Path, wanted: &Recording) -> Result<(usize, &'a Summary), Error> {
     let sessions = trace.sessions();
     if sessions.is_empty() {
-        return Err(Error::Empty { path: path.to_owned() });
+        return Err(Error::empty(path, trace.is_ring()));
     }
     let ids: Vec<String> = sessions.iter().map(|summary| summary.session.id.to_string()).collect();
     let at = index(&ids, wanted)?;

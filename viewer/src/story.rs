@@ -101,7 +101,7 @@ impl Story {
         let (heir_of, old_of) = (places(|restart| restart.old), places(|restart| restart.new));
         if let Some(shutdown) = &shutdown {
             let heir = |idx: Idx| old_of[idx as usize] != NONE;
-            waits = blame::blame(&world, shutdown, &fates, heir, &by_target);
+            waits = blame::blame(&world, shutdown, &fates, heir);
         }
         for fate in &fates {
             services.of(&world, fate.proc);
@@ -167,6 +167,11 @@ impl Story {
 
     pub fn fate(&self, idx: Idx) -> Option<&Fate> {
         self.fates.get(*self.fate_of.get(idx as usize)? as usize)
+    }
+
+    /// The last moment of a shutdown whose end was not recorded.
+    pub fn at_the_last(&self) -> &'static str {
+        if self.cut { "when the recording broke off" } else { "at the last event" }
     }
 
     /// What took the place of `idx`.
@@ -301,8 +306,9 @@ impl Story {
     /// Died of something, or was alive at reboot(2): what it held is as it left it.
     pub fn dirty(&self, idx: Idx) -> bool {
         match self.fate(idx) {
-            Some(fate) => matches!(fate.verdict, Verdict::Killed | Verdict::CutOff | Verdict::NeverTold),
             // Nobody saw its end: it went with the machine.
+            Some(fate) if fate.verdict == Verdict::NoEnd => self.cut,
+            Some(fate) => matches!(fate.verdict, Verdict::Killed | Verdict::CutOff | Verdict::NeverTold),
             None => self.cut && self.world.proc_at(idx).is_some_and(|proc| !proc.dead()),
         }
     }

@@ -22,6 +22,12 @@ pub const SAME_NS: u64 = 10_000_000_000;
 /// Of deaths this close to its own end the coroner may not have been told any more.
 pub const LATE_NS: u64 = 2_000_000_000;
 
+/// Behind a seal there is only the end of the last script and reboot(2) itself.
+const SEALED_NS: u64 = 3_000_000_000;
+/// A power cut takes what was not yet synced; one in a shutdown also what the kernel held after its recorder was told
+/// to go.
+const CUT_NS: u64 = 10_000_000_000;
+
 /// A death: pid, when, wait status.
 #[derive(Debug, Clone, Copy)]
 pub struct Death {
@@ -45,10 +51,28 @@ pub fn compare(recording: &Recording, testimony: &[Line]) -> Verdict {
         verdict.complaints.push("the recording covers no time at all".into());
         return verdict;
     };
+    reaches(recording, testimony, to, &mut verdict);
     let inside = |time: u64| time > from + EDGE_NS && time + EDGE_NS < to;
     deaths(recording, testimony, inside, &mut verdict);
     signals(recording, testimony, inside, &mut verdict);
     verdict
+}
+
+/// Whether it reaches as far as its end promises: what it lost behind its own last event it cannot vouch for.
+fn reaches(recording: &Recording, testimony: &[Line], to: u64, verdict: &mut Verdict) {
+    let most = match recording.about["end"].as_str() {
+        Some("sealed") => SEALED_NS,
+        Some("no seal") => CUT_NS,
+        // Switched off or stopped, with a life after it.
+        _ => return,
+    };
+    let last = deaths_heard(testimony).iter().map(|death| death.time_ns).max().unwrap_or(0);
+    if last > to + most {
+        let behind = (last - to) / 1_000_000;
+        verdict
+            .complaints
+            .push(format!("its last event is {behind} ms before the last death that the coroner heard of"));
+    }
 }
 
 /// From the moment when all hooks were attached to the last event. Events from before are there, but not

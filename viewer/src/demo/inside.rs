@@ -1,6 +1,6 @@
 //! The proof that we are in the demonstration's own pid namespace.
 //!
-//! Invariant: kill(-1) and reboot(2) are reached only through an [`Inside`], and there is one only
+//! Invariant: kill(-1), reboot(2) and signals to process 1 are reached only through an [`Inside`], and there is one only
 //! where three independent witnesses say that process 1 is ours. On a real machine they would kill
 //! everybody and reboot it.
 
@@ -8,7 +8,7 @@ use std::{fs, os::unix::fs::MetadataExt as _, path::Path};
 
 use rustix::{
     io::Errno,
-    process::{Pid, Signal, kill_process_group, test_kill_process_group},
+    process::{Pid, Signal, kill_process, kill_process_group, test_kill_process_group},
     system::{RebootCommand, reboot},
 };
 
@@ -40,6 +40,11 @@ impl Inside {
     /// Signals every process of the namespace but its init and ourselves.
     pub(super) fn signal_everybody(&self, signal: Signal) -> Result<(), Errno> {
         kill_process_group(Pid::INIT, signal)
+    }
+
+    /// Asks init for runlevel 6.
+    pub(super) fn ask_init(&self) -> Result<(), Errno> {
+        kill_process(Pid::INIT, Signal::USR1)
     }
 
     /// Whether there is anybody but init and ourselves.

@@ -10,12 +10,21 @@ mod stage;
 mod supervisor;
 
 use std::{
+    os::unix::process::CommandExt as _,
     path::Path,
     process::{Child, Command, ExitCode},
 };
 
 /// Everybody, as they are called.
-pub(super) const NAMES: [&str; 6] = ["stage", "init", "rc", "lockd", "supervisor", "worker"];
+pub(super) const NAMES: [&str; 7] = ["stage", "init", "reboot", "rc", "lockd", "supervisor", "worker"];
+
+/// What init keeps running, with an id each, as lines of an inittab have them.
+pub(super) const INITTAB: [(&str, &str); 2] = [("lock", "lockd"), ("sup", "supervisor")];
+
+/// The argument that init gives to a service, if it gives one.
+pub(super) fn argument(dir: &Path, name: &str) -> Option<String> {
+    (name == "lockd").then(|| dir.join("disk/lockd.lock").display().to_string())
+}
 
 /// Plays `name`; `None` if there is no such role.
 pub(super) fn play(name: &str, dir: &Path) -> Option<ExitCode> {
@@ -23,6 +32,7 @@ pub(super) fn play(name: &str, dir: &Path) -> Option<ExitCode> {
     let code = match name {
         "stage" => stage::play(dir, &argument),
         "init" => init::play(dir, &argument),
+        "reboot" => rc::ask(),
         "rc" => rc::play(dir),
         "lockd" => lockd::play(Path::new(&argument)),
         "supervisor" => supervisor::play(dir),
@@ -34,7 +44,9 @@ pub(super) fn play(name: &str, dir: &Path) -> Option<ExitCode> {
 
 /// The command that plays `name`.
 fn role(dir: &Path, name: &str) -> Command {
-    Command::new(dir.join("bin").join(name))
+    let mut command = Command::new(dir.join("bin").join(name));
+    command.arg0(name);
+    command
 }
 
 /// Complains on standard error, which is that of the demonstration.

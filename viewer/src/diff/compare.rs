@@ -74,6 +74,8 @@ pub struct End {
     pub status: Option<u32>,
     pub told: Option<Sent>,
     pub killer: Option<Sent>,
+    /// Which of the lives this is that one thing had in the shutdown, restarts included, and how many those are.
+    pub life: (usize, usize),
 }
 
 /// A signal, and from whom.
@@ -325,7 +327,9 @@ fn main<'a>(story: &Story, group: &Group<'a>) -> Option<&'a Fate> {
     let members: HashSet<Idx> = group.fates.iter().map(|fate| fate.proc).collect();
     let born = |idx: Idx| story.world.proc_at(idx).map(|proc| proc.born);
     let is_root = |idx: Idx| story.world.proc_at(idx).is_some_and(|proc| !members.contains(&proc.parent));
-    let rank = |fate: &&Fate| (is_root(fate.proc), story.dirty(fate.proc), born(fate.proc), fate.proc);
+    // To be killed is worse than to be there to the end.
+    let badness = |fate: &Fate| (story.dirty(fate.proc), fate.verdict == Verdict::Killed);
+    let rank = |fate: &&Fate| (is_root(fate.proc), badness(fate), born(fate.proc), fate.proc);
     group.fates.iter().copied().max_by_key(rank)
 }
 
@@ -370,7 +374,18 @@ fn end(story: &Story, fate: &Fate) -> End {
         status: world.proc_at(fate.proc).filter(|proc| proc.dead()).map(|proc| proc.status.into()),
         told: fate.told.and_then(|told| sent(told.sent)),
         killer: fate.killer.and_then(sent),
+        life: life(story, fate.proc),
     }
+}
+
+/// Most restarts that are followed: a hostile file could have them in a ring.
+const LIVES_MAX: usize = 10_000;
+
+fn life(story: &Story, idx: Idx) -> (usize, usize) {
+    let before = std::iter::successors(story.replaces(idx), |restart| story.replaces(restart.old));
+    let after = std::iter::successors(story.replaced(idx), |restart| story.replaced(restart.new));
+    let before = before.take(LIVES_MAX).count();
+    (before + 1, before + 1 + after.take(LIVES_MAX).count())
 }
 
 fn sent(world: &World, sig: &Sig) -> Sent {
@@ -538,6 +553,7 @@ mod tests {
             status: (!never).then_some(status),
             told: told.map(|by| sent("SIGTERM", by)),
             killer: killer.map(|by| sent("SIGKILL", by)),
+            life: (1, 1),
         }
     }
 

@@ -106,6 +106,8 @@ fn end(object: &mut Object<'_>, end: &End) {
         Some(status) => object.number("status", status),
         None => object.null("status"),
     }
+    object.number("life", end.life.0 as u64);
+    object.number("lives", end.life.1 as u64);
     for (key, sent) in [("told", &end.told), ("killer", &end.killer)] {
         match sent {
             Some(Sent { signal, by, chain }) => object.object(key, |object| {

@@ -68,7 +68,7 @@ impl Source {
         let path = locate::find(path)?;
         let trace = locate::open(&path)?;
         if trace.sessions().is_empty() {
-            return Err(Error::Empty { path });
+            return Err(Error::empty(&path, trace.is_ring()));
         }
         Ok(Self { path, trace })
     }

@@ -185,8 +185,15 @@ fn took(took: &Took, word: &str) -> String {
     )
 }
 
-/// `exited 0 after SIGTERM from rc -> killall5`.
+/// `exited 0 after SIGTERM from rc -> killall5`, and which of its lives that was.
 pub(crate) fn end(end: &End) -> String {
+    match end.life {
+        (_, ..=1) => ending(end),
+        (life, lives) => format!("in life {life} of {lives} {}", ending(end)),
+    }
+}
+
+fn ending(end: &End) -> String {
     let of = |sent: &Sent| format!("{} from {}", sent.signal, sent.chain);
     let status = end.status.map_or_else(String::new, names::status);
     match (end.verdict, &end.told, &end.killer) {
@@ -194,6 +201,8 @@ pub(crate) fn end(end: &End) -> String {
         (Verdict::CutOff | Verdict::NeverTold, ..) => {
             "still ran at the end, and nobody had told it to stop".to_owned()
         }
+        (Verdict::NoEnd, Some(told), _) => format!("no end was recorded, after {}", of(told)),
+        (Verdict::NoEnd, ..) => "no end was recorded".to_owned(),
         (Verdict::Killed, told, killer) => {
             let by = match killer {
                 Some(killer) => format!("{status}, sent by {}", killer.chain),

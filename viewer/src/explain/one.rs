@@ -51,7 +51,9 @@ pub fn pid(page: &Page<'_>, pid: u32) -> Result<String, Error> {
 /// Everybody of this service, or of this program where no service has the name.
 pub fn service(page: &Page<'_>, name: &str) -> Result<String, Error> {
     let story = page.story();
-    let bare = |service: &str| service == name || service.split('.').next() == Some(name);
+    let bare = |service: &str| {
+        service == name || service.split('.').next() == Some(name) || service.split('@').next() == Some(name)
+    };
     let of_service = |idx: &Idx| story.service(*idx).is_some_and(|id| bare(&story.services.get(id).name));
     let of_program = |idx: &Idx| story.world.name(*idx) == name;
     let fates = || story.fates.iter().map(|fate| fate.proc);
@@ -80,10 +82,11 @@ pub fn service(page: &Page<'_>, name: &str) -> Result<String, Error> {
 
 /// `there are cron, mongod, rsyslog`: names that would have been understood.
 fn there(story: &Story) -> String {
-    let of_service = |fate: &Fate| story.service(fate.proc).map(|id| story.services.get(id).name.clone());
-    let of_program = |fate: &Fate| story.matters(fate.proc).then(|| story.world.name(fate.proc));
+    let of_service = |idx: Idx| story.service(idx).map(|id| story.services.get(id).name.clone());
+    // What a script of the shutdown runs is no service of it.
+    let procs = story.fates.iter().map(|fate| fate.proc).filter(|idx| story.matters(*idx));
     let names: BTreeSet<String> =
-        story.fates.iter().filter_map(|fate| of_service(fate).or_else(|| of_program(fate))).collect();
+        procs.map(|idx| of_service(idx).unwrap_or_else(|| story.world.name(idx))).collect();
     let shown: Vec<String> = names.iter().take(MOST).cloned().collect();
     match names.len() {
         0 => "there is none".to_owned(),

@@ -102,7 +102,7 @@ impl Page<'_> {
     }
 
     /// The whole story.
-    pub fn whole(&self, all: bool) -> String {
+    pub fn whole(&self, all: bool, noted: bool) -> String {
         let mut out = String::new();
         self.head(&mut out);
         let story = self.story();
@@ -110,13 +110,13 @@ impl Page<'_> {
             .findings
             .iter()
             .enumerate()
-            .filter(|(_, finding)| all || finding.rule != Rule::Spared || finding.failed)
+            .filter(|(_, finding)| noted || finding.rule != Rule::Spared || finding.failed)
             .collect();
         if shown.is_empty() {
             out.push('\n');
             self.put(&mut out, None, &self.nothing_wrong(), 0);
         }
-        let most = if all { usize::MAX } else { FINDINGS_MAX };
+        let most = if noted { usize::MAX } else { FINDINGS_MAX };
         for (at, finding) in shown.iter().take(most) {
             out.push('\n');
             self.one(&mut out, at + 1, finding, all);
@@ -248,6 +248,11 @@ impl Page<'_> {
     /// That all is well, and of what.
     pub fn nothing_wrong(&self) -> String {
         let story = self.story();
+        if story.shutdown.is_none() && !self.picked.summary.gaps.is_empty() {
+            return "There is no shutdown in what can be read of this recording: its file is cut or damaged. If it was copied, \
+                    copy it again."
+                .into();
+        }
         if story.shutdown.is_none() {
             return "There is no shutdown in this recording to explain; `lastrites list` shows the others."
                 .into();
@@ -400,7 +405,7 @@ impl Page<'_> {
             // Scripts run commands by the hundred.
             match fate.verdict {
                 Verdict::Left if story.is_step(fate.proc) => gone += 1,
-                Verdict::NeverTold if story.is_step(fate.proc) => running += 1,
+                Verdict::NeverTold | Verdict::NoEnd if story.is_step(fate.proc) => running += 1,
                 _ => {
                     if let Some(step) = end(story, fate) {
                         let when = step.at.map(|at| self.when(at)).unwrap_or_default();

@@ -144,7 +144,7 @@ impl Graph<'_> {
         let weight = match fate.map(|fate| fate.verdict) {
             _ if self.model.finding_of(idx).is_some() => 1 << 32,
             _ if !story.matters(idx) => 0,
-            Some(Verdict::Killed | Verdict::CutOff | Verdict::NeverTold) => 1 << 24,
+            Some(Verdict::Killed | Verdict::CutOff | Verdict::NeverTold | Verdict::NoEnd) => 1 << 24,
             _ => 1 << 16,
         };
         // What was there before the shutdown tells better what a service is than what was run to stop it.
@@ -347,7 +347,7 @@ fn look(key: &Key, node: &Node) -> (&'static str, &'static str) {
         Key::Kernel | Key::Init => ("#eaeef2", "#24292f"),
         Key::Others => ("#f6f8fa", "#8c959f"),
         _ if has(Verdict::Killed) => ("#ffdce0", "#b3202c"),
-        _ if has(Verdict::CutOff) || has(Verdict::NeverTold) => ("#ffe8cc", "#9a5b00"),
+        _ if has(Verdict::CutOff) || has(Verdict::NeverTold) || has(Verdict::NoEnd) => ("#ffe8cc", "#9a5b00"),
         _ if has(Verdict::Stopped) => ("#dcf5e3", "#1a7f37"),
         _ => ("#ffffff", "#57606a"),
     }

@@ -98,7 +98,7 @@ pub fn stops(world: &World, sent: &Sig) -> bool {
 fn rank(model: &Model, idx: Idx) -> u8 {
     let story = model.story();
     match story.fate(idx).map(|fate| fate.verdict) {
-        Some(Verdict::Killed | Verdict::CutOff | Verdict::NeverTold) => 0,
+        Some(Verdict::Killed | Verdict::CutOff | Verdict::NeverTold | Verdict::NoEnd) => 0,
         _ if !model.from(idx).is_empty() => 1,
         Some(Verdict::Stopped) => 2,
         Some(Verdict::Left) => 3,

@@ -353,5 +353,6 @@ const fn verdict(verdict: Verdict) -> u8 {
         Verdict::Killed => 2,
         Verdict::CutOff => 3,
         Verdict::NeverTold => 4,
+        Verdict::NoEnd => 5,
     }
 }

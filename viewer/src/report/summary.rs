@@ -51,7 +51,7 @@ impl Summary<'_> {
     /// The whole text. `attached`: it lies in the archive beside the recording.
     pub fn markdown(&self, attached: bool) -> String {
         let mut out = String::from("# What happened in a shutdown, recorded by lastrites\n\n");
-        let wanted = Wanted::default();
+        let wanted = Wanted { noted: true, ..Wanted::default() };
         if let Ok((story, _)) = tell(self.picked, self.ending, &wanted, WIDTH, Palette::PLAIN) {
             out.push_str(&block(&story));
         }

@@ -3,9 +3,9 @@
 //! Invariant: the stretches are in order, do not overlap, and add up to the length of the shutdown.
 
 use super::{
-    fate::{self, ByTarget, Fate},
+    fate::Fate,
     shutdown::{PhaseKind, Shutdown},
-    world::{Idx, NONE, Origin, Proc, World},
+    world::{Idx, NONE, Proc, World},
 };
 
 /// A stretch of waiting.
@@ -59,6 +59,9 @@ const WAITERS: [&[u8]; 12] = [
     b"service",
 ];
 
+/// A command that ends so soon behind a process has waited for it.
+const BEHIND_NS: u64 = 1_000_000_000;
+
 /// Most that are weighed against each other, in all and at a moment.
 const CANDIDATES_MAX: usize = 2048;
 const ACTIVE_MAX: usize = 64;
@@ -95,20 +98,11 @@ impl Longest {
 }
 
 /// The whole shutdown, stretch by stretch. `heir`: who took somebody's place.
-pub fn blame(
-    world: &World,
-    shutdown: &Shutdown,
-    fates: &[Fate],
-    heir: impl Fn(Idx) -> bool,
-    by_target: &ByTarget,
-) -> Vec<Wait> {
+pub fn blame(world: &World, shutdown: &Shutdown, fates: &[Fate], heir: impl Fn(Idx) -> bool) -> Vec<Wait> {
     let (begin, end) = (shutdown.begin.ns, shutdown.end.ns);
     let mut longest = Longest::default();
     stopping(world, shutdown, fates).for_each(|c| longest.add(c));
     running(world, shutdown, heir).for_each(|c| longest.add(c));
-    if !shutdown.ended {
-        unfinished(world, shutdown, by_target).for_each(|c| longest.add(c));
-    }
     let mut all = longest.take();
     let mut edges: Vec<u64> = all.iter().flat_map(|c| [c.from_ns, c.to_ns]).chain([begin, end]).collect();
     edges.retain(|ns| (begin..=end).contains(ns));
@@ -171,20 +165,6 @@ fn stopping<'a>(
         })
     };
     fates.iter().filter_map(of)
-}
-
-/// Those who were told to stop and had not when the recording was cut off: of these no end is known.
-fn unfinished<'a>(
-    world: &'a World,
-    shutdown: &'a Shutdown,
-    by_target: &'a ByTarget,
-) -> impl Iterator<Item = Candidate> + 'a {
-    let of = move |(idx, proc): (Idx, &Proc)| {
-        let may = !proc.dead() && !world.is_init(idx) && proc.origin != Origin::Mentioned;
-        let told = fate::told(world, by_target, idx, shutdown.begin).filter(|_| may)?;
-        Some(Candidate { proc: idx, from_ns: told.at(world).ns, to_ns: shutdown.end.ns, why: Why::Stopping })
-    };
-    world.all().filter_map(of)
 }
 
 /// Commands that the shutdown runs, once they run them.
@@ -252,11 +232,18 @@ fn choose(world: &World, active: &[Candidate], from_ns: u64, phase_end: u64, rc:
         // Among equals not the supervisor, which only waits for its children.
         all.max_by_key(|c| (c.to_ns <= phase_end, !world.is_supervisor(c.proc), c.to_ns, c.proc))
     };
-    // rc waits for its scripts, and for others only where a script does nothing but wait.
+    // rc waits for its scripts, and for others only where a script does nothing but wait. Of what others stop side by
+    // side the last counts; a command that ends right behind a process did nothing but wait for it.
     let chosen = if rc && !steps.iter().any(|c| waits(c)) {
         working.or_else(stopping)
     } else {
-        stopping().or(working)
+        let outlasts = |step: &&Candidate| {
+            let ends = |c: &Candidate| (c.to_ns <= phase_end, c.to_ns);
+            stopping().is_none_or(|c| {
+                ends(step) > ends(c) && (ends(step).0 > ends(c).0 || step.to_ns - c.to_ns >= BEHIND_NS)
+            })
+        };
+        working.filter(outlasts).or_else(stopping).or(working)
     };
     let chosen = chosen.or(steps.into_iter().max_by_key(|c| c.to_ns));
     match chosen {

@@ -55,6 +55,8 @@ pub enum Verdict {
     CutOff,
     /// Alive at reboot(2), and never told to stop.
     NeverTold,
+    /// Alive at the last event of a shutdown whose end was not recorded.
+    NoEnd,
 }
 
 impl Verdict {
@@ -65,6 +67,7 @@ impl Verdict {
             Self::Killed => "killed",
             Self::CutOff => "cut-off",
             Self::NeverTold => "never-told",
+            Self::NoEnd => "no-end",
         }
     }
 }
@@ -155,7 +158,6 @@ pub fn fates(world: &World, shutdown: &Shutdown, by_target: &ByTarget) -> Vec<Fa
                 && proc.exit >= shutdown.begin
                 && proc.born < shutdown.end
                 && !(proc.dead() && proc.exit > shutdown.end)
-                && (proc.dead() || shutdown.ended)
                 && proc.id.tgid != 0
         })
         .filter_map(|(idx, _)| fate(world, shutdown, by_target, idx))
@@ -173,7 +175,9 @@ fn fate(world: &World, shutdown: &Shutdown, by_target: &ByTarget, idx: Idx) -> O
     let told = told(world, by_target, idx, shutdown.begin);
     let sig = proc.killed_by();
     let (killer, rivals) = killer(world, by_target, idx, sig);
-    let verdict = if !proc.dead() {
+    let verdict = if !proc.dead() && !shutdown.ended {
+        Verdict::NoEnd
+    } else if !proc.dead() {
         if told.is_some() { Verdict::CutOff } else { Verdict::NeverTold }
     } else {
         let by_stop = told.is_some_and(|told| world.sigs[told.sent as usize].sig == sig);

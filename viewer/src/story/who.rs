@@ -71,7 +71,7 @@ impl World {
                 return self.program(before);
             }
         }
-        if matches!(base, b"busybox" | b"toybox") && !zeroth.is_empty() {
+        if matches!(base, b"busybox" | b"toybox" | b"udevadm") && !zeroth.is_empty() {
             base = base_name(zeroth.strip_prefix(b"-").unwrap_or(zeroth));
         }
         if is(base) {

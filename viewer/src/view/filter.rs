@@ -40,12 +40,13 @@ pub enum Kind {
     Fate(Verdict),
 }
 
-const FATES: [(&str, Verdict); 5] = [
+const FATES: [(&str, Verdict); 6] = [
     ("stopped", Verdict::Stopped),
     ("left", Verdict::Left),
     ("killed", Verdict::Killed),
     ("cut-off", Verdict::CutOff),
     ("never-told", Verdict::NeverTold),
+    ("no-end", Verdict::NoEnd),
 ];
 
 impl Filter {
@@ -148,7 +149,7 @@ impl Kind {
         match self {
             Self::Killed => is(Verdict::Killed),
             Self::Fate(verdict) => is(*verdict),
-            Self::LeftAlive => is(Verdict::CutOff) || is(Verdict::NeverTold),
+            Self::LeftAlive => is(Verdict::CutOff) || is(Verdict::NeverTold) || is(Verdict::NoEnd),
             Self::Restarted => story.replaced(idx).is_some() || story.replaces(idx).is_some(),
             Self::Signal(sig) => hits.any(|sent| sent.sig == *sig),
             Self::HitBy(sender) => idx == *sender || hits.any(|sent| sent.sender == *sender),

@@ -122,7 +122,7 @@ fn in_thread(
 fn open(path: &Path) -> Result<Trace, Error> {
     let trace = locate::open(path)?;
     if trace.sessions().is_empty() {
-        return Err(Error::Empty { path: path.to_owned() });
+        return Err(Error::empty(path, trace.is_ring()));
     }
     Ok(trace)
 }

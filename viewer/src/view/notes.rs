@@ -114,7 +114,10 @@ impl Model {
             Verdict::NeverTold if story.matters(last) => {
                 Some((said(&["never told to stop", "never told"]), Look::Warn))
             }
-            Verdict::NeverTold => None,
+            Verdict::NoEnd if fate.told.is_some() => {
+                Some((said(&["told to stop; its end was not recorded", "still stopping"]), Look::Warn))
+            }
+            Verdict::NeverTold | Verdict::NoEnd => None,
         }
     }
 }

@@ -49,7 +49,7 @@ found in B only:
     for part in [
         "\ntook longer to stop in B:\n    mongod: 0.7 s in A, 12.0 s in B (11.3 s longer)\n",
         "\nended differently:\n    mongod\n      A: exit 0 after SIGTERM from rc",
-        "      B: killed by SIGKILL, sent by rc",
+        "      B: in life 2 of 2 killed by SIGKILL, sent by rc",
         "\nrestarted during the shutdown in one only:\n    B only: mongod, by init\n",
         "\nthere in one only:\n    B only: exim4\n",
         "\nstopped in another order:\n    cron: first in A, after mongod in B\n",

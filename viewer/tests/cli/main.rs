@@ -1,5 +1,6 @@
 //! The real binary on recordings made by the real writer: exit codes, output, colours, pipes.
 
+mod demo;
 mod diff;
 mod documented;
 mod explain;

@@ -186,11 +186,11 @@ fn a_power_cut_leaves_everybody_without_an_end() {
     let services = rows(&exported(&sample("power-cut"), "csv", &[]));
     let cut: Vec<&str> = services
         .iter()
-        .filter(|row| row["ended"] == "no end")
+        .filter(|row| row["ended"] == "no-end")
         .filter_map(|row| row["program"].as_str())
         .collect();
     assert!(cut.contains(&"mongod"), "{services:?}");
-    assert!(services.iter().filter(|row| row["ended"] == "no end").all(|row| row["clean"] == "false"));
+    assert!(services.iter().filter(|row| row["ended"] == "no-end").all(|row| row["clean"] == "false"));
 }
 
 #[test]

@@ -11,14 +11,13 @@ use rustix::{
     process::{Pid, Signal, WaitOptions, set_parent_process_death_signal, wait},
 };
 
-use super::{super::signals::Signals, complain, role, start};
+use super::{super::signals::Signals, INITTAB, argument, complain, role, start};
 
 /// How often a service is started again before it is given up.
 const RESPAWN_LIMIT: u32 = 1;
 
 struct Service {
     name: &'static str,
-    argument: String,
     respawns: u32,
 }
 
@@ -44,12 +43,10 @@ pub(super) fn play(dir: &Path, act: &str) -> u8 {
         return complain("init", &format!("cannot mount: {errno}"));
     }
     let Ok((ready, report)) = pipe() else { return complain("init", "no pipe") };
-    let lock = dir.join("disk/lockd.lock").display().to_string();
-    let mut services = vec![Service { name: "lockd", argument: lock, respawns: 0 }];
-    if act != "next-boot" {
-        services.push(Service { name: "supervisor", argument: String::new(), respawns: 0 });
-    }
-    let signals = Signals::watch(&[libc::SIGCHLD]);
+    // The next boot shows no more than what came of the lock.
+    let wanted = if act == "next-boot" { &INITTAB[..1] } else { &INITTAB[..] };
+    let services = wanted.iter().map(|(_, name)| Service { name, respawns: 0 }).collect();
+    let signals = Signals::watch(&[libc::SIGCHLD, libc::SIGUSR1]);
     Init { dir, signals, ready, report, services, running: HashMap::new() }.live(act)
 }
 
@@ -71,6 +68,15 @@ impl Init<'_> {
         if act == "next-boot" {
             return complain("init", "the lock did no harm: was it not stale?");
         }
+        let Some(asking) = start("init", &mut role(self.dir, "reboot")) else { return 1 };
+        let asking = Pid::from_child(&asking);
+        while !self.signals.seen(libc::SIGUSR1) {
+            self.signals.wait(None, None);
+            if self.reap(Some(asking)) && !self.signals.seen(libc::SIGUSR1) {
+                return complain("init", "reboot ended and has not asked for it");
+            }
+        }
+        self.signals.forget(libc::SIGUSR1);
         let Some(rc) = start("init", role(self.dir, "rc").arg("6")) else { return 1 };
         let rc = Pid::from_child(&rc);
         loop {
@@ -85,9 +91,7 @@ impl Init<'_> {
         let service = &self.services[at];
         let Ok(report) = self.report.try_clone() else { return };
         let mut command = role(self.dir, service.name);
-        if !service.argument.is_empty() {
-            command.arg(&service.argument);
-        }
+        command.args(argument(self.dir, service.name));
         if let Some(child) = start("init", command.stdout(report)) {
             self.running.insert(Pid::from_child(&child), at);
         }

@@ -19,6 +19,17 @@ use super::{
 const GRACE: Duration = Duration::from_millis(1200);
 const LOOK: Duration = Duration::from_millis(100);
 
+/// reboot(8), as sysvinit has it: it only asks init.
+pub(super) fn ask() -> u8 {
+    let Some(inside) = Inside::prove() else {
+        return complain("reboot", "this is not the demonstration's own namespace: nothing was done");
+    };
+    match inside.ask_init() {
+        Ok(()) => 0,
+        Err(errno) => complain("reboot", &format!("cannot ask init: {errno}")),
+    }
+}
+
 pub(super) fn play(dir: &Path) -> u8 {
     let signals = Signals::watch(&[]);
     let Some(inside) = Inside::prove() else {

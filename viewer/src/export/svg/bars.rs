@@ -35,7 +35,7 @@ pub(super) fn telling(model: &Model, idx: Idx) -> (u8, u64) {
 const fn badness(fate: &Fate) -> u8 {
     match fate.verdict {
         Verdict::Killed => 4,
-        Verdict::CutOff => 3,
+        Verdict::CutOff | Verdict::NoEnd => 3,
         Verdict::NeverTold => 2,
         Verdict::Stopped => 1,
         Verdict::Left => 0,
@@ -66,6 +66,7 @@ fn told(model: &Model, idx: Idx) -> Told {
         Verdict::Killed => Told { text: killed(model, fate, &status), class: "killed" },
         Verdict::CutOff => Told { text: format!("cut off{after}"), class: "open" },
         Verdict::NeverTold => Told { text: "alive, never told to stop".into(), class: "open" },
+        Verdict::NoEnd => Told { text: format!("no end was recorded{after}"), class: "open" },
         Verdict::Stopped => {
             let how = status.trim_start_matches("killed by ");
             Told { text: format!("{how}{after}"), class: "well" }
@@ -133,7 +134,7 @@ impl Picture<'_> {
         let verdict = story.fate(idx).map(|fate| fate.verdict);
         let _ = match verdict {
             Some(Verdict::Killed) => cross(&mut self.out, x, y),
-            Some(Verdict::CutOff | Verdict::NeverTold) => open(&mut self.out, x, y),
+            Some(Verdict::CutOff | Verdict::NeverTold | Verdict::NoEnd) => open(&mut self.out, x, y),
             None if !proc.dead() && story.cut => open(&mut self.out, x, y),
             _ if proc.dead() => write!(
                 self.out,

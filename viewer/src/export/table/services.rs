@@ -3,7 +3,7 @@
 //! Invariant: all processes of one service and shutdown are in one row, a daemon without a service likewise by its
 //! program. The row tells of the one that fared worst; steps of the shutdown itself have none.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{Column, Kind, Of, Rows, Value, column, push, who::Who};
 use crate::{
@@ -93,21 +93,31 @@ pub(super) fn rows(picked: &Picked, rows: &mut dyn Rows) -> Result<(), Error> {
         let key = (service, if service.is_some() { &b""[..] } else { world.program_of(idx) });
         let at = *place.entry(key).or_insert(groups.len());
         match groups.get_mut(at) {
-            Some(group) => {
-                group.procs.push(who);
-                if rank(&who) > rank(&group.worst) {
-                    group.worst = who;
-                }
-            }
+            Some(group) => group.procs.push(who),
             None => groups.push(Row { of, worst: who, procs: vec![who] }),
         }
+    }
+    for group in &mut groups {
+        group.worst = worst(group);
     }
     groups.iter().try_for_each(|group| push(&columns, group, rows))
 }
 
-/// What supervises a service is rarely what the service is.
-fn rank(who: &Who<'_>) -> (u8, bool) {
-    (who.badness(), !who.story().world.is_supervisor(who.idx))
+/// Who fared worst. What supervises a service is rarely what the service is, and of equals the one that forked the others
+/// tells more than these.
+fn worst<'a>(group: &Row<'a>) -> Who<'a> {
+    let members: HashSet<Idx> = group.procs.iter().map(|who| who.idx).collect();
+    let rank = |who: &Who<'_>| {
+        let is_root = who.proc().is_some_and(|proc| !members.contains(&proc.parent));
+        (who.badness(), !who.story().world.is_supervisor(who.idx), is_root)
+    };
+    let mut worst = group.worst;
+    for who in &group.procs {
+        if rank(who) > rank(&worst) {
+            worst = *who;
+        }
+    }
+    worst
 }
 
 /// Processes of services and daemons, in order of their ends.
@@ -121,7 +131,7 @@ fn wanted(story: &Story) -> impl Iterator<Item = Idx> {
         let well = matches!(fate.verdict, Verdict::Left | Verdict::Stopped);
         matters(fate.proc) && !(born_in_it && well && story.replaces(fate.proc).is_none())
     });
-    // Of a machine that lost its power nobody saw the others' ends.
+    // Of a machine that lost its power without a shutdown nobody saw an end.
     let cut = world.all().filter(move |(idx, proc)| {
         let alive = !proc.dead() && proc.origin != crate::story::world::Origin::Mentioned;
         story.cut && alive && story.fate(*idx).is_none() && matters(*idx)

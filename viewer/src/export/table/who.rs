@@ -37,17 +37,17 @@ impl<'a> Who<'a> {
         story.service(self.idx).map(|id| story.services.get(id))
     }
 
-    /// It was alive when the recording was cut off.
+    /// It was alive when a recording without a shutdown was cut off.
     pub fn is_cut(&self) -> bool {
         let story = self.story();
         story.cut && self.fate().is_none() && self.proc().is_some_and(|proc| !proc.dead())
     }
 
-    /// How it ended, as `explain --json` says it; and `no end`: nobody saw it.
+    /// How it ended, as `explain --json` says it.
     pub fn ended(&self) -> Option<&'static str> {
         match self.fate() {
             Some(fate) => Some(fate.verdict.word()),
-            None if self.is_cut() => Some("no end"),
+            None if self.is_cut() => Some(Verdict::NoEnd.word()),
             None => None,
         }
     }
@@ -58,6 +58,7 @@ impl<'a> Who<'a> {
             Some(Verdict::Killed) => 5,
             Some(Verdict::CutOff) => 4,
             Some(Verdict::NeverTold) => 3,
+            Some(Verdict::NoEnd) => 2,
             None if self.is_cut() => 2,
             Some(Verdict::Stopped) => 1,
             Some(Verdict::Left) | None => 0,

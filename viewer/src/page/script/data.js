@@ -21,7 +21,7 @@ const placeOf = (subject) => Math.floor(subject / 4);
 
 // Places of a mark in P.mark, and of a fate in P.fate.
 const MARK = { exited: 0, failed: 1, killed: 2, alive: 3, unknown: 4 };
-const FATE = { stopped: 0, left: 1, killed: 2, "cut-off": 3, "never-told": 4 };
+const FATE = { stopped: 0, left: 1, killed: 2, "cut-off": 3, "never-told": 4, "no-end": 5 };
 
 // For each process the places of something of it, in order: where they begin in one list.
 const grouped = (count, of) => {

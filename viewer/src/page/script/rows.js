@@ -69,7 +69,7 @@ const query = (words) => {
 const ONLY = {
   onlyKilled: (row) => P.fate[row] === FATE.killed,
   onlyRestarted: (row) => P.heir[row] !== NONE || P.restarted[row] === 1,
-  onlyAlive: (row) => P.fate[row] === FATE["cut-off"] || P.fate[row] === FATE["never-told"],
+  onlyAlive: (row) => P.fate[row] === FATE["cut-off"] || P.fate[row] === FATE["never-told"] || P.fate[row] === FATE["no-end"],
   onlyMatches: (row) => state.found.has(row),
 };
 

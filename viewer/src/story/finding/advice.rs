@@ -56,7 +56,7 @@ fn service_of_init(story: &Story, idx: Idx) -> Option<String> {
     let by_table = || {
         (story.init == Init::Sysvinit && of_init).then(|| {
             format!(
-                "take {} out of the runlevels of {}'s entry in inittab",
+                "take {} out of the runlevels of {}'s entry in inittab; {STOPS_ITSELF}",
                 level(story),
                 story.world.name(idx)
             )
@@ -67,7 +67,7 @@ fn service_of_init(story: &Story, idx: Idx) -> Option<String> {
     match service.kind {
         Kind::Inittab => match story.services.entry(id) {
             Some(entry) => inittab(story, entry),
-            None => Some(format!("take {} out of the runlevels of inittab entry {}", level(story), service.name)),
+            None => Some(format!("take {} out of the runlevels of inittab entry {}; {STOPS_ITSELF}", level(story), service.name)),
         },
         Kind::Upstart => Some(format!(
             "give job {} a `stop on runlevel [!2345]`, so that its goal is stop before rc kills it",
@@ -82,6 +82,10 @@ fn service_of_init(story: &Story, idx: Idx) -> Option<String> {
     }
     .or_else(by_table)
 }
+
+/// What sysvinit does with an entry that the new runlevel does not have.
+const STOPS_ITSELF: &str =
+    "init then stops it itself, first of all, with SIGTERM and a few seconds later SIGKILL";
 
 fn level(story: &Story) -> &'static str {
     story.shutdown.as_ref().map_or("6", |shutdown| shutdown.level())
@@ -102,7 +106,10 @@ fn inittab(story: &Story, entry: &Entry) -> Option<String> {
         return None;
     }
     let too = if entry.levels.contains(other) { format!(", and {other} for {what}") } else { String::new() };
-    Some(format!("take {level} out of inittab entry {}'s runlevels ({}){too}", entry.id, entry.levels))
+    Some(format!(
+        "take {level} out of inittab entry {}'s runlevels ({}){too}; {STOPS_ITSELF}",
+        entry.id, entry.levels
+    ))
 }
 
 /// A supervisor that starts what the shutdown has stopped has to be stopped first.

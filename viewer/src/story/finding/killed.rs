@@ -103,6 +103,7 @@ fn tell(story: &Story, fate: &Fate, with_it: &[&Fate]) -> Finding {
         finding.steps.push(steps::restart(story, id));
     }
     finding.steps.extend(fate.told.as_ref().map(|told| steps::told(story, fate, told)));
+    finding.steps.extend(steps::told_again(story, fate));
     finding.steps.extend(steps::end(story, fate));
     if !with_it.is_empty()
         && let Some(first) = finding.steps.last_mut()

@@ -71,6 +71,7 @@ fn outcome(story: &Story, last: Idx, up_ns: u64) -> String {
         Some(Verdict::Left) if story.stopper(last).is_some() => ", and had to be stopped again".into(),
         Some(Verdict::Left) => ", and ended by itself".into(),
         Some(Verdict::CutOff | Verdict::NeverTold) => format!(", and still ran {}", story.at_the_end()),
+        Some(Verdict::NoEnd) => format!(", and still ran {}", story.at_the_last()),
         None => String::new(),
     }
 }
@@ -161,7 +162,7 @@ fn push(story: &Story, finding: &mut Finding, chain: &[&Restart]) {
         let end = match story.fate(last.new).map(|fate| fate.verdict) {
             _ if failed && tail.len() == 1 => ", and failed at once",
             _ if failed => ", and failed each time",
-            Some(Verdict::CutOff | Verdict::NeverTold) => ", and ran until the end",
+            Some(Verdict::CutOff | Verdict::NeverTold | Verdict::NoEnd) => ", and ran until the end",
             _ => "",
         };
         let text = match tail.len() {

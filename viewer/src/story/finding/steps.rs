@@ -5,11 +5,19 @@ use crate::{names, time};
 use super::{Finding, Step};
 use crate::story::{
     Story,
-    fate::{Fate, Reception, Told, Verdict},
+    fate::{Fate, Reception, Told, Verdict, tells_to_stop},
     restart::{By, Restart},
     service::Kind,
     world::{At, Idx, Means, NONE, Sig, matters},
 };
+
+const HUP: u8 = 1;
+const KILL: u8 = 9;
+
+/// Signals closer to each other than that are of one attempt.
+const AGAIN_NS: u64 = 1_000_000_000;
+/// More attempts say nothing more.
+const AGAIN_MAX: usize = 3;
 
 impl Step {
     pub fn at(at: At, text: impl Into<String>) -> Self {
@@ -44,6 +52,24 @@ pub fn told(story: &Story, fate: &Fate, told: &Told) -> Step {
     }
 }
 
+/// Who told it to stop after that, when it had been told for a while: the first of each sender's program.
+pub fn told_again(story: &Story, fate: &Fate) -> Vec<Step> {
+    let world = &story.world;
+    let Some(first) = fate.told.and_then(|told| world.sig(told.sent)) else { return Vec::new() };
+    let mut again: Vec<Step> = Vec::new();
+    let mut last = first;
+    for (_, sent) in story.by_target.to(world, fate.proc) {
+        let later = sent.at.ns.saturating_sub(last.at.ns) >= AGAIN_NS && sent.at < story.end_of(fate.proc);
+        let tells = sent.sig != KILL && sent.sig != HUP && tells_to_stop(world, sent) && !sent.overflowed();
+        if later && tells && again.len() < AGAIN_MAX {
+            let word = if sent.sig == first.sig { " again" } else { "" };
+            again.push(Step::at(sent.at, format!("{}{word}", sentence(story, sent))));
+            last = sent;
+        }
+    }
+    again
+}
+
 /// `rc -> sendsigs -> killall5 -15 sent SIGTERM to mongod 812`.
 pub fn sentence(story: &Story, sent: &Sig) -> String {
     let world = &story.world;
@@ -68,6 +94,12 @@ pub fn end(story: &Story, fate: &Fate) -> Option<Step> {
     if !proc.dead() {
         let shutdown = story.shutdown.as_ref()?;
         let text = match fate.told {
+            Some(told) if fate.verdict == Verdict::NoEnd => format!(
+                "{label} still ran {}, {} after it was told to stop",
+                story.at_the_last(),
+                time::duration(shutdown.end.ns.saturating_sub(told.at(world).ns))
+            ),
+            None if fate.verdict == Verdict::NoEnd => format!("{label} still ran {}", story.at_the_last()),
             Some(told) => format!(
                 "{label} still ran {}, {} after it was told to stop",
                 story.at_the_end(),

@@ -188,7 +188,7 @@ fn draw_life(app: &App, life: &Life, text: &str, look: Look, at: &Columns<'_>, a
     }
     let (glyph, end) = match life.verdict {
         Verdict::Killed => (glyphs.killed, Look::Bad),
-        Verdict::CutOff | Verdict::NeverTold => (glyphs.alive, Look::Warn),
+        Verdict::CutOff | Verdict::NeverTold | Verdict::NoEnd => (glyphs.alive, Look::Warn),
         Verdict::Stopped | Verdict::Left if life.failed => (glyphs.failed, Look::Warn),
         Verdict::Stopped | Verdict::Left => (glyphs.exited, Look::Good),
     };

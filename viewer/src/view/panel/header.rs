@@ -74,6 +74,9 @@ fn what(app: &App, model: &Model, area: Rect, buf: &mut Buffer) {
     let bad = story.findings.iter().filter(|finding| finding.rule != Rule::Spared || finding.failed).count();
     let found = match bad {
         _ if model.partial => "only its end so far".to_owned(),
+        // Of what is not there nobody can say so.
+        0 if !summary.gaps.is_empty() => "nothing wrong in what can be read".to_owned(),
+        0 if story.shutdown.is_none() => "no findings".to_owned(),
         0 => "nothing wrong".to_owned(),
         1 => "1 finding".to_owned(),
         n => format!("{n} findings"),
