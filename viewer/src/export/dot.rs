@@ -21,7 +21,7 @@ use crate::{
         fate::{self, Verdict},
         world::{Idx, NONE},
     },
-    view::model::Model,
+    view::{model::Model, notes::LifeEnd},
 };
 
 /// More than an eye takes in.
@@ -159,7 +159,7 @@ impl Graph<'_> {
         node.procs += 1;
         // How the steps of a shutdown end is nobody's concern, and rc is cut off by its own last script.
         if let Some(fate) = fate.filter(|_| !story.is_step(idx)) {
-            *node.ends.entry(fate.verdict.word()).or_default() += 1;
+            *node.ends.entry(end(self.model, idx, fate.verdict)).or_default() += 1;
         }
         key
     }
@@ -332,6 +332,17 @@ impl Graph<'_> {
     }
 }
 
+const FAILED: &str = "failed";
+
+/// How one ended, in a word: whoever exits with another code than 0 has not just left.
+fn end(model: &Model, idx: Idx, verdict: Verdict) -> &'static str {
+    match (verdict, model.life_end(idx)) {
+        (Verdict::Left | Verdict::Stopped, Some((_, LifeEnd::Failed))) => FAILED,
+        (Verdict::Left, _) => "ended by itself",
+        _ => verdict.word(),
+    }
+}
+
 /// `killed`, `3 stopped, 1 killed`: how those ended that a node stands for.
 fn ends(node: &Node) -> String {
     let total: u32 = node.ends.values().sum();
@@ -343,12 +354,15 @@ fn ends(node: &Node) -> String {
 /// Ground and edge of a node, by the worst that happened to it.
 fn look(key: &Key, node: &Node) -> (&'static str, &'static str) {
     let has = |end: Verdict| node.ends.contains_key(end.word());
+    let failed = node.ends.contains_key(FAILED);
     match key {
         Key::Kernel | Key::Init => ("#eaeef2", "#24292f"),
         Key::Others => ("#f6f8fa", "#8c959f"),
-        _ if has(Verdict::Killed) => ("#ffdce0", "#b3202c"),
-        _ if has(Verdict::CutOff) || has(Verdict::NeverTold) || has(Verdict::NoEnd) => ("#ffe8cc", "#9a5b00"),
-        _ if has(Verdict::Stopped) => ("#dcf5e3", "#1a7f37"),
+        _ if has(Verdict::Killed) => ("#fdeeee", "#b31420"),
+        _ if has(Verdict::CutOff) || has(Verdict::NeverTold) || has(Verdict::NoEnd) || failed => {
+            ("#fdf6e3", "#7a5200")
+        }
+        _ if has(Verdict::Stopped) => ("#eaf6ed", "#146528"),
         _ => ("#ffffff", "#57606a"),
     }
 }
@@ -359,8 +373,8 @@ fn told(deed: Deed, count: u32) -> (String, &'static str) {
     match deed {
         Deed::Sent(sig, came) => {
             let (after, style) = match came {
-                Came::Killed => ("", "color=\"#b3202c\", fontcolor=\"#b3202c\", penwidth=2.2"),
-                Came::Stopped => ("", "color=\"#1a7f37\", fontcolor=\"#1a7f37\", penwidth=1.4"),
+                Came::Killed => ("", "color=\"#b31420\", fontcolor=\"#b31420\", penwidth=2.2"),
+                Came::Stopped => ("", "color=\"#146528\", fontcolor=\"#146528\", penwidth=1.4"),
                 Came::Ignored => (" ignored", "color=\"#8c959f\", fontcolor=\"#57606a\", style=dashed"),
                 Came::Nothing => ("", "color=\"#57606a\", fontcolor=\"#57606a\""),
             };
@@ -368,7 +382,7 @@ fn told(deed: Deed, count: u32) -> (String, &'static str) {
         }
         Deed::Restarted => (
             times("started again".into()),
-            "color=\"#0550ae\", fontcolor=\"#0550ae\", penwidth=2.2, style=bold",
+            "color=\"#8238b5\", fontcolor=\"#8238b5\", penwidth=2.2, style=bold",
         ),
         Deed::Ran => (String::new(), "color=\"#afb8c1\", style=dotted, arrowhead=empty, tooltip=\"ran\""),
     }

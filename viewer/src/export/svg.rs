@@ -118,7 +118,7 @@ pub fn draw(model: &Model) -> String {
          <rect class=\"ground\" x=\"0.5\" y=\"0.5\" width=\"{}\" height=\"{}\" rx=\"8\"/>\n{}</svg>\n",
         escape(&page(model).title()),
         escape(&in_words(model)),
-        style::CSS,
+        style::css(),
         WIDE - 1,
         high - 1,
         picture.out

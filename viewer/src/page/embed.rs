@@ -270,7 +270,7 @@ impl Embedder<'_> {
             columns.push("deed", u8::from(deed));
             columns.push("sender", self.string(world.sender(sent).trim_end_matches(',')));
             columns.push("target", self.string(world.label_at(sent.target, sent.at.ns)));
-            columns.push("fared", self.string(facts::fared(sent)));
+            columns.push("fared", self.string(facts::fared(world, sent)));
             let chain = self.facts(&facts::causes(model, sent));
             columns.push("chain", self.chains.add(chain));
         }

@@ -323,7 +323,7 @@ impl Teller<'_> {
             out.push_str("</th>");
             tag(&mut out, "td", "", world.sender(sent).trim_end_matches(','));
             tag(&mut out, "td", "", &world.label_at(sent.target, sent.at.ns));
-            tag(&mut out, "td", "", &facts::fared(sent));
+            tag(&mut out, "td", "", &facts::fared(world, sent));
             out.push_str("</tr>\n");
         }
         out.push_str("</tbody></table></div></details>\n");

@@ -68,6 +68,8 @@ pub enum Action {
     Help,
     Suspend,
     Redraw,
+    /// Light or dark.
+    Tone,
     Quit,
 }
 
@@ -200,7 +202,7 @@ pub static KEYS: &[Binding] = &[
     ),
     bind(&[c('F')], Action::Filters, Section::Finding, "the filters, each to be taken away"),
     bind(&[c('x')], Action::Unfilter, Section::Finding, "take the last filter away"),
-    bind(&[c('K')], Action::OnlyKilled, Section::Finding, "show only the killed"),
+    bind(&[c('K')], Action::OnlyKilled, Section::Finding, "show only the killed, and who killed them"),
     bind(&[c('O')], Action::OnlyRestarted, Section::Finding, "show only the restarted"),
     bind(&[c('T')], Action::Tree, Section::Finding, "show only this process and its descendants"),
     bind(&[k(KeyCode::Esc)], Action::Clear, Section::Finding, "show everything again"),
@@ -213,6 +215,7 @@ pub static KEYS: &[Binding] = &[
     bind(&[c('d')], Action::Compare, Section::Screen, "differences from the shutdown before"),
     bind(&[c(':'), ctrl('p')], Action::Commands, Section::Screen, "all commands, by name"),
     bind(&[c('?'), k(KeyCode::F(1))], Action::Help, Section::Screen, "this help"),
+    bind(&[ctrl('t')], Action::Tone, Section::Screen, "colours for a light or a dark background"),
     bind(&[ctrl('z')], Action::Suspend, Section::Screen, "suspend; `fg` comes back"),
     bind(&[ctrl('l')], Action::Redraw, Section::Screen, "draw the screen anew"),
 ];
@@ -260,6 +263,7 @@ pub static COMPARE_KEYS: &[Binding] = &[
     bind(&[k(KeyCode::PageDown), ctrl('f')], Action::PageDown, Section::Compare, "a page down"),
     bind(FIRST, Action::First, Section::Compare, "the beginning"),
     bind(LAST, Action::Last, Section::Compare, "the end"),
+    bind(&[c('?'), k(KeyCode::F(1))], Action::Help, Section::Compare, "these keys and signs"),
     bind(CLOSE, Action::Clear, Section::Compare, "close"),
 ];
 
@@ -311,14 +315,44 @@ impl Binding {
     }
 }
 
-/// Bindings whose help has all words of `text`, best first.
+/// Bindings whose help has all words of `text`, in the order of the table.
 pub fn commands(text: &str) -> Vec<&'static Binding> {
     let text = text.to_lowercase();
     let fits = |binding: &&Binding| {
-        let name = format!("{:?} {}", binding.action, binding.help).to_lowercase();
+        let other = other_words(binding.action);
+        let name = format!("{:?} {} {other}", binding.action, binding.help).to_lowercase();
         text.split_whitespace().all(|word| name.contains(word))
     };
-    KEYS.iter().filter(fits).collect()
+    let mut found: Vec<&Binding> = KEYS.iter().filter(fits).collect();
+    // Nobody looks for the arrows here, nor for the way out first.
+    found.sort_by_key(|binding| match (binding.action, binding.section) {
+        (Action::Quit, _) => 2,
+        (_, Section::Moving) => 1,
+        _ => 0,
+    });
+    found
+}
+
+/// What else one would call it.
+const fn other_words(action: Action) -> &'static str {
+    match action {
+        Action::Help => "legend signs keys mouse wheel click drag",
+        Action::Tone => "theme palette colors",
+        Action::Back => "undo previous",
+        Action::Forward => "redo",
+        Action::Quit => "exit close",
+        Action::Search => "find",
+        Action::Recordings => "open files list",
+        Action::Save => "export write copy",
+        Action::Report => "bug share anonymous",
+        Action::Compare => "diff",
+        Action::Cause => "killer why who",
+        Action::Heir => "restart respawn successor",
+        Action::Parent => "ancestor",
+        Action::Compress => "compress gaps",
+        Action::Bigger | Action::Smaller => "resize panels",
+        _ => "",
+    }
 }
 
 #[cfg(test)]

@@ -5,11 +5,11 @@
 use std::{collections::HashSet, path::PathBuf, sync::Arc};
 
 use lastrites_traces::session::SessionId;
-use ratatui::crossterm::event::{Event, KeyEventKind};
+use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use super::{
     Subject,
-    action::{self, Action},
+    action::{self, Action, Key},
     compared::Compared,
     facts::Fact,
     filter::{Filter, Kind},
@@ -22,7 +22,7 @@ use super::{
     search::Looking,
     timeline::{Axis, Warp, Window},
 };
-use crate::{error::Error, story::world::Idx};
+use crate::{error::Error, safe, story::world::Idx};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Focus {
@@ -76,6 +76,10 @@ pub enum Mode {
         at: usize,
     },
     Compare {
+        top: usize,
+    },
+    /// What the keys and signs of a comparison mean, over it.
+    CompareHelp {
         top: usize,
     },
 }
@@ -159,6 +163,8 @@ pub struct App {
     pub row: usize,
     pub top: usize,
     pub folded: HashSet<Group>,
+    /// Nobody has folded or unfolded anything by hand: whether there is room decides.
+    pub(super) folds_by_room: bool,
     pub filter: Filter,
     pub subject: Option<Subject>,
     pub finding: usize,
@@ -206,6 +212,7 @@ impl App {
             row: 0,
             top: 0,
             folded: HashSet::from([Group::Others]),
+            folds_by_room: true,
             filter: Filter::default(),
             subject: None,
             finding: 0,
@@ -248,7 +255,13 @@ impl App {
     pub fn event(&mut self, event: &Event) -> Option<Effect> {
         match event {
             Event::Key(key) if key.kind != KeyEventKind::Release => match self.mode {
-                Mode::Normal => self.update(action::of_key(key)?),
+                Mode::Normal => match action::of_key(key) {
+                    Some(action) => self.update(action),
+                    None => {
+                        self.message = unknown(key);
+                        None
+                    }
+                },
                 _ => self.key_in_mode(key),
             },
             Event::Mouse(mouse) => {
@@ -257,6 +270,9 @@ impl App {
             }
             Event::Resize(width, height) => {
                 self.size = (*width, *height);
+                if self.fold_by_room() {
+                    self.rebuild();
+                }
                 self.follow_row();
                 None
             }
@@ -271,6 +287,7 @@ impl App {
             Action::Quit => return Some(Effect::Quit),
             Action::Suspend => return Some(Effect::Suspend),
             Action::Redraw => return Some(Effect::Redraw),
+            Action::Tone => self.theme.tone = self.theme.tone.other(),
             Action::Help => self.mode = Mode::Help { top: 0 },
             Action::Commands => self.mode = Mode::Commands { text: String::new(), at: 0 },
             Action::Recordings => {
@@ -460,4 +477,16 @@ impl App {
             },
         }
     }
+}
+
+/// Said of a key that does nothing: what was said of the one before is no answer to it.
+fn unknown(key: &KeyEvent) -> String {
+    let control = key.modifiers.contains(KeyModifiers::CONTROL);
+    let name = match key.code {
+        KeyCode::Char(c) => safe::text(c.to_string().as_bytes()),
+        code => Key { code, control: false }.name(),
+    };
+    let alt = if key.modifiers.contains(KeyModifiers::ALT) { "Alt-" } else { "" };
+    let control = if control { "Ctrl-" } else { "" };
+    format!("{control}{alt}{name}: that key does nothing; ? shows all that do")
 }

@@ -3,7 +3,7 @@
 //! Invariant: every step of causality is one key, and what it leads to is something the recording says.
 
 use super::{Subject, action::Action, app::App, filter::Kind, model::Model};
-use crate::story::world::Idx;
+use crate::story::{fate::tells_to_stop, world::Idx};
 
 impl App {
     /// The process that keys about causes start from.
@@ -20,7 +20,13 @@ impl App {
         let count = self.model.as_ref().map_or(0, |model| model.story().findings.len());
         match number.checked_sub(1).filter(|at| *at < count) {
             Some(at) => self.go_finding(at),
-            None => self.message = format!("there are {count} findings"),
+            None => {
+                self.message = match count {
+                    0 => "there are no findings".into(),
+                    1 => "there is 1 finding".into(),
+                    _ => format!("there are {count} findings"),
+                };
+            }
         }
     }
 
@@ -56,6 +62,12 @@ impl App {
             (Action::Cause, Some(idx)) => {
                 let fate = story.fate(idx);
                 let sig = fate.and_then(|fate| fate.killer.or(fate.told.map(|told| told.sent)));
+                // Who was cut off has no fate: what it was last told tells most.
+                let last = || {
+                    let stop = |at: &&u32| world.sig(**at).is_some_and(|sent| tells_to_stop(world, sent));
+                    model.to(idx).iter().rev().find(stop).copied()
+                };
+                let sig = sig.or_else(last);
                 let sender = sig.and_then(|at| world.sig(at)).map(|sent| sent.sender);
                 let sender = sender.filter(|sender| world.proc_at(*sender).is_some() && *sender != idx);
                 // Nobody made it end: it did somebody's bidding.

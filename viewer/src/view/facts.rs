@@ -3,16 +3,16 @@
 //! Invariant: of every list no more than [`MOST`] lines are told, whatever a process has done; every line is safe for a
 //! terminal.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use super::{Subject, model::Model, palette::Look};
+use super::{Subject, model::Model, notes::LifeEnd, palette::Look, timeline::moment};
 use crate::{
     names, safe,
     story::{
         fate::{Verdict, tells_to_stop},
         finding::{self, Rule},
         shutdown::Asked,
-        world::{At, Idx, NONE, Origin, Sig},
+        world::{At, Idx, NONE, Origin, Proc, Sig, World},
     },
     time,
 };
@@ -48,6 +48,10 @@ impl Fact {
 
 /// So many of a list are told.
 const MOST: usize = 60;
+/// So many signals are looked at for it.
+const LOOKED_AT: usize = 100_000;
+/// What comes so soon comes at once, to a person.
+const AT_ONCE_NS: u64 = 10_000_000;
 /// So many events of a finding's evidence.
 const EVENTS: usize = 14;
 
@@ -87,6 +91,15 @@ fn of_finding(model: &Model, at: usize) -> Vec<Fact> {
     for idx in finding.procs.iter().filter(|idx| !led.contains(*idx)).take(MOST) {
         facts.push(Fact::new(Look::Text, format!("about {}", called(model, *idx))).leading_to(model, *idx));
     }
+    // On a large screen there is room for who it happened to as well.
+    if let Some(victim) = model.victim(at) {
+        let mut known = life(model, victim);
+        // Since when it ran is no part of it, and may not be known yet.
+        known.pop();
+        let told: HashSet<&String> = facts.iter().map(|fact| &fact.text).collect();
+        known.retain(|fact| fact.leads != Some(Subject::Finding(at)) && !told.contains(&fact.text));
+        facts.extend(known);
+    }
     facts
 }
 
@@ -114,18 +127,29 @@ fn phase(model: &Model, at: usize) -> Vec<Fact> {
         let text = format!("asked for by {}", in_full(asked));
         facts.push(Fact::new(Look::Text, text).at(asked.at).leading_to(model, asked.by));
     }
+    // Of each that was waited for: since when, how long in all, and in how many pieces.
+    let mut sums: Vec<(Idx, u64, u64, usize)> = Vec::new();
+    let mut place: HashMap<Idx, usize> = HashMap::new();
     for wait in story.waits.iter().filter(|wait| wait.to_ns > phase.from.ns && wait.from_ns < phase.to_ns) {
         // What was waited in other phases is told of those.
         let (from_ns, to_ns) = (wait.from_ns.max(phase.from.ns), wait.to_ns.min(phase.to_ns));
-        let waited_ns = to_ns.saturating_sub(from_ns);
-        if waited_ns < 10_000_000 || facts.len() > MOST {
-            continue;
+        let at = *place.entry(wait.proc).or_insert(sums.len());
+        if at == sums.len() {
+            sums.push((wait.proc, from_ns, 0, 0));
         }
-        let who = if wait.proc == NONE { "init itself".into() } else { model.label(wait.proc) };
-        let at = At { ns: from_ns, number: 0 };
-        let text = format!("waited {} for {who}", time::duration(waited_ns));
-        facts.push(Fact::new(Look::Text, text).at(at).leading_to(model, wait.proc));
+        sums[at].2 += to_ns.saturating_sub(from_ns);
+        sums[at].3 += 1;
     }
+    sums.retain(|(_, _, waited_ns, _)| *waited_ns >= 10_000_000);
+    let count = sums.len();
+    for (proc, from_ns, waited_ns, pieces) in sums.into_iter().take(MOST) {
+        let who = if proc == NONE { "init itself".into() } else { model.label(proc) };
+        let times = if pieces == 1 { String::new() } else { format!(", in {pieces} pieces") };
+        let text = format!("waited {} for {who}{times}", time::duration(waited_ns));
+        let at = At { ns: from_ns, number: 0 };
+        facts.push(Fact::new(Look::Text, text).at(at).leading_to(model, proc));
+    }
+    more(&mut facts, count);
     facts
 }
 
@@ -146,7 +170,7 @@ fn signal(model: &Model, at: u32) -> Vec<Fact> {
             .at(sent.at)
             .leading_to(model, sent.sender),
     );
-    facts.push(Fact::new(Look::Text, fared(sent)).leading_to(model, sent.target));
+    facts.push(Fact::new(Look::Text, fared(world, sent)).leading_to(model, sent.target));
     chain(model, &mut facts, sent);
     facts
 }
@@ -159,13 +183,20 @@ pub fn causes(model: &Model, sent: &Sig) -> Vec<Fact> {
 }
 
 /// What became of a signal.
-pub fn fared(sent: &Sig) -> String {
+pub fn fared(world: &World, sent: &Sig) -> String {
+    let after = |at: At| match at.ns.saturating_sub(sent.at.ns) {
+        ..AT_ONCE_NS => "at once".to_owned(),
+        ns => format!("{} later", time::duration(ns)),
+    };
+    let died = |proc: &&Proc| proc.dead() && proc.killed_by() == sent.sig;
     match sent.took {
-        Some((at, handled)) => format!(
-            "{} {} later",
-            if handled { "its handler ran" } else { "it acted by default," },
-            time::duration(at.ns.saturating_sub(sent.at.ns))
-        ),
+        Some((at, true)) => format!("its handler ran {}", after(at)),
+        Some((at, false)) => match (sent.sig, world.proc_at(sent.target).filter(died)) {
+            (_, Some(proc)) => format!("it died of it {}", after(proc.exit)),
+            (18, None) => "it went on".into(),
+            (19, None) => "it stopped".into(),
+            (_, None) => format!("it took it {}, as is the default", after(at)),
+        },
         None if sent.ignored() => "ignored: the kernel threw it away".into(),
         None => names::result(sent.result).into_owned(),
     }
@@ -203,7 +234,7 @@ fn chain(model: &Model, facts: &mut Vec<Fact>, sent: &Sig) {
         && asked.at <= sent.at
     {
         let fact = Fact::new(Look::Signal, format!("because of {}", in_full(asked)));
-        facts.push(Fact { indent: 1, at: Some(asked.at), ..fact.leading_to(model, asked.by) });
+        facts.push(Fact { indent: 1, ..fact.leading_to(model, asked.by) });
     }
 }
 
@@ -230,13 +261,23 @@ pub fn life(model: &Model, idx: Idx) -> Vec<Fact> {
         let text = format!("finding [{}]: {}", at + 1, story.findings[at].headline);
         facts.push(Fact::new(Look::Bad, text).to(Subject::Finding(at)));
     }
+    // What it did, how it ended and what came of that, in order of time; the rest of what is known of it stands below.
+    let mut course: Vec<(u64, Vec<Fact>)> = Vec::new();
     if let Some(asked) = story.shutdown.as_ref().and_then(|shutdown| shutdown.asked.as_ref())
         && asked.by == idx
     {
         let text = format!("asked for the shutdown: {}", in_full(asked));
-        facts.push(Fact::new(Look::Accent, text).at(asked.at));
+        course.push((asked.at.ns, vec![Fact::new(Look::Accent, text).at(asked.at)]));
     }
-    // How it ended comes first: it is what one looks for.
+    if let Some(restart) = story.replaces(idx) {
+        let text = format!("took the place of {}", model.label(restart.old));
+        let fact = Fact::new(Look::Heir, text).at(restart.at).leading_to(model, restart.old);
+        course.push((restart.at.ns, vec![fact]));
+    }
+    if let Some(fact) = killings(model, idx) {
+        course.push((fact.at.map_or(0, |at| at.ns), vec![fact]));
+    }
+    let mut end = Vec::new();
     match fate.and_then(|fate| finding::end_step(story, fate)) {
         Some(step) => {
             // The story calls it by its last program, the screen by what it did.
@@ -245,29 +286,34 @@ pub fn life(model: &Model, idx: Idx) -> Vec<Fact> {
                 None => step.text,
             };
             let fact = Fact { at: step.at, ..Fact::new(if bad { Look::Bad } else { Look::Good }, text) };
-            facts.push(match killer {
+            end.push(match killer {
                 Some((at, _)) => fact.to(Subject::Sig(at)),
                 None => fact,
             });
         }
         None if proc.dead() => {
-            facts.push(Fact::new(Look::Good, names::status(proc.status.into())).at(proc.exit));
+            end.push(Fact::new(Look::Good, names::status(proc.status.into())).at(proc.exit));
         }
-        None => facts.push(Fact::new(Look::Text, "its end was not recorded")),
+        None => {
+            let text = match model.life_end(idx) {
+                Some((_, LifeEnd::Alive)) => "it was alive when the recording ended",
+                _ => "its end was not recorded",
+            };
+            end.push(Fact::new(Look::Text, text));
+        }
     }
-    facts.extend(killings(model, idx));
     let told = fate.and_then(|fate| fate.told).and_then(|told| world.sig(told.sent));
     if let Some(sent) = killer.map(|(_, sent)| sent).or(told) {
-        chain(model, &mut facts, sent);
+        chain(model, &mut end, sent);
     }
+    course.push((end.first().and_then(|fact| fact.at).map_or(u64::MAX, |at| at.ns), end));
     if let Some(restart) = story.replaced(idx) {
         let step = finding::restart_step(story, restart);
-        facts.push(Fact { at: step.at, ..Fact::new(Look::Heir, step.text) }.leading_to(model, restart.new));
+        let fact = Fact { at: step.at, ..Fact::new(Look::Heir, step.text) }.leading_to(model, restart.new);
+        course.push((restart.at.ns, vec![fact]));
     }
-    if let Some(restart) = story.replaces(idx) {
-        let text = format!("took the place of {}", model.label(restart.old));
-        facts.push(Fact::new(Look::Heir, text).at(restart.at).leading_to(model, restart.old));
-    }
+    course.sort_by_key(|(ns, _)| *ns);
+    facts.extend(course.into_iter().flat_map(|(_, facts)| facts));
     if let Some(image) = world.image(world.image_of(idx)) {
         facts.push(Fact::new(Look::Accent, format!("$ {}", world.command(image, 400))));
         let mut text = names::user(image.uid).into_owned();
@@ -290,13 +336,12 @@ pub fn life(model: &Model, idx: Idx) -> Vec<Fact> {
     }
     let line: Vec<String> = world.ancestors(idx).take(8).map(|up| world.label_at(up, proc.born.ns)).collect();
     let born = match proc.origin {
-        Origin::Forked => "born",
-        Origin::Running => "running when recording began",
-        Origin::Mentioned => "known only from what others did to it",
+        Origin::Forked => format!("born at {}", moment(proc.born.ns, model.zero_ns, AT_ONCE_NS)),
+        Origin::Running => "running when recording began".to_owned(),
+        Origin::Mentioned => "known only from what others did to it".to_owned(),
     };
-    let text =
-        if line.is_empty() { born.to_owned() } else { format!("{born}, child of {}", line.join(" < ")) };
-    facts.push(Fact::new(Look::Dim, text).at(proc.born).leading_to(model, proc.parent));
+    let text = if line.is_empty() { born } else { format!("{born}, child of {}", line.join(" < ")) };
+    facts.push(Fact::new(Look::Dim, text).leading_to(model, proc.parent));
     facts
 }
 
@@ -322,18 +367,50 @@ fn received(model: &Model, idx: Idx, facts: &mut Vec<Fact>) {
         return;
     }
     facts.push(Fact::new(Look::Strong, format!("signals received: {}", got.len())));
+    let looked_at = &got[got.len().saturating_sub(LOOKED_AT)..];
+    let known = looked_at.iter().filter_map(|at| Some((*at, world.sig(*at)?)));
+    let (frozen, rest): (Vec<_>, Vec<_>) = known.partition(|(_, sent)| freezes(sent));
     // The last ones are those that tell.
-    for at in got.iter().skip(got.len().saturating_sub(MOST)) {
-        let Some(sent) = world.sig(*at) else { continue };
+    let mut told: Vec<Fact> = rest[rest.len().saturating_sub(MOST)..]
+        .iter()
+        .map(|(at, sent)| {
+            let from = world.sender(sent);
+            let from = from.trim_end_matches(',');
+            let text = format!("{} from {from}: {}", names::signal(sent.sig), fared(world, sent));
+            Fact::new(Look::Text, text).at(sent.at).to(Subject::Sig(*at))
+        })
+        .collect();
+    // Sprees do that to everybody, again and again.
+    if let (Some((at, first)), Some((_, last))) = (frozen.first(), frozen.last()) {
+        let stops = frozen.iter().filter(|(_, sent)| sent.sig == SIGSTOP).count();
+        let within = time::duration(last.at.ns.saturating_sub(first.at.ns));
         let text = format!(
-            "{} from {}: {}",
-            names::signal(sent.sig),
-            world.sender(sent).trim_end_matches(','),
-            fared(sent)
+            "frozen and thawed {} within {within}, first by {}",
+            times(stops.max(1)),
+            world.sender(first)
         );
-        facts.push(Fact::new(Look::Text, text).at(sent.at).to(Subject::Sig(*at)));
+        told.push(Fact::new(Look::Dim, text).at(first.at).to(Subject::Sig(*at)));
     }
-    more(facts, got.len());
+    in_order(facts, told);
+    more(facts, rest.len().max(MOST) + got.len() - looked_at.len());
+}
+
+const SIGCONT: u8 = 18;
+const SIGSTOP: u8 = 19;
+
+/// Whether it only stops or continues.
+fn freezes(sent: &Sig) -> bool {
+    matches!(sent.sig, SIGCONT | SIGSTOP)
+}
+
+fn times(n: usize) -> String {
+    if n == 1 { "once".into() } else { format!("{n} times") }
+}
+
+/// Adds a list, which is told in order of time.
+fn in_order(facts: &mut Vec<Fact>, mut list: Vec<Fact>) {
+    list.sort_by_key(|fact| fact.at.map(|at| at.ns));
+    facts.extend(list);
 }
 
 fn sent(model: &Model, idx: Idx, facts: &mut Vec<Fact>) {
@@ -343,28 +420,39 @@ fn sent(model: &Model, idx: Idx, facts: &mut Vec<Fact>) {
         return;
     }
     facts.push(Fact::new(Look::Strong, format!("signals sent: {} (v shows all it hit)", made.len())));
-    // Stops and continuations go with every spree: who was told to end comes first.
-    let ends = |at: &&u32| world.sig(**at).is_some_and(|sent| sent.sig == 9 || tells_to_stop(world, sent));
-    let (first, rest): (Vec<&u32>, Vec<&u32>) = made.iter().take(MOST * 20).partition(ends);
-    for at in first.into_iter().chain(rest).take(MOST) {
-        let Some(sent) = world.sig(*at) else { continue };
-        let text = format!("{} to {}", names::signal(sent.sig), world.label_at(sent.target, sent.at.ns));
-        facts.push(Fact::new(Look::Text, text).at(sent.at).leading_to(model, sent.target));
+    let known = made.iter().take(LOOKED_AT).filter_map(|at| world.sig(*at));
+    let (frozen, rest): (Vec<&Sig>, Vec<&Sig>) = known.partition(|sent| freezes(sent));
+    // Where there are too many, those that end somebody are told.
+    let ends = |sent: &&Sig| sent.sig == 9 || tells_to_stop(world, sent);
+    let count = rest.len();
+    let (first, others): (Vec<&Sig>, Vec<&Sig>) = rest.into_iter().partition(ends);
+    let mut told: Vec<Fact> = first
+        .into_iter()
+        .chain(others)
+        .take(MOST)
+        .map(|sent| {
+            let text = format!("{} to {}", names::signal(sent.sig), world.label_at(sent.target, sent.at.ns));
+            Fact::new(Look::Text, text).at(sent.at).leading_to(model, sent.target)
+        })
+        .collect();
+    // Stops and continuations go with every spree.
+    if let Some(at) = frozen.first().map(|sent| sent.at) {
+        let hit: HashSet<Idx> = frozen.iter().map(|sent| sent.target).collect();
+        let processes =
+            if hit.len() == 1 { "1 process".to_owned() } else { format!("{} processes", hit.len()) };
+        let text = format!("froze and thawed {processes} with {} SIGSTOP and SIGCONT", frozen.len());
+        told.push(Fact::new(Look::Dim, text).at(at));
     }
-    more(facts, made.len());
+    in_order(facts, told);
+    more(facts, count.max(MOST) + made.len().saturating_sub(LOOKED_AT));
 }
 
 /// Whom it killed: of all that a sender does, what one looks for.
 fn killings(model: &Model, idx: Idx) -> Option<Fact> {
     const NAMED: usize = 4;
-    let (story, world) = (model.story(), model.world());
-    let killed = |at: &&u32| {
-        let target = world.sig(**at).map(|sent| sent.target);
-        target
-            .and_then(|target| story.fate(target))
-            .is_some_and(|fate| fate.killer == Some(**at) && fate.verdict == Verdict::Killed)
-    };
-    let victims: Vec<u32> = model.from(idx).iter().take(MOST * 20).filter(killed).copied().collect();
+    let world = model.world();
+    let victims: Vec<u32> =
+        model.from(idx).iter().take(LOOKED_AT).filter(|at| model.killed(**at)).copied().collect();
     let first = world.sig(*victims.first()?)?;
     let names: Vec<String> = victims
         .iter()

@@ -25,6 +25,7 @@ pub struct Filter {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
     Text(String),
+    /// And who killed them: without that a killing leads nowhere.
     Killed,
     Restarted,
     LeftAlive,
@@ -126,7 +127,7 @@ impl Kind {
     pub fn words(&self, model: &Model) -> String {
         match self {
             Self::Text(text) => format!("\"{}\"", safe::text(text.as_bytes())),
-            Self::Killed => "killed".into(),
+            Self::Killed => "killed and killers".into(),
             Self::Restarted => "restarted".into(),
             Self::LeftAlive => "left alive".into(),
             Self::Tree(idx) => format!("tree of {}", model.label(*idx)),
@@ -147,7 +148,7 @@ impl Kind {
         let is = |wanted| story.fate(idx).is_some_and(|fate| fate.verdict == wanted);
         let mut hits = model.to(idx).iter().filter_map(|at| world.sig(*at));
         match self {
-            Self::Killed => is(Verdict::Killed),
+            Self::Killed => is(Verdict::Killed) || model.from(idx).iter().any(|at| model.killed(*at)),
             Self::Fate(verdict) => is(*verdict),
             Self::LeftAlive => is(Verdict::CutOff) || is(Verdict::NeverTold) || is(Verdict::NoEnd),
             Self::Restarted => story.replaced(idx).is_some() || story.replaces(idx).is_some(),

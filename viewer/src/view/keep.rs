@@ -3,14 +3,13 @@
 //! Invariant: what a person looks at stays where it is. Another reading numbers processes, signals and findings anew, so
 //! whatever names one is carried over by what does not change: pid and start, event number, rule.
 
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
 
 use super::{
     Subject,
     app::{App, Mode},
     filter::{Filter, Kind},
     history::Place,
-    lanes::Group,
     model::Model,
     timeline::{Warp, Window},
 };
@@ -110,7 +109,8 @@ impl App {
         self.model = Some(Arc::clone(&model));
         self.mode = Mode::Normal;
         self.filter = Filter::default();
-        self.folded = HashSet::from([Group::Others]);
+        self.folds_by_room = true;
+        self.fold_by_room();
         (self.history, self.history_at, self.subject, self.chosen) = (Vec::new(), 0, None, None);
         (self.row, self.top, self.warped, self.finding) = (0, 0, false, 0);
         self.forget_search();
@@ -168,6 +168,7 @@ impl App {
         self.before_search = self.before_search.take().map(|place| Box::new(carrier.place(&place)));
         self.drag = None;
         self.model = Some(Arc::clone(&model));
+        self.fold_by_room();
         self.rebuild();
         let at =
             self.chosen.and_then(|idx| self.rows.iter().position(|row| model.procs_of(row).contains(&idx)));

@@ -35,28 +35,45 @@ const BESIDE: u16 = 96;
 /// From so many rows on a line between findings above details is worth its row.
 const LINE_BETWEEN: u16 = 6;
 
+/// Rows of the header.
+fn header(height: u16) -> u16 {
+    match height {
+        ..=12 => 1,
+        13..=19 => 2,
+        20..=27 => 3,
+        _ => 4,
+    }
+}
+
+/// Rows that lanes and lower panels share, and those that the lower panels get at least.
+fn shared((width, height): (u16, u16)) -> (u16, i32) {
+    let free = height.saturating_sub(header(height) + 2 + 1 + 1);
+    let tall = i32::from(free);
+    // What is above each other needs more rows than what is beside each other.
+    let part = match (width >= BESIDE, height) {
+        (true, _) => (tall * 2 / 5).min(MOST_LOWER),
+        (false, ..=19) => tall / 2,
+        (false, _) => tall * 3 / 5,
+    };
+    (free, part)
+}
+
+/// So many rows the lanes can have, with one left that says what their signs mean.
+pub fn most_lanes(app: &App) -> usize {
+    let (free, part) = shared(app.size);
+    usize::try_from(i32::from(free) - part - 1).unwrap_or(0)
+}
+
 pub fn areas(app: &App) -> Areas {
     let (width, height) = app.size;
     if width < LEAST.0 || height < LEAST.1 {
         return Areas::default();
     }
-    let header = match height {
-        ..=12 => 1,
-        13..=19 => 2,
-        20..=27 => 3,
-        _ => 4,
-    };
+    let header = header(height);
     let rows = |y, height| Rect { x: 0, y, width, height };
-    let fixed = header + 2 + 1 + 1;
-    let free = height - fixed;
     let beside = width >= BESIDE;
-    // What is above each other needs more rows than what is beside each other.
+    let (free, part) = shared(app.size);
     let tall = i32::from(free);
-    let part = match (beside, height) {
-        (true, _) => (tall * 2 / 5).min(MOST_LOWER),
-        (false, ..=19) => tall / 2,
-        (false, _) => tall * 3 / 5,
-    };
     // What the lanes have no use for, but for a row that says what their signs mean.
     let spare = (tall - app.rows.len() as i32 - 1).min(tall * 3 / 4);
     let wanted = (part.max(spare) + i32::from(app.lower)).clamp(3, tall - 2) as u16;

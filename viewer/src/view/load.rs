@@ -350,7 +350,7 @@ pub fn save(path: &Path, which: Which, form: Form, target: PathBuf, out: &Sender
         say(&out, "making the report ...".into());
     }
     std::thread::spawn(move || {
-        let target = at_home(target, std::env::var_os("HOME").map(PathBuf::from));
+        let target = named(at_home(target, std::env::var_os("HOME").map(PathBuf::from)), form);
         let saved = locate::open(&path).and_then(|trace| {
             let at = |id| trace.sessions().iter().position(|summary| summary.session.id == id);
             let number = match which {
@@ -418,6 +418,15 @@ fn say(out: &Sender<News>, text: String) {
 }
 
 /// `~/copy.lrt` is what people type.
+/// Where a file comes to lie, in full; a report says by its name how it is to be unpacked.
+fn named(target: PathBuf, form: Form) -> PathBuf {
+    let target = match target.extension() {
+        None if form == Form::Report => target.with_extension("tar.gz"),
+        _ => target,
+    };
+    std::path::absolute(&target).unwrap_or(target)
+}
+
 fn at_home(target: PathBuf, home: Option<PathBuf>) -> PathBuf {
     match (target.strip_prefix("~"), home) {
         (Ok(rest), Some(home)) => home.join(rest),

@@ -11,6 +11,7 @@ use super::{
     filter::{Filter, Kind},
     panel,
 };
+use crate::safe;
 
 impl App {
     pub(super) fn key_in_mode(&mut self, key: &KeyEvent) -> Option<Effect> {
@@ -38,6 +39,11 @@ impl App {
             }
             Mode::Compare { top } => {
                 self.in_comparison(top, code, control);
+                None
+            }
+            // Any key closes it.
+            Mode::CompareHelp { top } => {
+                self.mode = Mode::Compare { top };
                 None
             }
             Mode::Commands { text, at } => self.in_commands(text, at, code, control),
@@ -150,6 +156,10 @@ impl App {
             Action::PageDown => top + page,
             Action::First => 0,
             Action::Last => most,
+            Action::Help => {
+                self.mode = Mode::CompareHelp { top };
+                return;
+            }
             _ => return,
         };
         self.mode = Mode::Compare { top: top.min(most) };
@@ -198,12 +208,44 @@ impl App {
             Ask::Search => self.accept_search(&text),
             Ask::Filter => return self.answer_filter(text),
             Ask::Jump => self.jump(&text),
-            Ask::Save(..) if text.is_empty() => {}
+            Ask::Save(form, number) if text.is_empty() => {
+                return Some(Effect::Save(form, number, self.offered(form, number).into()));
+            }
             Ask::Save(form, number) => return Some(Effect::Save(form, number, text.into())),
             Ask::Delete if text == "yes" => return Some(Effect::Delete),
             Ask::Delete => self.message = "nothing was deleted".into(),
         }
         None
+    }
+
+    /// The name of a new file, for who has no wish: when it was, and for one's own eyes also of which machine.
+    pub fn offered(&self, form: Form, number: Option<usize>) -> String {
+        const STAMP: &str = "%Y%m%d-%H%M%S";
+        let open = self.model.as_ref();
+        let meant = open.filter(|model| number.is_none_or(|number| model.picked.number == number));
+        let entry = self.entries.iter().find(|entry| Some(entry.number) == number);
+        let (host, when) = match (meant, entry) {
+            (Some(model), _) => {
+                let shutdown = model.story().shutdown.as_ref();
+                let start_ns = shutdown.map_or(model.zero_ns, |shutdown| shutdown.begin.ns);
+                let host = safe::text(model.picked.summary.session.hostname.as_bytes());
+                (host, Some(model.clocks.wall(start_ns).format(STAMP).to_string()))
+            }
+            (None, Some(entry)) => {
+                let when = chrono::NaiveDateTime::parse_from_str(&entry.when, "%d %b %Y %H:%M:%S");
+                (entry.host.clone(), when.ok().map(|when| when.format(STAMP).to_string()))
+            }
+            (None, None) => (String::new(), None),
+        };
+        let when = when.unwrap_or_else(|| number.unwrap_or(1).to_string());
+        let plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        let host: String = host.chars().filter(plain).take(64).collect();
+        let host = host.trim_start_matches(['.', '-']);
+        match form {
+            Form::Report => format!("lastrites-report-{when}.tar.gz"),
+            Form::Recording if host.is_empty() => format!("lastrites-{when}.lrt"),
+            Form::Recording => format!("{host}-{when}.lrt"),
+        }
     }
 
     /// Adds what was typed to the filters; a mistake can be mended where it was made.

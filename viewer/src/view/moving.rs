@@ -237,7 +237,8 @@ impl App {
         let span = (warp.real(self.window.from), warp.real(self.window.to));
         self.warped = !self.warped;
         self.window = model.window(self.warp(&model), span);
-        self.message = if self.warped { "idle time is cut short" } else { "time as it was" }.into();
+        // That it is cut short is said as long as it is.
+        self.message = if self.warped { "" } else { "time as it was" }.into();
     }
 
     /// `+3.5`, `02:29:15`, `#314`, the name of a phase, a pid.

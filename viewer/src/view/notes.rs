@@ -26,6 +26,12 @@ pub enum LifeEnd {
 }
 
 impl Model {
+    /// Whether somebody was killed by this signal.
+    pub fn killed(&self, sig: u32) -> bool {
+        let fate = self.world().sig(sig).and_then(|sent| self.story().fate(sent.target));
+        fate.is_some_and(|fate| fate.killer == Some(sig) && fate.verdict == Verdict::Killed)
+    }
+
     /// How and when `idx` ended.
     pub fn life_end(&self, idx: Idx) -> Option<(u64, LifeEnd)> {
         let proc = self.world().proc_at(idx)?;
@@ -93,9 +99,16 @@ impl Model {
                             format!("{signal} by {whole}"),
                             format!("{signal} by {brief}"),
                             format!("by {brief}"),
+                            signal.into_owned(),
                         ]
                     }
-                    Some(_) => vec![format!("{signal} by the kernel"), "by the kernel".to_owned()],
+                    Some(_) => {
+                        vec![
+                            format!("{signal} by the kernel"),
+                            "by the kernel".to_owned(),
+                            signal.into_owned(),
+                        ]
+                    }
                     None => vec![signal.into_owned()],
                 };
                 Some((texts, Look::Bad))

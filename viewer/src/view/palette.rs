@@ -37,6 +37,15 @@ pub enum Tone {
     Light,
 }
 
+impl Tone {
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Dark => Self::Light,
+            Self::Light => Self::Dark,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Depth {
     None,
@@ -68,6 +77,8 @@ pub struct Glyphs {
     pub chosen: &'static str,
     /// Behind a line that leads somewhere.
     pub leads: &'static str,
+    /// Between words and the life behind them.
+    pub about: &'static str,
     pub rule: &'static str,
     pub side: &'static str,
     pub tick: &'static str,
@@ -98,6 +109,7 @@ pub static UNICODE: Glyphs = Glyphs {
     closed: "▸",
     chosen: "▌",
     leads: "▸",
+    about: "→",
     rule: "─",
     side: "│",
     tick: "┬",
@@ -129,6 +141,7 @@ pub static CONSOLE: Glyphs = Glyphs {
     closed: "+",
     chosen: ">",
     leads: "->",
+    about: "->",
     rule: "─",
     side: "│",
     tick: "┬",
@@ -159,6 +172,7 @@ pub static ASCII: Glyphs = Glyphs {
     closed: "+",
     chosen: ">",
     leads: "->",
+    about: "->",
     rule: "-",
     side: "|",
     tick: "|",

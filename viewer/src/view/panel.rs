@@ -22,7 +22,7 @@ use super::{
     app::{App, Mode},
     layout::LEAST,
     palette::{ASCII, CONSOLE, Look, Theme, plainer},
-    text::{clear, put},
+    text::{clear, put, wrap},
 };
 
 /// Draws everything.
@@ -34,8 +34,10 @@ pub fn draw(app: &App, frame: &mut Frame<'_>) {
 
 pub fn paint(app: &App, area: Rect, buf: &mut Buffer) {
     if area.width < LEAST.0 || area.height < LEAST.1 || app.size != (area.width, area.height) {
-        let text = format!("lastrites needs {} columns and {} rows", LEAST.0, LEAST.1);
-        put(buf, area, area.x, area.y, &text, app.theme.style(Look::Text));
+        let text = format!("lastrites needs {} columns and {} rows; q quits", LEAST.0, LEAST.1);
+        for (line, y) in wrap(&text, area.width.into(), 0).iter().zip(area.top()..area.bottom()) {
+            put(buf, area, area.x, y, line, app.theme.style(Look::Text));
+        }
         return;
     }
     match &app.model {
@@ -56,6 +58,10 @@ pub fn paint(app: &App, area: Rect, buf: &mut Buffer) {
         Mode::Commands { text, at } => commands::draw(app, text, *at, area, buf),
         Mode::Recordings { at, marked } => recordings::draw(app, *at, *marked, area, buf),
         Mode::Compare { top } => compare::draw(app, *top, area, buf),
+        Mode::CompareHelp { top } => {
+            compare::draw(app, *top, area, buf);
+            help::draw_of_comparison(app, area, buf);
+        }
         Mode::Filters { at } => {
             if let Some(model) = &app.model {
                 filters::draw(app, model, *at, area, buf);

@@ -2,11 +2,14 @@
 //!
 //! Invariant: of a filter no more is looked at within one key than [`SLICE`]; the rest is [`App::work`].
 
+use std::collections::HashSet;
+
 use super::{
     Subject,
     app::App,
     filter::{Filter, Kind, Sieve},
     lanes::{Group, Lane, Row},
+    layout,
 };
 use crate::story::world::Idx;
 
@@ -154,8 +157,31 @@ impl App {
         }
     }
 
+    /// Where there is room for everybody nothing is folded, until somebody folds by hand. Says whether that changed
+    /// anything.
+    pub(super) fn fold_by_room(&mut self) -> bool {
+        let Some(model) = self.model.as_ref().filter(|_| self.folds_by_room && self.folds_before.is_none())
+        else {
+            return false;
+        };
+        let titled = |count: usize| if count == 0 { 0 } else { count + 1 };
+        let all = model.story_lanes.len() + titled(model.service_lanes.len()) + titled(model.others.len());
+        let folded = match all <= layout::most_lanes(self) {
+            true => HashSet::new(),
+            false => HashSet::from([Group::Others]),
+        };
+        let old = std::mem::replace(&mut self.folded, folded);
+        let changed = old != self.folded;
+        // Going back is no folding by hand.
+        for place in self.history.iter_mut().filter(|place| changed && place.folded == old) {
+            place.folded.clone_from(&self.folded);
+        }
+        changed
+    }
+
     pub(super) fn fold(&mut self, group: Group) {
         self.folds_before = None;
+        self.folds_by_room = false;
         if !self.folded.remove(&group) {
             self.folded.insert(group);
         }
@@ -217,6 +243,7 @@ impl App {
         }
         if found.is_none() && !self.folded.is_empty() && self.filter.is_none() {
             self.folded.clear();
+            self.folds_by_room = false;
             self.rebuild();
             found = find(self);
         }

@@ -15,7 +15,7 @@ pub struct Worst {
     head: String,
     /// ` of sendsigs`: the script that did it.
     script: String,
-    /// `, 13.0 s after its restart`.
+    /// `, 13.0 s after its restart`, or after it was told to stop.
     after: String,
     /// `; root via ssh asked for the shutdown`, and with what words. Not who killed: that has been said.
     because: [String; 2],
@@ -63,6 +63,9 @@ impl Worst {
         if let Some(restart) = story.replaces(victim) {
             let age_ns = model.end_of(victim).saturating_sub(restart.at.ns);
             worst.after = format!(", {} after its restart", time::duration(age_ns));
+        } else if let Some(told) = fate.told.filter(|told| Some(told.sent) != fate.killer) {
+            let took_ns = model.end_of(victim).saturating_sub(told.at(world).ns);
+            worst.after = format!(", {} after it was told to stop", time::duration(took_ns));
         }
         Some(worst)
     }

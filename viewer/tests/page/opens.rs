@@ -64,7 +64,8 @@ fn every_sentence_of_the_story_is_in_the_page_word_for_word() {
         let model = sample(name);
         let page = saved(&model);
         browser.open(&page.path);
-        let told = browser.text("document.getElementById('story').textContent");
+        let told = browser
+            .text("['findings', 'phases'].map((id) => document.getElementById(id).textContent).join()");
         for finding in &model.story().findings {
             for step in &finding.steps {
                 assert!(told.contains(&step.text), "{name}: {}", step.text);
@@ -111,6 +112,41 @@ fn a_phone_shows_all_of_it_without_moving_sideways() {
         }
         all_is_quiet(&mut browser, &page);
     }
+}
+
+/// It stood behind two screens of a table, and of a row of buttons the last one was cut off.
+#[test]
+fn on_a_phone_the_picture_comes_before_the_phases_and_every_button_is_whole() {
+    let (mut browser, page) = opened("systemd252-reboot");
+    browser.resize(390, 844);
+    browser.drawn();
+    let top = |browser: &mut Browser, id: &str| {
+        browser.number(&format!("document.getElementById('{id}').getBoundingClientRect().top"))
+    };
+    assert!(top(&mut browser, "timeline") < top(&mut browser, "phases"));
+    let cut = browser.eval(
+        "[...document.querySelectorAll('#timeline button')].filter((e) => e.checkVisibility())
+           .filter((e) => e.getBoundingClientRect().right > innerWidth).map((e) => e.textContent)",
+    );
+    assert_eq!(cut, json!([]));
+    all_is_quiet(&mut browser, &page);
+}
+
+#[test]
+fn the_signs_that_a_picture_needs_are_explained_below_it_and_no_frame_is_empty() {
+    let legend = "document.getElementById('legend').innerText";
+    let (mut browser, _page) = opened("sysvinit-respawn");
+    assert!(!browser.text(legend).contains("end not recorded"));
+    let (mut browser, page) = opened("power-cut");
+    assert!(browser.text(legend).contains("end not recorded"));
+    browser.resize(1400, 900);
+    browser.drawn();
+    let empty = browser.number(
+        "document.getElementById('detail').getBoundingClientRect().bottom
+           - document.getElementById('facts').getBoundingClientRect().bottom",
+    );
+    assert!(empty < 40.0, "{empty} of nothing");
+    all_is_quiet(&mut browser, &page);
 }
 
 /// The lanes stay in view while one reads findings, and once lay over the tables for it.

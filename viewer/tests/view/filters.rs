@@ -125,7 +125,7 @@ fn a_filter_that_nothing_passes_is_taken_back_and_the_others_stay() {
     let (killed, subject) = (shown(&app), app.subject);
     filter(&mut app, "no such name");
     assert_eq!((&app.filter.kinds[..], shown(&app)), (&[Kind::Killed][..], killed));
-    assert!(app.message.contains("nothing matches killed + \"no such name\""), "{}", app.message);
+    assert!(app.message.contains("nothing matches killed and killers + \"no such name\""), "{}", app.message);
     press(&mut app, "Bksp");
     assert!(app.filter.is_none(), "what was taken back is no step of the history");
     assert_eq!(app.subject, subject);

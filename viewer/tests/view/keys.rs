@@ -209,7 +209,7 @@ fn search_finds_as_it_is_typed_and_filters_say_what_they_hide() {
     assert_ne!(name(&app), second);
     press(&mut app, "K");
     assert_eq!(app.filter.kinds, [Kind::Killed]);
-    assert!(screen(&app).contains("only killed: "), "{}", screen(&app));
+    assert!(screen(&app).contains("only killed and killers: "), "{}", screen(&app));
     press(&mut app, "Esc O");
     assert_eq!(app.filter.kinds, [Kind::Restarted]);
     press(&mut app, "O &");

@@ -5,6 +5,7 @@ mod fuzz;
 mod keys;
 mod loading;
 mod made;
+mod misread;
 mod pty;
 mod real;
 mod screens;

@@ -389,7 +389,7 @@ fn a_message_has_the_whole_line() {
     app.message = "short".into();
     let seen = screen(&app);
     let last = seen.lines().last().expect("a line");
-    assert!(last.starts_with("short") && last.contains("only killed + restarted"), "{last}");
+    assert!(last.starts_with("short") && last.contains("only killed and killers + restarted"), "{last}");
 }
 
 #[test]
@@ -423,12 +423,17 @@ fn what_a_phase_waited_for_is_within_it() {
             for fact in app.facts.iter().filter(|fact| fact.text.starts_with("waited ")) {
                 let from = fact.at.expect("a time").ns;
                 assert!(from >= phase.from.ns && from < phase.to_ns, "{name} {at}: {}", fact.text);
-                let ends = |wait: &&lastrites::story::blame::Wait| {
-                    let ns = wait.to_ns.min(phase.to_ns) - from;
-                    fact.text.contains(&lastrites::time::duration(ns))
+                // However often, it is told once, with all that it took of this phase.
+                let of_it = |wait: &&lastrites::story::blame::Wait| match wait.proc {
+                    lastrites::story::world::NONE => fact.text.contains(" for init itself"),
+                    idx => fact.leads == Some(lastrites::view::Subject::Proc(idx)),
                 };
-                let mut within = model.story().waits.iter().filter(|wait| wait.to_ns > from);
-                assert!(within.any(|wait| ends(&wait)), "{name} {at}: {}", fact.text);
+                let within = |wait: &lastrites::story::blame::Wait| {
+                    wait.to_ns.min(phase.to_ns).saturating_sub(wait.from_ns.max(phase.from.ns))
+                };
+                let sum: u64 = model.story().waits.iter().filter(of_it).map(within).sum();
+                let told = format!("waited {} for", lastrites::time::duration(sum));
+                assert!(fact.text.starts_with(&told), "{name} {at}: {} is not {told}", fact.text);
                 waits += 1;
             }
         }

@@ -6,11 +6,11 @@ use super::{MARGIN, Picture, RIGHT, escape};
 use crate::{
     names,
     story::{
-        fate::{Fate, Verdict},
+        fate::{Fate, Reception, Verdict},
         world::{Idx, Means, NONE},
     },
     time::{Clocks, duration},
-    view::model::Model,
+    view::{model::Model, notes::LifeEnd},
 };
 
 /// Half of a bar's height, and of the mark at its end.
@@ -54,7 +54,7 @@ fn told(model: &Model, idx: Idx) -> Told {
     let status = names::status(u32::from(proc.status));
     let Some(fate) = story.fate(idx) else {
         let (text, class) = match proc.dead() {
-            true => (status, "well"),
+            true => (status, well_or_failed(model, idx)),
             false if story.cut => ("no end was recorded".into(), "open"),
             false => (String::new(), "well"),
         };
@@ -69,9 +69,17 @@ fn told(model: &Model, idx: Idx) -> Told {
         Verdict::NoEnd => Told { text: format!("no end was recorded{after}"), class: "open" },
         Verdict::Stopped => {
             let how = status.trim_start_matches("killed by ");
-            Told { text: format!("{how}{after}"), class: "well" }
+            Told { text: format!("{how}{after}"), class: well_or_failed(model, idx) }
         }
-        Verdict::Left => Told { text: status, class: "well" },
+        Verdict::Left => Told { text: status, class: well_or_failed(model, idx) },
+    }
+}
+
+fn well_or_failed(model: &Model, idx: Idx) -> &'static str {
+    match model.life_end(idx) {
+        Some((_, LifeEnd::Failed)) => "failed",
+        Some((_, LifeEnd::Killed)) => "killed",
+        _ => "well",
     }
 }
 
@@ -90,14 +98,19 @@ impl Picture<'_> {
     /// The bars of a lane whose middle is at `y`.
     pub(super) fn bars(&mut self, procs: &[Idx], y: i32) {
         let mut last = (u16::MAX, u16::MAX);
-        let mut drawn = 0;
+        let mut drawn: Vec<(Idx, u16)> = Vec::new();
         for idx in procs {
             let (from, to) = (self.x(self.model.birth(*idx)), self.x(self.model.end_of(*idx)));
             // Workers that lived alike are one bar.
-            if (from, to) != last && drawn < BARS_MAX {
+            if (from, to) != last && drawn.len() < BARS_MAX {
                 self.bar(*idx, (from, to), y);
-                (last, drawn) = ((from, to), drawn + 1);
+                drawn.push((*idx, to.max(from + 2)));
+                last = (from, to);
             }
+        }
+        // Over the bars: how one ended is not hidden by the next one's life.
+        for (idx, to) in drawn {
+            self.mark(idx, to, y);
         }
     }
 
@@ -118,33 +131,30 @@ impl Picture<'_> {
         };
         rect(&mut self.out, class, from, to);
         if let Some(told) = story.fate(idx).and_then(|fate| fate.told) {
+            let class = match told.reception {
+                Reception::Ignored | Reception::Pending => "ignoring",
+                _ => "stop",
+            };
             let told = self.x(told.at(world).ns).clamp(from, to);
             if told < to {
-                rect(&mut self.out, "stop", told, to);
+                rect(&mut self.out, class, told, to);
             }
         }
-        self.mark(idx, to, y);
         self.out.push_str("</g>\n");
     }
 
     /// How it ended, at the end of its bar.
     fn mark(&mut self, idx: Idx, x: u16, y: i32) {
-        let (story, world) = (self.model.story(), self.model.world());
-        let Some(proc) = world.proc_at(idx) else { return };
-        let verdict = story.fate(idx).map(|fate| fate.verdict);
-        let _ = match verdict {
-            Some(Verdict::Killed) => cross(&mut self.out, x, y),
-            Some(Verdict::CutOff | Verdict::NeverTold | Verdict::NoEnd) => open(&mut self.out, x, y),
-            None if !proc.dead() && story.cut => open(&mut self.out, x, y),
-            _ if proc.dead() => write!(
-                self.out,
-                "<rect class=\"well\" x=\"{}\" y=\"{}\" width=\"3\" height=\"{}\"/>",
-                x - 1,
-                y - HALF - 2,
-                2 * HALF + 4
-            ),
-            _ => Ok(()),
-        };
+        let story = self.model.story();
+        let Some((_, end)) = self.model.life_end(idx) else { return };
+        // Of those that were nobody's concern it is not said that they were there to the end.
+        if end == LifeEnd::Alive && story.fate(idx).is_none() {
+            return;
+        }
+        // What is no form but a letter stands behind the bar.
+        let x = if end == LifeEnd::Unknown { x + 7 } else { x };
+        sign(&mut self.out, end, x, y);
+        self.out.push('\n');
     }
 
     /// What the signs mean.
@@ -152,16 +162,19 @@ impl Picture<'_> {
         self.y += 14;
         let y = self.y;
         let mut x = MARGIN + 8;
-        let signs: [(&str, u16); 9] = [
-            ("alive", 20),
-            ("started again", 20),
-            ("told to stop", 20),
-            ("ended", 6),
+        let signs: [(&str, u16); 12] = [
+            ("running", 20),
+            ("restarted", 20),
+            ("stopping", 20),
+            ("ignoring it", 20),
+            ("ended well", 10),
+            ("failed", 10),
             ("killed", 10),
-            ("not ended", 10),
+            ("still alive", 10),
+            ("end not recorded", 10),
             ("SIGTERM", 14),
             ("SIGKILL", 14),
-            ("starts again", 14),
+            ("restarts", 14),
         ];
         for (at, (text, wide)) in signs.into_iter().enumerate() {
             let middle = x + wide / 2;
@@ -180,25 +193,28 @@ impl Picture<'_> {
                     y + 1
                 )
             };
-            let mut sign = String::new();
-            match at {
-                0 => sign = bar("life"),
-                1 => sign = bar("again"),
-                2 => sign = bar("stop"),
-                3 => {
-                    sign =
-                        format!("<rect class=\"well\" x=\"{x}\" y=\"{}\" width=\"3\" height=\"14\"/>", y - 7);
-                }
-                // Writing to memory does not fail.
-                4 => drop(cross(&mut sign, middle, y)),
-                5 => drop(open(&mut sign, middle, y)),
-                6 => sign = wire("s15"),
-                7 => sign = wire("s9"),
-                _ => sign = wire("restart"),
-            }
-            self.out.push_str(&sign);
+            let end = |end: LifeEnd| {
+                let mut out = String::new();
+                sign(&mut out, end, middle, y);
+                out
+            };
+            let drawn = match at {
+                0 => bar("life"),
+                1 => bar("again"),
+                2 => bar("stop"),
+                3 => bar("ignoring"),
+                4 => end(LifeEnd::Exited),
+                5 => end(LifeEnd::Failed),
+                6 => end(LifeEnd::Killed),
+                7 => end(LifeEnd::Alive),
+                8 => end(LifeEnd::Unknown),
+                9 => wire("s15"),
+                10 => wire("s9"),
+                _ => wire("restart"),
+            };
+            self.out.push_str(&drawn);
             self.text("sub", x + wide + 6, y + 4, text);
-            x += wide + 6 + 7 * text.len() as u16 + 22;
+            x += wide + 6 + 7 * text.len() as u16 + 14;
             debug_assert!(x < RIGHT + 200, "the legend is one line");
         }
         self.y += 8;
@@ -221,8 +237,34 @@ fn cross(out: &mut String, x: u16, y: i32) -> std::fmt::Result {
     )
 }
 
-fn open(out: &mut String, x: u16, y: i32) -> std::fmt::Result {
-    write!(out, "<circle class=\"open\" cx=\"{x}\" cy=\"{y}\" r=\"4.5\"/>")
+/// How a life ended, in the signs of the viewer: a ring, a diamond, a cross, an arrow that goes on, a question.
+fn sign(out: &mut String, end: LifeEnd, x: u16, y: i32) {
+    let at = i32::from(x);
+    // Writing to memory does not fail.
+    let _ = match end {
+        LifeEnd::Exited => write!(out, "<circle class=\"well\" cx=\"{x}\" cy=\"{y}\" r=\"4\"/>"),
+        LifeEnd::Failed => write!(
+            out,
+            "<path class=\"failed\" d=\"M{x} {}L{} {y}L{x} {}L{} {y}Z\"/>",
+            y - 6,
+            at + 6,
+            y + 6,
+            at - 6
+        ),
+        LifeEnd::Killed => cross(out, x, y),
+        LifeEnd::Alive => {
+            write!(
+                out,
+                "<path class=\"open\" d=\"M{} {}L{} {y}L{} {}Z\"/>",
+                at - 3,
+                y - 6,
+                at + 6,
+                at - 3,
+                y + 6
+            )
+        }
+        LifeEnd::Unknown => write!(out, "<text class=\"unknown\" x=\"{}\" y=\"{}\">?</text>", at - 4, y + 5),
+    };
 }
 
 /// What is shown where a mouse rests.

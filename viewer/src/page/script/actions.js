@@ -213,7 +213,7 @@ const KEYS = [
   [["n"], "nextMatch", "Finding things", "next match"],
   [["N"], "previousMatch", "Finding things", "previous match"],
   [["&"], "onlyMatches", "Finding things", "show only what the search finds"],
-  [["K"], "onlyKilled", "Finding things", "show only the killed"],
+  [["K"], "onlyKilled", "Finding things", "show only the killed, and who killed them"],
   [["O"], "onlyRestarted", "Finding things", "show only the restarted"],
   [["A"], "onlyAlive", "Finding things", "show only those alive at the end"],
   [["T"], "tree", "Finding things", "show only this process and its descendants"],

@@ -28,30 +28,52 @@ const plain = (words, more = {}) => ({ look: "plain", text: words, when: null, i
 const heading = (words) => plain(words, { look: "strong" });
 const leftOver = (count) => (count > MOST ? [plain(`and ${count - MOST} more`, { look: "dim" })] : []);
 
+// Whether it only stops or continues: sprees do that to everybody, again and again.
+const freezes = (sig) => ["SIGSTOP", "SIGCONT"].includes(text(SIG.name[sig]));
+const inOrder = (lines) => lines.sort((a, b) => a.when - b.when);
+
 const processFacts = (row) => {
   const lines = P.facts[row].map(fact);
   const got = [...signalsTo(row)];
   if (got.length > 0) {
     lines.push(heading(`signals received: ${got.length}`));
+    const frozen = got.filter(freezes);
+    const rest = got.filter((sig) => !freezes(sig));
     // The last ones are those that tell.
-    for (const sig of got.slice(-MOST)) {
+    const told = rest.slice(-MOST).map((sig) => {
       const words = `${text(SIG.name[sig])} from ${text(SIG.sender[sig])}: ${text(SIG.fared[sig])}`;
-      lines.push(plain(words, { when: SIG.at[sig], lead: subject(SIGNAL, sig) }));
+      return plain(words, { when: SIG.at[sig], lead: subject(SIGNAL, sig) });
+    });
+    if (frozen.length > 0) {
+      const stops = frozen.filter((sig) => text(SIG.name[sig]) === "SIGSTOP").length;
+      const [first, last] = [frozen[0], frozen.at(-1)];
+      const times = stops > 1 ? `${stops} times` : "once";
+      const within = duration(SIG.at[last] - SIG.at[first]);
+      const words = `frozen and thawed ${times} within ${within}, first by ${text(SIG.sender[first])}`;
+      told.push(plain(words, { look: "dim", when: SIG.at[first], lead: subject(SIGNAL, first) }));
     }
-    lines.push(...leftOver(got.length));
+    lines.push(...inOrder(told), ...leftOver(rest.length));
   }
   const made = [...signalsFrom(row)];
   if (made.length > 0) {
     lines.push(heading(`signals sent: ${made.length} (v shows all it hit)`));
-    // Stops and continuations go with every spree: who was told to end comes first.
-    const first = made.filter((sig) => SIG.stops[sig]);
-    const rest = made.filter((sig) => !SIG.stops[sig]);
-    for (const sig of [...first, ...rest].slice(0, MOST)) {
+    const frozen = made.filter(freezes);
+    const rest = made.filter((sig) => !freezes(sig));
+    // Where there are too many, those that end somebody are told.
+    const first = rest.filter((sig) => SIG.stops[sig]);
+    const others = rest.filter((sig) => !SIG.stops[sig]);
+    const told = [...first, ...others].slice(0, MOST).map((sig) => {
       const words = `${text(SIG.name[sig])} to ${text(SIG.target[sig])}`;
       const lead = SIG.to[sig] === NONE ? NONE : subject(PROC, SIG.to[sig]);
-      lines.push(plain(words, { when: SIG.at[sig], lead }));
+      return plain(words, { when: SIG.at[sig], lead });
+    });
+    if (frozen.length > 0) {
+      const hit = new Set(frozen.map((sig) => SIG.to[sig])).size;
+      const processes = hit === 1 ? "1 process" : `${hit} processes`;
+      const words = `froze and thawed ${processes} with ${frozen.length} SIGSTOP and SIGCONT`;
+      told.push(plain(words, { look: "dim", when: SIG.at[frozen[0]] }));
     }
-    lines.push(...leftOver(made.length));
+    lines.push(...inOrder(told), ...leftOver(rest.length));
   }
   const children = [...childrenOf(row)].sort(inOrderOfBirth);
   if (children.length > 0) {

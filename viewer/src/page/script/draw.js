@@ -74,25 +74,40 @@ const draw = () => {
   c.clip();
   c.translate(space.labels, 0);
   grid(c);
-  for (let at = first; at < last; at++) {
-    const row = state.rows[at];
-    c.globalAlpha = isDim(row) ? FADED : 1;
-    if (row.procs) for (const proc of row.procs) life(c, proc, yOf(at));
-    else if (!row.open) crowd(c, row, at * space.row - top);
-  }
+  const shownRows = state.rows.slice(first, last).map((row, n) => ({ row, at: first + n }));
+  const each = (paint) => {
+    for (const { row, at } of shownRows) if (!isDim(row)) paint(c, row, at);
+    const dim = shownRows.filter(({ row }) => isDim(row));
+    if (dim.length > 0) faded(c, (layer) => dim.forEach(({ row, at }) => paint(layer, row, at)));
+  };
+  each((on, row, at) => {
+    if (row.procs) for (const proc of row.procs) life(on, proc, yOf(at));
+    else if (!row.open) crowd(on, row, at * space.row - top);
+  });
   for (let at = first; at < last; at++) arrows(c, at, yOf);
   c.globalAlpha = 1;
-  for (let at = first; at < last; at++) {
-    const row = state.rows[at];
-    if (!row.procs) continue;
+  each((on, row, at) => row.procs?.forEach((proc) => marks(on, proc, yOf(at))));
+  for (const { row, at } of shownRows) {
     c.globalAlpha = isDim(row) ? FADED : 1;
-    const spans = row.procs.map((proc) => marks(c, proc, yOf(at)));
-    note(c, row, spans, yOf(at));
+    if (row.procs) note(c, row, row.procs.map((proc) => [xOf(P.born[proc]), xOf(P.end[proc])]), yOf(at));
   }
   c.globalAlpha = 1;
   c.restore();
   labels(first, last);
   drawScale();
+};
+
+// What is faded is drawn whole on a layer that is laid on faded: lives that lie on each other would not fade.
+const shade = document.createElement("canvas");
+const faded = (c, paint) => {
+  const layer = canvasFor(shade, space.width, space.height);
+  layer.translate(space.labels, 0);
+  paint(layer);
+  c.save();
+  c.setTransform(1, 0, 0, 1, 0, 0);
+  c.globalAlpha = FADED;
+  c.drawImage(shade, 0, 0);
+  c.restore();
 };
 
 const isDim = (row) => state.lit !== null && row.procs !== undefined && !row.procs.some((proc) => state.lit.procs.has(proc));
@@ -253,22 +268,41 @@ const marks = (c, proc, y) => {
     const [left, right] = [Math.max(from, -20) - 9, Math.min(to, axis.width + 20) + 9];
     c.strokeRect(left, y - 10, right - left, 20);
   }
-  return [from, to];
 };
 
-// Words behind the end of a life, or in front of its beginning, or on it, where there is room.
+// Where the signs of a row are, in order, and both ends of what is in view of it.
+const signsOf = (row, from, to) => {
+  const places = [Math.max(from, 0), Math.min(to, axis.width)];
+  for (const proc of row.procs) {
+    for (const us of [P.born[proc], P.end[proc], P.told[proc]]) if (us !== null) places.push(xOf(us));
+    inView(signalsFrom(proc), (sig, x) => SIG.deed[sig] && places.push(x));
+    inView(signalsTo(proc), (sig, x) => SIG.stops[sig] && places.push(x));
+  }
+  return places.filter((x) => x >= 0 && x <= axis.width).sort((a, b) => a - b);
+};
+
+// The last gap between signs that has room for words, and whether it is the one before the end; undefined: there is none.
+const gapFor = (wide, signs) => {
+  for (let at = signs.length - 1; at > 0; at--) {
+    if (signs[at] - signs[at - 1] >= wide + 34) return [signs[at] - wide - 14, signs.at(-1) - signs[at] < 1];
+  }
+  return undefined;
+};
+
+// Words behind the end of a life, or on it, never over its signs. Where they stand at a time when that had not happened
+// yet, an arrow says what they are about.
 const note = (c, row, spans, y) => {
   const from = least(spans.map((span) => span[0]));
   const to = most(spans.map((span) => span[1]));
   c.font = "12px system-ui, sans-serif";
-  const put = (words, x, colour) => {
+  const put = (words, x, colour, at = y) => {
     const wide = c.measureText(words).width;
     c.fillStyle = state.rows[state.row] === row ? ink.chosen : ink.panel;
-    c.globalAlpha *= 0.85;
-    c.fillRect(x - 3, y - 8, wide + 6, 16);
+    c.globalAlpha = 1;
+    c.fillRect(x - 3, at - 8, wide + 6, 16);
     c.globalAlpha = isDim(row) ? 0.7 : 1;
     c.fillStyle = colour;
-    c.fillText(words, x, y + 4);
+    c.fillText(words, x, at + 4);
   };
   if (to < 0) return put(`‹ until ${moment(P.end[row.procs.at(-1)])}`, 2, ink.dim);
   if (from > axis.width) {
@@ -278,12 +312,27 @@ const note = (c, row, spans, y) => {
   if (row.note === NONE) return undefined;
   const [look, ...texts] = DATA.notes[row.note];
   if (to > axis.width && text(look) !== "accent") return undefined;
-  for (const at of texts) {
-    const wide = c.measureText(text(at)).width;
-    const colour = ink[text(look)] ?? ink.dim;
-    if (to + 14 + wide <= axis.width + 8) return put(text(at), Math.max(to, 0) + 13, colour);
-    if (wide + 16 < from) return put(text(at), from - wide - 13, colour);
-    if (to - from > wide + 60) return put(text(at), Math.min(to, axis.width) - wide - 22, colour);
+  const colour = ink[text(look)] ?? ink.dim;
+  const width = (words) => c.measureText(words).width;
+  if (space.narrow) {
+    // Names stand above the lanes, and so do words: at the other end of that line.
+    const name = width(row.label) + 24;
+    const words = texts.map(text).find((words) => name + width(words) < axis.width);
+    if (words) put(words, axis.width - width(words), colour, y - 19);
+    return undefined;
+  }
+  const signs = signsOf(row, from, to);
+  for (const words of texts.map(text)) {
+    const wide = width(words);
+    if (to + 14 + wide <= axis.width + 8) return put(words, Math.max(to, 0) + 13, colour);
+    const [x, last] = gapFor(wide, signs) ?? [];
+    if (last) return put(words, x, colour);
+  }
+  for (const words of texts.map((at) => `${text(at)} →`)) {
+    const wide = width(words);
+    const [x] = gapFor(wide, signs) ?? [];
+    if (x !== undefined) return put(words, x, colour);
+    if (wide + 16 < from) return put(words, from - wide - 10, colour);
   }
   return undefined;
 };

@@ -67,7 +67,10 @@ const query = (words) => {
 };
 
 const ONLY = {
-  onlyKilled: (row) => P.fate[row] === FATE.killed,
+  // And who killed them: without that a killing leads nowhere.
+  onlyKilled: (row) =>
+    P.fate[row] === FATE.killed ||
+    signalsFrom(row).some((sig) => SIG.to[sig] !== NONE && P.killer[SIG.to[sig]] === sig && P.fate[SIG.to[sig]] === FATE.killed),
   onlyRestarted: (row) => P.heir[row] !== NONE || P.restarted[row] === 1,
   onlyAlive: (row) => P.fate[row] === FATE["cut-off"] || P.fate[row] === FATE["never-told"] || P.fate[row] === FATE["no-end"],
   onlyMatches: (row) => state.found.has(row),

@@ -171,11 +171,14 @@ const sign = (name) => {
   return canvas;
 };
 
+// Whether somebody's end was not recorded: the sign that a power cut needs.
+const hasUnknown = () => P.mark?.includes(MARK.unknown) ?? false;
+
 // What the signs mean, in a list: in few words, or in all.
 const legend = (list, whole) => {
   list.replaceChildren();
   for (const [name, words] of SIGNS) {
-    if (!whole && (name === "born" || name === "unknown")) continue;
+    if (!whole && (name === "born" || (name === "unknown" && !hasUnknown()))) continue;
     const item = document.createElement("li");
     item.append(sign(name), whole ? words : (SHORT[name] ?? words));
     list.append(item);

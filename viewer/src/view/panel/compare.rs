@@ -70,7 +70,7 @@ pub fn draw(app: &App, top: usize, area: Rect, buf: &mut Buffer) {
     for (line, y) in compared.lines.iter().skip(top).zip(list.top()..list.bottom()) {
         before = draw_line(app, line, before, &at, Rect { y, height: 1, ..list }, buf);
     }
-    let help = "Esc closes  arrows scroll  A is the older, B the newer; times count from the request";
+    let help = "? help  Esc closes  arrows scroll  A is the older, B the newer; times count from the request";
     let last = area.bottom().saturating_sub(1);
     put(buf, area, area.x, last, &fit(help, area.width.into()), app.theme.style(Look::Dim));
 }
@@ -193,17 +193,19 @@ fn draw_life(app: &App, life: &Life, text: &str, look: Look, at: &Columns<'_>, a
         Verdict::Stopped | Verdict::Left => (glyphs.exited, Look::Good),
     };
     put(buf, area, area.x + to, area.y, glyph, theme.style(end));
-    // Words go behind the end, else in front of the beginning, else onto the life: wherever there is most room.
+    // Words go behind the end, else onto the life, else in front of the beginning: wherever there is most room.
     let behind = usize::from(last.saturating_sub(to)).saturating_sub(1);
-    let front = usize::from(from).saturating_sub(2);
+    let front = usize::from(from).saturating_sub(width(glyphs.about) + 1);
     let onto = usize::from(to.saturating_sub(from)).saturating_sub(4);
     let most = behind.max(front).max(onto).min(width(text));
     let text = fit(text, most);
     if behind >= most {
         put(buf, area, area.x + to + 2, area.y, &text, theme.style(look));
-    } else if front >= most {
-        put_right(buf, Rect { width: from.saturating_sub(1), ..area }, area.y, &text, theme.style(look));
-    } else {
+    } else if onto >= most {
         put_right(buf, Rect { width: to, ..area }, area.y, &format!(" {text} "), theme.style(look));
+    } else {
+        // In front of it are words about what comes after them.
+        let text = format!("{text} {}", glyphs.about);
+        put_right(buf, Rect { width: from, ..area }, area.y, &text, theme.style(look));
     }
 }

@@ -205,13 +205,6 @@ impl Painter<'_> {
                 cell.set_style(theme.style(Look::Dim));
             }
         }
-        if let Some(cell) = buf
-            .cell_mut((x, areas.scale.y))
-            .filter(|cell| cell.symbol() == " " || cell.symbol() == theme.glyphs.tick)
-        {
-            cell.set_symbol(theme.glyphs.hit);
-            cell.set_style(theme.style(Look::Key));
-        }
     }
 
     fn inside(&self, ns: u64) -> Option<usize> {
@@ -377,7 +370,8 @@ impl Painter<'_> {
         }
     }
 
-    /// Words behind the end of a life, or in front of its beginning, where there is room.
+    /// Words behind the end of a life, or on it, where there is room. In front of its beginning they would stand at a
+    /// time when nothing had happened yet: there they come last, with an arrow that says what they are about.
     fn notes(&self, y: u16, row: &Row, marks: &[Option<Mark>], buf: &mut Buffer) {
         let procs = self.model.procs_of(row);
         if marks.iter().all(Option::is_none) {
@@ -401,13 +395,16 @@ impl Painter<'_> {
             if wide <= behind {
                 return self.write(y, last + 2, text, style, buf);
             }
-            if wide < first {
-                return self.write(y, first - wide - 1, text, style, buf);
-            }
             // On the lane itself, if nothing else is there.
-            if last >= first + wide + 6 && marks[last - wide - 2..last].iter().all(plain) {
+            if last >= first + wide + 4 && marks[last - wide - 2..last].iter().all(plain) {
                 return self.write(y, last - wide - 2, &format!(" {text} "), style, buf);
             }
+        }
+        let about = self.app.theme.glyphs.about;
+        let front = texts.iter().find(|text| width(text) + width(about) < first);
+        if let Some(text) = front {
+            let text = format!("{text} {about}");
+            self.write(y, first - width(&text), &text, style, buf);
         }
     }
 

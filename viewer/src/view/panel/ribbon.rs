@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!                    stopping services │ SIGTERM spree                          │ SIGKILL spree │ unmounting
-//!           +16.2 s  ┬+0.0 s           ┬+5.0 s     ≀13.0 s     ┬+20.0 s
+//!                    ┬+0.0 s           ┬+5.0 s     ≀13.0 s     ┊+16.27 s  ┬+20.0 s
 //! ```
 
 use ratatui::{buffer::Buffer, layout::Rect};
@@ -14,8 +14,8 @@ use crate::view::{
     layout::Areas,
     model::Model,
     palette::{Depth, Look},
-    text::{fit, put, put_right, width},
-    timeline::moment,
+    text::{fit, put, width},
+    timeline::{Axis, moment},
 };
 
 pub fn draw(app: &App, model: &Model, areas: &Areas, buf: &mut Buffer) {
@@ -69,14 +69,26 @@ fn scale(app: &App, model: &Model, areas: &Areas, buf: &mut Buffer) {
     let mut taken: Vec<(u16, u16)> = Vec::new();
     let free = |taken: &[(u16, u16)], from: u16, to: u16| taken.iter().all(|(a, b)| to < *a || from > *b);
     let seams = axis.seams();
+    // Of seams that are close together the last one says it for all of them.
+    let (mut crowd, mut crowd_ns) = (0, 0);
     for (at, (column, left_out_ns)) in seams.iter().enumerate() {
-        let mut text = format!("{}{}", theme.glyphs.cut, time::duration(*left_out_ns));
+        (crowd, crowd_ns) = (crowd + 1, crowd_ns + left_out_ns);
+        let together = if crowd > 1 { format!(" in {crowd}") } else { String::new() };
+        let mut text = format!("{}{}{together}", theme.glyphs.cut, time::duration(crowd_ns));
         let next = seams.get(at + 1).map_or(time.width, |(next, _)| *next);
         if usize::from(next - column) <= width(&text) {
             text = theme.glyphs.cut.to_owned();
+        } else {
+            (crowd, crowd_ns) = (0, 0);
         }
         let end = put(buf, area, area.x + column, y, &text, theme.style(Look::Warn)) - area.x;
         taken.push((*column, end));
+    }
+    let cursor = cursor(app, model, &axis, &taken);
+    if let Some((place, text, at)) = &cursor {
+        put(buf, area, area.x + place, y, text, theme.style(Look::Key));
+        put(buf, area, area.x + at, y, theme.glyphs.cursor, theme.style(Look::Key));
+        taken.push((*place, place + width(text) as u16));
     }
     let mut last = None;
     for (column, ns) in axis.ticks(model.zero_ns, 14) {
@@ -93,11 +105,38 @@ fn scale(app: &App, model: &Model, areas: &Areas, buf: &mut Buffer) {
         put(buf, area, area.x + column + 1, y, &text, theme.style(Look::Dim));
         last = Some(column);
     }
-    // The cursor says where it is, in front of the lanes.
-    let cursor = moment(app.cursor_ns, model.zero_ns, resolution);
-    let labels = Rect { width: areas.labels.saturating_sub(1), ..areas.scale };
-    put_right(buf, labels, y, &cursor, theme.style(Look::Key));
-    if last.is_none() {
-        put(buf, area, area.x, y, &moment(axis.start(0), model.zero_ns, resolution), theme.style(Look::Dim));
+    let mut name = "time";
+    let named;
+    if cursor.is_none() {
+        // Out of view, or where there is no room: in front of the lanes.
+        named = format!("cursor {}", moment(app.cursor_ns, model.zero_ns, resolution));
+        name = &named;
     }
+    let labels = Rect { width: areas.labels.saturating_sub(1), ..areas.scale };
+    put(
+        buf,
+        labels,
+        labels.x + 1,
+        y,
+        name,
+        theme.style(if cursor.is_none() { Look::Key } else { Look::Dim }),
+    );
+    let start = moment(axis.start(0), model.zero_ns, resolution);
+    if last.is_none() && free(&taken, 0, width(&start) as u16) {
+        put(buf, area, area.x, y, &start, theme.style(Look::Dim));
+    }
+}
+
+/// Where the cursor says its time on the scale: the column of the words, the words with a blank for its sign, and the
+/// column of the sign. None: it is out of view, or something else is there.
+fn cursor(app: &App, model: &Model, axis: &Axis<'_>, taken: &[(u16, u16)]) -> Option<(u16, String, u16)> {
+    let column = u16::try_from(axis.column(app.cursor_ns)).ok().filter(|column| *column < axis.columns)?;
+    let time = moment(app.cursor_ns, model.zero_ns, axis.column_ns());
+    let wide = width(&time) as u16;
+    let free = |from: u16, to: u16| to < axis.columns && taken.iter().all(|(a, b)| to < *a || from > *b);
+    if free(column, column + wide) {
+        return Some((column, format!(" {time}"), column));
+    }
+    let from = column.checked_sub(wide)?;
+    free(from, column).then(|| (from, format!("{time} "), column))
 }

@@ -39,6 +39,7 @@ const LEAST_RIGHT: usize = 12;
 pub fn draw(app: &App, model: Option<&Model>, area: Rect, buf: &mut Buffer) {
     let theme = &app.theme;
     if let Mode::Ask { ask, text } = &app.mode {
+        let offered;
         let (name, hint) = match ask {
             Ask::Search => ("/", "names, arguments, pids, services"),
             Ask::Filter => (
@@ -46,8 +47,10 @@ pub fn draw(app: &App, model: Option<&Model>, area: Rect, buf: &mut Buffer) {
                 "killed, restarted, alive, signal TERM, user root, service x, phase KILL, a name",
             ),
             Ask::Jump => ("jump to: ", "+3.5, 02:29:15, #314, a phase, a pid"),
-            Ask::Save(Form::Recording, _) => ("save as: ", "a new file"),
-            Ask::Save(Form::Report, _) => ("report as: ", "a new file, like report.tar.gz"),
+            Ask::Save(form, number) => {
+                offered = format!("Enter: {}", app.offered(*form, *number));
+                (if *form == Form::Recording { "save as: " } else { "report as: " }, offered.as_str())
+            }
             Ask::Delete => ("delete this file? ", "yes deletes it, Esc does not"),
         };
         let x = put(buf, area, area.x, area.y, name, theme.style(Look::Title));
