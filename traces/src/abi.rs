@@ -22,7 +22,7 @@
 //! the next matching stamp.
 
 /// Version of everything in this module.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Bytes of one ring chunk, without its slack.
 pub const CHUNK: usize = 256 << 10;
@@ -198,8 +198,17 @@ pub const SIGNAL_FLAG_NOINFO: u8 = 2;
 /// `info` was `SEND_SIG_PRIV`: the kernel sent it, code `SI_KERNEL`.
 pub const SIGNAL_FLAG_PRIV: u8 = 4;
 
-/// A signal was generated. Actor: the task that was running, which is the sender when
-/// `code <= 0` and a bystander when the kernel sent it from an interrupt.
+/// Whether the kernel made a signal with this `si_code` because a timer ran out, a message arrived or
+/// input or output was done (`SI_TIMER`, `SI_MESGQ`, `SI_ASYNCIO`, `SI_SIGIO`): the task that was running
+/// then has nothing to do with it.
+#[inline(always)]
+pub const fn is_of_an_occurrence(code: i32) -> bool {
+    matches!(code, -5..=-2)
+}
+
+/// A signal was generated. Actor: the task that was running, which is the sender when `code` is 0 or less
+/// and of no occurrence. Nobody, when it is [of one](is_of_an_occurrence); when `code` is above 0, whoever
+/// gave the kernel the reason, or a bystander.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Signal {

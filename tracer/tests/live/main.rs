@@ -29,3 +29,4 @@ mod prototypes;
 mod recorder;
 mod ring;
 mod storm;
+mod timers;

@@ -2,6 +2,7 @@
 
 use super::state::{Index, Known, State, StringId};
 use super::{POSITIONS_MAX, SHAPES_MAX, STRING_MAX, Shape, reference, tag};
+use crate::abi::is_of_an_occurrence;
 use crate::event::{Bytes, Disposition, Exec, ProcId, Process, Signal, What};
 use crate::layout::{FrameHeader, kind};
 use crate::wire::{CUT_SHORT, Malformed, Reader};
@@ -107,8 +108,10 @@ fn shape_of(kind: u8, reader: &mut Reader<'_>) -> Result<Shape, Malformed> {
 fn shaped(state: &mut State, reader: &mut Reader<'_>, time_ns: u64, shape: Shape) -> Result<What, Malformed> {
     match shape {
         Shape::Signal { sig, code, result, bits } => {
-            let (_, sender) = process(state, reader, time_ns)?;
+            let (_, running) = process(state, reader, time_ns)?;
             let (_, target) = process(state, reader, time_ns)?;
+            // The first recorders named whoever ran when a timer ran out.
+            let sender = if is_of_an_occurrence(code) { ProcId::KERNEL } else { running };
             Ok(What::Signal(Signal {
                 sender,
                 target,

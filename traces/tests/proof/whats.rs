@@ -101,6 +101,8 @@ fn signal() -> BoxedStrategy<What> {
     (process(), process(), word(), any::<u8>(), code(), any::<u8>(), bits)
         .prop_map(|(sender, target, tid, sig, code, result, (leader, group, no_info, priv_info))| {
             let target_tid = if leader { target.tgid } else { tid };
+            // What the reader makes of a timer's and its like.
+            let sender = if (-5..=-2).contains(&code) { ProcId::KERNEL } else { sender };
             What::Signal(Signal { sender, target, target_tid, sig, code, group, result, no_info, priv_info })
         })
         .boxed()

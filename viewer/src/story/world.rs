@@ -125,6 +125,8 @@ pub enum Means {
     CgroupKill,
     /// The kernel of its own accord.
     Kernel,
+    /// A timer that the receiver itself had set.
+    Timer,
     Oom,
     /// `PR_SET_PDEATHSIG`: the parent died.
     ParentDeath,
@@ -143,6 +145,7 @@ impl Means {
             Self::Group => "group",
             Self::CgroupKill => "cgroup-kill",
             Self::Kernel => "kernel",
+            Self::Timer => "timer",
             Self::Oom => "oom",
             Self::ParentDeath => "parent-death",
             Self::Hangup => "hang-up",
@@ -574,6 +577,7 @@ impl World {
             _ if signal.code == 128 && signal.sig == 9 && self.is_namespace_init(sender, target) => {
                 Means::Namespace
             }
+            _ if signal.code == SI_TIMER => Means::Timer,
             1 | 18 if kernel => Means::Hangup,
             _ if kernel => Means::Kernel,
             _ if signal.no_info && !signal.group => Means::CgroupKill,
@@ -681,6 +685,8 @@ impl World {
     }
 }
 
+/// The code of a timer's signal.
+const SI_TIMER: i32 = -2;
 /// So many of the last processes are searched for a parent.
 const FORKED_LOOKED_AT: usize = 4096;
 /// The out-of-memory killer marks its victim this soon after the signal.
