@@ -228,8 +228,14 @@ pub struct Signal {
 pub const DELIVER_FLAG_DEFAULT: u8 = 1;
 /// ... or a handler of the process.
 pub const DELIVER_FLAG_HANDLED: u8 = 2;
+/// ... or `SIG_IGN`: it was blocked when it came, and was thrown away when it was let through.
+pub const DELIVER_FLAG_IGNORED: u8 = 4;
 
 /// A signal was taken from the queue to be acted upon. Actor: the receiver.
+///
+/// When a fatal signal ends a process, the kernel tells each of its threads SIGKILL instead: that is
+/// recorded once, of the thread that leads, and as the signal that it was. Threads that go because their process
+/// exits, or because another of them executes something, have no record.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deliver {

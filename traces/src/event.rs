@@ -213,4 +213,7 @@ impl Signal {
 pub enum Disposition {
     Default,
     Handled,
+    /// It waited until it was no longer blocked, and was thrown away then. One that is ignored at once is not
+    /// delivered at all, see [`Signal::result`].
+    Ignored,
 }

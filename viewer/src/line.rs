@@ -166,6 +166,7 @@ impl Line<'_> {
                 out.push_str(match disposition {
                     Disposition::Default => "default action",
                     Disposition::Handled => "handler",
+                    Disposition::Ignored => "ignored",
                 });
                 if *tid != process.tgid {
                     let _ = write!(out, " (thread {tid})");

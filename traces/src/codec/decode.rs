@@ -126,8 +126,11 @@ fn shaped(state: &mut State, reader: &mut Reader<'_>, time_ns: u64, shape: Shape
         }
         Shape::Deliver { sig, bits } => {
             let (_, process) = process(state, reader, time_ns)?;
-            let handled = bits & Shape::HANDLED != 0;
-            let disposition = if handled { Disposition::Handled } else { Disposition::Default };
+            let disposition = match bits & (Shape::HANDLED | Shape::IGNORED) {
+                0 => Disposition::Default,
+                Shape::IGNORED => Disposition::Ignored,
+                _ => Disposition::Handled,
+            };
             Ok(What::Deliver { process, tid: thread(reader, process, bits)?, sig, disposition })
         }
         Shape::Exit { status } => exit(state, reader, time_ns, Some(status)),

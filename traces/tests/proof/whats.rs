@@ -163,12 +163,12 @@ pub fn what() -> BoxedStrategy<What> {
     let exit = (process(), word(), number(), number()).prop_map(|(process, status, cpu_ns, peak_rss_kib)| {
         What::Exit { process, status, cpu_ns, peak_rss_kib }
     });
-    let deliver = (process(), any::<bool>(), word(), any::<u8>(), any::<bool>()).prop_map(
-        |(process, leader, tid, sig, handled)| What::Deliver {
+    let deliver = (process(), any::<bool>(), word(), any::<u8>(), 0usize..3).prop_map(
+        |(process, leader, tid, sig, which)| What::Deliver {
             process,
             tid: if leader { process.tgid } else { tid },
             sig,
-            disposition: if handled { Disposition::Handled } else { Disposition::Default },
+            disposition: [Disposition::Default, Disposition::Handled, Disposition::Ignored][which],
         },
     );
     prop_oneof![

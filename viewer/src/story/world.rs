@@ -163,7 +163,7 @@ pub struct Sig {
     pub image: u32,
     pub target: Idx,
     pub sig: u8,
-    /// `TRACE_SIGNAL_*`.
+    /// `TRACE_SIGNAL_*`; ignored is also what was blocked first and thrown away then.
     pub result: u8,
     pub means: Means,
     /// When it was taken from the queue, and whether a handler ran.
@@ -172,7 +172,7 @@ pub struct Sig {
 
 impl Sig {
     pub fn ignored(&self) -> bool {
-        self.result == 1
+        self.result == RESULT_IGNORED
     }
 
     /// It did not even get into the queue.
@@ -378,7 +378,12 @@ impl World {
             What::Deliver { process, sig, disposition, .. } if matters(*sig) || *sig == 28 => {
                 let idx = self.proc(*process, at);
                 if let Some(sent) = self.waiting.remove(&(idx, *sig)) {
-                    self.sigs[sent as usize].took = Some((at, *disposition == Disposition::Handled));
+                    let sent = &mut self.sigs[sent as usize];
+                    match disposition {
+                        // It was blocked when it came: what is thrown away later is ignored all the same.
+                        Disposition::Ignored => sent.result = RESULT_IGNORED,
+                        _ => sent.took = Some((at, *disposition == Disposition::Handled)),
+                    }
                 }
             }
             What::Signal(_) | What::Deliver { .. } => {}
@@ -685,6 +690,8 @@ impl World {
     }
 }
 
+/// `TRACE_SIGNAL_IGNORED`.
+const RESULT_IGNORED: u8 = 1;
 /// The code of a timer's signal.
 const SI_TIMER: i32 = -2;
 /// So many of the last processes are searched for a parent.
