@@ -126,7 +126,10 @@ pub fn convert(record: &[u8], page_kib: u64) -> Option<(u64, What)> {
         }
         kind::UMOUNT | kind::REMOUNT => {
             let r: abi::Mount = read(record)?;
-            let path = tail(record, size_of::<abi::Mount>(), r.path_len)?;
+            let path = match header.flags & abi::PATH_FLAG_BY_FD {
+                0 => tail(record, size_of::<abi::Mount>(), r.path_len)?,
+                _ => Arc::from(format!("fd {}", r.fd).into_bytes()),
+            };
             if header.kind == kind::UMOUNT {
                 What::Umount { process, path, flags: r.mount_flags }
             } else {

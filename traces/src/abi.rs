@@ -257,6 +257,9 @@ pub mod call {
         ["unknown", "kill", "tkill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_send_signal"];
 }
 
+/// The flag of `pidfd_send_signal` by which it names the process group, since 6.9.
+pub const PIDFD_SIGNAL_PROCESS_GROUP: u32 = 1 << 2;
+
 /// One of the kill family returned, and said something that its [`Signal`] records do not: it
 /// failed, it was a broadcast, or no signal came of it.
 #[repr(C)]
@@ -267,7 +270,7 @@ pub struct Call {
     pub target: i64,
     /// 0 or a negated errno.
     pub ret: i64,
-    /// The thread group of `tgkill` and `rt_tgsigqueueinfo`; 0 for the others.
+    /// The thread group of `tgkill` and `rt_tgsigqueueinfo`, the flags of `pidfd_send_signal`; 0 for the others.
     pub tgid_arg: i32,
     /// One of [`call`].
     pub call: u8,
@@ -291,6 +294,9 @@ pub const PATH_MAX: usize = 512;
 /// The path did not fit and was cut.
 pub const PATH_FLAG_CUT: u8 = 1;
 
+/// Of a [`Mount`]: there is no path, the caller named the mount by the descriptor [`Mount::fd`].
+pub const PATH_FLAG_BY_FD: u8 = 2;
+
 /// umount2(2), or a mount(2)/mount_setattr(2) that remounts read-only, was called. Actor: the caller.
 /// `path_len` bytes of path follow (no NUL), then zeros up to a multiple of eight.
 #[repr(C)]
@@ -300,7 +306,9 @@ pub struct Mount {
     /// The call's flags: `MNT_*` for umount2, `MS_*` for mount.
     pub mount_flags: u64,
     pub path_len: u16,
-    pub reserved: [u8; 6],
+    pub reserved: [u8; 2],
+    /// See [`PATH_FLAG_BY_FD`]; otherwise 0.
+    pub fd: i32,
 }
 
 /// A cgroup directory was made or removed, or (kind `CGROUP_ATTACH`) a process moved into one.

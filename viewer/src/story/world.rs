@@ -10,6 +10,7 @@ use std::{
 };
 
 use lastrites_traces::{
+    abi::{PIDFD_SIGNAL_PROCESS_GROUP, call},
     event::{Bytes, Disposition, Event, Exec, ProcId, Process, Signal, What},
     reader::Item,
 };
@@ -387,7 +388,20 @@ impl World {
                 }
             }
             What::Signal(_) | What::Deliver { .. } => {}
-            What::Call { process, target, sig, ret, .. } => self.call(*process, *target, *sig, *ret, at),
+            What::Call { process, call, target, tgid_arg, sig, ret } => {
+                let means = match *target {
+                    _ if *call == call::PIDFD_SEND_SIGNAL => {
+                        (*tgid_arg as u32 & PIDFD_SIGNAL_PROCESS_GROUP != 0).then_some(Means::Group)
+                    }
+                    -1 => Some(Means::Broadcast),
+                    1.. => None,
+                    _ => Some(Means::Group),
+                };
+                // What else a descriptor's number names is nobody by that pid.
+                let target = if *call == call::PIDFD_SEND_SIGNAL { 0 } else { *target };
+                let proc = self.proc(*process, at);
+                self.call(Call { at, proc, target, sig: *sig, ret: *ret }, means);
+            }
             What::Poll { process, target, first_ns, .. } => {
                 let proc = self.proc(*process, at);
                 self.polls.push(Poll { proc, target: *target, from_ns: *first_ns, to_ns: at.ns });
@@ -615,14 +629,12 @@ impl World {
         sender != target && ended && level(target) > 0 && level(sender) > 0
     }
 
-    fn call(&mut self, process: ProcId, target: i64, sig: u8, ret: i64, at: At) {
-        let proc = self.proc(process, at);
-        self.calls.push(Call { at, proc, target, sig, ret });
-        if target > 0 || ret < 0 || !matters(sig) {
-            return;
-        }
+    /// `means` is how it reached those whom it reached, if they can have been several.
+    fn call(&mut self, call: Call, means: Option<Means>) {
+        let Call { at, proc, sig, ret, .. } = call;
+        self.calls.push(call);
+        let Some(means) = means.filter(|_| ret >= 0 && matters(sig)) else { return };
         // The signals of one call come right before it returns.
-        let means = if target == -1 { Means::Broadcast } else { Means::Group };
         for sent in self.sigs.iter_mut().rev() {
             if at.ns.saturating_sub(sent.at.ns) > CALL_NS {
                 break;

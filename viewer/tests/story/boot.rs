@@ -311,7 +311,7 @@ impl Boot {
     fn deed(&mut self, pid: &str, words: &[&str], options: &Options) -> Result<(), String> {
         let process = if pid == "kernel" { ProcId::KERNEL } else { self.alive(pid)? };
         let known: &[&str] = match words {
-            ["calls", ..] => &["ret"],
+            ["calls", ..] => &["ret", "pidfd"],
             ["polls", ..] => &["ret", "count"],
             ["reboots", ..] => &["ns"],
             ["moves" | "mkdir" | "rmdir", ..] => &["hierarchy"],
