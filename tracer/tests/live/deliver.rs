@@ -74,7 +74,6 @@ fn a_signal_to_a_thread_is_delivered_to_that_thread() {
     let tid = told.receive() as u32;
     child.succeed();
     let story = recording.stop();
-    let me = story.id(&child);
     assert_eq!(taken(&story, &child), [(tid, libc::SIGUSR1, Disposition::Handled)]);
 }
 

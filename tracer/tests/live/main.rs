@@ -18,6 +18,7 @@ mod story;
 mod sys;
 
 mod calls;
+mod census;
 mod cgroups;
 mod deliver;
 mod end;
