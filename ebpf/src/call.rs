@@ -15,7 +15,7 @@
 use aya_ebpf::EbpfContext;
 use aya_ebpf::macros::fexit;
 use aya_ebpf::programs::FExitContext;
-use lastrites_traces::abi::{Call, Head, Poll, PollKey, call, kind};
+use lastrites_traces::abi::{Call, Head, PIDFD_SIGNAL_PROCESS_GROUP, Poll, PollKey, call, kind};
 
 use crate::config::config;
 use crate::ring::{POLLS, fill_header, head, reserve};
@@ -47,14 +47,18 @@ fn generated() -> bool {
 #[inline(always)]
 fn returned(call: u8, regs: u64, ret: i64) {
     // Most calls name one process and succeed, and their signal's record says all of it: they are got
-    // rid of first. Of those that return 0 only kill and rt_sigqueueinfo can have named more than one.
+    // rid of first. Only kill can name more than one, and since 6.9 a pidfd with a flag that says so.
     let produced = generated();
-    let names_one = !matches!(call, call::KILL | call::RT_SIGQUEUEINFO);
-    if ret == 0 && produced && names_one {
+    if ret == 0 && produced && !matches!(call, call::KILL | call::PIDFD_SEND_SIGNAL) {
         return;
     }
     let first: u64 = peek(regs, config!(regs_di));
-    if ret == 0 && produced && first as i32 > 0 {
+    let flags: u32 = if call == call::PIDFD_SEND_SIGNAL { peek(regs, config!(regs_r10)) } else { 0 };
+    let names_one = match call {
+        call::KILL => first as i32 > 0,
+        _ => flags & PIDFD_SIGNAL_PROCESS_GROUP == 0,
+    };
+    if ret == 0 && produced && names_one {
         return;
     }
     let second: u64 = peek(regs, config!(regs_si));
@@ -63,7 +67,7 @@ fn returned(call: u8, regs: u64, ret: i64) {
             let third: u64 = peek(regs, config!(regs_dx));
             (i64::from(second as i32), first as i32, third as i32)
         }
-        _ => (i64::from(first as i32), 0, second as i32),
+        _ => (i64::from(first as i32), flags as i32, second as i32),
     };
     if sig == 0 {
         return poll(call, target, ret);

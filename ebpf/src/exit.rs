@@ -14,7 +14,7 @@ use lastrites_traces::abi::{Exit, kind};
 
 use crate::config::{config, read};
 use crate::ring::{fill_header, reserve};
-use crate::task::{Id, Pointer, follow, id, is_kernel_thread, load};
+use crate::task::{Id, Pointer, SIGNAL_GROUP_EXIT, follow, id, is_kernel_thread, load};
 
 /// Whether the tracepoint has its second argument; the loader sets it.
 #[unsafe(no_mangle)]
@@ -33,9 +33,6 @@ fn claim(process: Id) -> bool {
     let key = [u64::from(process.tgid), process.start_ns];
     EXITED.insert(&key, &1, BPF_NOEXIST) != Err(-EEXIST)
 }
-
-/// `signal_struct.flags`: the whole group is going, with `group_exit_code`.
-const SIGNAL_GROUP_EXIT: u32 = 4;
 
 #[btf_tracepoint(function = "sched_process_exit")]
 pub fn sched_process_exit(ctx: BtfTracePointContext) -> i32 {

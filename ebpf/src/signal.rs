@@ -4,11 +4,13 @@
 
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
-use lastrites_traces::abi::{SIGNAL_FLAG_GROUP, SIGNAL_FLAG_NOINFO, SIGNAL_FLAG_PRIV, Signal, kind};
+use lastrites_traces::abi::{
+    SIGNAL_FLAG_GROUP, SIGNAL_FLAG_NOINFO, SIGNAL_FLAG_PRIV, Signal, is_of_an_occurrence, kind,
+};
 
 use crate::config::config;
 use crate::ring::{fill_header, reserve};
-use crate::task::{Pointer, current_id, id, is_kernel_thread, load, peek};
+use crate::task::{Id, Pointer, current_id, id, is_kernel_thread, load, peek};
 
 /// What the kernel passes in place of a siginfo.
 const SEND_SIG_NOINFO: u64 = 0;
@@ -42,11 +44,13 @@ pub fn signal_generate(ctx: BtfTracePointContext) -> i32 {
         };
         const LEN: usize = size_of::<Signal>();
         let Some(reserved) = reserve(kind::SIGNAL, LEN as u64) else { return 0 };
-        if code <= 0 {
+        // A timer runs out in somebody else's time: neither is that one the sender, nor was it a call of its.
+        let sender = if is_of_an_occurrence(code) { Id::KERNEL } else { current_id() };
+        if code <= 0 && !is_of_an_occurrence(code) {
             crate::call::remember(reserved.head());
         }
         let record: *mut Signal = reserved.as_ptr();
-        fill_header(&raw mut (*record).header, kind::SIGNAL, flags, LEN as u16, current_id());
+        fill_header(&raw mut (*record).header, kind::SIGNAL, flags, LEN as u16, sender);
         let target = id(task);
         (*record).target_start_ns = target.start_ns;
         (*record).target_tgid = target.tgid;

@@ -11,6 +11,9 @@ use crate::config::{ABSENT, config};
 /// An address in the kernel whose type the verifier knows (or, for 5.10's current task, does not).
 pub type Pointer = *const u8;
 
+/// `signal_struct.flags`: the whole group is going, with `group_exit_code`.
+pub const SIGNAL_GROUP_EXIT: u32 = 4;
+
 /// A process, as records name it.
 #[derive(Clone, Copy)]
 pub struct Id {

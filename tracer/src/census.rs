@@ -1,7 +1,7 @@
 //! The census: what was already running when recording began, and which cgroup has which id.
 //!
 //! Invariant: /proc changes while it is read; a process that goes away half-way is left out, and what
-//! cannot be read of one is empty. Kernel threads are not counted.
+//! cannot be read of one is empty. Neither kernel threads are counted nor the dead that nobody has reaped.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -68,6 +68,8 @@ struct Stat {
     tty: u32,
     flags: u64,
     start_ticks: u64,
+    /// Dead, and not reaped yet. A leader that ended before its threads looks the same but for their number.
+    dead: bool,
 }
 
 fn parse_stat(text: &[u8]) -> Option<Stat> {
@@ -84,6 +86,7 @@ fn parse_stat(text: &[u8]) -> Option<Stat> {
         tty: words.get(4)?.parse::<i64>().ok()? as u32,
         flags: words.get(6)?.parse().ok()?,
         start_ticks: words.get(19)?.parse().ok()?,
+        dead: matches!(*words.first()?, "Z" | "X" | "x") && words.get(17)?.parse::<u64>().ok()? <= 1,
     })
 }
 
@@ -136,7 +139,7 @@ fn real_uid(status: &[u8]) -> u32 {
 fn process(pid: u32, tick_ns: u64, caches: &mut Caches) -> Option<Process> {
     let dir = PathBuf::from(format!("/proc/{pid}"));
     let stat = parse_stat(&read_some(&dir.join("stat"), 4096))?;
-    if stat.flags & PF_KTHREAD != 0 {
+    if stat.flags & PF_KTHREAD != 0 || stat.dead {
         return None;
     }
     let exe = fs::read_link(dir.join("exe")).unwrap_or_default();
@@ -194,15 +197,61 @@ pub fn take() -> io::Result<Vec<What>> {
     Ok(out)
 }
 
-/// Two censuses as one: `after`, and from `before` the processes that are missing there.
-pub fn merge(before: Vec<What>, after: Vec<What>) -> Vec<What> {
+/// The time of a process of which only events can tell whether it still lived when somebody listened.
+const DOUBTFUL: u64 = 0;
+
+/// Two censuses as one, to be recorded by [`put_first`]: `after`, taken at `now_ns`, when the probe was
+/// attached already, and from `before` the processes that are missing there. They died in between, and
+/// perhaps before the probe could see it.
+pub fn merge(before: Vec<What>, after: Vec<What>, now_ns: u64) -> Vec<(u64, What)> {
     let ids = |census: &[What]| -> HashSet<ProcId> {
         let id = |what: &What| if let What::Process(process) = what { Some(process.process) } else { None };
         census.iter().filter_map(id).collect()
     };
     let there = ids(&after);
     let gone = |what: &What| matches!(what, What::Process(process) if !there.contains(&process.process));
-    before.into_iter().filter(gone).chain(after).collect()
+    let doubtful = before.into_iter().filter(gone).map(|what| (DOUBTFUL, what));
+    doubtful.chain(after.into_iter().map(|what| (now_ns, what))).collect()
+}
+
+/// Puts the census in front of the first events: it tells what was there before. Whoever was born in between
+/// has a fork to tell of it, and whoever died in between something that it did, its exit at least; of
+/// whom nothing is told it was dead before the first event, and would never die in the recording.
+pub fn put_first(events: &[(u64, What)], census: &mut Vec<(u64, What)>) {
+    let first_ns = events.iter().map(|(time_ns, _)| *time_ns).min().unwrap_or(u64::MAX);
+    let born = |id: ProcId| {
+        events.iter().any(|(_, what)| matches!(what, What::Fork { child, .. } if child.same(id)))
+    };
+    let acts = |id: ProcId| events.iter().any(|(_, what)| actor(what).is_some_and(|actor| actor.same(id)));
+    census.retain(|(time_ns, what)| match what {
+        What::Process(process) => !born(process.process) && (*time_ns != DOUBTFUL || acts(process.process)),
+        _ => true,
+    });
+    for (time_ns, _) in census.iter_mut() {
+        let before_all = first_ns.saturating_sub(1);
+        *time_ns = if *time_ns == DOUBTFUL { before_all } else { before_all.min(*time_ns) };
+    }
+}
+
+/// Who must have been alive to do that.
+fn actor(what: &What) -> Option<ProcId> {
+    match what {
+        What::Fork { parent, .. } => Some(*parent),
+        What::Exec(exec) => Some(exec.process),
+        What::Signal(signal) => Some(signal.sender),
+        What::Exit { process, .. }
+        | What::Rename { process, .. }
+        | What::Deliver { process, .. }
+        | What::Call { process, .. }
+        | What::Reboot { process, .. }
+        | What::Umount { process, .. }
+        | What::Remount { process, .. }
+        | What::CgroupMkdir { process, .. }
+        | What::CgroupRmdir { process, .. }
+        | What::CgroupAttach { process, .. }
+        | What::Oom { process, .. } => Some(*process),
+        What::Process(_) | What::Poll { .. } | What::Lost { .. } => None,
+    }
 }
 
 fn cgroups(root: &Path, caches: &mut Caches, out: &mut Vec<What>) {
@@ -248,10 +297,67 @@ mod tests {
             let text = [b"5 (", comm, b")", tail].concat();
             let stat = parse_stat(&text).expect("parsed");
             assert_eq!((stat.comm.as_slice(), stat.ppid, stat.start_ticks, stat.tty), (comm, 1, 777, 34816));
+            assert!(!stat.dead);
         }
         for bad in [&b""[..], b"5", b"5 (x", b"5 )x(", b"5 (x) S 1"] {
             assert_eq!(parse_stat(bad), None);
         }
+    }
+
+    #[test]
+    fn a_zombie_is_dead_and_a_leader_that_only_its_threads_outlive_is_not() {
+        let stat = |state: &str, threads: u32| {
+            let text = format!("5 (sh) {state} 1 5 5 0 5 4194304 0 0 0 0 0 0 0 0 20 0 {threads} 0 777 0 0");
+            parse_stat(text.as_bytes()).expect("parsed").dead
+        };
+        assert!(stat("Z", 1) && stat("X", 1) && stat("Z", 0));
+        assert!(!stat("Z", 2) && !stat("S", 1) && !stat("D", 1) && !stat("T", 1));
+    }
+
+    fn counted(tgid: u32) -> What {
+        let process = ProcId { tgid, start_ns: u64::from(tgid) * ProcId::TICK_NS };
+        let none = || Bytes::from([]);
+        What::Process(Box::new(Process {
+            process,
+            ppid: 1,
+            uid: 0,
+            session: 0,
+            comm: none(),
+            filename: none(),
+            argv: none(),
+            env: none(),
+            tty: none(),
+            cgroup_path: none(),
+            cgroup: 0,
+        }))
+    }
+
+    /// Whoever died while the probe was being loaded once lived for ever in the recording.
+    #[test]
+    fn who_died_before_anybody_listened_is_left_out_and_who_died_then_is_there() {
+        let exact = |tgid: u32| ProcId { tgid, start_ns: u64::from(tgid) * ProcId::TICK_NS + 7 };
+        let exit = |tgid| What::Exit { process: exact(tgid), status: 0, cpu_ns: 0, peak_rss_kib: 0 };
+        let fork = |child| What::Fork {
+            parent: exact(1),
+            child,
+            child_ppid: 1,
+            cgroup: 0,
+            ns_level: 0,
+            ns_pid: child.tgid,
+        };
+        // 2 stays, 3 and 4 are gone at the second census, of which 3 was seen to go; 5 was born in between.
+        let before = vec![counted(2), counted(3), counted(4)];
+        let after = vec![counted(1), counted(2), counted(5)];
+        let told = |census: &[(u64, What)]| -> Vec<(u64, u32)> {
+            let process = |what: &What| if let What::Process(p) = what { p.process.tgid } else { 0 };
+            census.iter().map(|(time_ns, what)| (*time_ns, process(what))).collect()
+        };
+        let mut census = merge(before.clone(), after.clone(), 900);
+        put_first(&[(500, fork(exact(5))), (600, exit(3)), (1000, exit(2))], &mut census);
+        assert_eq!(told(&census), [(499, 3), (499, 1), (499, 2)]);
+        let mut census = merge(before, after, 900);
+        put_first(&[], &mut census);
+        assert_eq!(told(&census), [(900, 1), (900, 2), (900, 5)], "when nothing was heard of anybody");
     }
 
     #[test]

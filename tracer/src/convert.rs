@@ -102,8 +102,11 @@ pub fn convert(record: &[u8], page_kib: u64) -> Option<(u64, What)> {
         }
         kind::DELIVER => {
             let r: abi::Deliver = read(record)?;
-            let handled = header.flags & abi::DELIVER_FLAG_HANDLED != 0;
-            let disposition = if handled { Disposition::Handled } else { Disposition::Default };
+            let disposition = match header.flags {
+                flags if flags & abi::DELIVER_FLAG_IGNORED != 0 => Disposition::Ignored,
+                flags if flags & abi::DELIVER_FLAG_HANDLED != 0 => Disposition::Handled,
+                _ => Disposition::Default,
+            };
             What::Deliver { process, tid: r.tid, sig: r.sig, disposition }
         }
         kind::CALL => {
@@ -123,7 +126,10 @@ pub fn convert(record: &[u8], page_kib: u64) -> Option<(u64, What)> {
         }
         kind::UMOUNT | kind::REMOUNT => {
             let r: abi::Mount = read(record)?;
-            let path = tail(record, size_of::<abi::Mount>(), r.path_len)?;
+            let path = match header.flags & abi::PATH_FLAG_BY_FD {
+                0 => tail(record, size_of::<abi::Mount>(), r.path_len)?,
+                _ => Arc::from(format!("fd {}", r.fd).into_bytes()),
+            };
             if header.kind == kind::UMOUNT {
                 What::Umount { process, path, flags: r.mount_flags }
             } else {

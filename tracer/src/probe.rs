@@ -219,6 +219,8 @@ pub(crate) struct Loaded {
     pub(crate) object: Object,
     types: aya::Btf,
     pub(crate) missing: Vec<String>,
+    /// The kernel has system calls for 32-bit programs, which are not those that are hooked.
+    pub(crate) takes_32_bit_calls: bool,
     key: u64,
     cpus: u32,
     chunks: u32,
@@ -244,7 +246,9 @@ fn object_for(release: &str) -> Object {
 
 /// Creates the maps of the probe that suits this kernel.
 pub(crate) fn load(options: &LoadOptions) -> Result<Loaded, ProbeError> {
-    let offsets = config::offsets(&Btf::of_kernel()?);
+    let btf = Btf::of_kernel()?;
+    let takes_32_bit_calls = btf.has_function("__ia32_sys_kill");
+    let offsets = config::offsets(&btf);
     let types = aya::Btf::from_sys_fs().map_err(ProbeError::KernelBtf)?;
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let object = options.object.unwrap_or_else(|| object_for(&release));
@@ -268,7 +272,8 @@ pub(crate) fn load(options: &LoadOptions) -> Result<Loaded, ProbeError> {
         .map_max_entries("HEADS", cpus)
         .load(object.bytes())
         .map_err(|e| fail(check::chain(&e)))?;
-    Ok(Loaded { ebpf, object, types, missing: offsets.missing, key, cpus, chunks })
+    let missing = offsets.missing;
+    Ok(Loaded { ebpf, object, types, missing, takes_32_bit_calls, key, cpus, chunks })
 }
 
 impl Loaded {

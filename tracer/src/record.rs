@@ -141,7 +141,7 @@ fn begin(
     let census = census::take();
     let mut recorder = Recorder::new(kernel, ring, session, status.clone());
     match census {
-        Ok(census) => recorder.add(census::merge(before, census).into_iter().map(|what| (now_ns, what))),
+        Ok(census) => recorder.add(census::merge(before, census, now_ns)),
         Err(error) => recorder.status.problem = format!("census: cannot read /proc: {error}"),
     }
     recorder

@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 use lastrites_traces::{
     Error as TraceError,
     abi::POS_MASK,
-    event::{ProcId, What},
+    event::What,
     ring::{Resumed, Writer},
     session::{Clock, Coverage, End, How, Layer, Session},
     storage::FileStorage,
 };
 
-use crate::{convert, machine, settle::Settle, status::Status};
+use crate::{census, convert, machine, settle::Settle, status::Status};
 
 /// What one CPU's ring had to say.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -227,7 +227,7 @@ impl<R: Rings> Recorder<R> {
             events.extend(self.rings.polls(now_ns.saturating_sub(POLLS_QUIET_NS)));
         }
         if !self.begun {
-            census_first(&events, &mut self.pending);
+            census::put_first(&events, &mut self.pending);
         }
         events.append(&mut self.pending);
         let done = self.write(&mut events, &next);
@@ -455,19 +455,6 @@ fn begin(writer: &mut Writer<FileStorage>, session: &mut Session) -> Result<(), 
         }
     }
     writer.begin(session)
-}
-
-/// Puts the census in front of the first events: it was taken after the probe was attached, so that nobody
-/// is missed, and tells what was there before. Whoever was born in between has a fork to tell of it.
-fn census_first(events: &Events, census: &mut Events) {
-    let Some(first_ns) = events.iter().map(|(time_ns, _)| *time_ns).min() else { return };
-    let born = |id: &ProcId| {
-        events.iter().any(|(_, what)| matches!(what, What::Fork { child, .. } if child.same(*id)))
-    };
-    census.retain(|(_, what)| !matches!(what, What::Process(process) if born(&process.process)));
-    for (time_ns, _) in census.iter_mut() {
-        *time_ns = (*time_ns).min(first_ns.saturating_sub(1));
-    }
 }
 
 /// Whether an event has no other source that would give it again.

@@ -22,7 +22,7 @@
 //! the next matching stamp.
 
 /// Version of everything in this module.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Bytes of one ring chunk, without its slack.
 pub const CHUNK: usize = 256 << 10;
@@ -198,8 +198,17 @@ pub const SIGNAL_FLAG_NOINFO: u8 = 2;
 /// `info` was `SEND_SIG_PRIV`: the kernel sent it, code `SI_KERNEL`.
 pub const SIGNAL_FLAG_PRIV: u8 = 4;
 
-/// A signal was generated. Actor: the task that was running, which is the sender when
-/// `code <= 0` and a bystander when the kernel sent it from an interrupt.
+/// Whether the kernel made a signal with this `si_code` because a timer ran out, a message arrived or
+/// input or output was done (`SI_TIMER`, `SI_MESGQ`, `SI_ASYNCIO`, `SI_SIGIO`): the task that was running
+/// then has nothing to do with it.
+#[inline(always)]
+pub const fn is_of_an_occurrence(code: i32) -> bool {
+    matches!(code, -5..=-2)
+}
+
+/// A signal was generated. Actor: the task that was running, which is the sender when `code` is 0 or less
+/// and of no occurrence. Nobody, when it is [of one](is_of_an_occurrence); when `code` is above 0, whoever
+/// gave the kernel the reason, or a bystander.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Signal {
@@ -219,8 +228,14 @@ pub struct Signal {
 pub const DELIVER_FLAG_DEFAULT: u8 = 1;
 /// ... or a handler of the process.
 pub const DELIVER_FLAG_HANDLED: u8 = 2;
+/// ... or `SIG_IGN`: it was blocked when it came, and was thrown away when it was let through.
+pub const DELIVER_FLAG_IGNORED: u8 = 4;
 
 /// A signal was taken from the queue to be acted upon. Actor: the receiver.
+///
+/// When a fatal signal ends a process, the kernel tells each of its threads SIGKILL instead: that is
+/// recorded once, of the thread that leads, and as the signal that it was. Threads that go because their process
+/// exits, or because another of them executes something, have no record.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deliver {
@@ -242,6 +257,9 @@ pub mod call {
         ["unknown", "kill", "tkill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_send_signal"];
 }
 
+/// The flag of `pidfd_send_signal` by which it names the process group, since 6.9.
+pub const PIDFD_SIGNAL_PROCESS_GROUP: u32 = 1 << 2;
+
 /// One of the kill family returned, and said something that its [`Signal`] records do not: it
 /// failed, it was a broadcast, or no signal came of it.
 #[repr(C)]
@@ -252,7 +270,7 @@ pub struct Call {
     pub target: i64,
     /// 0 or a negated errno.
     pub ret: i64,
-    /// The thread group of `tgkill` and `rt_tgsigqueueinfo`; 0 for the others.
+    /// The thread group of `tgkill` and `rt_tgsigqueueinfo`, the flags of `pidfd_send_signal`; 0 for the others.
     pub tgid_arg: i32,
     /// One of [`call`].
     pub call: u8,
@@ -276,6 +294,9 @@ pub const PATH_MAX: usize = 512;
 /// The path did not fit and was cut.
 pub const PATH_FLAG_CUT: u8 = 1;
 
+/// Of a [`Mount`]: there is no path, the caller named the mount by the descriptor [`Mount::fd`].
+pub const PATH_FLAG_BY_FD: u8 = 2;
+
 /// umount2(2), or a mount(2)/mount_setattr(2) that remounts read-only, was called. Actor: the caller.
 /// `path_len` bytes of path follow (no NUL), then zeros up to a multiple of eight.
 #[repr(C)]
@@ -285,7 +306,9 @@ pub struct Mount {
     /// The call's flags: `MNT_*` for umount2, `MS_*` for mount.
     pub mount_flags: u64,
     pub path_len: u16,
-    pub reserved: [u8; 6],
+    pub reserved: [u8; 2],
+    /// See [`PATH_FLAG_BY_FD`]; otherwise 0.
+    pub fd: i32,
 }
 
 /// A cgroup directory was made or removed, or (kind `CGROUP_ATTACH`) a process moved into one.

@@ -90,7 +90,7 @@ pub(crate) enum Shape {
         result: u8,
         bits: u8,
     },
-    /// `bits`: 1 handled, 8 the thread is not the group's leader.
+    /// `bits`: 1 handled, 2 ignored, 8 the thread is not the group's leader.
     Deliver {
         sig: u8,
         bits: u8,
@@ -105,6 +105,7 @@ impl Shape {
     pub const NO_INFO: u8 = 2;
     pub const PRIV_INFO: u8 = 4;
     pub const HANDLED: u8 = 1;
+    pub const IGNORED: u8 = 2;
     pub const OTHER_TID: u8 = 8;
 
     /// A number of its own.

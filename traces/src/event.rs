@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use crate::abi::is_of_an_occurrence;
+
 /// Bytes of a traced process's choosing, shared by all events that mention them.
 pub type Bytes = Arc<[u8]>;
 
@@ -182,7 +184,7 @@ pub struct Exec {
 /// A generated signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Signal {
-    /// Who was running: the sender, unless [`Signal::by_kernel`].
+    /// Who was running: the sender, unless [`Signal::by_kernel`]. Nobody where that is chance.
     pub sender: ProcId,
     pub target: ProcId,
     /// The thread it was directed at when not `group`.
@@ -202,7 +204,7 @@ pub struct Signal {
 impl Signal {
     /// The kernel sent it, for the reason in `code`; the sender is then at most its occasion.
     pub fn by_kernel(&self) -> bool {
-        self.priv_info || self.code > 0
+        self.priv_info || self.code > 0 || is_of_an_occurrence(self.code)
     }
 }
 
@@ -211,4 +213,7 @@ impl Signal {
 pub enum Disposition {
     Default,
     Handled,
+    /// It waited until it was no longer blocked, and was thrown away then. One that is ignored at once is not
+    /// delivered at all, see [`Signal::result`].
+    Ignored,
 }

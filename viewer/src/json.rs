@@ -382,6 +382,7 @@ impl Members<'_, '_> {
                     match disposition {
                         Disposition::Default => "default",
                         Disposition::Handled => "handled",
+                        Disposition::Ignored => "ignored",
                     },
                 );
             }

@@ -166,6 +166,7 @@ impl Line<'_> {
                 out.push_str(match disposition {
                     Disposition::Default => "default action",
                     Disposition::Handled => "handler",
+                    Disposition::Ignored => "ignored",
                 });
                 if *tid != process.tgid {
                     let _ = write!(out, " (thread {tid})");
@@ -336,6 +337,9 @@ fn call_text(out: &mut String, call: u8, target: i64, tgid_arg: i32, sig: u8) {
         }
         (abi::call::PIDFD_SEND_SIGNAL, _) => {
             let _ = write!(out, "pidfd {target}");
+            if tgid_arg as u32 & abi::PIDFD_SIGNAL_PROCESS_GROUP != 0 {
+                out.push_str(": process group");
+            }
         }
         (_, -1) => out.push_str("-1: everybody"),
         (_, ..-1) => {

@@ -38,6 +38,16 @@ pub fn check() -> Vec<Check> {
         let (field, means) = missing.split_once(": ").unwrap_or((missing, ""));
         checks.push(Check::bad(false, format!("kernel member {field}"), format!("not there: {means}"), ""));
     }
+    if loaded.takes_32_bit_calls {
+        checks.push(Check::bad(
+            false,
+            "calls of 32-bit programs",
+            "this kernel takes them by another entry, where the probe has no hook: of a reboot(2), an unmount, \
+             a kill that failed or one of everybody by such a program there is no record, of the signals that it \
+             sends there is",
+            "",
+        ));
+    }
     let mut fine = Vec::new();
     for hook in loaded.rehearse(&options) {
         let needed = hooks::needed(&hook.name);

@@ -267,6 +267,44 @@ fn every_way_to_send_a_signal_keeps_its_code_its_direction_and_its_thread() {
     nothing_else(&story, me, 6);
 }
 
+/// Three acts were recorded where there had been one: the signals of a group that was named by a pidfd had no
+/// call to hold them together.
+#[test]
+fn a_process_group_that_a_pidfd_names_is_recorded_as_one_call() {
+    let sandbox = Sandbox::new();
+    let recording = Recording::start(&sandbox);
+    let leader = sleeper(join_own_group);
+    let group = i64::from(leader.pid);
+    let member = sleeper(|| assert_eq!(sys::call(libc::SYS_setpgid, &[0, group]), 0));
+    let pidfd = rustix::process::pidfd_open(
+        rustix::process::Pid::from_raw(leader.pid).expect("a pid"),
+        rustix::process::PidfdFlags::empty(),
+    )
+    .expect("a pidfd");
+    let fd = i64::from(pidfd.as_raw_fd());
+    let (whole_group, winch) = (4, i64::from(libc::SIGWINCH));
+    let mut caller = Child::fork(|| {
+        let einval = -i64::from(libc::EINVAL);
+        match sys::call(libc::SYS_pidfd_send_signal, &[fd, winch, 0, whole_group]) {
+            0 => 0,
+            // Before Linux 6.9 there are no flags.
+            refused if refused == einval => 1,
+            other => panic!("pidfd_send_signal: {other}"),
+        }
+    });
+    let known = caller.wait().status == 0;
+    let story = recording.stop();
+    story.must_be_whole();
+    let me = story.id(&caller);
+    let ret = if known { 0 } else { -i64::from(libc::EINVAL) };
+    let call = call::PIDFD_SEND_SIGNAL;
+    let tgid_arg = whole_group as i32;
+    assert_eq!(story.calls(me), [Call { call, target: fd, tgid_arg, sig: winch as u8, ret }]);
+    for child in [&leader, &member] {
+        assert_eq!(story.signals(me, story.id(child)).len(), usize::from(known));
+    }
+}
+
 /// Besides what was asserted, `sender` sent only the news of its own end.
 fn nothing_else(story: &Story, sender: ProcId, sent: usize) {
     let all = story.signals_by(sender);

@@ -7,6 +7,7 @@ use lastrites_traces::{abi::PATH_MAX, event::What};
 
 use crate::{child::Child, namespace, recording::Recording, sandbox, sandbox::Sandbox, sys};
 
+const FD: i64 = 77;
 const RESTART: u32 = 0x0123_4567;
 const POWER_OFF: u32 = 0x4321_fedc;
 const CAD_ON: u32 = 0x89ab_cdef;
@@ -46,6 +47,12 @@ fn unmounting_and_remounting_read_only_is_recorded_and_other_mounting_is_not() {
         let cleared = [0u64, 1, 0, 0];
         let clear = [libc::AT_FDCWD.into(), path.as_ptr() as i64, 0, cleared.as_ptr() as i64, 32];
         assert_eq!(sys::call(libc::SYS_mount_setattr, &clear), 0);
+        // By a descriptor, as util-linux remounts since 2.39.
+        let fd =
+            sys::call(libc::SYS_openat, &[libc::AT_FDCWD.into(), path.as_ptr() as i64, libc::O_PATH.into()]);
+        assert_eq!(sys::call(libc::SYS_dup2, &[fd, FD]), FD);
+        let by_fd = [FD, c"".as_ptr() as i64, libc::AT_EMPTY_PATH.into(), attributes.as_ptr() as i64, 32];
+        assert_eq!(sys::call(libc::SYS_mount_setattr, &by_fd), 0);
         assert_eq!(umount(&long, libc::MNT_FORCE), -i64::from(libc::ENOENT));
         assert_eq!(umount(&path, libc::MNT_DETACH), 0);
         0
@@ -65,6 +72,7 @@ fn unmounting_and_remounting_read_only_is_recorded_and_other_mounting_is_not() {
             ("remount", path.clone(), remount | ro),
             ("remount", path.clone(), remount | bind | ro),
             ("remount", path.clone(), remount | ro),
+            ("remount", b"fd 77".to_vec(), remount | ro),
             ("umount", long.as_bytes()[..PATH_MAX].to_vec(), libc::MNT_FORCE as u64),
             ("umount", path, libc::MNT_DETACH as u64),
         ]

@@ -215,3 +215,13 @@ fn the_build_for_kernels_without_fetching_atomics_tells_the_same() {
     let [new, old] = told.map(|told| told.iter().map(timeless).collect::<Vec<_>>());
     assert_eq!(new, old);
 }
+
+/// Calls of 32-bit programs come in by functions of their own, and nobody said that they are not hooked.
+#[test]
+fn doctor_says_that_calls_of_32_bit_programs_are_not_seen_where_the_kernel_takes_them() {
+    let symbols = std::fs::read_to_string("/proc/kallsyms").expect("the kernel's symbols");
+    let takes_them = symbols.lines().any(|line| line.ends_with(" __ia32_sys_kill"));
+    let checks = lastrites_tracer::probe::check();
+    let says = checks.iter().filter(|check| check.what == "calls of 32-bit programs");
+    assert_eq!(says.filter(|check| !check.ok && !check.needed).count(), usize::from(takes_them));
+}

@@ -18,6 +18,7 @@ mod story;
 mod sys;
 
 mod calls;
+mod census;
 mod cgroups;
 mod deliver;
 mod end;
@@ -29,3 +30,4 @@ mod prototypes;
 mod recorder;
 mod ring;
 mod storm;
+mod timers;

@@ -2,6 +2,7 @@
 
 use super::state::{Index, Known, State, StringId};
 use super::{POSITIONS_MAX, SHAPES_MAX, STRING_MAX, Shape, reference, tag};
+use crate::abi::is_of_an_occurrence;
 use crate::event::{Bytes, Disposition, Exec, ProcId, Process, Signal, What};
 use crate::layout::{FrameHeader, kind};
 use crate::wire::{CUT_SHORT, Malformed, Reader};
@@ -107,8 +108,10 @@ fn shape_of(kind: u8, reader: &mut Reader<'_>) -> Result<Shape, Malformed> {
 fn shaped(state: &mut State, reader: &mut Reader<'_>, time_ns: u64, shape: Shape) -> Result<What, Malformed> {
     match shape {
         Shape::Signal { sig, code, result, bits } => {
-            let (_, sender) = process(state, reader, time_ns)?;
+            let (_, running) = process(state, reader, time_ns)?;
             let (_, target) = process(state, reader, time_ns)?;
+            // The first recorders named whoever ran when a timer ran out.
+            let sender = if is_of_an_occurrence(code) { ProcId::KERNEL } else { running };
             Ok(What::Signal(Signal {
                 sender,
                 target,
@@ -123,8 +126,11 @@ fn shaped(state: &mut State, reader: &mut Reader<'_>, time_ns: u64, shape: Shape
         }
         Shape::Deliver { sig, bits } => {
             let (_, process) = process(state, reader, time_ns)?;
-            let handled = bits & Shape::HANDLED != 0;
-            let disposition = if handled { Disposition::Handled } else { Disposition::Default };
+            let disposition = match bits & (Shape::HANDLED | Shape::IGNORED) {
+                0 => Disposition::Default,
+                Shape::IGNORED => Disposition::Ignored,
+                _ => Disposition::Handled,
+            };
             Ok(What::Deliver { process, tid: thread(reader, process, bits)?, sig, disposition })
         }
         Shape::Exit { status } => exit(state, reader, time_ns, Some(status)),

@@ -179,6 +179,7 @@ impl Encoder {
             }
             What::Deliver { process, tid, sig, disposition } => {
                 let bits = bit(*disposition == Disposition::Handled, Shape::HANDLED)
+                    | bit(*disposition == Disposition::Ignored, Shape::IGNORED)
                     | bit(*tid != process.tgid, Shape::OTHER_TID);
                 self.shape(out, dt_ns, Shape::Deliver { sig: *sig, bits }, tag::DELIVER);
                 self.process(out, time_ns, *process);

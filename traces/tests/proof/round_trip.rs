@@ -63,7 +63,8 @@ fn more_shapes_than_fit_are_told_in_full() {
                 target: process,
                 target_tid: 4 + n % 2,
                 sig: n as u8,
-                code: -(n as i32),
+                // No timers' and their like, which have no sender.
+                code: -(n as i32) - 6,
                 group: false,
                 result: 0,
                 no_info: true,
@@ -75,6 +76,26 @@ fn more_shapes_than_fit_are_told_in_full() {
         .collect();
     writer.append(&batch, &[]).unwrap();
     assert_eq!(only(writer.storage().bytes()).events, numbered(0, &batch));
+}
+
+/// The first recorders named whoever ran when a timer ran out, and a story took that one for the killer.
+#[test]
+fn the_signal_of_a_timer_has_no_sender_whatever_was_recorded() {
+    let mut writer = recording(empty_ring());
+    let (bystander, target) = (ProcId { tgid: 7, start_ns: 7 }, ProcId { tgid: 4, start_ns: 5 });
+    let signal = |code: i32, sender: ProcId| {
+        let (target_tid, sig, group, result, no_info, priv_info) = (4, 9, true, 0, false, false);
+        What::Signal(Signal { sender, target, target_tid, sig, code, group, result, no_info, priv_info })
+    };
+    let batch: Vec<_> = (-7..=1).map(|code| (1, signal(code, bystander))).collect();
+    writer.append(&batch, &[]).unwrap();
+    for (event, code) in only(writer.storage().bytes()).events.iter().zip(-7..) {
+        let kernels = (-5..=-2).contains(&code);
+        let sender = if kernels { ProcId::KERNEL } else { bystander };
+        assert_eq!(event.what, signal(code, sender));
+        let What::Signal(read) = event.what else { unreachable!() };
+        assert_eq!(read.by_kernel(), kernels || code > 0, "{code}");
+    }
 }
 
 #[test]

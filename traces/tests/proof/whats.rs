@@ -101,6 +101,8 @@ fn signal() -> BoxedStrategy<What> {
     (process(), process(), word(), any::<u8>(), code(), any::<u8>(), bits)
         .prop_map(|(sender, target, tid, sig, code, result, (leader, group, no_info, priv_info))| {
             let target_tid = if leader { target.tgid } else { tid };
+            // What the reader makes of a timer's and its like.
+            let sender = if (-5..=-2).contains(&code) { ProcId::KERNEL } else { sender };
             What::Signal(Signal { sender, target, target_tid, sig, code, group, result, no_info, priv_info })
         })
         .boxed()
@@ -161,12 +163,12 @@ pub fn what() -> BoxedStrategy<What> {
     let exit = (process(), word(), number(), number()).prop_map(|(process, status, cpu_ns, peak_rss_kib)| {
         What::Exit { process, status, cpu_ns, peak_rss_kib }
     });
-    let deliver = (process(), any::<bool>(), word(), any::<u8>(), any::<bool>()).prop_map(
-        |(process, leader, tid, sig, handled)| What::Deliver {
+    let deliver = (process(), any::<bool>(), word(), any::<u8>(), 0usize..3).prop_map(
+        |(process, leader, tid, sig, which)| What::Deliver {
             process,
             tid: if leader { process.tgid } else { tid },
             sig,
-            disposition: if handled { Disposition::Handled } else { Disposition::Default },
+            disposition: [Disposition::Default, Disposition::Handled, Disposition::Ignored][which],
         },
     );
     prop_oneof![

@@ -391,6 +391,7 @@ fn life(story: &Story, idx: Idx) -> (usize, usize) {
 fn sent(world: &World, sig: &Sig) -> Sent {
     let kernel = match sig.means {
         Means::Oom => Some("the kernel, out of memory"),
+        Means::Timer => Some("a timer of its own"),
         Means::Hangup => Some("the kernel, at the end of its session"),
         Means::Namespace => Some("the kernel, at the end of its pid namespace"),
         Means::ParentDeath => Some("the kernel, at its parent's end"),

@@ -262,6 +262,7 @@ impl World {
     pub fn sender(&self, sent: &Sig) -> String {
         match sent.means {
             Means::Oom => "the kernel, out of memory,".into(),
+            Means::Timer => "a timer of its own".into(),
             // Others are only running when a terminal or a process group is hung up.
             Means::Hangup if self.leads(sent.sender, sent.target) => {
                 format!("the kernel, when session leader {} ended,", self.label_at(sent.sender, sent.at.ns))

@@ -10,6 +10,7 @@ use std::{
 };
 
 use lastrites_traces::{
+    abi::{PIDFD_SIGNAL_PROCESS_GROUP, call},
     event::{Bytes, Disposition, Event, Exec, ProcId, Process, Signal, What},
     reader::Item,
 };
@@ -125,6 +126,8 @@ pub enum Means {
     CgroupKill,
     /// The kernel of its own accord.
     Kernel,
+    /// A timer that the receiver itself had set.
+    Timer,
     Oom,
     /// `PR_SET_PDEATHSIG`: the parent died.
     ParentDeath,
@@ -143,6 +146,7 @@ impl Means {
             Self::Group => "group",
             Self::CgroupKill => "cgroup-kill",
             Self::Kernel => "kernel",
+            Self::Timer => "timer",
             Self::Oom => "oom",
             Self::ParentDeath => "parent-death",
             Self::Hangup => "hang-up",
@@ -160,7 +164,7 @@ pub struct Sig {
     pub image: u32,
     pub target: Idx,
     pub sig: u8,
-    /// `TRACE_SIGNAL_*`.
+    /// `TRACE_SIGNAL_*`; ignored is also what was blocked first and thrown away then.
     pub result: u8,
     pub means: Means,
     /// When it was taken from the queue, and whether a handler ran.
@@ -169,7 +173,7 @@ pub struct Sig {
 
 impl Sig {
     pub fn ignored(&self) -> bool {
-        self.result == 1
+        self.result == RESULT_IGNORED
     }
 
     /// It did not even get into the queue.
@@ -375,11 +379,29 @@ impl World {
             What::Deliver { process, sig, disposition, .. } if matters(*sig) || *sig == 28 => {
                 let idx = self.proc(*process, at);
                 if let Some(sent) = self.waiting.remove(&(idx, *sig)) {
-                    self.sigs[sent as usize].took = Some((at, *disposition == Disposition::Handled));
+                    let sent = &mut self.sigs[sent as usize];
+                    match disposition {
+                        // It was blocked when it came: what is thrown away later is ignored all the same.
+                        Disposition::Ignored => sent.result = RESULT_IGNORED,
+                        _ => sent.took = Some((at, *disposition == Disposition::Handled)),
+                    }
                 }
             }
             What::Signal(_) | What::Deliver { .. } => {}
-            What::Call { process, target, sig, ret, .. } => self.call(*process, *target, *sig, *ret, at),
+            What::Call { process, call, target, tgid_arg, sig, ret } => {
+                let means = match *target {
+                    _ if *call == call::PIDFD_SEND_SIGNAL => {
+                        (*tgid_arg as u32 & PIDFD_SIGNAL_PROCESS_GROUP != 0).then_some(Means::Group)
+                    }
+                    -1 => Some(Means::Broadcast),
+                    1.. => None,
+                    _ => Some(Means::Group),
+                };
+                // What else a descriptor's number names is nobody by that pid.
+                let target = if *call == call::PIDFD_SEND_SIGNAL { 0 } else { *target };
+                let proc = self.proc(*process, at);
+                self.call(Call { at, proc, target, sig: *sig, ret: *ret }, means);
+            }
             What::Poll { process, target, first_ns, .. } => {
                 let proc = self.proc(*process, at);
                 self.polls.push(Poll { proc, target: *target, from_ns: *first_ns, to_ns: at.ns });
@@ -574,6 +596,7 @@ impl World {
             _ if signal.code == 128 && signal.sig == 9 && self.is_namespace_init(sender, target) => {
                 Means::Namespace
             }
+            _ if signal.code == SI_TIMER => Means::Timer,
             1 | 18 if kernel => Means::Hangup,
             _ if kernel => Means::Kernel,
             _ if signal.no_info && !signal.group => Means::CgroupKill,
@@ -606,14 +629,12 @@ impl World {
         sender != target && ended && level(target) > 0 && level(sender) > 0
     }
 
-    fn call(&mut self, process: ProcId, target: i64, sig: u8, ret: i64, at: At) {
-        let proc = self.proc(process, at);
-        self.calls.push(Call { at, proc, target, sig, ret });
-        if target > 0 || ret < 0 || !matters(sig) {
-            return;
-        }
+    /// `means` is how it reached those whom it reached, if they can have been several.
+    fn call(&mut self, call: Call, means: Option<Means>) {
+        let Call { at, proc, sig, ret, .. } = call;
+        self.calls.push(call);
+        let Some(means) = means.filter(|_| ret >= 0 && matters(sig)) else { return };
         // The signals of one call come right before it returns.
-        let means = if target == -1 { Means::Broadcast } else { Means::Group };
         for sent in self.sigs.iter_mut().rev() {
             if at.ns.saturating_sub(sent.at.ns) > CALL_NS {
                 break;
@@ -681,6 +702,10 @@ impl World {
     }
 }
 
+/// `TRACE_SIGNAL_IGNORED`.
+const RESULT_IGNORED: u8 = 1;
+/// The code of a timer's signal.
+const SI_TIMER: i32 = -2;
 /// So many of the last processes are searched for a parent.
 const FORKED_LOOKED_AT: usize = 4096;
 /// The out-of-memory killer marks its victim this soon after the signal.

@@ -311,7 +311,7 @@ impl Boot {
     fn deed(&mut self, pid: &str, words: &[&str], options: &Options) -> Result<(), String> {
         let process = if pid == "kernel" { ProcId::KERNEL } else { self.alive(pid)? };
         let known: &[&str] = match words {
-            ["calls", ..] => &["ret"],
+            ["calls", ..] => &["ret", "pidfd"],
             ["polls", ..] => &["ret", "count"],
             ["reboots", ..] => &["ns"],
             ["moves" | "mkdir" | "rmdir", ..] => &["hierarchy"],
@@ -325,14 +325,18 @@ impl Boot {
             ["killed", sig, "core"] => return self.ends(process, u32::from(signal(sig)?) | 0x80),
             ["takes", sig] => deliver(process, signal(sig)?, Disposition::Handled),
             ["falls", "to", sig] => deliver(process, signal(sig)?, Disposition::Default),
-            ["calls", sig, target] => What::Call {
-                process,
-                call: call::KILL,
-                target: number(target)?,
-                tgid_arg: 0,
-                sig: signal(sig)?,
-                ret: options.number("ret")?.unwrap_or(0),
-            },
+            ["drops", sig] => deliver(process, signal(sig)?, Disposition::Ignored),
+            ["calls", sig, target] => {
+                let pidfd: Option<i32> = options.number("pidfd")?;
+                What::Call {
+                    process,
+                    call: if pidfd.is_some() { call::PIDFD_SEND_SIGNAL } else { call::KILL },
+                    target: number(target)?,
+                    tgid_arg: pidfd.unwrap_or(0),
+                    sig: signal(sig)?,
+                    ret: options.number("ret")?.unwrap_or(0),
+                }
+            }
             ["polls", target, "from", time] => What::Poll {
                 process,
                 call: call::KILL,

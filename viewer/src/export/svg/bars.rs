@@ -89,6 +89,7 @@ fn killed(model: &Model, fate: &Fate, status: &str) -> String {
     let sig = names::signal(sent.sig);
     match sent.means {
         Means::Oom => format!("{sig}, out of memory"),
+        Means::Timer => format!("{sig} by a timer of its own"),
         _ if sent.sender == NONE => format!("{sig} by the kernel"),
         _ => format!("{sig} by {}", world.deed(sent.sender, sent.at.ns)),
     }
