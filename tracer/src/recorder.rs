@@ -2,7 +2,8 @@
 //!
 //! Invariant: [`Recorder::positions`] are those of the last batch that is *in the file*; they move
 //! only with a batch that was appended and synced. After any failure the file is opened anew, and
-//! what it says about itself counts, not what this process remembers.
+//! what it says about itself counts, not what this process remembers; until that was written once more
+//! and synced, the recorder is [`Recorder::behind`].
 
 use std::path::{Path, PathBuf};
 
@@ -87,6 +88,8 @@ pub struct Recorder<R> {
     positions: Vec<u64>,
     /// To be written with the next batch: the census, and what failed batches had gathered besides events.
     pending: Events,
+    /// What must not be said twice, should a batch that failed turn out to be in the file.
+    failed: Option<Failed>,
     /// Is told of every exec, when the end of a boot is waited for.
     pub settle: Option<Settle>,
     pub status: Status,
@@ -114,6 +117,7 @@ impl<R: Rings> Recorder<R> {
             begun: false,
             positions,
             pending: Vec::new(),
+            failed: None,
             settle: None,
             polled_ns: machine::boottime_ns(),
             unread: String::new(),
@@ -166,6 +170,7 @@ impl<R: Rings> Recorder<R> {
     /// Whether the kernel has something that is not in the file.
     pub fn behind(&self) -> bool {
         !self.begun
+            || self.writer.is_none()
             || !self.pending.is_empty()
             || self.polls_due(machine::boottime_ns())
             || self.rings.heads() != self.positions
@@ -175,18 +180,33 @@ impl<R: Rings> Recorder<R> {
         now_ns.saturating_sub(self.polled_ns) >= POLLS_EVERY_NS
     }
 
+    /// Makes sure that the file is open, and that we are where it says.
+    fn open(&mut self) -> Result<(), TraceError> {
+        if self.writer.is_some() {
+            return Ok(());
+        }
+        let writer = Writer::open(FileStorage::new(&self.path))?;
+        let found = writer.resume().filter(|found| found.session.id == self.session.id);
+        let numbered = self.status.events;
+        match &found {
+            Some(found) => self.adopt(found),
+            None => self.begun = false,
+        }
+        if let Some(failed) = self.failed.take() {
+            if found.is_some_and(|found| found.next_number > numbered) {
+                self.status.reported.extend(failed.reported);
+                self.status.lost += failed.lost;
+            } else {
+                self.pending.splice(0..0, failed.only_here);
+            }
+        }
+        self.writer = Some(writer);
+        Ok(())
+    }
+
     /// Makes sure that the file is open and holds our session.
     fn writer(&mut self) -> Result<&mut Writer<FileStorage>, TraceError> {
-        if self.writer.is_none() {
-            let writer = Writer::open(FileStorage::new(&self.path))?;
-            let found = writer.resume();
-            if let Some(found) = found.filter(|found| found.session.id == self.session.id) {
-                self.adopt(&found);
-            } else {
-                self.begun = false;
-            }
-            self.writer = Some(writer);
-        }
+        self.open()?;
         let Some(writer) = self.writer.as_mut() else {
             return Err(TraceError::Spent { path: self.path.clone() });
         };
@@ -212,6 +232,9 @@ impl<R: Rings> Recorder<R> {
     /// Takes one batch from the kernel to the disk. After an error everything is still in the kernel;
     /// call it again.
     pub fn drain(&mut self, patience: Patience) -> Result<Drained, TraceError> {
+        // Where the last batch failed, the file may hold it all the same: what follows begins there.
+        let anew = self.writer.is_none();
+        self.open()?;
         let heads = self.rings.heads();
         let mut next = self.positions.clone();
         let mut more = false;
@@ -230,7 +253,7 @@ impl<R: Rings> Recorder<R> {
             census_first(&events, &mut self.pending);
         }
         events.append(&mut self.pending);
-        let done = self.write(&mut events, &next);
+        let done = self.write(&mut events, &next, anew);
         match done {
             Ok(()) => {
                 let count = events.len() as u64;
@@ -243,30 +266,26 @@ impl<R: Rings> Recorder<R> {
             Err(error) => {
                 self.writer = None;
                 // What came out of the kernel rings is read again; the rest is only here.
-                self.pending = events.into_iter().filter(|(_, what)| only_here(what)).collect();
+                let lost = lost_in(&events);
+                let only_here = events.into_iter().filter(|(_, what)| only_here(what)).collect();
+                self.failed = Some(Failed { only_here, reported, lost });
                 Err(error)
             }
         }
     }
 
-    fn write(&mut self, events: &mut Events, next: &[u64]) -> Result<(), TraceError> {
-        if events.is_empty() && next == self.positions && self.begun {
+    /// With `anew` the file was opened anew, and what it holds has to be synced even if nothing is added.
+    fn write(&mut self, events: &mut Events, next: &[u64], anew: bool) -> Result<(), TraceError> {
+        if events.is_empty() && next == self.positions && self.begun && !anew {
             return Ok(());
         }
         let clock = machine::clock();
         let stepped = self.clock.realtime_of(clock.boottime_ns).abs_diff(clock.realtime_ns) > 50_000_000
             || self.clock.utc_offset_s != clock.utc_offset_s;
-        let before = self.positions.clone();
         let writer = self.writer()?;
         if stepped {
             writer.clock(clock)?;
         }
-        if self.positions != before {
-            // The file has other positions than we thought: a batch that seemed to have failed had
-            // not. Start over from there.
-            return Err(TraceError::Spent { path: self.path.clone() });
-        }
-        let writer = self.writer()?;
         events.sort_by_key(|(time_ns, _)| *time_ns);
         writer.append(events, next)?;
         writer.sync()?;
@@ -370,9 +389,7 @@ impl<R: Rings> Recorder<R> {
     fn note(&mut self, events: &Events, reported: Vec<((u32, u8), u64)>) {
         self.status.reported.extend(reported);
         self.status.events += events.len() as u64;
-        let lost =
-            events.iter().map(|(_, what)| if let What::Lost { count, .. } = what { *count } else { 0 });
-        self.status.lost += lost.sum::<u64>();
+        self.status.lost += lost_in(events);
         self.status.session = self.session.id.to_string();
         if !events.is_empty() {
             self.status.written_ns = machine::realtime_ns();
@@ -425,6 +442,15 @@ impl<R: Rings> Recorder<R> {
     }
 }
 
+/// What a batch that could not be synced had gathered.
+#[derive(Debug)]
+struct Failed {
+    /// Events that nobody else has.
+    only_here: Events,
+    reported: Vec<((u32, u8), u64)>,
+    lost: u64,
+}
+
 /// What to do about a record that its writer has not finished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Patience {
@@ -468,6 +494,12 @@ fn census_first(events: &Events, census: &mut Events) {
     for (time_ns, _) in census.iter_mut() {
         *time_ns = (*time_ns).min(first_ns.saturating_sub(1));
     }
+}
+
+/// How many events were lost, by what a batch says of it.
+fn lost_in(events: &Events) -> u64 {
+    let lost = events.iter().map(|(_, what)| if let What::Lost { count, .. } = what { *count } else { 0 });
+    lost.sum()
 }
 
 /// Whether an event has no other source that would give it again.
