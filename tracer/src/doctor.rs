@@ -131,7 +131,8 @@ fn place(root: &Path) -> Vec<Check> {
     } else if !place.writable {
         Check::new(Verdict::Bad, "ring file", format!("{dir} cannot be written to"), "remount it read-write")
     } else {
-        match place::check_room(&place.dir, place::RING_SIZE) {
+        let program = std::fs::metadata("/proc/self/exe").map_or(0, |meta| meta.len());
+        match place::check_room(&place.dir, place::RING_SIZE, program) {
             Ok(()) => Check::new(Verdict::Good, "ring file", format!("there is room in {dir}"), ""),
             Err(e) => Check::new(
                 Verdict::Degraded,
