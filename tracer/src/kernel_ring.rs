@@ -29,7 +29,9 @@ const BLOCK: usize = 64 << 10;
 /// Looks at an unfinished record before it counts as stuck: some microseconds.
 const SPINS: u32 = 200;
 /// A record unfinished for so long is given up: its writer was torn from it.
-const STUCK_MAX: Duration = Duration::from_secs(1);
+pub const STUCK_MAX: Duration = Duration::from_secs(1);
+/// The same for who reads for the last time: a writer that was only preempted has finished by then.
+pub const STUCK_MAX_LAST: Duration = Duration::from_millis(20);
 /// How a storm's records are long, give or take: to guess laps of the record counter.
 const RECORD_BYTES_TYPICAL: u64 = 64;
 const COUNT_MASK: u64 = (1 << (64 - POS_BITS)) - 1;
@@ -174,7 +176,7 @@ impl KernelRing {
     }
 
     /// How long an unfinished record is waited for before it is given up (then counted as
-    /// overwritten); zero for who reads for the last time.
+    /// overwritten).
     pub fn set_patience(&mut self, stuck_max: Duration) {
         self.stuck_max = stuck_max;
     }

@@ -5,11 +5,14 @@
 //! what it says about itself counts, not what this process remembers; until that was written once more
 //! and synced, the recorder is [`Recorder::behind`].
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use lastrites_traces::{
     Error as TraceError,
-    abi::POS_MASK,
+    abi::{POS_BITS, POS_MASK},
     event::{ProcId, What},
     ring::{Resumed, Writer},
     session::{Clock, Coverage, End, How, Layer, Session},
@@ -35,12 +38,14 @@ pub trait Rings {
     fn heads(&self) -> Vec<u64>;
 
     /// Reads the records of `cpu` from head counter `from` to `until`, handing each one's head counter
-    /// and bytes to `f`.
+    /// and bytes to `f`. An unfinished record ends it for as long as `patience` allows; one that is given
+    /// up counts as overwritten.
     fn read(
         &mut self,
         cpu: u32,
         from: u64,
         until: u64,
+        patience: Patience,
         f: &mut dyn FnMut(u64, &[u8]),
     ) -> Result<Taken, String>;
 
@@ -60,6 +65,12 @@ pub const NO_SEAL_KEY: &str = "seal";
 /// Bytes that one batch takes of each CPU: bounds memory, not speed.
 const BATCH_BYTES: u64 = 512 << 10;
 
+/// Batches in one go at the end: bounds the time that a stop takes.
+const LAST_ROUNDS: u32 = 64;
+/// Pause when a last batch waits for a record that is unfinished: all rounds of it together are longer than such
+/// a record is waited for.
+const UNFINISHED_PAUSE: Duration = Duration::from_millis(1);
+
 /// Counts of signal 0 are taken this often, once their caller has been quiet for so long: the probe has
 /// room for a thousand of them.
 const POLLS_EVERY_NS: u64 = 5_000_000_000;
@@ -72,7 +83,7 @@ type Events = Vec<(u64, What)>;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Drained {
     pub events: u64,
-    /// The rings hold more than one batch takes.
+    /// The rings hold more than one batch takes, or what a last batch waits for.
     pub more: bool,
 }
 
@@ -237,10 +248,10 @@ impl<R: Rings> Recorder<R> {
         self.open()?;
         let heads = self.rings.heads();
         let mut next = self.positions.clone();
-        let mut more = false;
+        let mut left = Left::default();
         let mut events = std::mem::take(&mut self.events);
         events.clear();
-        self.gather(&heads, &mut next, &mut events, &mut more, patience);
+        self.gather(&heads, &mut next, &mut events, &mut left, patience);
         let reported = self.losses(&mut events);
         let now_ns = machine::boottime_ns();
         if patience == Patience::Last {
@@ -261,7 +272,12 @@ impl<R: Rings> Recorder<R> {
                 self.positions = next;
                 events.clear();
                 self.events = events;
-                Ok(Drained { events: count, more })
+                let waits = left.unfinished && patience == Patience::Last;
+                if waits {
+                    // Whoever has not finished a record may need this very processor for it.
+                    std::thread::park_timeout(UNFINISHED_PAUSE);
+                }
+                Ok(Drained { events: count, more: left.capped || waits })
             }
             Err(error) => {
                 self.writer = None;
@@ -302,7 +318,7 @@ impl<R: Rings> Recorder<R> {
         heads: &[u64],
         next: &mut [u64],
         events: &mut Events,
-        more: &mut bool,
+        left: &mut Left,
         patience: Patience,
     ) {
         // Up to this time the batch is complete on every CPU; what is later waits for the next one.
@@ -318,7 +334,7 @@ impl<R: Rings> Recorder<R> {
             let capped = available > BATCH_BYTES;
             let until = if capped { advance(*from, BATCH_BYTES) } else { *head };
             let page_kib = self.page_kib;
-            let read = self.rings.read(cpu as u32, *from, until, &mut |head, record| {
+            let read = self.rings.read(cpu as u32, *from, until, patience, &mut |head, record| {
                 if let Some(event) = convert::convert(record, page_kib) {
                     events.push(event);
                     at.push(head);
@@ -331,8 +347,9 @@ impl<R: Rings> Recorder<R> {
                         let (count, bytes) = (taken.overwritten_records, taken.overwritten_bytes);
                         losses.push((time_ns, What::Lost { cpu: cpu as u32, kind: 0, count, bytes }));
                     }
-                    *more |= capped;
-                    if capped || (taken.stuck && patience == Patience::Later) {
+                    left.capped |= capped;
+                    left.unfinished |= taken.stuck;
+                    if capped || taken.stuck {
                         let last = events[begin..].iter().map(|(time, _)| *time).max();
                         horizon_ns = horizon_ns.min(last.unwrap_or(u64::MAX));
                     }
@@ -397,13 +414,25 @@ impl<R: Rings> Recorder<R> {
         self.status.problem = std::mem::take(&mut self.unread);
     }
 
-    /// Drains until nothing is left, for at most `rounds` batches.
-    pub fn drain_all(&mut self, rounds: u32, patience: Patience) -> Result<(), TraceError> {
-        for _ in 0..rounds {
-            if !self.drain(patience)?.more {
-                break;
+    /// Drains for the last time: until nothing is left, and what is left after all rounds is counted as lost.
+    pub fn drain_rest(&mut self) -> Result<(), TraceError> {
+        for _ in 0..LAST_ROUNDS {
+            if !self.drain(Patience::Last)?.more {
+                return Ok(());
             }
         }
+        let time_ns = machine::boottime_ns();
+        let heads = self.rings.heads();
+        let dropped = heads.iter().zip(&self.positions).enumerate().filter(|(_, (head, at))| head != at);
+        let lost = dropped.map(|(cpu, (head, at))| {
+            let count = (head >> POS_BITS).wrapping_sub(at >> POS_BITS) & (u64::MAX >> POS_BITS);
+            let bytes = head.wrapping_sub(*at) & POS_MASK;
+            (time_ns, What::Lost { cpu: cpu as u32, kind: 0, count, bytes })
+        });
+        let mut lost: Events = lost.collect();
+        self.write(&mut lost, &heads, false)?;
+        self.note(&lost, Vec::new());
+        self.positions = heads;
         Ok(())
     }
 
@@ -442,6 +471,15 @@ impl<R: Rings> Recorder<R> {
     }
 }
 
+/// What a batch left in the rings.
+#[derive(Debug, Default)]
+struct Left {
+    /// More than a batch takes.
+    capped: bool,
+    /// A record that its writer has not finished, and what is behind it.
+    unfinished: bool,
+}
+
 /// What a batch that could not be synced had gathered.
 #[derive(Debug)]
 struct Failed {
@@ -456,7 +494,7 @@ struct Failed {
 pub enum Patience {
     /// There will be another batch: what is later than the unfinished record waits for it.
     Later,
-    /// This is the last batch: take all there is.
+    /// Nobody comes after this: it is waited for, a moment only, and what is behind it is taken all the same.
     Last,
 }
 
@@ -516,3 +554,6 @@ fn only_here(what: &What) -> bool {
 fn advance(head: u64, bytes: u64) -> u64 {
     (head & !POS_MASK) | (head.wrapping_add(bytes) & POS_MASK)
 }
+
+#[cfg(test)]
+mod tests;

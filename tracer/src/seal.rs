@@ -28,7 +28,7 @@ use crate::{
     error::Error,
     kernel::{self, Kernel},
     lock, machine, mounts,
-    recorder::{Patience, Recorder},
+    recorder::Recorder,
     state::{self, Armed},
     status::Status,
 };
@@ -178,8 +178,7 @@ pub fn finish(
         }
     };
     let layer = if how == How::Sealed { Layer::Seal } else { Layer::Drainer };
-    recorder.drain_all(64, Patience::Later).map_err(fail)?;
-    recorder.drain_all(1, Patience::Last).map_err(fail)?;
+    recorder.drain_rest().map_err(fail)?;
     recorder.close(from_ns, layer, how, note).map_err(fail)?;
     let mut status = recorder.status.clone();
     status.phase = "stopped".into();
