@@ -180,6 +180,11 @@ fn describe_hook(hook: &probe::Hook) -> String {
     }
 }
 
+/// The memory of the rings, in words.
+pub fn rings(dir: &Path) -> Option<String> {
+    probe::load_report(dir).ok().map(|report| report.rings())
+}
+
 /// What is attached, one text per hook.
 pub fn hooks(dir: &Path) -> Vec<String> {
     probe::load_report(dir).map(|report| report.hooks.iter().map(describe_hook).collect()).unwrap_or_default()

@@ -21,6 +21,8 @@ pub struct Facts {
     pub pinned: Option<bool>,
     /// Why there is an armed file and it does not count.
     pub refused: Option<String>,
+    /// The memory of the probe's rings, in words.
+    pub rings: Option<String>,
     /// One text per hook of the probe.
     pub hooks: Vec<String>,
 }
@@ -37,8 +39,9 @@ pub fn gather() -> Facts {
     let pinned = armed.as_ref().map_or(Some(false), |a| is_there(&a.pins));
     let loaded = armed.as_ref().filter(|_| pinned == Some(true));
     let hooks = loaded.map(|a| crate::kernel::hooks(&a.pins)).unwrap_or_default();
+    let rings = loaded.and_then(|a| crate::kernel::rings(&a.pins));
     let refused = state::refuse_damaged(Path::new("/")).err().map(|e| e.to_string());
-    Facts { armed, status, recorder_pid, pinned, refused, hooks }
+    Facts { armed, status, recorder_pid, pinned, refused, rings, hooks }
 }
 
 /// Whether there is something at `path`: unknown where one may not look, as in a BPF file system that is for
@@ -92,6 +95,9 @@ pub fn text(facts: &Facts) -> String {
         if !status.problem.is_empty() {
             let _ = writeln!(out, "problem    {}", status.problem);
         }
+    }
+    if let Some(rings) = &facts.rings {
+        let _ = writeln!(out, "rings      {rings}");
     }
     for hook in &facts.hooks {
         let _ = writeln!(out, "hook       {hook}");
@@ -147,6 +153,7 @@ mod tests {
             recorder_pid: Some(7),
             pinned: Some(true),
             refused: None,
+            rings: Some("8192 KiB for each of 2 CPUs".into()),
             hooks: vec!["signal_generate TpBtf".into()],
         }
     }
@@ -154,7 +161,7 @@ mod tests {
     #[test]
     fn status_says_what_keeps_it_from_writing() {
         let text = text(&facts());
-        for part in ["armed once", "pid 7", "5 written, 1 lost", "disk full", "signal_generate"] {
+        for part in ["armed once", "pid 7", "5 written, 1 lost", "disk full", "8192 KiB", "signal_generate"] {
             assert!(text.contains(part), "{part} in {text}");
         }
     }
