@@ -38,6 +38,8 @@ use crate::{
 /// What the work may take, and all of it.
 const LIMIT: Duration = Duration::from_millis(1700);
 const LIMIT_ALL: Duration = Duration::from_millis(1950);
+/// What of it is for saying that it did not succeed.
+const LAST_WORDS: Duration = Duration::from_millis(50);
 /// Pause between two attempts to make the mount read-only again.
 const AGAIN: Duration = Duration::from_millis(10);
 /// How long the drainer is given to leave, should it still live.
@@ -74,7 +76,7 @@ fn watch(child: libc::pid_t, armed: &Armed, shared: &Shared) {
     // SAFETY: this process has one thread.
     let janitor = unsafe { libc::fork() };
     if janitor == 0 {
-        restore(&armed.ring, until, shared);
+        restore(&armed.ring, until - LAST_WORDS, shared);
         // SAFETY: as above.
         unsafe { libc::_exit(0) }
     }
