@@ -11,7 +11,7 @@ use std::{
 
 use rustix::fs::StatVfsMountFlags;
 
-use crate::{error::Error, own};
+use crate::{error::Error, mounts, own};
 
 pub const RING_NAME: &str = "ring.lrt";
 pub const BINARY_NAME: &str = "lastrites-tracer";
@@ -66,6 +66,28 @@ pub fn choose(root: &Path) -> io::Result<Place> {
         () if !var.on_root && top.writable => top,
         () => var,
     })
+}
+
+/// Why a full disk may lose what is recorded into `dir`, if it may: what such file systems overwrite they
+/// write to a new place, whatever was reserved.
+pub fn unreserved(dir: &Path) -> Option<String> {
+    let mount = mounts::of(&mounts::all().ok()?, existing(dir))?;
+    let when = takes_new_space(&mount.fs_type)?;
+    Some(format!(
+        "{} is on {}, where the ring file takes new space {when}: should the disk be full then, what happens is lost",
+        dir.display(),
+        mount.fs_type
+    ))
+}
+
+/// When overwriting a file takes new space there, if it ever does.
+fn takes_new_space(fs_type: &str) -> Option<&'static str> {
+    match fs_type {
+        // A ring file of ours is marked so that it is overwritten in place.
+        "btrfs" => Some("after each snapshot"),
+        "zfs" | "bcachefs" | "nilfs2" => Some("whenever something is written"),
+        _ => None,
+    }
 }
 
 /// Makes the directory; says which directories were missing, outermost first.
@@ -187,6 +209,14 @@ mod tests {
         let made = make_dir(&place.dir).expect("made");
         assert_eq!(made, ["var", "var/lib", "var/lib/lastrites"].map(|p| root.path().join(p)));
         assert_eq!(make_dir(&place.dir).expect("made"), Vec::<PathBuf>::new());
+    }
+
+    #[test]
+    fn only_where_overwriting_takes_new_space_is_it_said() {
+        assert_eq!(takes_new_space("zfs"), Some("whenever something is written"));
+        assert_eq!(takes_new_space("btrfs"), Some("after each snapshot"));
+        assert_eq!((takes_new_space("ext4"), takes_new_space("xfs")), (None, None));
+        assert_eq!(unreserved(Path::new("/proc")), None);
     }
 
     #[test]
