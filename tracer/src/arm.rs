@@ -131,6 +131,9 @@ fn bring_about(options: &Options, same: Option<&Armed>) -> Result<Report, Error>
             (armed.boot_id, armed.armed_at_s) = (same.boot_id.clone(), same.armed_at_s);
         }
         retire_other(run_dir, old, &armed)?;
+        if probe::load_report(&armed.pins).is_ok_and(|report| !report.current) {
+            replace_probe(run_dir, &armed, &mut warnings)?;
+        }
     }
     armed.store(&state_path)?;
     let done = set_up(root, &mut armed, &state_path, init, &layout, &items, run_dir, &mut run);
@@ -220,6 +223,30 @@ fn retire_other(run_dir: &Path, old: &Armed, new: &Armed) -> Result<(), Error> {
     if other_probe && old.pins.exists() { unpin(&old.pins) } else { Ok(()) }
 }
 
+/// Loads this version's probe in the place of another one with the same layout. Whatever of it fails, a whole
+/// probe records: the old one is there until the new one is.
+fn replace_probe(run_dir: &Path, armed: &Armed, warnings: &mut Vec<String>) -> Result<(), Error> {
+    let next = probe::successor(&armed.pins);
+    unpin(&next)?;
+    kernel::load(&next, &[])?;
+    let began_ns = machine::boottime_ns();
+    if !lock::dismiss(run_dir, &armed.ring, LEAVE_MS) {
+        unpin(&next)?;
+        return Err(Error::failed(
+            "putting the new probe in the place of the old one",
+            "the recorder is still busy writing",
+            "run this again when the disk is less busy; until then the old one records",
+        ));
+    }
+    let note = "another version's probe took its place";
+    let ended = Kernel::open(&armed.pins)
+        .and_then(|kernel| seal::finish(kernel, &armed.ring, &armed.pins, How::Stopped, note, began_ns));
+    // Then the next session says of this one that it has no end.
+    warnings.extend(ended.err().map(|error| error.to_string()));
+    probe::succeed(&armed.pins)
+        .map_err(|e| Error::failed(armed.pins.display().to_string(), e, "remove that directory, or reboot"))
+}
+
 fn choose_place(root: &Path, warnings: &mut Vec<String>) -> Result<Place, Error> {
     let place = place::choose(root)
         .map_err(|e| Error::file(root, "look for a place for the ring file", e, "see `lastrites doctor`"))?;
@@ -229,6 +256,7 @@ fn choose_place(root: &Path, warnings: &mut Vec<String>) -> Result<Place, Error>
             place.dir.display()
         ));
     }
+    warnings.extend(place::unreserved(&place.dir));
     Ok(place)
 }
 
@@ -329,6 +357,7 @@ pub fn disarm() -> Result<bool, Error> {
         if left {
             unpin(&pins())?;
         }
+        unpin(&probe::successor(&pins()))?;
         // The power may have gone while the armed file itself was being made.
         sweep(&root.join(state::ARMED));
         return Ok(left);
@@ -369,7 +398,7 @@ pub fn clean_up(root: &Path, run: &mut dyn Run) -> Result<(), Error> {
     let Some((path, armed)) = state::load(root) else { return Ok(()) };
     let removed = inits::remove(root, &armed.made, run);
     let reloaded = inits::by_name(&armed.init).reload(run);
-    let unpinned = if armed.pins.exists() { unpin(&armed.pins) } else { Ok(()) };
+    let unpinned = unpin(&armed.pins).and_then(|()| unpin(&probe::successor(&armed.pins)));
     removed?;
     unpinned?;
     for made in &armed.made {

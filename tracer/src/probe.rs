@@ -70,6 +70,14 @@ impl Object {
         }
     }
 
+    /// A number that differs where the probe's programs do (FNV-1a): a mended probe has the layout of the one
+    /// before.
+    pub fn build(self) -> u64 {
+        self.bytes().iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+        })
+    }
+
     fn bytes(self) -> &'static [u8] {
         match self {
             Self::V3 => OBJECT_V3,
@@ -109,6 +117,8 @@ pub struct LoadReport {
     pub ring_cpus: u32,
     /// Chunks per CPU.
     pub chunks: u32,
+    /// It is the probe of this very program.
+    pub current: bool,
 }
 
 /// Why the probe is not loaded, or its pins not to be had.
@@ -195,6 +205,7 @@ pub fn load_report(dir: &Path) -> Result<LoadReport, ProbeError> {
         cpus: meta.cpus,
         ring_cpus: kernel_ring::ring_cpus(dir, meta.chunks)?,
         chunks: meta.chunks,
+        current: [Object::V3, Object::V2].iter().any(|o| o.name() == meta.object && o.build() == meta.build),
     })
 }
 
@@ -222,6 +233,26 @@ fn describe_rings(cpus: u32, ring_cpus: u32, chunks: u32) -> String {
         ),
     };
     format!("{kib} KiB for each of {ring_cpus} CPUs, {all} MiB of the kernel's memory{others}")
+}
+
+/// Where the probe is loaded that is to take the place of the one in `dir`. A BPF file system takes no name with
+/// a dot in it.
+pub fn successor(dir: &Path) -> PathBuf {
+    let name = dir.file_name().unwrap_or_default().to_string_lossy();
+    dir.with_file_name(format!("{name}-new"))
+}
+
+/// Puts the probe's successor, which is whole, in its place. Both record until the old one is gone.
+///
+/// # Errors
+/// When the old one cannot be removed.
+pub fn succeed(dir: &Path) -> Result<(), ProbeError> {
+    unpin(dir)?;
+    let next = successor(dir);
+    fs::rename(&next, dir).or_else(|_| {
+        // Then the next recorder loads it once more, into the right place.
+        unpin(&next)
+    })
 }
 
 /// Removes every pin of ours in `dir`, and `dir`. What is not there is no error.
@@ -343,6 +374,7 @@ impl Loaded {
             object: self.object.name(),
             cpus: self.cpus,
             chunks: self.chunks,
+            build: self.object.build(),
             hooks: report,
             missing_fields: std::mem::take(&mut self.missing),
         };

@@ -10,7 +10,7 @@ use std::{
 };
 
 use lastrites_tracer::{
-    arm, lock, machine,
+    arm, kernel, lock, machine,
     probe::{self, LoadOptions},
     state::{ARMED_VOLATILE, Armed, Mode},
     status::Status,
@@ -178,4 +178,24 @@ fn the_seal_makes_the_file_system_read_only_again_however_long_somebody_writes_t
         }
     }
     panic!("in 200 seals the daemon never found the file system writable");
+}
+
+/// A probe that was mended has the layout of the one before, and was not loaded as long as that was pinned.
+#[test]
+fn another_probe_takes_the_place_of_the_pinned_one_and_is_whole() {
+    let _machine = Machine::new();
+    let pins = arm::pins();
+    let before = kernel::pins_id(&pins).expect("pinned");
+    assert!(probe::load_report(&pins).expect("whole").current, "this version's");
+    let next = probe::successor(&pins);
+    let loaded = Command::new(TRACER).arg("load").arg(&next).status().expect("it runs");
+    assert!(loaded.success());
+    probe::succeed(&pins).unwrap_or_else(|e| panic!("{e}"));
+    assert!(!next.exists());
+    let report = probe::load_report(&pins).unwrap_or_else(|e| panic!("{e}"));
+    assert!(report.hooks.iter().any(|hook| hook.pinned), "{report:?}");
+    assert_ne!(kernel::pins_id(&pins), Some(before), "a session of the other one is not gone on with");
+    // Without a successor nothing half is left either: the next recorder loads it.
+    probe::succeed(&pins).unwrap_or_else(|e| panic!("{e}"));
+    assert!(!pins.exists());
 }
