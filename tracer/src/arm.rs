@@ -5,9 +5,9 @@
 //! disarming removes exactly what arming made. Recordings are never removed.
 
 use std::{
+    collections::BTreeSet,
     fs,
-    io::{self, Read as _, Write as _},
-    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    io::{self, Read as _},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -22,11 +22,11 @@ use crate::{
     error::{self, Error},
     inits::{self, Init, Layout, Promise, RealRun, Run},
     kernel::{self, Kernel},
-    lock, machine, mounts,
+    lock, machine, mounts, own,
     place::{self, Place},
     probe, seal,
     state::{self, Armed, Made, Mode},
-    status::Status,
+    status::{self, Status},
 };
 
 /// How long the drainer may take to its first word: a slow machine with much to count needs a while.
@@ -131,6 +131,9 @@ fn bring_about(options: &Options, same: Option<&Armed>) -> Result<Report, Error>
             (armed.boot_id, armed.armed_at_s) = (same.boot_id.clone(), same.armed_at_s);
         }
         retire_other(run_dir, old, &armed)?;
+        if probe::load_report(&armed.pins).is_ok_and(|report| !report.current) {
+            replace_probe(run_dir, &armed, &mut warnings)?;
+        }
     }
     armed.store(&state_path)?;
     let done = set_up(root, &mut armed, &state_path, init, &layout, &items, run_dir, &mut run);
@@ -220,6 +223,30 @@ fn retire_other(run_dir: &Path, old: &Armed, new: &Armed) -> Result<(), Error> {
     if other_probe && old.pins.exists() { unpin(&old.pins) } else { Ok(()) }
 }
 
+/// Loads this version's probe in the place of another one with the same layout. Whatever of it fails, a whole
+/// probe records: the old one is there until the new one is.
+fn replace_probe(run_dir: &Path, armed: &Armed, warnings: &mut Vec<String>) -> Result<(), Error> {
+    let next = probe::successor(&armed.pins);
+    unpin(&next)?;
+    kernel::load(&next, &[])?;
+    let began_ns = machine::boottime_ns();
+    if !lock::dismiss(run_dir, &armed.ring, LEAVE_MS) {
+        unpin(&next)?;
+        return Err(Error::failed(
+            "putting the new probe in the place of the old one",
+            "the recorder is still busy writing",
+            "run this again when the disk is less busy; until then the old one records",
+        ));
+    }
+    let note = "another version's probe took its place";
+    let ended = Kernel::open(&armed.pins)
+        .and_then(|kernel| seal::finish(kernel, &armed.ring, &armed.pins, How::Stopped, note, began_ns));
+    // Then the next session says of this one that it has no end.
+    warnings.extend(ended.err().map(|error| error.to_string()));
+    probe::succeed(&armed.pins)
+        .map_err(|e| Error::failed(armed.pins.display().to_string(), e, "remove that directory, or reboot"))
+}
+
 fn choose_place(root: &Path, warnings: &mut Vec<String>) -> Result<Place, Error> {
     let place = place::choose(root)
         .map_err(|e| Error::file(root, "look for a place for the ring file", e, "see `lastrites doctor`"))?;
@@ -229,6 +256,7 @@ fn choose_place(root: &Path, warnings: &mut Vec<String>) -> Result<Place, Error>
             place.dir.display()
         ));
     }
+    warnings.extend(place::unreserved(&place.dir));
     Ok(place)
 }
 
@@ -253,9 +281,8 @@ fn state_path(root: &Path, warnings: &mut Vec<String>) -> PathBuf {
 fn ring_file(place: &Place, asked: Option<u64>, warnings: &mut Vec<String>) -> Result<Option<u64>, Error> {
     let ring = place.dir.join(place::RING_NAME);
     let size = asked.unwrap_or(place::RING_SIZE);
-    if !ring.exists() {
-        place::check_room(&place.dir, size)?;
-    }
+    let ring_bytes = if ring.exists() { 0 } else { size };
+    place::check_room(&place.dir, ring_bytes, room_for_copy(&place.dir.join(place::BINARY_NAME)))?;
     place::make_dir(&place.dir)?;
     let next = "move it away, or make its file system writable, then arm again";
     let (_, created) =
@@ -276,21 +303,26 @@ fn ring_file(place: &Place, asked: Option<u64>, warnings: &mut Vec<String>) -> R
     }
 }
 
+fn own_program() -> io::Result<Vec<u8>> {
+    let mut program = Vec::new();
+    fs::File::open("/proc/self/exe")?.read_to_end(&mut program)?;
+    Ok(program)
+}
+
+/// Bytes that a copy of this program at `to` takes, beside the one that is there until then.
+fn room_for_copy(to: &Path) -> u64 {
+    let program = own_program().unwrap_or_default();
+    if fs::read(to).is_ok_and(|there| there == program) { 0 } else { program.len() as u64 }
+}
+
 /// Copies this program to where the hooks expect it.
 fn copy_binary(to: &Path) -> Result<(), Error> {
     let copy = || -> io::Result<()> {
-        let mut own = Vec::new();
-        fs::File::open("/proc/self/exe")?.read_to_end(&mut own)?;
-        if fs::read(to).is_ok_and(|there| there == own) {
+        let program = own_program()?;
+        if fs::read(to).is_ok_and(|there| there == program) {
             return Ok(());
         }
-        let temporary = to.with_extension("new");
-        let mut file =
-            fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o700).open(&temporary)?;
-        file.write_all(&own)?;
-        file.set_permissions(fs::Permissions::from_mode(0o700))?;
-        file.sync_all()?;
-        fs::rename(&temporary, to)
+        own::write(to, 0o700, &program)
     };
     copy().map_err(|e| Error::file(to, "copy this program there", e, "make room there, then arm again"))
 }
@@ -325,6 +357,9 @@ pub fn disarm() -> Result<bool, Error> {
         if left {
             unpin(&pins())?;
         }
+        unpin(&probe::successor(&pins()))?;
+        // The power may have gone while the armed file itself was being made.
+        sweep(&root.join(state::ARMED));
         return Ok(left);
     };
     let began_ns = machine::boottime_ns();
@@ -349,12 +384,21 @@ fn unpin(dir: &Path) -> Result<(), Error> {
         .map_err(|e| Error::failed(dir.display().to_string(), e, "remove that directory, or reboot"))
 }
 
+/// Removes what is left beside the armed file, and its directory; the ones that others use as well stay.
+fn sweep(armed: &Path) {
+    // There need be nothing, and what cannot be removed is in nobody's way.
+    let _ = own::remove_unfinished(armed);
+    if let Some(dir) = armed.parent() {
+        let _ = fs::remove_dir(dir);
+    }
+}
+
 /// Removes everything that the armed file lists, the probe, and the armed file itself.
 pub fn clean_up(root: &Path, run: &mut dyn Run) -> Result<(), Error> {
     let Some((path, armed)) = state::load(root) else { return Ok(()) };
     let removed = inits::remove(root, &armed.made, run);
     let reloaded = inits::by_name(&armed.init).reload(run);
-    let unpinned = if armed.pins.exists() { unpin(&armed.pins) } else { Ok(()) };
+    let unpinned = unpin(&armed.pins).and_then(|()| unpin(&probe::successor(&armed.pins)));
     removed?;
     unpinned?;
     for made in &armed.made {
@@ -363,14 +407,16 @@ pub fn clean_up(root: &Path, run: &mut dyn Run) -> Result<(), Error> {
             let _ = mounts::remove_bpffs(path);
         }
     }
+    // What the armed file lists is gone from the disk before it is.
+    let dirs: BTreeSet<&Path> = armed.made.iter().filter_map(|made| made.name().parent()).collect();
+    for dir in dirs {
+        let _ = own::sync_dir(&inits::below(root, dir));
+    }
     fs::remove_file(&path).map_err(|e| {
         Error::file(&path, "remove the armed file", e, "make its file system writable, then disarm again")
     })?;
-    if let Some(dir) = path.parent() {
-        // The ones that others use as well stay.
-        let _ = fs::remove_dir(dir);
-    }
-    for name in ["status", "armed"] {
+    sweep(&path);
+    for name in ["status", status::TEMPORARY, "armed"] {
         let _ = fs::remove_file(Path::new(lock::RUN).join(name));
     }
     let _ = fs::remove_dir(lock::RUN);

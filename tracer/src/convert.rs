@@ -19,7 +19,7 @@ unsafe trait Layout: Copy {}
 macro_rules! layouts {
     ($($name:ident),*) => {
         $(
-            // SAFETY: the module abi promises repr(C), integers, no padding, for all its records.
+            // SAFETY: abi asserts repr(C) without padding for all its records, which are integers.
             unsafe impl Layout for abi::$name {}
         )*
     };

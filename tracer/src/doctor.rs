@@ -48,19 +48,35 @@ impl Check {
 /// What makes arming impossible, as far as it shows without asking the kernel: loading the probe, which
 /// comes next, asks that, and one loading is enough.
 pub fn blocking() -> Option<Check> {
-    let checks = [root(), bpffs()].into_iter().chain(place(Path::new("/")));
+    let checks =
+        [processor(std::env::consts::ARCH), root(), bpffs()].into_iter().chain(place(Path::new("/")));
     checks.into_iter().find(|check| check.verdict == Verdict::Bad)
 }
 
 /// Everything.
 pub fn all() -> Vec<Check> {
-    let mut checks = vec![root()];
+    let mut checks = vec![processor(std::env::consts::ARCH), root()];
     checks.extend(kernel());
     checks.push(bpffs());
     let root = Path::new("/");
     checks.extend(place(root));
     checks.extend(init(root));
     checks
+}
+
+/// Records are finished by a store behind other stores, which other processors may see in another order; and where
+/// a system call's arguments are is known of this one alone.
+fn processor(name: &str) -> Check {
+    if name == "x86_64" {
+        Check::new(Verdict::Good, "processor", name, "")
+    } else {
+        Check::new(
+            Verdict::Bad,
+            "processor",
+            format!("{name}: what the probe writes can be relied upon on x86-64 only, so far"),
+            "record on an x86-64 machine; recordings can be read on this one",
+        )
+    }
 }
 
 fn root() -> Check {
@@ -125,13 +141,22 @@ fn place(root: &Path) -> Vec<Check> {
             "make / writable and arm again",
         ));
     }
+    if let Some(why) = place::unreserved(&place.dir) {
+        checks.push(Check::new(
+            Verdict::Degraded,
+            "ring file",
+            why,
+            "keep some of it free: twice the size of the ring file is enough",
+        ));
+    }
     let ring = place.dir.join(place::RING_NAME);
     checks.push(if ring.exists() {
         Check::new(Verdict::Good, "ring file", format!("{} is there", ring.display()), "")
     } else if !place.writable {
         Check::new(Verdict::Bad, "ring file", format!("{dir} cannot be written to"), "remount it read-write")
     } else {
-        match place::check_room(&place.dir, place::RING_SIZE) {
+        let program = std::fs::metadata("/proc/self/exe").map_or(0, |meta| meta.len());
+        match place::check_room(&place.dir, place::RING_SIZE, program) {
             Ok(()) => Check::new(Verdict::Good, "ring file", format!("there is room in {dir}"), ""),
             Err(e) => Check::new(
                 Verdict::Degraded,
@@ -190,6 +215,14 @@ mod tests {
             Check::new(Verdict::Bad, "b", "broken", "mend it"),
         ];
         assert_eq!(text(&checks), "ok       a: fine\nFAILED   b: broken\n         -> mend it\n");
+    }
+
+    #[test]
+    fn another_processor_is_refused_before_anything_is_done() {
+        assert_eq!(processor("x86_64").verdict, Verdict::Good);
+        let arm = processor("aarch64");
+        assert_eq!(arm.verdict, Verdict::Bad);
+        assert!(arm.why.contains("aarch64") && arm.next.contains("x86-64"), "{arm:?}");
     }
 
     #[test]

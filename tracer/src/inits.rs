@@ -11,14 +11,12 @@ mod unknown;
 mod upstart;
 
 use std::{
-    fs,
-    io::{self, Write as _},
-    os::unix::fs::{OpenOptionsExt as _, symlink},
+    fs, io,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
-use crate::{error::Error, state::Made};
+use crate::{error::Error, kernel, own, place, state::Made};
 
 /// What pid 1 is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +68,11 @@ pub trait Init {
 
     /// The files to create, absolute as the running machine sees them.
     fn plan(&self, root: &Path, layout: &Layout<'_>) -> Vec<Item>;
+
+    /// All that it plans on one machine or another.
+    fn could_plan(&self, layout: &Layout<'_>) -> Vec<Item> {
+        self.plan(Path::new("/"), layout)
+    }
 
     /// Makes the init notice that files came or went.
     fn reload(&self, _run: &mut dyn Run) -> Result<(), Error> {
@@ -196,30 +199,13 @@ pub fn install(root: &Path, items: &[Item], run: &mut dyn Run) -> Result<(), Err
 }
 
 fn write_file(at: &Path, mode: u32, text: &str) -> io::Result<()> {
-    if let Some(parent) = at.parent() {
-        fs::create_dir_all(parent)?;
-    }
-    let temporary = at.with_file_name(".lastrites.new");
-    let mut file =
-        fs::OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&temporary)?;
-    file.write_all(text.as_bytes())?;
-    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))?;
-    file.sync_all()?;
-    fs::rename(&temporary, at)
+    at.parent().map_or(Ok(()), own::make_dirs)?;
+    own::write(at, mode, text.as_bytes())
 }
 
 fn make_link(at: &Path, target: &Path) -> io::Result<()> {
-    if let Some(parent) = at.parent() {
-        fs::create_dir_all(parent)?;
-    }
-    match symlink(target, at) {
-        Err(e)
-            if e.kind() == io::ErrorKind::AlreadyExists && fs::read_link(at).is_ok_and(|to| to == target) =>
-        {
-            Ok(())
-        }
-        done => done,
-    }
+    at.parent().map_or(Ok(()), own::make_dirs)?;
+    own::link(at, target)
 }
 
 /// Takes away what `made` lists, last first. Goes on after a failure; the first one is returned.
@@ -233,7 +219,7 @@ pub fn remove(root: &Path, made: &[Made], run: &mut dyn Run) -> Result<(), Error
             Made::Mount(_) => Ok(()),
             Made::File(path) | Made::Link(path) => {
                 let at = below(root, path);
-                unlink(&at).map_err(|e| {
+                own::remove(&at).and_then(|()| own::remove_unfinished(&at)).map_err(|e| {
                     Error::file(at, "remove what arming installed", e, "make it writable, then disarm again")
                 })
             }
@@ -258,10 +244,38 @@ pub fn remove(root: &Path, made: &[Made], run: &mut dyn Run) -> Result<(), Error
     first
 }
 
-fn unlink(at: &Path) -> io::Result<()> {
-    match fs::remove_file(at) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-        done => done,
+/// Whether arming makes `made` on any machine, under any init, of this version: nothing else that an
+/// armed file lists is removed. What a version once made stays known here.
+pub fn could_have_made(made: &Made) -> bool {
+    let mut items = Vec::new();
+    let mut files: Vec<PathBuf> = Vec::new();
+    for dir in place::DIRS.map(Path::new) {
+        let binary = dir.join(place::BINARY_NAME);
+        for on_root in [true, false] {
+            let layout = Layout { binary: &binary, dir, on_root };
+            items.extend(known().iter().flat_map(|init| init.could_plan(&layout)));
+        }
+        files.push(binary);
+    }
+    let mut links: Vec<PathBuf> = Vec::new();
+    let mut scripts = Vec::new();
+    for item in items {
+        match item {
+            Item::File { path, .. } => files.push(path),
+            Item::Link { path, .. } => links.push(path),
+            Item::Script(name) => scripts.push(name),
+        }
+    }
+    // By their letters: a path that leads elsewhere on the way is another one.
+    let is = |path: &Path, known: &Path| path.as_os_str() == known.as_os_str();
+    match made {
+        Made::File(path) => files.iter().any(|known| is(path, known)),
+        Made::Link(path) => links.iter().any(|known| is(path, known)),
+        Made::Dir(path) => {
+            files.iter().chain(&links).any(|known| known.ancestors().skip(1).any(|dir| is(path, dir)))
+        }
+        Made::Script(name) => scripts.contains(name),
+        Made::Mount(path) => is(path, Path::new(kernel::BPFFS)),
     }
 }
 
@@ -341,9 +355,16 @@ pub mod tests {
         remove(root, &made, &mut run).expect("removed");
         assert_eq!(tree(root), before);
         remove(root, &made, &mut run).expect("removed again");
-        // A half-finished installation, cut after any item, goes away as completely.
+        assert!(made.iter().all(could_have_made), "all of it may be removed: {made:?}");
+        // A half-finished installation, cut after any item or in the middle of the next one's file, goes
+        // away as completely.
         for cut in 0..=items.len() {
             install(root, &items[..cut], &mut run).expect("installed in part");
+            if let Some(Item::File { path, .. }) = items.get(cut) {
+                let at = below(root, path);
+                own::make_dirs(at.parent().expect("not the root")).expect("made");
+                fs::write(at.with_file_name(own::TEMPORARY), "half").expect("written");
+            }
             remove(root, &made, &mut run).expect("removed");
             assert_eq!(tree(root), before);
         }

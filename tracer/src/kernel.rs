@@ -17,9 +17,9 @@ use lastrites_traces::{
 
 use crate::{
     error::Error,
-    kernel_ring::KernelRing,
+    kernel_ring::{KernelRing, STUCK_MAX, STUCK_MAX_LAST},
     mounts, probe,
-    recorder::{Rings, Taken},
+    recorder::{Patience, Rings, Taken},
 };
 
 /// Where BPF objects are pinned.
@@ -70,8 +70,13 @@ impl Rings for Kernel {
         cpu: u32,
         from: u64,
         until: u64,
+        patience: Patience,
         f: &mut dyn FnMut(u64, &[u8]),
     ) -> Result<Taken, String> {
+        self.0.set_patience(match patience {
+            Patience::Later => STUCK_MAX,
+            Patience::Last => STUCK_MAX_LAST,
+        });
         let read = self
             .0
             .read_cpu(cpu, from, until, &mut |record| f(record.head, record.bytes))
@@ -173,6 +178,11 @@ fn describe_hook(hook: &probe::Hook) -> String {
         Some(why) => format!("{} {:?}: {why}", hook.name, hook.how),
         None => format!("{} {:?}", hook.name, hook.how),
     }
+}
+
+/// The memory of the rings, in words.
+pub fn rings(dir: &Path) -> Option<String> {
+    probe::load_report(dir).ok().map(|report| report.rings())
 }
 
 /// What is attached, one text per hook.

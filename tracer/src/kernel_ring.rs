@@ -29,7 +29,9 @@ const BLOCK: usize = 64 << 10;
 /// Looks at an unfinished record before it counts as stuck: some microseconds.
 const SPINS: u32 = 200;
 /// A record unfinished for so long is given up: its writer was torn from it.
-const STUCK_MAX: Duration = Duration::from_secs(1);
+pub const STUCK_MAX: Duration = Duration::from_secs(1);
+/// The same for who reads for the last time: a writer that was only preempted has finished by then.
+pub const STUCK_MAX_LAST: Duration = Duration::from_millis(20);
 /// How a storm's records are long, give or take: to guess laps of the record counter.
 const RECORD_BYTES_TYPICAL: u64 = 64;
 const COUNT_MASK: u64 = (1 << (64 - POS_BITS)) - 1;
@@ -63,6 +65,8 @@ pub struct KernelRing {
     dir: PathBuf,
     key: u64,
     cpus: u32,
+    /// Those that have a ring.
+    ring_cpus: u32,
     chunks: u64,
     rings: OwnedFd,
     heads: Mapping,
@@ -142,7 +146,8 @@ impl KernelRing {
             open().map_err(fail(name))
         };
         let (cpus, chunks) = (u64::from(meta.cpus), u64::from(meta.chunks));
-        let rings = map("RINGS", ENTRY, cpus * chunks)?;
+        let ring_cpus = ring_cpus(dir, meta.chunks)?;
+        let rings = map("RINGS", ENTRY, u64::from(ring_cpus) * chunks)?;
         let heads = map("HEADS", size_of::<Head>(), cpus)?;
         let bytes = (cpus as usize * size_of::<Head>()).next_multiple_of(PAGE);
         let heads = Mapping::new(&heads, 0, bytes, false).map_err(fail("HEADS"))?;
@@ -150,6 +155,7 @@ impl KernelRing {
             dir: dir.to_owned(),
             key: meta.key,
             cpus: meta.cpus,
+            ring_cpus,
             chunks,
             rings,
             heads,
@@ -163,7 +169,7 @@ impl KernelRing {
         })
     }
 
-    /// Number of possible CPUs, each of which has a ring.
+    /// Number of possible CPUs.
     pub fn cpus(&self) -> u32 {
         self.cpus
     }
@@ -174,7 +180,7 @@ impl KernelRing {
     }
 
     /// How long an unfinished record is waited for before it is given up (then counted as
-    /// overwritten); zero for who reads for the last time.
+    /// overwritten).
     pub fn set_patience(&mut self, stuck_max: Duration) {
         self.stuck_max = stuck_max;
     }
@@ -230,6 +236,10 @@ impl KernelRing {
             });
         }
         let until = if distance(until, now) > far { now } else { until };
+        if cpu >= self.ring_cpus {
+            // It was plugged in later: the probe has counted each of its events as lost.
+            return Ok(CpuRead { next: until, ..read });
+        }
         // After being lapped while copying, more is left behind, lest it happen again and again.
         let mut margin = 0;
         loop {
@@ -428,6 +438,17 @@ impl KernelRing {
             // Evicted already: then there is nothing to do.
             let _ = sys::delete(&self.polls, &poll_key_bytes(key));
         }
+    }
+}
+
+/// CPUs that have a ring of `chunks` in the probe that is pinned in `dir`.
+pub(crate) fn ring_cpus(dir: &Path, chunks: u32) -> Result<u32, ProbeError> {
+    let path = dir.join("RINGS");
+    let info = sys::open_pin(&path).and_then(|map| sys::info(&map));
+    let entries = info.map_err(|source| ProbeError::Open { path: path.clone(), source })?.max_entries;
+    match entries / chunks.max(1) {
+        0 => Err(ProbeError::Foreign { path, why: "it has no ring" }),
+        cpus => Ok(cpus),
     }
 }
 

@@ -17,6 +17,7 @@ pub mod kernel_ring;
 pub mod lock;
 pub mod machine;
 pub mod mounts;
+pub mod own;
 pub mod place;
 pub mod probe;
 pub mod record;

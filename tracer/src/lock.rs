@@ -7,7 +7,7 @@
 use std::{
     fs::{self, File},
     io::{self, Read as _, Seek as _, Write as _},
-    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -16,7 +16,7 @@ use rustix::{
     process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
 };
 
-use crate::{error::Error, machine};
+use crate::{error::Error, machine, own};
 
 /// Where everything short-lived of ours is.
 pub const RUN: &str = "/run/lastrites";
@@ -24,11 +24,14 @@ pub const RUN: &str = "/run/lastrites";
 /// Makes sure of [`RUN`].
 pub fn run_dir() -> Result<&'static Path, Error> {
     let path = Path::new(RUN);
-    match fs::DirBuilder::new().mode(0o755).create(path) {
-        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => {
-            Err(Error::file(path, "create it", e, "check that /run is mounted and writable"))
+    own::make_dirs(path)
+        .map_err(|e| Error::file(path, "create it", e, "check that /run is mounted and writable"))?;
+    match own::distrust(path) {
+        Some(why) => {
+            let next = "see what is in it, remove it, and run this again";
+            Err(Error::failed(path.display().to_string(), why, next))
         }
-        _ => Ok(path),
+        None => Ok(path),
     }
 }
 

@@ -106,6 +106,13 @@ pub fn local_time(realtime_ns: u64) -> String {
     )
 }
 
+/// A line in the kernel's log, and so on the console: for who has no other way to say something at the end
+/// of a shutdown.
+pub fn say_on_console(line: &str) {
+    // <3>: an error of a user's program (syslog(3)).
+    let _ = fs::write("/dev/kmsg", format!("<3>lastrites-tracer: {line}\n"));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

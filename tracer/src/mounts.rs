@@ -100,6 +100,11 @@ pub fn make_read_only(path: &Path) -> io::Result<()> {
     of(&all()?, path).map_or(Ok(()), |mount| remount(&mount, true))
 }
 
+/// Writes what the file system of `path` holds in memory to the disk.
+pub fn sync(path: &Path) -> io::Result<()> {
+    Ok(rustix::fs::syncfs(fs::File::open(path)?)?)
+}
+
 /// A mount that may be written to until this is dropped.
 #[derive(Debug)]
 pub struct Writable {

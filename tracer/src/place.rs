@@ -11,7 +11,7 @@ use std::{
 
 use rustix::fs::StatVfsMountFlags;
 
-use crate::error::Error;
+use crate::{error::Error, mounts, own};
 
 pub const RING_NAME: &str = "ring.lrt";
 pub const BINARY_NAME: &str = "lastrites-tracer";
@@ -21,6 +21,14 @@ pub const RING_SIZE: u64 = 64 << 20;
 pub const RING_SIZE_MIN: u64 = 1 << 20;
 /// What stays free on the file system beside a new ring file.
 const SPARE: u64 = 16 << 20;
+
+/// Where the ring file may lie, as the running machine sees it.
+pub const DIRS: [&str; 2] = ["/var/lib/lastrites", "/.lastrites"];
+
+/// Whether `path` is the file `name` in one of these directories.
+pub fn is_one(path: &Path, name: &str) -> bool {
+    DIRS.iter().any(|dir| path.as_os_str() == Path::new(dir).join(name).as_os_str())
+}
 
 /// A directory for the ring file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,8 +54,7 @@ fn writable(dir: &Path) -> bool {
 /// ring file lies already, it stays in use.
 pub fn choose(root: &Path) -> io::Result<Place> {
     let device = fs::metadata(root)?.dev();
-    let var = root.join("var/lib/lastrites");
-    let top = root.join(".lastrites");
+    let [var, top] = DIRS.map(|dir| root.join(dir.trim_start_matches('/')));
     let place = |dir: &Path| -> io::Result<Place> {
         let on_root = fs::metadata(existing(dir))?.dev() == device;
         Ok(Place { dir: dir.to_owned(), on_root, writable: writable(dir) })
@@ -59,6 +66,28 @@ pub fn choose(root: &Path) -> io::Result<Place> {
         () if !var.on_root && top.writable => top,
         () => var,
     })
+}
+
+/// Why a full disk may lose what is recorded into `dir`, if it may: what such file systems overwrite they
+/// write to a new place, whatever was reserved.
+pub fn unreserved(dir: &Path) -> Option<String> {
+    let mount = mounts::of(&mounts::all().ok()?, existing(dir))?;
+    let when = takes_new_space(&mount.fs_type)?;
+    Some(format!(
+        "{} is on {}, where the ring file takes new space {when}: should the disk be full then, what happens is lost",
+        dir.display(),
+        mount.fs_type
+    ))
+}
+
+/// When overwriting a file takes new space there, if it ever does.
+fn takes_new_space(fs_type: &str) -> Option<&'static str> {
+    match fs_type {
+        // A ring file of ours is marked so that it is overwritten in place.
+        "btrfs" => Some("after each snapshot"),
+        "zfs" | "bcachefs" | "nilfs2" => Some("whenever something is written"),
+        _ => None,
+    }
 }
 
 /// Makes the directory; says which directories were missing, outermost first.
@@ -79,7 +108,7 @@ pub fn make_dir(dir: &Path) -> Result<Vec<PathBuf>, Error> {
         .into_iter()
         .rev()
         .collect();
-    fs::create_dir_all(dir).map_err(fail)?;
+    own::make_dirs(dir).map_err(fail)?;
     restrict(dir, 0o700).map_err(fail)?;
     Ok(made)
 }
@@ -102,23 +131,35 @@ fn adm_gid() -> Option<u32> {
     groups.lines().find_map(|line| line.strip_prefix("adm:")?.split(':').nth(1)?.parse().ok())
 }
 
-/// Checks that a new ring file of `size` bytes fits into `dir`.
-pub fn check_room(dir: &Path, size: u64) -> Result<(), Error> {
+/// Checks that a new ring file of `ring` bytes (0: it is there already) and a copy of this program of
+/// `program` bytes (0: as well) fit into `dir`, with room left for others.
+pub fn check_room(dir: &Path, ring: u64, program: u64) -> Result<(), Error> {
+    let needed = ring.saturating_add(program);
+    if needed == 0 {
+        return Ok(());
+    }
     let at = existing(dir);
     let vfs = rustix::fs::statvfs(at).map_err(|errno| {
         Error::file(at, "ask how much is free", errno.into(), "check that file system, then arm again")
     })?;
     let free = vfs.f_bavail.saturating_mul(vfs.f_frsize);
-    if free < size.saturating_add(SPARE) {
+    if free < needed.saturating_add(SPARE) {
+        let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+        let parts = [(ring, "the ring file"), (program, "the copy of this program for the last hook")];
+        let parts: Vec<String> = parts
+            .into_iter()
+            .filter(|(bytes, _)| *bytes > 0)
+            .map(|(bytes, what)| format!("{} MiB for {what}", mib(bytes)))
+            .collect();
         return Err(Error::failed(
             dir.display().to_string(),
             format!(
-                "{} MiB are free there, and the ring file needs {} MiB and leaves {} MiB free",
+                "{} MiB are free there; it takes {}, and {} MiB are to stay free",
                 free >> 20,
-                size >> 20,
-                SPARE >> 20
+                parts.join(" and "),
+                mib(SPARE)
             ),
-            "make room, or give a smaller --size",
+            if ring > 0 { "make room, or give a smaller --size" } else { "make room" },
         ));
     }
     Ok(())
@@ -171,10 +212,29 @@ mod tests {
     }
 
     #[test]
+    fn only_where_overwriting_takes_new_space_is_it_said() {
+        assert_eq!(takes_new_space("zfs"), Some("whenever something is written"));
+        assert_eq!(takes_new_space("btrfs"), Some("after each snapshot"));
+        assert_eq!((takes_new_space("ext4"), takes_new_space("xfs")), (None, None));
+        assert_eq!(unreserved(Path::new("/proc")), None);
+    }
+
+    #[test]
     fn too_little_room_is_said_before_anything_is_created() {
         let root = tempfile::tempdir().expect("a directory");
-        check_room(root.path(), 1 << 20).expect("room for a mebibyte");
-        let error = check_room(&root.path().join("not/there"), u64::MAX >> 1).expect_err("no such disk");
+        check_room(root.path(), 1 << 20, 0).expect("room for a mebibyte");
+        let error = check_room(&root.path().join("not/there"), u64::MAX >> 1, 0).expect_err("no such disk");
         assert!(error.to_string().contains("smaller --size"), "{error}");
+    }
+
+    /// The room for a copy of the program was not asked for: with just enough for the ring file, arming filled
+    /// the disk to its last byte.
+    #[test]
+    fn the_copy_of_the_program_needs_room_as_well() {
+        let root = tempfile::tempdir().expect("a directory");
+        let error = check_room(root.path(), 0, u64::MAX >> 1).expect_err("no such disk");
+        assert!(error.to_string().contains("copy of this program"), "{error}");
+        assert!(!error.to_string().contains("--size"), "{error}");
+        check_room(root.path(), 0, 0).expect("what is there needs no room");
     }
 }

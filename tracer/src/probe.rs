@@ -19,7 +19,7 @@ use lastrites_traces::abi::{CHUNK, Config};
 
 use crate::{
     btf::{Btf, BtfError},
-    mounts,
+    kernel_ring, mounts,
 };
 
 pub mod check;
@@ -47,6 +47,8 @@ const PINNED_MAPS: [&str; 6] = ["RINGS", "HEADS", "LOST", "BELL", "POLLS", "META
 
 /// Most memory of all rings together, in bytes.
 const RINGS_MAX_BYTES: u64 = 128 << 20;
+/// The part of the machine's memory that they take at most, as long as each has a chunk.
+const RINGS_SHARE: u64 = 32;
 /// Bounds of one CPU's ring, in chunks.
 const CHUNKS_MIN: u64 = 1;
 const CHUNKS_MAX: u64 = 32;
@@ -68,6 +70,14 @@ impl Object {
         }
     }
 
+    /// A number that differs where the probe's programs do (FNV-1a): a mended probe has the layout of the one
+    /// before.
+    pub fn build(self) -> u64 {
+        self.bytes().iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+        })
+    }
+
     fn bytes(self) -> &'static [u8] {
         match self {
             Self::V3 => OBJECT_V3,
@@ -81,6 +91,8 @@ impl Object {
 pub struct LoadOptions {
     /// 256 KiB chunks per CPU, rounded up to a power of two.
     pub chunks: Option<u32>,
+    /// Rings for the first so many CPUs; what happens on others is counted as lost.
+    pub ring_cpus: Option<u32>,
     /// Only this build of the probe, whatever the kernel.
     pub object: Option<Object>,
     /// Leave out fentry and fexit, as on a kernel that refuses them.
@@ -99,9 +111,14 @@ pub struct LoadReport {
     pub hooks: Vec<Hook>,
     /// "struct.member: what is unknown without it".
     pub missing_fields: Vec<String>,
+    /// CPUs that this kernel may have.
     pub cpus: u32,
+    /// Those of them that have a ring.
+    pub ring_cpus: u32,
     /// Chunks per CPU.
     pub chunks: u32,
+    /// It is the probe of this very program.
+    pub current: bool,
 }
 
 /// Why the probe is not loaded, or its pins not to be had.
@@ -139,7 +156,7 @@ pub enum ProbeError {
 #[derive(Clone, Copy)]
 #[repr(transparent)]
 struct Rodata(Config);
-// SAFETY: `Config` is `repr(C)` and made of integers without padding (a test in traces says so).
+// SAFETY: `Config` is `repr(C)` and made of integers without padding, which abi asserts.
 unsafe impl Pod for Rodata {}
 
 /// The text of `META` as aya takes it.
@@ -186,7 +203,55 @@ pub fn load_report(dir: &Path) -> Result<LoadReport, ProbeError> {
         hooks: hooks.collect(),
         missing_fields: meta.missing_fields,
         cpus: meta.cpus,
+        ring_cpus: kernel_ring::ring_cpus(dir, meta.chunks)?,
         chunks: meta.chunks,
+        current: [Object::V3, Object::V2].iter().any(|o| o.name() == meta.object && o.build() == meta.build),
+    })
+}
+
+impl LoadReport {
+    /// The memory of the rings, in words.
+    pub fn rings(&self) -> String {
+        describe_rings(self.cpus, self.ring_cpus, self.chunks)
+    }
+}
+
+/// The rings that this machine would get, in words.
+pub fn rings_here() -> String {
+    let cpus = aya::util::nr_cpus().map_or(1, |cpus| cpus as u32);
+    let ring_cpus = present(cpus);
+    describe_rings(cpus, ring_cpus, chunks_for(ring_cpus))
+}
+
+fn describe_rings(cpus: u32, ring_cpus: u32, chunks: u32) -> String {
+    let kib = (u64::from(chunks) * CHUNK as u64) >> 10;
+    let all = (u64::from(ring_cpus) * kib) >> 10;
+    let others = match cpus.saturating_sub(ring_cpus) {
+        0 => String::new(),
+        more => format!(
+            "; {more} CPUs that may be plugged in have none: what happens on them is counted as lost until the probe is loaded anew"
+        ),
+    };
+    format!("{kib} KiB for each of {ring_cpus} CPUs, {all} MiB of the kernel's memory{others}")
+}
+
+/// Where the probe is loaded that is to take the place of the one in `dir`. A BPF file system takes no name with
+/// a dot in it.
+pub fn successor(dir: &Path) -> PathBuf {
+    let name = dir.file_name().unwrap_or_default().to_string_lossy();
+    dir.with_file_name(format!("{name}-new"))
+}
+
+/// Puts the probe's successor, which is whole, in its place. Both record until the old one is gone.
+///
+/// # Errors
+/// When the old one cannot be removed.
+pub fn succeed(dir: &Path) -> Result<(), ProbeError> {
+    unpin(dir)?;
+    let next = successor(dir);
+    fs::rename(&next, dir).or_else(|_| {
+        // Then the next recorder loads it once more, into the right place.
+        unpin(&next)
     })
 }
 
@@ -226,13 +291,30 @@ pub(crate) struct Loaded {
     chunks: u32,
 }
 
+/// How many CPUs there are room for, counted from the first: a machine that can be given more than it has
+/// (virtual ones are said to have 240) would otherwise spend its memory on rings that nobody fills.
+fn present(cpus: u32) -> u32 {
+    let list = fs::read_to_string("/sys/devices/system/cpu/present").unwrap_or_default();
+    last_of(&list).map_or(cpus, |last| last.saturating_add(1)).clamp(1, cpus.max(1))
+}
+
+/// The last CPU in a list like `0-3,8`.
+fn last_of(list: &str) -> Option<u32> {
+    list.trim().rsplit([',', '-']).next()?.parse().ok()
+}
+
 /// Chunks per CPU that suit this machine's memory.
 fn chunks_for(cpus: u32) -> u32 {
     let memory = fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
         let kib = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
         kib.trim().trim_end_matches("kB").trim().parse::<u64>().ok()
     });
-    let all = (memory.unwrap_or(1 << 20) * 1024 / 32).min(RINGS_MAX_BYTES);
+    chunks_of(memory.unwrap_or(1 << 20) * 1024, cpus)
+}
+
+/// The same for `memory` bytes.
+fn chunks_of(memory: u64, cpus: u32) -> u32 {
+    let all = (memory / RINGS_SHARE).min(RINGS_MAX_BYTES);
     let chunks = (all / u64::from(cpus.max(1)) / CHUNK as u64).clamp(CHUNKS_MIN, CHUNKS_MAX);
     1 << chunks.ilog2()
 }
@@ -255,7 +337,8 @@ pub(crate) fn load(options: &LoadOptions) -> Result<Loaded, ProbeError> {
     let fail = |why: String| ProbeError::Load { object: object.name(), why };
 
     let cpus = aya::util::nr_cpus().map_err(|(file, e)| fail(format!("{file}: {e}")))? as u32;
-    let chunks = options.chunks.map_or_else(|| chunks_for(cpus), u32::next_power_of_two);
+    let ring_cpus = options.ring_cpus.unwrap_or_else(|| present(cpus)).clamp(1, cpus.max(1));
+    let chunks = options.chunks.map_or_else(|| chunks_for(ring_cpus), u32::next_power_of_two);
     let mut key = [0; 8];
     fs::File::open("/dev/urandom")
         .and_then(|mut random| random.read_exact(&mut key))
@@ -268,7 +351,7 @@ pub(crate) fn load(options: &LoadOptions) -> Result<Loaded, ProbeError> {
         .btf(Some(&types))
         .override_global("CONFIG", &rodata, true)
         .override_global("EXIT_SAYS_LAST", &u32::from(exit_says_last), true)
-        .map_max_entries("RINGS", cpus * chunks)
+        .map_max_entries("RINGS", ring_cpus * chunks)
         .map_max_entries("HEADS", cpus)
         .load(object.bytes())
         .map_err(|e| fail(check::chain(&e)))?;
@@ -296,6 +379,7 @@ impl Loaded {
             object: self.object.name(),
             cpus: self.cpus,
             chunks: self.chunks,
+            build: self.object.build(),
             hooks: report,
             missing_fields: std::mem::take(&mut self.missing),
         };
@@ -380,6 +464,21 @@ mod tests {
             assert!(chunks.is_power_of_two(), "{chunks}");
             assert!((CHUNKS_MIN..=CHUNKS_MAX).contains(&u64::from(chunks)), "{chunks}");
         }
+    }
+
+    /// A guest of 512 MiB that may be given 240 CPUs and has two spent 61 MiB on rings, of which two held 256 KiB
+    /// each.
+    #[test]
+    fn rings_are_for_the_cpus_that_are_there() {
+        assert_eq!(last_of("0-1\n"), Some(1));
+        assert_eq!(last_of("0\n"), Some(0));
+        assert_eq!(last_of("0-3,8-11,40\n"), Some(40));
+        assert_eq!(last_of(""), None);
+        let memory = 512 << 20;
+        let all = u64::from(chunks_of(memory, 2)) * 2 * CHUNK as u64;
+        assert!(all <= memory / RINGS_SHARE && all >= memory / RINGS_SHARE / 2, "{all}");
+        let said = describe_rings(240, 2, chunks_of(memory, 2));
+        assert!(said.contains("8192 KiB for each of 2 CPUs, 16 MiB") && said.contains("238 CPUs"), "{said}");
     }
 
     #[test]

@@ -46,12 +46,11 @@ const STORM: u64 = 1024;
 const CALM: Duration = Duration::from_secs(1);
 /// How long a drainer that is told to leave goes on writing: what it leaves behind, the seal finds.
 const LAST_MOST: Duration = Duration::from_millis(50);
-/// Batches in one go at the end: bounds the time that a stop takes.
-const LAST_ROUNDS: u32 = 64;
 
 /// Records for what is armed. At a boot (`boot`), being not armed is no error.
 pub fn service(boot: bool, detach: bool) -> Result<(), Error> {
     error::require_root("recording")?;
+    state::refuse_damaged(Path::new("/"))?;
     let Some(armed) = state::load_complete(Path::new("/")) else {
         return if boot { Ok(()) } else { Err(Error::NotArmed) };
     };
@@ -271,28 +270,14 @@ fn leave(
     let fail = |e: lastrites_traces::Error| {
         Error::failed("writing the last events", e, "the kernel keeps the newest")
     };
-    let last = match (purpose, stop) {
-        // The kernel goes on recording: what is unfinished now, the seal will find.
-        (Purpose::Armed(_), Stop::Signal) => Patience::Later,
-        _ => Patience::Last,
-    };
+    // The kernel goes on recording: what is unfinished now, the seal will find.
+    let comes_again = matches!((purpose, stop), (Purpose::Armed(_), Stop::Signal));
     if let Stop::Settled(_) = stop {
         // What follows runs other people's programs. Whoever wants us gone meanwhile is not kept waiting:
         // the armed file is the last to go, so the next `disarm` finishes what this one began.
         default_signals();
     }
-    let until = Instant::now() + LAST_MOST;
-    let mut done = Ok(());
-    for _ in 0..LAST_ROUNDS {
-        match recorder.drain(last) {
-            Ok(drained) if drained.more && (last == Patience::Last || Instant::now() < until) => {}
-            Ok(_) => break,
-            Err(error) => {
-                done = Err(error);
-                break;
-            }
-        }
-    }
+    let mut done = if comes_again { drain_on(&mut recorder) } else { recorder.drain_rest() };
     if done.is_ok() {
         done = match (purpose, stop) {
             (Purpose::Armed(_), Stop::Signal) => {
@@ -318,6 +303,13 @@ fn leave(
         arm::clean_up(Path::new("/"), &mut inits::RealRun)?;
     }
     done.map_err(fail)
+}
+
+/// What can be taken in a moment.
+fn drain_on(recorder: &mut Recorder<Kernel>) -> Result<(), lastrites_traces::Error> {
+    let until = Instant::now() + LAST_MOST;
+    while recorder.drain(Patience::Later)?.more && Instant::now() < until {}
+    Ok(())
 }
 
 fn settled_note(why: Settled) -> &'static str {

@@ -2,13 +2,17 @@
 //!
 //! Invariant: [`Recorder::positions`] are those of the last batch that is *in the file*; they move
 //! only with a batch that was appended and synced. After any failure the file is opened anew, and
-//! what it says about itself counts, not what this process remembers.
+//! what it says about itself counts, not what this process remembers; until that was written once more
+//! and synced, the recorder is [`Recorder::behind`].
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use lastrites_traces::{
     Error as TraceError,
-    abi::POS_MASK,
+    abi::{POS_BITS, POS_MASK},
     event::What,
     ring::{Resumed, Writer},
     session::{Clock, Coverage, End, How, Layer, Session},
@@ -34,12 +38,14 @@ pub trait Rings {
     fn heads(&self) -> Vec<u64>;
 
     /// Reads the records of `cpu` from head counter `from` to `until`, handing each one's head counter
-    /// and bytes to `f`.
+    /// and bytes to `f`. An unfinished record ends it for as long as `patience` allows; one that is given
+    /// up counts as overwritten.
     fn read(
         &mut self,
         cpu: u32,
         from: u64,
         until: u64,
+        patience: Patience,
         f: &mut dyn FnMut(u64, &[u8]),
     ) -> Result<Taken, String>;
 
@@ -59,6 +65,12 @@ pub const NO_SEAL_KEY: &str = "seal";
 /// Bytes that one batch takes of each CPU: bounds memory, not speed.
 const BATCH_BYTES: u64 = 512 << 10;
 
+/// Batches in one go at the end: bounds the time that a stop takes.
+const LAST_ROUNDS: u32 = 64;
+/// Pause when a last batch waits for a record that is unfinished: all rounds of it together are longer than such
+/// a record is waited for.
+const UNFINISHED_PAUSE: Duration = Duration::from_millis(1);
+
 /// Counts of signal 0 are taken this often, once their caller has been quiet for so long: the probe has
 /// room for a thousand of them.
 const POLLS_EVERY_NS: u64 = 5_000_000_000;
@@ -71,7 +83,7 @@ type Events = Vec<(u64, What)>;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Drained {
     pub events: u64,
-    /// The rings hold more than one batch takes.
+    /// The rings hold more than one batch takes, or what a last batch waits for.
     pub more: bool,
 }
 
@@ -87,6 +99,8 @@ pub struct Recorder<R> {
     positions: Vec<u64>,
     /// To be written with the next batch: the census, and what failed batches had gathered besides events.
     pending: Events,
+    /// What must not be said twice, should a batch that failed turn out to be in the file.
+    failed: Option<Failed>,
     /// Is told of every exec, when the end of a boot is waited for.
     pub settle: Option<Settle>,
     pub status: Status,
@@ -114,6 +128,7 @@ impl<R: Rings> Recorder<R> {
             begun: false,
             positions,
             pending: Vec::new(),
+            failed: None,
             settle: None,
             polled_ns: machine::boottime_ns(),
             unread: String::new(),
@@ -166,6 +181,7 @@ impl<R: Rings> Recorder<R> {
     /// Whether the kernel has something that is not in the file.
     pub fn behind(&self) -> bool {
         !self.begun
+            || self.writer.is_none()
             || !self.pending.is_empty()
             || self.polls_due(machine::boottime_ns())
             || self.rings.heads() != self.positions
@@ -175,18 +191,33 @@ impl<R: Rings> Recorder<R> {
         now_ns.saturating_sub(self.polled_ns) >= POLLS_EVERY_NS
     }
 
+    /// Makes sure that the file is open, and that we are where it says.
+    fn open(&mut self) -> Result<(), TraceError> {
+        if self.writer.is_some() {
+            return Ok(());
+        }
+        let writer = Writer::open(FileStorage::new(&self.path))?;
+        let found = writer.resume().filter(|found| found.session.id == self.session.id);
+        let numbered = self.status.events;
+        match &found {
+            Some(found) => self.adopt(found),
+            None => self.begun = false,
+        }
+        if let Some(failed) = self.failed.take() {
+            if found.is_some_and(|found| found.next_number > numbered) {
+                self.status.reported.extend(failed.reported);
+                self.status.lost += failed.lost;
+            } else {
+                self.pending.splice(0..0, failed.only_here);
+            }
+        }
+        self.writer = Some(writer);
+        Ok(())
+    }
+
     /// Makes sure that the file is open and holds our session.
     fn writer(&mut self) -> Result<&mut Writer<FileStorage>, TraceError> {
-        if self.writer.is_none() {
-            let writer = Writer::open(FileStorage::new(&self.path))?;
-            let found = writer.resume();
-            if let Some(found) = found.filter(|found| found.session.id == self.session.id) {
-                self.adopt(&found);
-            } else {
-                self.begun = false;
-            }
-            self.writer = Some(writer);
-        }
+        self.open()?;
         let Some(writer) = self.writer.as_mut() else {
             return Err(TraceError::Spent { path: self.path.clone() });
         };
@@ -212,12 +243,15 @@ impl<R: Rings> Recorder<R> {
     /// Takes one batch from the kernel to the disk. After an error everything is still in the kernel;
     /// call it again.
     pub fn drain(&mut self, patience: Patience) -> Result<Drained, TraceError> {
+        // Where the last batch failed, the file may hold it all the same: what follows begins there.
+        let anew = self.writer.is_none();
+        self.open()?;
         let heads = self.rings.heads();
         let mut next = self.positions.clone();
-        let mut more = false;
+        let mut left = Left::default();
         let mut events = std::mem::take(&mut self.events);
         events.clear();
-        self.gather(&heads, &mut next, &mut events, &mut more, patience);
+        self.gather(&heads, &mut next, &mut events, &mut left, patience);
         let reported = self.losses(&mut events);
         let now_ns = machine::boottime_ns();
         if patience == Patience::Last {
@@ -230,7 +264,7 @@ impl<R: Rings> Recorder<R> {
             census::put_first(&events, &mut self.pending);
         }
         events.append(&mut self.pending);
-        let done = self.write(&mut events, &next);
+        let done = self.write(&mut events, &next, anew);
         match done {
             Ok(()) => {
                 let count = events.len() as u64;
@@ -238,35 +272,36 @@ impl<R: Rings> Recorder<R> {
                 self.positions = next;
                 events.clear();
                 self.events = events;
-                Ok(Drained { events: count, more })
+                let waits = left.unfinished && patience == Patience::Last;
+                if waits {
+                    // Whoever has not finished a record may need this very processor for it.
+                    std::thread::park_timeout(UNFINISHED_PAUSE);
+                }
+                Ok(Drained { events: count, more: left.capped || waits })
             }
             Err(error) => {
                 self.writer = None;
                 // What came out of the kernel rings is read again; the rest is only here.
-                self.pending = events.into_iter().filter(|(_, what)| only_here(what)).collect();
+                let lost = lost_in(&events);
+                let only_here = events.into_iter().filter(|(_, what)| only_here(what)).collect();
+                self.failed = Some(Failed { only_here, reported, lost });
                 Err(error)
             }
         }
     }
 
-    fn write(&mut self, events: &mut Events, next: &[u64]) -> Result<(), TraceError> {
-        if events.is_empty() && next == self.positions && self.begun {
+    /// With `anew` the file was opened anew, and what it holds has to be synced even if nothing is added.
+    fn write(&mut self, events: &mut Events, next: &[u64], anew: bool) -> Result<(), TraceError> {
+        if events.is_empty() && next == self.positions && self.begun && !anew {
             return Ok(());
         }
         let clock = machine::clock();
         let stepped = self.clock.realtime_of(clock.boottime_ns).abs_diff(clock.realtime_ns) > 50_000_000
             || self.clock.utc_offset_s != clock.utc_offset_s;
-        let before = self.positions.clone();
         let writer = self.writer()?;
         if stepped {
             writer.clock(clock)?;
         }
-        if self.positions != before {
-            // The file has other positions than we thought: a batch that seemed to have failed had
-            // not. Start over from there.
-            return Err(TraceError::Spent { path: self.path.clone() });
-        }
-        let writer = self.writer()?;
         events.sort_by_key(|(time_ns, _)| *time_ns);
         writer.append(events, next)?;
         writer.sync()?;
@@ -283,7 +318,7 @@ impl<R: Rings> Recorder<R> {
         heads: &[u64],
         next: &mut [u64],
         events: &mut Events,
-        more: &mut bool,
+        left: &mut Left,
         patience: Patience,
     ) {
         // Up to this time the batch is complete on every CPU; what is later waits for the next one.
@@ -299,7 +334,7 @@ impl<R: Rings> Recorder<R> {
             let capped = available > BATCH_BYTES;
             let until = if capped { advance(*from, BATCH_BYTES) } else { *head };
             let page_kib = self.page_kib;
-            let read = self.rings.read(cpu as u32, *from, until, &mut |head, record| {
+            let read = self.rings.read(cpu as u32, *from, until, patience, &mut |head, record| {
                 if let Some(event) = convert::convert(record, page_kib) {
                     events.push(event);
                     at.push(head);
@@ -312,8 +347,9 @@ impl<R: Rings> Recorder<R> {
                         let (count, bytes) = (taken.overwritten_records, taken.overwritten_bytes);
                         losses.push((time_ns, What::Lost { cpu: cpu as u32, kind: 0, count, bytes }));
                     }
-                    *more |= capped;
-                    if capped || (taken.stuck && patience == Patience::Later) {
+                    left.capped |= capped;
+                    left.unfinished |= taken.stuck;
+                    if capped || taken.stuck {
                         let last = events[begin..].iter().map(|(time, _)| *time).max();
                         horizon_ns = horizon_ns.min(last.unwrap_or(u64::MAX));
                     }
@@ -370,9 +406,7 @@ impl<R: Rings> Recorder<R> {
     fn note(&mut self, events: &Events, reported: Vec<((u32, u8), u64)>) {
         self.status.reported.extend(reported);
         self.status.events += events.len() as u64;
-        let lost =
-            events.iter().map(|(_, what)| if let What::Lost { count, .. } = what { *count } else { 0 });
-        self.status.lost += lost.sum::<u64>();
+        self.status.lost += lost_in(events);
         self.status.session = self.session.id.to_string();
         if !events.is_empty() {
             self.status.written_ns = machine::realtime_ns();
@@ -380,13 +414,25 @@ impl<R: Rings> Recorder<R> {
         self.status.problem = std::mem::take(&mut self.unread);
     }
 
-    /// Drains until nothing is left, for at most `rounds` batches.
-    pub fn drain_all(&mut self, rounds: u32, patience: Patience) -> Result<(), TraceError> {
-        for _ in 0..rounds {
-            if !self.drain(patience)?.more {
-                break;
+    /// Drains for the last time: until nothing is left, and what is left after all rounds is counted as lost.
+    pub fn drain_rest(&mut self) -> Result<(), TraceError> {
+        for _ in 0..LAST_ROUNDS {
+            if !self.drain(Patience::Last)?.more {
+                return Ok(());
             }
         }
+        let time_ns = machine::boottime_ns();
+        let heads = self.rings.heads();
+        let dropped = heads.iter().zip(&self.positions).enumerate().filter(|(_, (head, at))| head != at);
+        let lost = dropped.map(|(cpu, (head, at))| {
+            let count = (head >> POS_BITS).wrapping_sub(at >> POS_BITS) & (u64::MAX >> POS_BITS);
+            let bytes = head.wrapping_sub(*at) & POS_MASK;
+            (time_ns, What::Lost { cpu: cpu as u32, kind: 0, count, bytes })
+        });
+        let mut lost: Events = lost.collect();
+        self.write(&mut lost, &heads, false)?;
+        self.note(&lost, Vec::new());
+        self.positions = heads;
         Ok(())
     }
 
@@ -425,12 +471,30 @@ impl<R: Rings> Recorder<R> {
     }
 }
 
+/// What a batch left in the rings.
+#[derive(Debug, Default)]
+struct Left {
+    /// More than a batch takes.
+    capped: bool,
+    /// A record that its writer has not finished, and what is behind it.
+    unfinished: bool,
+}
+
+/// What a batch that could not be synced had gathered.
+#[derive(Debug)]
+struct Failed {
+    /// Events that nobody else has.
+    only_here: Events,
+    reported: Vec<((u32, u8), u64)>,
+    lost: u64,
+}
+
 /// What to do about a record that its writer has not finished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Patience {
     /// There will be another batch: what is later than the unfinished record waits for it.
     Later,
-    /// This is the last batch: take all there is.
+    /// Nobody comes after this: it is waited for, a moment only, and what is behind it is taken all the same.
     Last,
 }
 
@@ -457,6 +521,12 @@ fn begin(writer: &mut Writer<FileStorage>, session: &mut Session) -> Result<(), 
     writer.begin(session)
 }
 
+/// How many events were lost, by what a batch says of it.
+fn lost_in(events: &Events) -> u64 {
+    let lost = events.iter().map(|(_, what)| if let What::Lost { count, .. } = what { *count } else { 0 });
+    lost.sum()
+}
+
 /// Whether an event has no other source that would give it again.
 fn only_here(what: &What) -> bool {
     match what {
@@ -471,3 +541,6 @@ fn only_here(what: &What) -> bool {
 fn advance(head: u64, bytes: u64) -> u64 {
     (head & !POS_MASK) | (head.wrapping_add(bytes) & POS_MASK)
 }
+
+#[cfg(test)]
+mod tests;

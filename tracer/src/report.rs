@@ -2,7 +2,7 @@
 //!
 //! Invariant: pure: what is known goes in, text comes out; strings are escaped for where they go.
 
-use std::{fmt::Write as _, path::Path};
+use std::{fmt::Write as _, fs, io, path::Path};
 
 use crate::{
     lock, machine,
@@ -17,8 +17,12 @@ pub struct Facts {
     pub status: Option<Status>,
     /// The recorder that lives now.
     pub recorder_pid: Option<u32>,
-    /// The probe is in the kernel.
-    pub pinned: bool,
+    /// Whether the probe is in the kernel; unknown to who may not look.
+    pub pinned: Option<bool>,
+    /// Why there is an armed file and it does not count.
+    pub refused: Option<String>,
+    /// The memory of the probe's rings, in words.
+    pub rings: Option<String>,
     /// One text per hook of the probe.
     pub hooks: Vec<String>,
 }
@@ -28,16 +32,33 @@ pub fn gather() -> Facts {
     let armed = state::load(Path::new("/")).map(|(_, armed)| armed);
     let run = Path::new(lock::RUN);
     let status = Status::load(run);
-    // Only root may look at the lock; whoever else asks has to believe the recorder's own word.
+    // Only root may look at the lock; whoever else asks has to believe the recorder's own word, in a file that is
+    // for everybody to read.
     let told = status.as_ref().map(|status| status.pid).filter(|pid| lock::is_recorder(*pid));
     let recorder_pid = armed.as_ref().and_then(|a| lock::holder(run, &a.ring)).map(|h| h.pid).or(told);
-    let pinned = armed.as_ref().is_some_and(|a| a.pins.exists());
-    let hooks = armed.as_ref().filter(|_| pinned).map(|a| crate::kernel::hooks(&a.pins)).unwrap_or_default();
-    Facts { armed, status, recorder_pid, pinned, hooks }
+    let pinned = armed.as_ref().map_or(Some(false), |a| is_there(&a.pins));
+    let loaded = armed.as_ref().filter(|_| pinned == Some(true));
+    let hooks = loaded.map(|a| crate::kernel::hooks(&a.pins)).unwrap_or_default();
+    let rings = loaded.and_then(|a| crate::kernel::rings(&a.pins));
+    let refused = state::refuse_damaged(Path::new("/")).err().map(|e| e.to_string());
+    Facts { armed, status, recorder_pid, pinned, refused, rings, hooks }
+}
+
+/// Whether there is something at `path`: unknown where one may not look, as in a BPF file system that is for
+/// root alone.
+fn is_there(path: &Path) -> Option<bool> {
+    match fs::symlink_metadata(path) {
+        Ok(_) => Some(true),
+        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Some(false),
+        Err(_) => None,
+    }
 }
 
 pub fn text(facts: &Facts) -> String {
     let mut out = String::new();
+    if let Some(why) = &facts.refused {
+        return format!("there is an armed file, and it does not count: {why}\n");
+    }
     let Some(armed) = &facts.armed else {
         return "not armed; `lastrites arm` records the next shutdown and the boot after it\n".to_owned();
     };
@@ -50,15 +71,21 @@ pub fn text(facts: &Facts) -> String {
         writeln!(out, "armed {} since {since}, for {} {}", armed.mode.name(), armed.init, armed.init_version);
     let _ = writeln!(out, "ring file  {}", armed.ring.display());
     match (facts.pinned, facts.recorder_pid) {
-        (true, Some(pid)) => {
+        (Some(true), Some(pid)) => {
             let _ = writeln!(out, "recorder   recording, pid {pid}");
         }
-        (true, None) => {
+        (Some(true), None) => {
             out.push_str("recorder   not running; the kernel records and keeps the newest events\n")
         }
-        (false, _) => {
+        (Some(false), _) => {
             out.push_str("recorder   the probe is not loaded: nothing is being recorded; arm again\n")
         }
+        (None, Some(pid)) => {
+            let _ = writeln!(out, "recorder   running, pid {pid}; what the kernel does, only root can see");
+        }
+        (None, None) => out.push_str(
+            "recorder   not running; whether the kernel records, only root can see: ask with sudo\n",
+        ),
     }
     if let Some(status) = &facts.status {
         let _ = writeln!(out, "events     {} written, {} lost", status.events, status.lost);
@@ -68,6 +95,9 @@ pub fn text(facts: &Facts) -> String {
         if !status.problem.is_empty() {
             let _ = writeln!(out, "problem    {}", status.problem);
         }
+    }
+    if let Some(rings) = &facts.rings {
+        let _ = writeln!(out, "rings      {rings}");
     }
     for hook in &facts.hooks {
         let _ = writeln!(out, "hook       {hook}");
@@ -93,7 +123,7 @@ pub fn json(facts: &Facts) -> String {
         "events": status.map(|s| s.events),
         "lost": status.map(|s| s.lost),
         "last_write_ns": status.map(|s| s.written_ns).filter(|ns| *ns > 0),
-        "problem": status.and_then(|s| said(&s.problem)),
+        "problem": facts.refused.clone().or_else(|| status.and_then(|s| said(&s.problem))),
         "hooks": facts.hooks,
     });
     format!("{object}\n")
@@ -121,7 +151,9 @@ mod tests {
             }),
             status: Some(Status { events: 5, lost: 1, problem: "disk full".into(), ..Status::default() }),
             recorder_pid: Some(7),
-            pinned: true,
+            pinned: Some(true),
+            refused: None,
+            rings: Some("8192 KiB for each of 2 CPUs".into()),
             hooks: vec!["signal_generate TpBtf".into()],
         }
     }
@@ -129,9 +161,28 @@ mod tests {
     #[test]
     fn status_says_what_keeps_it_from_writing() {
         let text = text(&facts());
-        for part in ["armed once", "pid 7", "5 written, 1 lost", "disk full", "signal_generate"] {
+        for part in ["armed once", "pid 7", "5 written, 1 lost", "disk full", "8192 KiB", "signal_generate"] {
             assert!(text.contains(part), "{part} in {text}");
         }
+    }
+
+    #[test]
+    fn who_may_not_look_is_not_told_that_nothing_is_there() {
+        for recorder_pid in [Some(7), None] {
+            let facts = Facts { pinned: None, recorder_pid, ..facts() };
+            let told = text(&facts);
+            assert!(told.contains("only root can see") && !told.contains("not loaded"), "{told}");
+            assert!(json(&facts).contains(r#""probe_loaded":null"#));
+        }
+        let gone = Facts { pinned: Some(false), ..facts() };
+        assert!(text(&gone).contains("not loaded") && json(&gone).contains(r#""probe_loaded":false"#));
+    }
+
+    #[test]
+    fn an_armed_file_that_does_not_count_is_said() {
+        let facts = Facts { armed: None, refused: Some("not root's".into()), ..facts() };
+        assert!(text(&facts).contains("not root's"));
+        assert!(json(&facts).contains(r#""armed":false"#) && json(&facts).contains("not root's"));
     }
 
     #[test]

@@ -5,13 +5,15 @@
 //! that, and its caller exits with 0. What comes before (loading this program from the disk) is bounded by
 //! the init: by its hooks' own alarm.
 //! The work is done by a child process; the parent only waits, and the mount is read-only again
-//! before it returns, if it was read-only before.
+//! before it returns, if it was read-only before: where that fails, as it does while somebody who was
+//! started meanwhile writes to a file, it is tried until the two seconds are over, and then said.
 
 use std::{
     fs,
     path::Path,
     sync::atomic::{AtomicU32, Ordering},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use lastrites_traces::{
@@ -28,13 +30,18 @@ use crate::{
     error::Error,
     kernel::{self, Kernel},
     lock, machine, mounts,
-    recorder::{Patience, Recorder},
+    recorder::{Recorder, Rings as _},
     state::{self, Armed},
     status::Status,
 };
 
-/// What the work may take.
+/// What the work may take, and all of it.
 const LIMIT: Duration = Duration::from_millis(1700);
+const LIMIT_ALL: Duration = Duration::from_millis(1950);
+/// What of it is for saying that it did not succeed.
+const LAST_WORDS: Duration = Duration::from_millis(50);
+/// Pause between two attempts to make the mount read-only again.
+const AGAIN: Duration = Duration::from_millis(10);
 /// How long the drainer is given to leave, should it still live.
 const DRAINER_MS: u32 = 400;
 
@@ -56,22 +63,42 @@ pub fn run(stage: &str) {
 
 /// Waits for the child, and cleans up behind it when it takes too long.
 fn watch(child: libc::pid_t, armed: &Armed, shared: &Shared) {
-    if ended(child, LIMIT) {
+    let until = Instant::now() + LIMIT_ALL;
+    if !ended(child, LIMIT) {
+        // SAFETY: signals a child of ours that was not waited for yet.
+        unsafe { libc::kill(child, libc::SIGKILL) };
+        ended(child, Duration::from_millis(50));
+    }
+    if !shared.remounted() {
         return;
     }
-    // SAFETY: signals a child of ours that was not waited for yet.
-    unsafe { libc::kill(child, libc::SIGKILL) };
-    ended(child, Duration::from_millis(50));
-    if shared.remounted() {
-        // Remounting waits for the disk as well: nobody waits for this one.
-        // SAFETY: this process has one thread.
-        let janitor = unsafe { libc::fork() };
-        if janitor == 0 {
-            let _ = mounts::make_read_only(&armed.ring);
-            // SAFETY: as above.
-            unsafe { libc::_exit(0) }
+    // Remounting waits for the disk as well: nobody waits for this one.
+    // SAFETY: this process has one thread.
+    let janitor = unsafe { libc::fork() };
+    if janitor == 0 {
+        restore(&armed.ring, until - LAST_WORDS, shared);
+        // SAFETY: as above.
+        unsafe { libc::_exit(0) }
+    }
+    ended(janitor, until.saturating_duration_since(Instant::now()));
+}
+
+/// Makes the mount of `ring` read-only again, as soon as nobody keeps it from that.
+fn restore(ring: &Path, until: Instant, shared: &Shared) {
+    loop {
+        let Err(error) = mounts::make_read_only(ring) else { return shared.set_remounted(false) };
+        if Instant::now() + AGAIN < until {
+            thread::sleep(AGAIN);
+            continue;
         }
-        ended(janitor, Duration::from_millis(200));
+        // What is written is to survive at least; and whoever reads the console knows who it was.
+        let _ = mounts::sync(ring);
+        machine::say_on_console(&format!(
+            "{}: its file system was read-only, was made writable for the end of the recording, and cannot be \
+             made read-only again: {error}; it will be checked at the next boot",
+            ring.display()
+        ));
+        return;
     }
 }
 
@@ -126,6 +153,9 @@ fn work(armed: &Armed, stage: &str, shared: Option<&Shared>) -> Result<(), Error
     let kernel = Kernel::open(&armed.pins)?;
     let run = Path::new(lock::RUN);
     lock::dismiss(run, &armed.ring, DRAINER_MS);
+    if !anything_to_write(&kernel, &armed.ring, &armed.pins) {
+        return Ok(());
+    }
     // Set before and cleared after, so that the parent never misses the time between.
     let fail = |e| Error::file(&armed.ring, "make its file system writable", e, "nothing was changed");
     if let Some(shared) = shared {
@@ -139,10 +169,24 @@ fn work(armed: &Armed, stage: &str, shared: Option<&Shared>) -> Result<(), Error
     };
     let done = finish(kernel, &armed.ring, &armed.pins, How::Sealed, &note, began_ns);
     let restored = writable.restore().map_err(fail);
+    // Otherwise the parent goes on trying.
     if let (Some(shared), Ok(())) = (shared, &restored) {
         shared.set_remounted(false);
     }
     done.and(restored)
+}
+
+/// Whether the file lacks anything: where it does not, nothing is made writable. What cannot be told is
+/// written.
+fn anything_to_write(kernel: &Kernel, ring: &Path, pins: &Path) -> bool {
+    let Ok(writer) = Writer::open(FileStorage::new(ring)) else { return true };
+    let Some(found) = writer.resume().filter(|found| kernel::belongs(&found.session, pins)) else {
+        return true;
+    };
+    match found.end {
+        None => true,
+        Some(end) => end.how == How::Sealed && kernel.heads() != found.positions,
+    }
 }
 
 /// Takes what is left in the kernel into the session that it belongs to, and ends that session.
@@ -178,8 +222,7 @@ pub fn finish(
         }
     };
     let layer = if how == How::Sealed { Layer::Seal } else { Layer::Drainer };
-    recorder.drain_all(64, Patience::Later).map_err(fail)?;
-    recorder.drain_all(1, Patience::Last).map_err(fail)?;
+    recorder.drain_rest().map_err(fail)?;
     recorder.close(from_ns, layer, how, note).map_err(fail)?;
     let mut status = recorder.status.clone();
     status.phase = "stopped".into();

@@ -2,16 +2,18 @@
 //!
 //! Invariant: it is written, complete, before the first thing that it lists is created, and is
 //! removed after the last of them is gone. So whatever moment the power goes at, what is there of
-//! us is listed in it. Lines of `key=value`; unknown keys are kept out of the way, not an error.
+//! us is listed in it, or lies under a temporary name beside something listed. Lines of `key=value`;
+//! unknown keys are kept out of the way, not an error.
+//!
+//! Root removes and executes what it names. So it is believed only where nobody but root can have written
+//! it, and only as far as it names what arming makes.
 
 use std::{
-    fs,
-    io::{self, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
+    fs, io,
     path::{Path, PathBuf},
 };
 
-use crate::{error::Error, settle::Settle};
+use crate::{error::Error, inits, kernel, own, place, settle::Settle};
 
 /// Where the armed file lives, below the root directory.
 pub const ARMED: &str = "etc/lastrites/armed";
@@ -169,55 +171,88 @@ impl Armed {
                 "make this file system writable, then arm again",
             )
         };
-        let temporary = path.with_extension("new");
-        let write = || -> io::Result<()> {
-            if let Some(parent) = path.parent() {
-                fs::create_dir_all(parent)?;
-            }
-            let mut file = fs::OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .mode(0o644)
-                .open(&temporary)?;
-            file.write_all(self.text().as_bytes())?;
-            file.sync_all()?;
-            fs::rename(&temporary, path)?;
-            if let Some(parent) = path.parent() {
-                fs::File::open(parent)?.sync_all()?;
-            }
-            Ok(())
-        };
-        write().map_err(fail)
+        path.parent().map_or(Ok(()), own::make_dirs).map_err(fail)?;
+        own::write(path, 0o644, self.text().as_bytes()).map_err(fail)
+    }
+
+    /// What of it arming never makes, if there is such a thing.
+    fn stranger(&self) -> Option<&Path> {
+        let ours = place::is_one(&self.ring, place::RING_NAME);
+        let beside = self.binary.parent() == self.ring.parent() && self.binary.ends_with(place::BINARY_NAME);
+        let pins = self.pins.strip_prefix(kernel::BPFFS).ok().and_then(Path::to_str);
+        let pinned = pins.and_then(|name| name.strip_prefix("lastrites-v"));
+        match () {
+            () if !ours => Some(&self.ring),
+            () if !beside => Some(&self.binary),
+            () if pinned.is_none_or(|version| version.parse::<u32>().is_err()) => Some(&self.pins),
+            () => self.made.iter().find(|made| !inits::could_have_made(made)).map(Made::name),
+        }
     }
 }
 
-/// An armed file below `root` that is there and cannot be understood.
+impl Made {
+    /// Its path, or the script's name.
+    pub fn name(&self) -> &Path {
+        match self {
+            Self::File(path) | Self::Link(path) | Self::Dir(path) | Self::Mount(path) => path,
+            Self::Script(name) => Path::new(name),
+        }
+    }
+}
+
+/// What there is at `path`.
+enum Found {
+    Nothing,
+    Good(Armed),
+    /// Why it does not count, and what to do.
+    Bad(String, &'static str),
+}
+
+const LOOK: &str = "it lists what arming installed, so look into it, remove it, then run `lastrites arm` and \
+                    `lastrites disarm`: together they find and remove the same files";
+
+fn look(path: &Path) -> Found {
+    for path in path.parent().into_iter().chain([path]) {
+        if let Some(why) = own::distrust(path) {
+            let why = format!("{}: {why}, and root does what is written there", path.display());
+            let next = "see whether you know what is in it; then make it root's (chown root:root, chmod go-w), and go on";
+            return Found::Bad(why, next);
+        }
+    }
+    match fs::read_to_string(path) {
+        Ok(text) => match Armed::parse(&text) {
+            Some(armed) => match armed.stranger() {
+                None => Found::Good(armed),
+                Some(name) => {
+                    Found::Bad(format!("it lists {}, which arming never makes", name.display()), LOOK)
+                }
+            },
+            None => Found::Bad("damaged, or written by another version of lastrites".to_owned(), LOOK),
+        },
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Found::Nothing,
+        Err(e) => Found::Bad(e.to_string(), LOOK),
+    }
+}
+
+/// An armed file below `root` that is there and cannot be understood, or must not be believed.
 ///
 /// # Errors
 /// When there is one; `arm` and `disarm` must not go on over what it lists.
 pub fn refuse_damaged(root: &Path) -> Result<(), Error> {
     for path in [ARMED, ARMED_VOLATILE].map(|name| root.join(name)) {
-        let why = match fs::read_to_string(&path) {
-            Ok(text) if Armed::parse(&text).is_some() => continue,
-            Ok(_) => "damaged, or written by another version of lastrites".to_owned(),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
-            Err(e) => e.to_string(),
-        };
-        let next = "it lists what arming installed, so look into it, remove it, then run `lastrites arm` and \
-                    `lastrites disarm`: together they find and remove the same files";
-        return Err(Error::failed(path.display().to_string(), why, next));
+        if let Found::Bad(why, next) = look(&path) {
+            return Err(Error::failed(path.display().to_string(), why, next));
+        }
     }
     Ok(())
 }
 
-/// Finds the armed file below `root`: its path and what it says. A file that cannot be understood
-/// counts as none; see [`refuse_damaged`].
+/// Finds the armed file below `root`: its path and what it says. A file that cannot be understood or
+/// believed counts as none; see [`refuse_damaged`].
 pub fn load(root: &Path) -> Option<(PathBuf, Armed)> {
     [ARMED, ARMED_VOLATILE].into_iter().find_map(|name| {
         let path = root.join(name);
-        let text = fs::read_to_string(&path).ok()?;
-        Some((path, Armed::parse(&text)?))
+        if let Found::Good(armed) = look(&path) { Some((path, armed)) } else { None }
     })
 }
 
@@ -243,9 +278,9 @@ mod tests {
             armed_at_s: 17,
             settle_s: Some(3),
             made: vec![
-                Made::Dir("/etc/lastrites".into()),
+                Made::Dir("/var/lib/lastrites".into()),
                 Made::File("/etc/init.d/lastrites".into()),
-                Made::Link("/x".into()),
+                Made::Link("/etc/systemd/system/sysinit.target.wants/lastrites.service".into()),
                 Made::Script("lastrites".into()),
                 Made::Mount("/sys/fs/bpf".into()),
             ],
@@ -270,5 +305,58 @@ mod tests {
         Armed { complete: false, ..armed() }.store(&root.path().join(ARMED)).expect("stored");
         assert!(load(root.path()).is_some());
         assert_eq!(load_complete(root.path()), None);
+    }
+
+    /// An armed file that somebody else could write made root delete and execute what he named in it.
+    #[test]
+    fn it_is_believed_only_where_root_alone_can_have_written_it() {
+        use std::os::unix::fs::{PermissionsExt as _, chown};
+        let root = tempfile::tempdir().expect("a directory");
+        let path = root.path().join(ARMED);
+        let dir = path.parent().expect("one").to_owned();
+        armed().store(&path).expect("stored");
+        refuse_damaged(root.path()).expect("as arming makes it");
+        let refused = || {
+            assert_eq!(load(root.path()), None);
+            refuse_damaged(root.path()).expect_err("not root's").to_string()
+        };
+        for at in [&dir, &path] {
+            let mode = fs::metadata(at).expect("there").permissions().mode();
+            fs::set_permissions(at, fs::Permissions::from_mode(mode | 0o002)).expect("root may");
+            let said = refused();
+            assert!(said.contains(&at.display().to_string()) && said.contains("chmod go-w"), "{said}");
+            fs::set_permissions(at, fs::Permissions::from_mode(mode)).expect("root may");
+            chown(at, Some(65534), None).expect("root may");
+            assert!(refused().contains("user 65534"));
+            chown(at, Some(0), None).expect("root may");
+        }
+        assert!(load(root.path()).is_some());
+    }
+
+    #[test]
+    fn it_is_believed_only_as_far_as_it_names_what_arming_makes() {
+        let root = tempfile::tempdir().expect("a directory");
+        let path = root.path().join(ARMED);
+        let strangers = [
+            Made::File("/etc/precious".into()),
+            Made::File("/etc/init.d/../precious".into()),
+            Made::Link("/etc/init.d/lastrites".into()),
+            Made::Dir("/home/somebody".into()),
+            Made::Script("ssh".into()),
+            Made::Mount("/home".into()),
+        ];
+        let listed = strangers.into_iter().map(|made| Armed { made: vec![made], ..armed() });
+        let named = [
+            Armed { binary: "/tmp/lastrites-tracer".into(), ..armed() },
+            Armed { binary: "/var/lib/lastrites/../x/lastrites-tracer".into(), ..armed() },
+            Armed { ring: "/etc/shadow".into(), ..armed() },
+            Armed { pins: "/sys/fs/bpf/lastrites-v1/../theirs".into(), ..armed() },
+        ];
+        for bad in listed.chain(named) {
+            bad.store(&path).expect("stored");
+            assert_eq!(load(root.path()), None, "{bad:?}");
+            let said = refuse_damaged(root.path()).expect_err("a stranger's").to_string();
+            assert!(said.contains("which arming never makes"), "{said}");
+        }
     }
 }

@@ -11,6 +11,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::own;
+
+/// Of a name of its own: an armed file may be made in the same directory meanwhile.
+pub const TEMPORARY: &str = "status.new";
+
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Status {
     pub pid: u32,
@@ -85,9 +90,8 @@ impl Status {
     }
 
     pub fn store(&self, run: &Path) -> io::Result<()> {
-        let temporary = run.join("status.new");
-        fs::write(&temporary, self.text())?;
-        fs::rename(temporary, Self::path(run))
+        // For everybody to read: who is not root cannot see anything else of a recorder.
+        own::write_volatile(&Self::path(run), &run.join(TEMPORARY), 0o644, self.text().as_bytes())
     }
 
     pub fn load(run: &Path) -> Option<Self> {

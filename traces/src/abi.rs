@@ -483,3 +483,40 @@ impl Config {
         }
     }
 }
+
+/// Bytes of the field that `_field` picks.
+const fn size_of_field<T, F>(_field: fn(&T) -> &F) -> usize {
+    size_of::<F>()
+}
+
+/// Proves, of each struct, that it is its fields and nothing between them. The pattern names every field: who
+/// adds one has to name it here, and to raise [`VERSION`].
+macro_rules! without_padding {
+    ($($name:ident { $($field:ident),+ })+) => { $(const _: () = {
+        let _all: fn(&$name) = |$name { $($field: _),+ }| ();
+        let fields = 0 $(+ size_of_field(|value: &$name| &value.$field))+;
+        assert!(size_of::<$name>() == fields, concat!(stringify!($name), " has padding"));
+        assert!(size_of::<$name>() % 8 == 0, concat!(stringify!($name), " is no multiple of eight"));
+    };)+ };
+}
+
+without_padding! {
+    Head { head, bell, nest, reserved }
+    Header { stamp, time_ns, len, kind, flags, tgid, start_ns }
+    Fork { header, child_start_ns, child_tgid, child_ppid, cgroup, ns_level, ns_pid }
+    Exec { header, parent_start_ns, cgroup, ppid, uid, session, filename_len, argv_len, env_len, reserved, tty, comm }
+    Exit { header, cpu_ns, peak_rss_pages, status, reserved }
+    Rename { header, comm }
+    Signal { header, target_start_ns, target_tgid, target_tid, code, sig, result, reserved }
+    Deliver { header, tid, sig, reserved }
+    Call { header, target, ret, tgid_arg, call, sig, reserved }
+    Reboot { header, cmd, ns_level }
+    Mount { header, mount_flags, path_len, reserved, fd }
+    Cgroup { header, id, task_start_ns, task_tgid, hierarchy, path_len, reserved }
+    Oom { header, victim_start_ns, victim_tgid, reserved }
+    PollKey { start_ns, target, tgid, call }
+    Poll { first_ns, last_ns, count, last_ret }
+}
+
+// The fields of `Config` are two words and then half words: only its end could be padded.
+const _: () = assert!(core::mem::offset_of!(Config, reserved) + 4 == size_of::<Config>());

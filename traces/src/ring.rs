@@ -3,6 +3,11 @@
 //! Invariant: a batch counts with everything before it in its session, or not at all; what
 //! counted when [`Writer::sync`] returned is there after any crash, until its segment is the
 //! oldest and makes way. No byte outside the file's fixed size is ever written.
+//!
+//! What is read back need not be stored: after an fdatasync(2) that failed, Linux keeps what it could not
+//! write in its cache and calls it clean, so that the next one succeeds without it. So a writer writes
+//! what it goes on behind once more, before anything else; what lies in older segments was synced
+//! before the newest was begun.
 
 mod recover;
 
@@ -63,6 +68,8 @@ pub struct Writer<S: Storage> {
     /// Slot and sequence number of the next segment.
     next: (u64, u64),
     spent: bool,
+    /// What counts of the last segment, as it was found and until it is written once more.
+    doubtful: Vec<u8>,
     /// The frame being built.
     frame: Vec<u8>,
     written: u64,
@@ -130,10 +137,10 @@ impl<S: Storage> Writer<S> {
             return Err(Error::NotARing { path: storage.path().to_owned() });
         }
         check_len(&mut storage, &header)?;
-        let (current, next) = recover::recover(&mut storage, &header)?;
+        let recover::Recovered { current, tail, next } = recover::recover(&mut storage, &header)?;
         let nonce = random() as u32;
         let frame = Vec::new();
-        Ok(Self { storage, header, nonce, current, next, spent: false, frame, written: 0 })
+        Ok(Self { storage, header, nonce, current, next, spent: false, doubtful: tail, frame, written: 0 })
     }
 
     /// The newest session, if the file holds one: appending goes on with it.
@@ -229,7 +236,7 @@ impl<S: Storage> Writer<S> {
         Ok(())
     }
 
-    /// Returns once all that was appended survives a power cut.
+    /// Returns once all that was appended, and what was found, survives a power cut.
     pub fn sync(&mut self) -> Result<(), Error> {
         self.guarded(Self::flush)
     }
@@ -274,9 +281,19 @@ impl<S: Storage> Writer<S> {
         if self.spent {
             return Err(Error::Spent { path: self.storage.path().to_owned() });
         }
-        let result = act(self);
+        let result = self.settle_doubt().and_then(|()| act(self));
         self.spent = result.is_err();
         result
+    }
+
+    /// Writes what was found once more: the very bytes that were read, so that a power cut in between
+    /// changes nothing.
+    fn settle_doubt(&mut self) -> Result<(), Error> {
+        let tail = std::mem::take(&mut self.doubtful);
+        match &self.current {
+            Some(current) if !tail.is_empty() => self.write(self.header.slot_offset(current.slot), &tail),
+            _ => Ok(()),
+        }
     }
 
     fn need_session(&mut self) -> Result<&mut Current, Error> {

@@ -22,15 +22,36 @@ fn version(root: &Path) -> String {
     name.map(str::to_owned).or_else(|| super::package_version(root, "systemd")).unwrap_or_default()
 }
 
+const SHUTDOWN_DIRS: [&str; 2] = ["/usr/lib/systemd/system-shutdown", "/lib/systemd/system-shutdown"];
+
 /// Where this systemd looks for shutdown executables: /usr/lib, or /lib before the two were merged.
 fn shutdown_dir(root: &Path) -> &'static str {
     if !root.join("usr/lib/systemd/systemd-shutdown").exists()
         && root.join("lib/systemd/systemd-shutdown").exists()
     {
-        "/lib/systemd/system-shutdown"
+        SHUTDOWN_DIRS[1]
     } else {
-        "/usr/lib/systemd/system-shutdown"
+        SHUTDOWN_DIRS[0]
     }
+}
+
+fn plan(shutdown_dir: &str, layout: &Layout<'_>) -> Vec<Item> {
+    let unit_path = format!("/etc/systemd/system/{UNIT}");
+    let mut items = vec![
+        Item::File { path: unit_path.clone().into(), mode: 0o644, text: unit(layout) },
+        Item::Link {
+            path: format!("/etc/systemd/system/sysinit.target.wants/{UNIT}").into(),
+            target: unit_path.into(),
+        },
+    ];
+    if layout.on_root {
+        items.push(Item::File {
+            path: format!("{shutdown_dir}/lastrites.shutdown").into(),
+            mode: 0o755,
+            text: hook(layout.binary),
+        });
+    }
+    items
 }
 
 fn unit(layout: &Layout<'_>) -> String {
@@ -90,22 +111,11 @@ impl Init for Systemd {
     }
 
     fn plan(&self, root: &Path, layout: &Layout<'_>) -> Vec<Item> {
-        let unit_path = format!("/etc/systemd/system/{UNIT}");
-        let mut items = vec![
-            Item::File { path: unit_path.clone().into(), mode: 0o644, text: unit(layout) },
-            Item::Link {
-                path: format!("/etc/systemd/system/sysinit.target.wants/{UNIT}").into(),
-                target: unit_path.into(),
-            },
-        ];
-        if layout.on_root {
-            items.push(Item::File {
-                path: format!("{}/lastrites.shutdown", shutdown_dir(root)).into(),
-                mode: 0o755,
-                text: hook(layout.binary),
-            });
-        }
-        items
+        plan(shutdown_dir(root), layout)
+    }
+
+    fn could_plan(&self, layout: &Layout<'_>) -> Vec<Item> {
+        SHUTDOWN_DIRS.into_iter().flat_map(|dir| plan(dir, layout)).collect()
     }
 
     fn reload(&self, run: &mut dyn Run) -> Result<(), Error> {

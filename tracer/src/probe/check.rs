@@ -34,6 +34,7 @@ pub fn check() -> Vec<Check> {
     };
     let mut checks =
         vec![Check::good("probe", format!("the kernel takes its maps (build {})", loaded.object.name()))];
+    checks.push(Check::good("rings", super::rings_here()));
     for missing in &loaded.missing {
         let (field, means) = missing.split_once(": ").unwrap_or((missing, ""));
         checks.push(Check::bad(false, format!("kernel member {field}"), format!("not there: {means}"), ""));

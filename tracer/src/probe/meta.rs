@@ -25,6 +25,8 @@ pub struct Meta {
     pub object: &'static str,
     pub cpus: u32,
     pub chunks: u32,
+    /// [`super::Object::build`]; 0 where a version that did not say so loaded it.
+    pub build: u64,
     pub hooks: Vec<Hook>,
     pub missing_fields: Vec<String>,
 }
@@ -51,8 +53,8 @@ impl Meta {
         let version = lastrites_traces::abi::VERSION;
         let _ = writeln!(
             text,
-            "lastrites {version} {:016x} {} {} {}",
-            self.key, self.object, self.cpus, self.chunks
+            "lastrites {version} {:016x} {} {} {} {:016x}",
+            self.key, self.object, self.cpus, self.chunks, self.build
         );
         for hook in &self.hooks {
             let kinds: Vec<_> = hook.kinds.iter().map(u8::to_string).collect();
@@ -87,12 +89,13 @@ impl Meta {
         }
         let key = u64::from_str_radix(first.next()?, 16).ok()?;
         let object = ["v3", "v2"].into_iter().find(|name| first.clone().next() == Some(name))?;
-        let mut numbers = first.skip(1).map(str::parse);
+        let mut words = first.skip(1);
         let mut meta = Self {
             key,
             object,
-            cpus: numbers.next()?.ok()?,
-            chunks: numbers.next()?.ok()?,
+            cpus: words.next()?.parse().ok()?,
+            chunks: words.next()?.parse().ok()?,
+            build: words.next().and_then(|build| u64::from_str_radix(build, 16).ok()).unwrap_or(0),
             hooks: Vec::new(),
             missing_fields: Vec::new(),
         };
@@ -160,6 +163,7 @@ mod tests {
             object: "v3",
             cpus: 2,
             chunks: 32,
+            build: 0xfedc_ba98_7654_3210,
             hooks: vec![hook, absent],
             missing_fields: vec!["task_struct.x: y unknown".into()],
         }
@@ -178,6 +182,12 @@ mod tests {
         }
         let read = Meta::parse(&long.to_bytes()).expect("readable");
         assert_eq!(read.hooks.len(), 22);
+    }
+
+    #[test]
+    fn what_an_older_version_wrote_is_of_an_unknown_build() {
+        let meta = Meta::parse(b"lastrites 1 00 v3 2 32\n").expect("readable");
+        assert_eq!((meta.cpus, meta.chunks, meta.build), (2, 32, 0));
     }
 
     #[test]

@@ -260,6 +260,17 @@ fn a_ring_file_that_is_gone_at_the_end_is_said_and_the_pins_go_all_the_same() {
     assert!(!ring.exists(), "nothing is made in its place");
 }
 
+/// Waits until it says `words` of its ring file.
+fn until_it_says(recording: &mut Recording, words: &str) {
+    loop {
+        let said = recording.next_line();
+        assert!(said.contains(&recording.ring.display().to_string()), "{said}");
+        if said.contains(words) {
+            break;
+        }
+    }
+}
+
 #[test]
 fn a_file_put_in_the_place_of_the_ring_file_is_left_alone_unless_it_is_a_ring_file() {
     let sandbox = Sandbox::new();
@@ -270,13 +281,19 @@ fn a_file_put_in_the_place_of_the_ring_file_is_left_alone_unless_it_is_a_ring_fi
     let letter = b"Dear mother, ".repeat(10_000);
     fs::write(&ring, &letter).expect("written");
     let first = ended(1);
+    // It says something new of each thing that it finds there, so it has looked at each.
+    until_it_says(&mut recording, "not a lastrites recording");
     assert!(recording.is_running());
-    fs::remove_file(&ring).expect("removed");
-    std::os::unix::fs::symlink(&aside, &ring).expect("linked");
+    let link = sandbox.path("link");
+    std::os::unix::fs::symlink(&aside, &link).expect("linked");
+    fs::rename(&link, &ring).expect("moved");
     let second = ended(2);
+    until_it_says(&mut recording, "symbolic link");
     assert!(recording.is_running());
-    fs::remove_file(&ring).expect("removed");
-    fs::write(&ring, &letter).expect("written");
+    let other_letter = sandbox.path("letter");
+    fs::write(&other_letter, &letter).expect("written");
+    fs::rename(&other_letter, &ring).expect("moved");
+    until_it_says(&mut recording, "not a lastrites recording");
     assert!(recording.is_running());
     let mut read = Vec::new();
     fs::File::open(&ring).and_then(|mut file| file.read_to_end(&mut read)).expect("read");

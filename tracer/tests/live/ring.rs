@@ -153,6 +153,41 @@ fn forks(count: usize) -> Vec<(Child, i32)> {
         .collect()
 }
 
+/// Rings are for the CPUs that a machine has; one that is plugged in later has none.
+#[test]
+fn what_happens_on_a_cpu_without_a_ring_is_counted_as_lost_and_the_others_go_on() {
+    let cpus = sys::cpus();
+    assert!(cpus.len() > 1, "this takes two processors");
+    let sandbox = Sandbox::new();
+    let options = LoadOptions { ring_cpus: Some(1), ..LoadOptions::default() };
+    let probe = Probe::load(&sandbox, "bpf", &options);
+    assert_eq!((probe.report.ring_cpus, probe.report.cpus as usize), (1, cpus.len()));
+    let mut ring = probe.open();
+    let mut storms = [0, 1].map(|cpu| storm_on(cpu, 100, 1));
+    storms.iter_mut().for_each(Child::succeed);
+    let heads = ring.positions_now();
+    let without = ring.read_cpu(1, 0, heads[1], &mut |_| panic!("there is no ring")).expect("it is known");
+    assert_eq!((without.next, without.overwritten_records, without.stuck), (heads[1], 0, false));
+    let signals: u64 = ring
+        .lost()
+        .into_iter()
+        .map(|((cpu, kind), count)| {
+            assert_eq!(cpu, 1, "no other CPU loses anything");
+            if kind == lastrites_traces::abi::kind::SIGNAL { count } else { 0 }
+        })
+        .sum();
+    assert!(signals >= 101, "{signals} of 101 signals");
+    let mut sum = Sum::default();
+    let mut seen = 0;
+    sum.read_on(&mut ring, 0, &mut |_, what| {
+        if let What::Signal(signal) = what {
+            seen += u32::from(signal.target.tgid == storms[0].pid as u32);
+        }
+    });
+    sum.must_add_up();
+    assert!(seen >= 101, "{seen} of 101 signals");
+}
+
 #[test]
 fn when_a_drainer_vanishes_the_seal_takes_the_rest_and_every_event_is_there_once() {
     let sandbox = Sandbox::new();
@@ -167,7 +202,7 @@ fn when_a_drainer_vanishes_the_seal_takes_the_rest_and_every_event_is_there_once
     let first: Session = session.clone();
     let mut recorder = Recorder::new(open(), &ring, session, Status::default());
     let mut children = forks(50);
-    recorder.drain_all(64, Patience::Later).expect("written");
+    while recorder.drain(Patience::Later).expect("written").more {}
     children.extend(forks(50));
     recorder.drain(Patience::Later).expect("written");
     children.extend(forks(50));

@@ -11,11 +11,17 @@ use crate::session::{Clock, End, Session};
 use crate::storage::Storage;
 use crate::wire::{Malformed, Reader};
 
-/// The session to go on with, if any, and slot and sequence number of the next segment.
-pub(super) fn recover<S: Storage>(
-    storage: &mut S,
-    header: &FileHeader,
-) -> Result<(Option<Current>, (u64, u64)), Error> {
+/// What the file holds to go on with.
+pub(super) struct Recovered {
+    /// The newest session, if there is one.
+    pub current: Option<Current>,
+    /// What counts of its last segment, as it was read.
+    pub tail: Vec<u8>,
+    /// Slot and sequence number of the next segment.
+    pub next: (u64, u64),
+}
+
+pub(super) fn recover<S: Storage>(storage: &mut S, header: &FileHeader) -> Result<Recovered, Error> {
     let mut found = Vec::new();
     for slot in 0..header.slots() {
         let mut bytes = [0; SEGMENT_HEADER_LEN];
@@ -32,22 +38,23 @@ pub(super) fn recover<S: Storage>(
     for &(segment, slot) in &found {
         if let Some(loaded) = load(storage, header, segment, slot, &mut bytes)? {
             let whole = !loaded.cut;
-            chosen = Some(loaded);
+            let tail = bytes.get(..loaded.current.at).unwrap_or_default().to_vec();
+            chosen = Some((loaded.current, tail));
             if whole {
                 break;
             }
         }
     }
-    if let Some(Loaded { current, .. }) = chosen {
+    if let Some((current, tail)) = chosen {
         let next = ((current.slot + 1) % header.slots(), current.seq.saturating_add(1));
-        return Ok((Some(current), next));
+        return Ok(Recovered { current: Some(current), tail, next });
     }
     // Nothing to go on with. Headers may be intact all the same: count on behind the newest, so
     // that a reader takes what comes for newer than them.
     let next = found
         .first()
         .map_or((0, 1), |(newest, slot)| ((slot + 1) % header.slots(), newest.seq.saturating_add(1)));
-    Ok((None, next))
+    Ok(Recovered { current: None, tail: Vec::new(), next })
 }
 
 struct Loaded {

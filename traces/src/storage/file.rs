@@ -1,7 +1,8 @@
 //! A real file, made once in its full size.
 //!
 //! Invariant: a name either stands for a whole ring file, every block of it allocated and on the
-//! disk, or for nothing of ours. What was there before is never written to by
+//! disk, or for nothing of ours. On btrfs it is overwritten in place, unless a snapshot holds it; file systems
+//! that never do that, like ZFS, take new blocks later all the same. What was there before is never written to by
 //! [`FileStorage::create`].
 
 use std::fs::File;
@@ -9,7 +10,7 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, FallocateFlags, FlockOperation, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, FallocateFlags, FlockOperation, IFlags, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::Storage;
@@ -151,6 +152,7 @@ fn create(path: &Path, size: u64, unnamed: Unnamed) -> Result<(FileStorage, Crea
     let dir = rustix::fs::open(dir_path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
         .map_err(fail("open its directory"))?;
     let draft = Draft::open(dir_path, path, unnamed).map_err(|source| fail("create it")(source))?;
+    overwrite_in_place(&draft.file);
     allocate(&draft.file, size).map_err(fail("allocate its blocks"))?;
     let mut storage = FileStorage::new(path);
     let file = draft.file.try_clone().and_then(|file| storage.take(file, true));
@@ -249,6 +251,16 @@ impl Drop for Draft {
         if let Some(name) = &self.name {
             let _ = rustix::fs::unlink(name);
         }
+    }
+}
+
+/// Has btrfs overwrite the file where it is, instead of writing each change to a new place: else the blocks that
+/// are allocated here are used once. It takes that of an empty file only. Other file systems know no such thing,
+/// or need none.
+fn overwrite_in_place(file: &File) {
+    if let Ok(flags) = rustix::fs::ioctl_getflags(file) {
+        // Where it is refused, `doctor` says what may come of it.
+        let _ = rustix::fs::ioctl_setflags(file, flags | IFlags::NOCOW);
     }
 }
 

@@ -43,6 +43,11 @@ impl MemoryStorage {
         &self.unsynced
     }
 
+    /// What a sync that fails does on Linux: what was not stored never will be, and reads back all the same.
+    pub fn drop_unsynced(&mut self) {
+        self.unsynced.clear();
+    }
+
     /// The file after a power cut: of each unsynced write, in order, the parts that `survive`
     /// names (write's index, byte ranges within it).
     pub fn crashed(&self, mut survive: impl FnMut(usize, &[u8]) -> Vec<std::ops::Range<usize>>) -> Self {

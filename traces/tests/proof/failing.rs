@@ -14,7 +14,7 @@ use lastrites_traces::{
     storage::{MemoryStorage, Storage},
 };
 
-use crate::support::{Noise, empty_ring, numbered, read, session};
+use crate::support::{Noise, Reading, empty_ring, numbered, read, session};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Failure {
@@ -23,6 +23,9 @@ enum Failure {
     Broken,
     /// A part of the data was written before the disk gave up.
     Short,
+    /// A sync fails, and what it should have stored is only in the cache from then on, where it is called
+    /// clean: what Linux does after an error of the disk.
+    Forgotten,
 }
 
 /// Fails at one call, and at all that follow it.
@@ -65,7 +68,13 @@ impl Storage for Failing {
         Err(self.error())
     }
     fn sync(&mut self) -> io::Result<()> {
-        if self.fails() { Err(self.error()) } else { self.disk.sync() }
+        if !self.fails() {
+            return self.disk.sync();
+        }
+        if self.how == Failure::Forgotten {
+            self.disk.drop_unsynced();
+        }
+        Err(self.error())
     }
     fn len(&mut self) -> io::Result<u64> {
         if self.fails() { Err(self.error()) } else { self.disk.len() }
@@ -102,7 +111,7 @@ fn a_writer_reports_every_failure_and_whoever_comes_next_goes_on() {
     record(&mut whole, &mut Vec::new()).unwrap();
     let calls = whole.into_storage().calls;
     assert!(calls > 30);
-    for how in [Failure::Full, Failure::Broken, Failure::Short] {
+    for how in [Failure::Full, Failure::Broken, Failure::Short, Failure::Forgotten] {
         for call in 0..calls {
             fails_at(call, how);
         }
@@ -122,9 +131,8 @@ fn fails_at(call: usize, how: Failure) {
     assert!(matches!(writer.sync(), Err(Error::Spent { .. })));
     // The machine may go down now, or go on: what reached the disk is anything in between.
     let disk = writer.into_storage().disk;
-    for left in
-        [MemoryStorage::holding(disk.synced().to_vec()), MemoryStorage::holding(disk.bytes().to_vec())]
-    {
+    let cut = [disk.synced(), disk.bytes()].map(|bytes| MemoryStorage::holding(bytes.to_vec()));
+    for left in cut.into_iter().chain([disk]) {
         let readings = read(left.bytes()).unwrap();
         let there = readings.first().map_or(&[][..], |reading| &reading.events[..]);
         let first = there.first().map_or(0, |event| event.number as usize);
@@ -142,6 +150,9 @@ fn fails_at(call: usize, how: Failure) {
         writer.append(&batch, &[]).unwrap();
         writer.sync().unwrap();
         let readings = read(writer.storage().synced()).unwrap();
+        let events = |readings: &[Reading]| readings.iter().map(|r| r.events.clone()).collect::<Vec<_>>();
+        let seen = read(writer.storage().bytes()).unwrap();
+        assert_eq!(events(&readings), events(&seen), "what is read after a sync is on the disk");
         let reading = &readings[0];
         assert_eq!(
             reading.events[(number - reading.summary.first_number) as usize..],
@@ -165,4 +176,41 @@ fn a_disk_that_cannot_even_take_the_header_is_reported() {
         let mut storage = Failing::new(call, Failure::Full);
         says_what_to_do(&ring::format(&mut storage, 4 << 20, [1; 16]).expect_err("it failed"), Failure::Full);
     }
+}
+
+/// After a sync that failed, Linux gives back from its cache what it never stored. A recorder that opened its
+/// file anew believed it, went on behind it, and its next syncs succeeded; the power went, and everything behind
+/// that hole was unreadable.
+#[test]
+fn what_a_failed_sync_did_not_store_is_stored_by_the_next_one() {
+    let mut disk = empty_ring();
+    let (mut noise, mut now_ns) = (Noise(6), 2_000);
+    let mut all = Vec::new();
+    for fails in [false, true, false, true, true, false] {
+        let mut writer = Writer::open(disk).unwrap();
+        if writer.resume().is_none() {
+            writer.begin(&session(1)).unwrap();
+        }
+        let batch = noise.events(&mut now_ns, 40);
+        all.extend(numbered(writer.next_number(), &batch));
+        writer.append(&batch, &[now_ns]).unwrap();
+        if fails {
+            disk = writer.into_storage();
+            disk.drop_unsynced();
+            assert_eq!(read(disk.bytes()).unwrap()[0].events, all, "the cache has it");
+        } else {
+            writer.sync().unwrap();
+            disk = writer.into_storage();
+            assert_eq!(read(disk.synced()).unwrap()[0].events, all, "and now the disk");
+        }
+    }
+    // Whoever adds nothing can ask for it as well.
+    let mut writer = Writer::open(disk).unwrap();
+    writer.append(&noise.events(&mut now_ns, 3), &[now_ns]).unwrap();
+    let mut disk = writer.into_storage();
+    disk.drop_unsynced();
+    let mut writer = Writer::open(disk).unwrap();
+    writer.sync().unwrap();
+    let disk = writer.into_storage();
+    assert_eq!(read(disk.synced()).unwrap()[0].events.len(), all.len() + 3);
 }

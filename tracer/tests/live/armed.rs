@@ -1,0 +1,201 @@
+//! What an armed machine looks like from outside, and its seal: the real program beside an armed file that a
+//! test wrote, in a /run and a /var/lib of its own.
+
+use std::{
+    fs,
+    io::ErrorKind,
+    os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+};
+
+use lastrites_tracer::{
+    arm, kernel, lock, machine,
+    probe::{self, LoadOptions},
+    state::{ARMED_VOLATILE, Armed, Mode},
+    status::Status,
+};
+use lastrites_traces::{reader::Trace, session::How, storage::FileStorage};
+use rustix::mount::{MountFlags, mount, mount_remount};
+
+use crate::{child::Child, recording::TRACER, sandbox::Sandbox, sys};
+
+const VAR_LIB: &str = "/var/lib";
+
+/// An armed machine whose ring file lies on a file system of its own, and whose bpffs is root's.
+struct Machine {
+    ring: PathBuf,
+    sandbox: Sandbox,
+}
+
+impl Machine {
+    fn new() -> Self {
+        let sandbox = Sandbox::new();
+        let real = Path::new("/etc/lastrites/armed");
+        assert!(!real.exists(), "{}: this machine is armed: disarm it for the tests", real.display());
+        fs::set_permissions("/sys/fs/bpf", fs::Permissions::from_mode(0o700)).expect("as systemd has it");
+        mount("tmpfs", VAR_LIB, "tmpfs", MountFlags::empty(), None).expect("a /var/lib of the test's own");
+        fs::create_dir(format!("{VAR_LIB}/lastrites")).expect("made");
+        let ring = PathBuf::from(format!("{VAR_LIB}/lastrites/ring.lrt"));
+        FileStorage::create(&ring, 4 << 20).expect("a ring file");
+        probe::load_and_pin(&arm::pins(), &LoadOptions::default()).unwrap_or_else(|e| panic!("{e}"));
+        let armed = Armed {
+            complete: true,
+            mode: Mode::Always,
+            ring: ring.clone(),
+            binary: ring.with_file_name("lastrites-tracer"),
+            pins: arm::pins(),
+            init: "unknown".into(),
+            init_version: String::new(),
+            boot_id: machine::boot_id(),
+            armed_at_s: 1,
+            settle_s: None,
+            made: Vec::new(),
+        };
+        // Whatever mask a unit gives us.
+        // SAFETY: only sets this process's mask; each test has a process of its own.
+        unsafe { libc::umask(0o077) };
+        lock::run_dir().unwrap_or_else(|e| panic!("{e}"));
+        armed.store(&Path::new("/").join(ARMED_VOLATILE)).unwrap_or_else(|e| panic!("{e}"));
+        Self { ring, sandbox }
+    }
+
+    /// The program where everybody may run it: the build directory need not be for everybody.
+    fn public_program(&self) -> PathBuf {
+        let dir = self.sandbox.mount("public", "tmpfs");
+        for dir in [self.sandbox.dir(), &dir] {
+            fs::set_permissions(dir, fs::Permissions::from_mode(0o755)).expect("for everybody");
+        }
+        let program = dir.join("lastrites-tracer");
+        fs::copy(TRACER, &program).expect("copied");
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("for everybody");
+        program
+    }
+}
+
+fn status(program: &Path, uid: u32, arguments: &[&str]) -> Output {
+    let mut command = Command::new(program);
+    command.arg("status").args(arguments).current_dir("/").uid(uid).gid(uid);
+    command.output().expect("it runs")
+}
+
+/// A user was told that nothing is being recorded, and to arm again, while it was recording: bpffs is for root
+/// alone, and under a unit's umask the status file was as well.
+#[test]
+fn a_user_who_asks_for_the_status_is_told_what_he_may_see() {
+    let machine = Machine::new();
+    let program = machine.public_program();
+    // A process that is called as a recorder is.
+    let mut recorder = Command::new(&program)
+        .args(["record", "--size", "4M", "--output"])
+        .arg(machine.sandbox.path("other"))
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    let said = Status { pid: recorder.id(), events: 55, phase: "recording".into(), ..Status::default() };
+    said.store(Path::new(lock::RUN)).expect("stored");
+    // Its name is another's until its exec is through.
+    while !lock::is_recorder(recorder.id()) {
+        std::thread::yield_now();
+    }
+    for (uid, sees) in [(0, "recording, pid"), (65534, "only root can see")] {
+        let output = status(&program, uid, &[]);
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(0), "{text}{output:?}");
+        assert!(text.contains(sees), "user {uid}: {text}");
+        assert!(text.contains(&format!("pid {}", recorder.id())), "user {uid}: {text}");
+        assert!(text.contains("55 written") && !text.contains("not loaded"), "user {uid}: {text}");
+    }
+    let json = String::from_utf8_lossy(&status(&program, 65534, &["--json"]).stdout).into_owned();
+    assert!(json.contains(r#""probe_loaded":null"#), "{json}");
+    sys::kill(recorder.id() as i32, libc::SIGTERM);
+    recorder.wait().expect("it ends");
+    // Once the probe is gone, root is told so, and a user still cannot know.
+    probe::unpin(&arm::pins()).expect("unpinned");
+    let text = |uid| String::from_utf8_lossy(&status(&program, uid, &[]).stdout).into_owned();
+    assert!(text(0).contains("not loaded"));
+    assert!(text(65534).contains("only root can see"));
+}
+
+/// Whether /var/lib can be written to, as this very thread sees it.
+fn is_read_only() -> bool {
+    let vfs = rustix::fs::statvfs(VAR_LIB).expect("it is there");
+    vfs.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY)
+}
+
+/// The children of a process with one thread.
+fn children(pid: u32) -> Vec<u32> {
+    let list = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+}
+
+/// A daemon that was started again after the spree opened its log for writing while the seal had made / writable;
+/// remounting failed, nobody tried again, and the machine went down with a root that had been clean.
+#[test]
+fn the_seal_makes_the_file_system_read_only_again_however_long_somebody_writes_to_it() {
+    let machine = Machine::new();
+    mount_remount(VAR_LIB, MountFlags::RDONLY, "").expect("read-only, as umountroot makes it");
+    assert!(is_read_only());
+    for _ in 0..200 {
+        let mut seal =
+            Command::new(TRACER).args(["seal", "--stage", "test"]).spawn().expect("the seal starts");
+        let pid = seal.id();
+        let mut daemon = Child::fork(|| {
+            let is_over = || sys::kill(pid as i32, 0) != 0;
+            let (log, first) = loop {
+                let first = children(pid);
+                if is_over() {
+                    return 2;
+                }
+                if first.is_empty() {
+                    continue;
+                }
+                match fs::File::create(format!("{VAR_LIB}/log")) {
+                    Ok(log) => break (log, first),
+                    Err(e) if e.kind() == ErrorKind::ReadOnlyFilesystem => {}
+                    Err(_) => return 3,
+                }
+            };
+            // Held until whoever wrote the end has failed to make it read-only: another child of the seal
+            // follows it.
+            while children(pid).iter().all(|child| first.contains(child)) {
+                if is_over() {
+                    return 4;
+                }
+            }
+            drop(log);
+            0
+        });
+        assert!(seal.wait().expect("it ends").success());
+        let daemon = daemon.wait().status >> 8;
+        assert!(is_read_only(), "the daemon ended with {daemon}");
+        if daemon == 0 {
+            let trace = Trace::open(&machine.ring).unwrap_or_else(|e| panic!("{e}"));
+            let end = trace.sessions().last().and_then(|session| session.end.clone()).expect("sealed");
+            assert_eq!(end.how, How::Sealed);
+            return;
+        }
+    }
+    panic!("in 200 seals the daemon never found the file system writable");
+}
+
+/// A probe that was mended has the layout of the one before, and was not loaded as long as that was pinned.
+#[test]
+fn another_probe_takes_the_place_of_the_pinned_one_and_is_whole() {
+    let _machine = Machine::new();
+    let pins = arm::pins();
+    let before = kernel::pins_id(&pins).expect("pinned");
+    assert!(probe::load_report(&pins).expect("whole").current, "this version's");
+    let next = probe::successor(&pins);
+    let loaded = Command::new(TRACER).arg("load").arg(&next).status().expect("it runs");
+    assert!(loaded.success());
+    probe::succeed(&pins).unwrap_or_else(|e| panic!("{e}"));
+    assert!(!next.exists());
+    let report = probe::load_report(&pins).unwrap_or_else(|e| panic!("{e}"));
+    assert!(report.hooks.iter().any(|hook| hook.pinned), "{report:?}");
+    assert_ne!(kernel::pins_id(&pins), Some(before), "a session of the other one is not gone on with");
+    // Without a successor nothing half is left either: the next recorder loads it.
+    probe::succeed(&pins).unwrap_or_else(|e| panic!("{e}"));
+    assert!(!pins.exists());
+}
