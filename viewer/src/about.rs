@@ -56,7 +56,7 @@ impl Ending {
 
     pub const fn sentence(self) -> &'static str {
         match self {
-            Self::Sealed => "sealed at the last hook of the shutdown",
+            Self::Sealed => "sealed at its last hook",
             Self::Disarmed => "recording was switched off",
             Self::Stopped => "recording was stopped",
             Self::Cut => "ended without a seal: power cut, panic or hang",

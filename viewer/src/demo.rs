@@ -304,9 +304,11 @@ fn tell(trace: &Trace, dir: &Path, palette: Palette) -> Result<(), Error> {
     let how = command();
     say("that was the first boot's shutdown, in a machine of a few processes whose init restarts what dies");
     say(&format!("recorded in {name}:"));
-    for (words, what) in
-        [("view", "the same on a time axis"), ("show", "every event"), ("report", "for a bug tracker")]
-    {
+    for (words, what) in [
+        ("view", "the same on a time axis"),
+        ("show --recording 1", "every event"),
+        ("report", "for a bug tracker"),
+    ] {
         say(&format!("  {how} {words} {name}  # {what}"));
     }
     Ok(())

@@ -213,7 +213,7 @@ mod tests {
 1  2026-11-12 03:14:00  11.8 s  shutdown  sealed      18    12
    host:    db7, sysvinit 3.06
    asked:   shutdown -r now (root, pts/0)
-   ended:   sealed at the last hook of the shutdown; reboot(2): restart
+   ended:   sealed at its last hook; reboot(2): restart
    covered: seal +0.000 s to +11.800 s (umountroot)
    lost:    12 events not stored
 ";

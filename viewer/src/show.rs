@@ -240,7 +240,7 @@ mod tests {
         let text = head(2, 3, &summary(), Ending::Sealed, &requests, Palette::PLAIN);
         let expected = "\
 # recording 2 of 3 (abababab): db7, sysvinit 3.06, kernel 6.1.0-28-amd64
-# 2026-11-12 03:14:00 +0100 for 11.8 s; sealed at the last hook of the shutdown
+# 2026-11-12 03:14:00 +0100 for 11.8 s; sealed at its last hook
 # 18 events; lost: 12 events not stored
 # covered: seal +0.000 s to +11.800 s (umountroot)
 ";

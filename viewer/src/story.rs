@@ -101,7 +101,10 @@ impl Story {
         let (heir_of, old_of) = (places(|restart| restart.old), places(|restart| restart.new));
         if let Some(shutdown) = &shutdown {
             let heir = |idx: Idx| old_of[idx as usize] != NONE;
-            waits = blame::blame(&world, shutdown, &fates, heir);
+            let of_unit = |idx: Idx| {
+                services.of(&world, idx).is_some_and(|id| services.get(id).kind == service::Kind::Unit)
+            };
+            waits = blame::blame(&world, shutdown, &fates, heir, of_unit);
         }
         for fate in &fates {
             services.of(&world, fate.proc);

@@ -41,6 +41,10 @@ struct Candidate {
     from_ns: u64,
     to_ns: u64,
     why: Why,
+    /// A stop command of a unit, which init waits for itself.
+    of_unit: bool,
+    /// Who told it to stop.
+    told_by: Idx,
 }
 
 /// Programs that only wait for others.
@@ -97,12 +101,18 @@ impl Longest {
     }
 }
 
-/// The whole shutdown, stretch by stretch. `heir`: who took somebody's place.
-pub fn blame(world: &World, shutdown: &Shutdown, fates: &[Fate], heir: impl Fn(Idx) -> bool) -> Vec<Wait> {
+/// The whole shutdown, stretch by stretch. `heir`: who took somebody's place; `of_unit`: who belongs to a unit.
+pub fn blame(
+    world: &World,
+    shutdown: &Shutdown,
+    fates: &[Fate],
+    heir: impl Fn(Idx) -> bool,
+    of_unit: impl FnMut(Idx) -> bool,
+) -> Vec<Wait> {
     let (begin, end) = (shutdown.begin.ns, shutdown.end.ns);
     let mut longest = Longest::default();
     stopping(world, shutdown, fates).for_each(|c| longest.add(c));
-    running(world, shutdown, heir).for_each(|c| longest.add(c));
+    running(world, shutdown, heir, of_unit).for_each(|c| longest.add(c));
     let mut all = longest.take();
     let mut edges: Vec<u64> = all.iter().flat_map(|c| [c.from_ns, c.to_ns]).chain([begin, end]).collect();
     edges.retain(|ns| (begin..=end).contains(ns));
@@ -162,6 +172,8 @@ fn stopping<'a>(
             from_ns: told,
             to_ns: exit.min(shutdown.end.ns),
             why: Why::Stopping,
+            of_unit: false,
+            told_by: fate.told.and_then(|told| world.sig(told.sent)).map_or(NONE, |sent| sent.sender),
         })
     };
     fates.iter().filter_map(of)
@@ -172,6 +184,7 @@ fn running<'a>(
     world: &'a World,
     shutdown: &'a Shutdown,
     heir: impl Fn(Idx) -> bool + 'a,
+    mut of_unit: impl FnMut(Idx) -> bool + 'a,
 ) -> impl Iterator<Item = Candidate> + 'a {
     let of = move |(idx, proc): (Idx, &Proc)| {
         let image = world.image(proc.image).filter(|image| image.proc == idx);
@@ -185,7 +198,14 @@ fn running<'a>(
         };
         let step = !heir(idx) && (proc.dead() || !shutdown.ended && of_rc()) && is_step(world, shutdown, idx);
         let to_ns = proc.exit.ns.min(shutdown.end.ns);
-        step.then_some(Candidate { proc: idx, from_ns: proc.born.ns, to_ns, why: Why::Running })
+        step.then(|| Candidate {
+            proc: idx,
+            from_ns: proc.born.ns,
+            to_ns,
+            why: Why::Running,
+            of_unit: of_unit(idx),
+            told_by: NONE,
+        })
     };
     world.all().filter_map(of)
 }
@@ -214,7 +234,7 @@ fn is_step(world: &World, shutdown: &Shutdown, idx: Idx) -> bool {
     !world.is_supervisor(at) && world.proc_at(idx).is_some_and(|proc| proc.killed_by() == 0)
 }
 
-fn choose(world: &World, active: &[Candidate], from_ns: u64, phase_end: u64, rc: bool) -> (Idx, Why) {
+fn choose<'a>(world: &World, active: &'a [Candidate], from_ns: u64, phase_end: u64, rc: bool) -> (Idx, Why) {
     let waits = |c: &Candidate| c.why == Why::Running && WAITERS.contains(&world.program_at(c.proc, from_ns));
     // Who waits for its own child is not what is waited for.
     let has_child = |c: &Candidate| {
@@ -222,9 +242,13 @@ fn choose(world: &World, active: &[Candidate], from_ns: u64, phase_end: u64, rc:
             .iter()
             .any(|other| other.why == Why::Running && world.ancestors(other.proc).any(|up| up == c.proc))
     };
-    let steps: Vec<&Candidate> = active.iter().filter(|c| c.why == Why::Running && !has_child(c)).collect();
-    let working =
-        steps.iter().copied().filter(|c| !waits(c)).max_by_key(|c| (c.to_ns.min(phase_end), c.proc));
+    let steps: Vec<&'a Candidate> =
+        active.iter().filter(|c| c.why == Why::Running && !has_child(c)).collect();
+    let last = |steps: &mut dyn Iterator<Item = &'a Candidate>| {
+        steps.filter(|c| !waits(c)).max_by_key(|c| (c.to_ns.min(phase_end), c.proc))
+    };
+    let working = last(&mut steps.iter().copied());
+    let of_units = last(&mut steps.iter().copied().filter(|c| c.of_unit));
     let rc = rc || active.iter().any(|c| c.why == Why::Running && world.program_at(c.proc, from_ns) == b"rc");
     let stopping = || {
         let all = active.iter().filter(|c| c.why == Why::Stopping);
@@ -232,18 +256,21 @@ fn choose(world: &World, active: &[Candidate], from_ns: u64, phase_end: u64, rc:
         // Among equals not the supervisor, which only waits for its children.
         all.max_by_key(|c| (c.to_ns <= phase_end, !world.is_supervisor(c.proc), c.to_ns, c.proc))
     };
-    // rc waits for its scripts, and for others only where a script does nothing but wait. Of what others stop side by
-    // side the last counts; a command that ends right behind a process did nothing but wait for it.
+    // rc waits for its scripts, and for others only where a script does nothing but wait. Of units that are stopped side
+    // by side the last counts; a command that ends right behind a process that it told to stop has waited for that one.
     let chosen = if rc && !steps.iter().any(|c| waits(c)) {
         working.or_else(stopping)
     } else {
         let outlasts = |step: &&Candidate| {
             let ends = |c: &Candidate| (c.to_ns <= phase_end, c.to_ns);
             stopping().is_none_or(|c| {
-                ends(step) > ends(c) && (ends(step).0 > ends(c).0 || step.to_ns - c.to_ns >= BEHIND_NS)
+                let told = c.told_by == step.proc || world.ancestors(c.told_by).any(|up| up == step.proc);
+                let waited =
+                    told && ends(step).0 == ends(c).0 && step.to_ns - c.to_ns.min(step.to_ns) < BEHIND_NS;
+                ends(step) > ends(c) && !waited
             })
         };
-        working.filter(outlasts).or_else(stopping).or(working)
+        of_units.filter(outlasts).or_else(stopping).or(working)
     };
     let chosen = chosen.or(steps.into_iter().max_by_key(|c| c.to_ns));
     match chosen {

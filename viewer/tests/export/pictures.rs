@@ -113,7 +113,7 @@ fn the_picture_tells_the_founding_story() {
         "mongod 990",
         "SIGKILL by killall5 -9",
         "mongod was restarted during the shutdown, then killed 13.1 s later (certain)",
-        "To change: take 6 out of the runlevels of mongod's entry in inittab.",
+        "To change: take 6 out of the runlevels of mongod's entry in inittab",
     ] {
         assert!(has(part), "{part}: {texts:?}");
     }

@@ -84,8 +84,7 @@ fn service_of_init(story: &Story, idx: Idx) -> Option<String> {
 }
 
 /// What sysvinit does with an entry that the new runlevel does not have.
-const STOPS_ITSELF: &str =
-    "init then stops it itself, first of all, with SIGTERM and a few seconds later SIGKILL";
+const STOPS_ITSELF: &str = "init then stops it itself (SIGTERM, SIGKILL seconds later)";
 
 fn level(story: &Story) -> &'static str {
     story.shutdown.as_ref().map_or("6", |shutdown| shutdown.level())

@@ -3,7 +3,7 @@
 //! ```text
 //! db7 rebooted 25 Nov 2026 02:29:15 · sysvinit 3.06, runlevel 6                    1 finding, 1 noted · 0 lost · sealed
 //! asked for by root via ssh from 10.0.0.5: shutdown -r now · sshd -> bash -> shutdown
-//! 29.4 s to the last hook · 1523 events · sealed at the last hook of the shutdown
+//! 29.4 s to the last hook · 1523 events · sealed at its last hook
 //! ✖ mongod 986 was killed by killall5 -9 of sendsigs, 13.5 s after its restart · rc -> .. -> killall5 -9
 //! ```
 //!
