@@ -35,12 +35,17 @@ pub(super) fn play(dir: &Path) -> u8 {
     let Some(inside) = Inside::prove() else {
         return complain("rc", "this is not the demonstration's own namespace: nothing was done");
     };
+    let wait = || {
+        let until = Instant::now() + GRACE;
+        while inside.anybody_left() && Instant::now() < until {
+            signals.wait(None, Some(LOOK));
+        }
+    };
     let _ = inside.signal_everybody(Signal::TERM);
-    let until = Instant::now() + GRACE;
-    while inside.anybody_left() && Instant::now() < until {
-        signals.wait(None, Some(LOOK));
-    }
+    wait();
     let _ = inside.signal_everybody(Signal::KILL);
+    // Who is sent that dies in its own time, and not after the machine.
+    wait();
     if let Err(errno) = unmount(dir.join("run"), UnmountFlags::DETACH) {
         complain("rc", &format!("cannot unmount: {errno}"));
     }
