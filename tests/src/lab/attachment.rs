@@ -233,9 +233,9 @@ impl Stranger {
         };
         let (program, report) = (self.lastrites.display().to_string(), self.report.display().to_string());
         tmux(&["new-session", "-d", "-x", "200", "-y", "50", &program, "view", &report])?;
-        // What follows its number on the screen.
+        // What follows its number on the screen, before the line is full.
         let wanted: String =
-            headlines.first().map(|text| text.chars().take(40).collect()).unwrap_or_default();
+            headlines.first().map(|text| text.chars().take(20).collect()).unwrap_or_default();
         let until = Instant::now() + SCREEN_LIMIT;
         let shown = loop {
             let screen = tmux(&["capture-pane", "-p"]);

@@ -159,7 +159,9 @@ fn beside(file: &Path) -> Option<PathBuf> {
 /// What was seen in `file`, if that is known and the file is still the same.
 pub(super) fn read(file: &Path) -> Option<Vec<(Summary, Requests)>> {
     let mut bytes = Vec::new();
-    File::open(beside(file)?).ok()?.take(BYTES_MAX).read_to_end(&mut bytes).ok()?;
+    // A pipe would be waited for.
+    let kept = beside(file).filter(|kept| fs::symlink_metadata(kept).is_ok_and(|found| found.is_file()))?;
+    File::open(kept).ok()?.take(BYTES_MAX).read_to_end(&mut bytes).ok()?;
     let glance: Glance = serde_json::from_slice(&bytes).ok()?;
     let same = glance.version == VERSION && glance.of == Stamp::of(file).ok()?;
     if !same {
@@ -171,15 +173,20 @@ pub(super) fn read(file: &Path) -> Option<Vec<(Summary, Requests)>> {
 /// Keeps what was seen in `file`. It may be somebody else's to write: then it is read again the next time.
 pub(super) fn keep(file: &Path, seen: &[(Summary, Requests)]) {
     let kept = || -> Option<()> {
+        // In somebody else's directory, as of a person who has become root by sudo, nothing is left behind.
+        let owner = fs::symlink_metadata(file.parent()?).ok()?.uid();
+        if owner != rustix::process::geteuid().as_raw() {
+            return None;
+        }
         let of = Stamp::of(file).ok()?;
         let sessions =
             seen.iter().map(|(summary, requests)| Seen::of(summary, requests)).collect::<Option<_>>()?;
         let bytes = serde_json::to_vec(&Glance { version: VERSION, of, sessions }).ok()?;
         let mut new = tempfile::Builder::new().prefix(".importing-").tempfile_in(file.parent()?).ok()?;
         new.write_all(&bytes).ok()?;
-        // Who may read the one may read the other.
-        let mode = file.metadata().ok()?.permissions().mode() & 0o777;
-        fs::set_permissions(new.path(), fs::Permissions::from_mode(mode)).ok()?;
+        // Who may read the one may read the other. Of the file itself, not of what is called so by now.
+        let mode = file.metadata().ok()?.permissions().mode() & 0o644;
+        new.as_file().set_permissions(fs::Permissions::from_mode(mode)).ok()?;
         new.persist(beside(file)?).ok().map(drop)
     };
     let _ = kept();

@@ -64,7 +64,7 @@ const WAITERS: [&[u8]; 12] = [
 ];
 
 /// A command that ends so soon behind a process has waited for it.
-const BEHIND_NS: u64 = 1_000_000_000;
+const BEHIND_NS: u64 = 3_000_000_000;
 
 /// Most that are weighed against each other, in all and at a moment.
 const CANDIDATES_MAX: usize = 2048;
