@@ -125,7 +125,41 @@ pub(super) fn is_known_path(word: &[u8]) -> bool {
         return false;
     };
     let somebodys: [&[u8]; 6] = [b"home", b"root", b"srv", b"opt", b"tmp", b"mnt"];
-    word.len() > first.len() + 2 && (SYSTEM.contains(&first) || somebodys.contains(&first))
+    // Of `/etc/client.pem:hunter` only the beginning is one.
+    !word.iter().any(|byte| is_sign(*byte))
+        && word.len() > first.len() + 2
+        && (SYSTEM.contains(&first) || somebodys.contains(&first))
+}
+
+/// What stands between paths, or between a path and something else: `/etc/x.pem:hunter`, `/usr/lib:/home/ada/lib`.
+const fn is_sign(byte: u8) -> bool {
+    matches!(byte, b':' | b',' | b';' | b'?' | b'#' | b'|')
+}
+
+/// Where the path ends with which `word` begins. Names of buses have colons: `/sys/devices/pci0000:00/0000:00:1f.2`.
+fn end_of(word: &[u8]) -> usize {
+    let of_bus = |behind: &[u8]| {
+        let digits = behind.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
+        (word.starts_with(b"/sys/") || word.starts_with(b"/dev/"))
+            && (1..=4).contains(&digits)
+            && behind.get(digits).is_none_or(|byte| matches!(byte, b'.' | b':' | b'-' | b'/'))
+    };
+    // An address is judged as one.
+    let of_address = |at: usize| {
+        let from = word[..at].iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
+        let to = word[at..].iter().position(|byte| *byte == b'/').map_or(word.len(), |slash| at + slash);
+        address::holds_ipv6(&word[from..to])
+    };
+    let of_colon = |at: usize| of_bus(&word[at + 1..]) || of_address(at);
+    let ends = |(at, byte): (usize, &u8)| is_sign(*byte) && !(*byte == b':' && of_colon(at));
+    word.iter().enumerate().position(ends).unwrap_or(word.len())
+}
+
+/// Where in a path of the system another tree of directories begins, in parts: `/proc/12/root/home/ada`.
+fn new_root(parts: &[&[u8]]) -> Option<usize> {
+    let of_process = |at: usize| at == 2 && parts[0] == b"proc" && matches!(parts[at], b"root" | b"cwd");
+    let of_container = |part: &[u8]| matches!(part, b"rootfs" | b"chroot" | b"schroot");
+    (1..parts.len()).find(|at| of_process(*at) || of_container(parts[*at])).map(|at| at + 1)
 }
 
 impl Redactor {
@@ -150,13 +184,38 @@ impl Redactor {
         Some(out)
     }
 
-    /// What stands for a path.
-    pub(super) fn path(&mut self, path: &[u8]) -> Vec<u8> {
+    /// What stands for a path, and for what is written behind it.
+    pub(super) fn path(&mut self, word: &[u8]) -> Vec<u8> {
+        let mut end = end_of(word);
+        let mut out = self.one_path(&word[..end]);
+        let mut rest = &word[end..];
+        while let Some((sign, behind)) = rest.split_first() {
+            out.push(*sign);
+            end = end_of(behind);
+            let piece = &behind[..end];
+            // What the directories before it make harmless says nothing about this one.
+            match piece.first() {
+                None => {}
+                Some(b'/') => out.extend(self.one_path(piece)),
+                Some(_) => match self.judge(piece, 0) {
+                    Some(judged) => out.extend(judged),
+                    None => out.extend(self.named(Kind::Argument, piece)),
+                },
+            }
+            rest = &behind[end..];
+        }
+        out
+    }
+
+    fn one_path(&mut self, path: &[u8]) -> Vec<u8> {
         let absolute = path.starts_with(b"/");
         let parts: Vec<&[u8]> = path.split(|byte| *byte == b'/').collect();
         let named: Vec<&[u8]> = parts.iter().copied().filter(|part| !part.is_empty()).collect();
-        let system = absolute && named.first().is_some_and(|first| SYSTEM.contains(first));
-        let private = if absolute { private(&named) } else { None };
+        // Where it goes up again nobody knows where it leads.
+        let astray = named.contains(&&b".."[..]);
+        let system = absolute && !astray && named.first().is_some_and(|first| SYSTEM.contains(first));
+        let private = if absolute && !astray { private(&named) } else { None };
+        let root = new_root(&named).filter(|at| system && *at < named.len());
         let of_program = absolute && named.starts_with(&OF_PROGRAMS);
         let mut out = Vec::with_capacity(path.len());
         let mut met = 0;
@@ -167,12 +226,22 @@ impl Redactor {
             if part.is_empty() {
                 continue;
             }
+            if Some(met) == root {
+                // Not below `/`, but like it.
+                let tree = [b"/".as_slice(), &parts[at..].join(&b'/')].concat();
+                out.extend_from_slice(&self.one_path(&tree)[1..]);
+                return out;
+            }
+            let at_home = private.is_none() && met > 0 && named[met - 1] == b"home";
             let wanted = private.as_ref().and_then(|private| private.get(met)).copied();
             let judged = match wanted.and_then(<[u8]>::split_last) {
                 Some((b'@', start)) => [start, self.user(&part[start.len()..]).as_slice()].concat(),
                 Some((b'#', start)) => [start, self.machine_file(&part[start.len()..]).as_slice()].concat(),
                 Some(_) => part.to_vec(),
                 None if matches!(*part, b"." | b".." | b"~") => part.to_vec(),
+                None if at_home => self.user(part),
+                // Behind somebody's home all is somebody's.
+                None if named[..met].contains(&&b"home"[..]) => self.private_part(part),
                 None if system && private.is_none() && !(of_program && met > 2) => self.system_part(part),
                 None => self.private_part(part),
             };
