@@ -23,8 +23,11 @@ pub fn holds_ipv4(word: &[u8]) -> bool {
     word.split(|byte| !part(byte)).any(dotted) || holds_dashed(word)
 }
 
+/// Digits of four numbers that are no version any more.
+const VERSION_DIGITS: usize = 8;
+
 /// Four numbers with dashes between them are a version or a date as well, unless it is said what they are, or they are
-/// an address of a private network.
+/// an address of a private network, or longer than versions are.
 fn holds_dashed(word: &[u8]) -> bool {
     let part = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
     let said = word.starts_with(b"ip-")
@@ -37,7 +40,8 @@ fn holds_dashed(word: &[u8]) -> bool {
             .collect();
         numbers.windows(4).any(|four| match four {
             [Some(a), Some(b), Some(_), Some(_)] => {
-                said || *a == 10 || (*a, *b) == (192, 168) || *a == 172 && (16..32).contains(b)
+                let private = *a == 10 || (*a, *b) == (192, 168) || *a == 172 && (16..32).contains(b);
+                said || private || run.iter().filter(|byte| byte.is_ascii_digit()).count() >= VERSION_DIGITS
             }
             _ => false,
         })
@@ -147,6 +151,7 @@ mod tests {
         assert!(
             holds_ipv4(b"backup-10.0.0.5-old") && !holds_ipv4(b"libx.so.1.2.3.4") && !holds_ipv4(b"6.1.0-50")
         );
+        assert!(holds_ipv4(b"203-0-113-77.conf") && holds_ipv4(b"vpn_203_0_113_77"));
         assert!(holds_ipv4(b"ip-34-1-2-3") && holds_ipv4(b"x_10_0_0_5") && holds_ipv4(b"node-192-168-7-1"));
         assert!(
             !holds_ipv4(b"linux-image-6-1-0-50")

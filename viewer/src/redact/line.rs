@@ -6,10 +6,13 @@
 use super::{
     Kind, Redactor, address,
     options::{
-        self, HOST, OF_HOSTS, OF_PROCESSES, OF_SERVICES, OF_USERS, READS_SECRETS, SECRETS_FOLLOW, USER,
+        self, AT_WORD, HOST, OF_HOSTS, OF_PROCESSES, OF_USERS, SECRETS_FOLLOW, SECRETS_FOLLOW_AT, USER,
     },
     path::is_known_path,
-    shape, vocabulary,
+    services::Words,
+    shape,
+    text::{is_joint, is_separator},
+    vocabulary,
     word::is_plain_name,
     wrapper::{Unwrapping, is_assignment},
 };
@@ -18,11 +21,6 @@ use super::{
 const DIGITS_MAX: usize = 12;
 /// Clients of which a line may name so many.
 const CLIENTS_MAX: usize = 4;
-
-/// What separates words in the text of a shell and in the title of a process.
-pub(super) fn is_separator(byte: u8) -> bool {
-    byte <= b' ' || byte == 0x7f || b";|&()<>\"'`{}[]".contains(&byte)
-}
 
 /// What is known of a command line so far.
 #[derive(Debug, Default)]
@@ -35,21 +33,26 @@ pub(super) struct Line {
     /// The next word is the program's name.
     at_program: bool,
     /// What the option before says that this word is.
-    pending: Option<Kind>,
+    pub pending: Option<Kind>,
     /// It is no option that says so, but a word: what it holds may be a word as well.
-    weak: bool,
+    pub weak: bool,
     /// Everything that follows is secret: a header.
-    secret: bool,
+    pub secret: bool,
     /// All words are that follow, options and paths apart.
     secrets_follow: bool,
     /// What is printed here is read as a secret by another program.
-    feeds: bool,
+    pub feeds: bool,
     /// `login` was among its words.
     login: bool,
+    /// `IDENTIFIED` was, of which `BY` says how.
+    identified: bool,
+    /// `PASSWORD FOR` was: what is set behind an equals sign is the password.
+    assigned: bool,
     /// The first of its words that may be a name was met.
     first_met: bool,
+    words: Words,
     /// Numbers to come that are judged with the one before.
-    numbers: usize,
+    pub numbers: usize,
 }
 
 impl Line {
@@ -63,6 +66,11 @@ impl Line {
         Self { at_program: true, ..Self::default() }
     }
 
+    /// Another command begins in the same text.
+    pub fn begin_anew(&mut self) {
+        *self = Self { feeds: self.feeds, ..Self::of_text() };
+    }
+
     fn begin(&mut self, program: &[u8]) {
         self.program = program.to_vec();
         // What its wrapper's letters mean, its own do not.
@@ -70,6 +78,7 @@ impl Line {
         self.unwrapping = Unwrapping::of(program);
         self.secrets_follow |= SECRETS_FOLLOW.contains(&program);
         self.first_met = false;
+        self.words = Words::default();
     }
 
     /// The program is not known by its file.
@@ -101,6 +110,39 @@ impl Line {
                 self.programs.push(client);
             }
         }
+    }
+
+    /// Whether `word` is one that a table has for this program.
+    fn is_at(&self, table: &[(&[u8], &[&[u8]])], word: &[u8]) -> bool {
+        table.iter().any(|(program, words)| *program == self.program && words.contains(&word))
+    }
+
+    /// A word that stands between the name of a secret and the secret: `IDENTIFIED BY`, `PASSWORD FOR x TO`, `user set
+    /// password 2`.
+    fn says(&mut self, word: &[u8]) -> Option<Vec<u8>> {
+        let lower = word.to_ascii_lowercase();
+        if std::mem::take(&mut self.identified) {
+            self.identified = !matches!(lower.as_slice(), b"by" | b"as" | b"using");
+            if !self.identified {
+                (self.pending, self.weak) = (Some(Kind::Secret), false);
+                return Some(word.to_vec());
+            }
+        }
+        self.identified |= lower == b"identified";
+        if self.pending == Some(Kind::Secret) && self.weak {
+            if matches!(lower.as_slice(), b"for" | b"of") {
+                (self.pending, self.assigned) = (None, true);
+                return Some(word.to_vec());
+            }
+            let number = word.len() <= 2 && shape::is_number(word);
+            return (number || matches!(lower.as_slice(), b"is" | b"to" | b"was" | b"as"))
+                .then(|| word.to_vec());
+        }
+        if self.assigned && (lower == b"to" || is_joint(word) && word.contains(&b'=')) {
+            (self.pending, self.weak) = (Some(Kind::Secret), false);
+            return Some(word.to_vec());
+        }
+        None
     }
 
     /// What an option without its value says of the next word.
@@ -149,50 +191,16 @@ impl Redactor {
         self.text(word, &mut Line::of_text())
     }
 
-    /// Words with whatever is between them.
-    pub(super) fn text(&mut self, text: &[u8], line: &mut Line) -> Vec<u8> {
-        let feeds = feeds_secrets(text);
-        line.feeds |= feeds;
-        let mut out = Vec::with_capacity(text.len());
-        let mut at = 0;
-        while let Some(&byte) = text.get(at) {
-            if !is_separator(byte) {
-                let end =
-                    text[at..].iter().position(|byte| is_separator(*byte)).map_or(text.len(), |len| at + len);
-                if line.numbers == 0 {
-                    line.numbers = number_run(text[at..].split(|byte| *byte == b' ').take(NUMBERS_MAX));
-                }
-                out.extend(self.line_word(&text[at..end], line));
-                at = end;
-                continue;
-            }
-            out.push(byte);
-            at += 1;
-            match byte {
-                // A secret in quotes is one, whatever it holds; so is what follows a header's name in them.
-                b'\'' | b'"' if line.pending == Some(Kind::Secret) || line.secret => {
-                    let end = text[at..].iter().position(|b| *b == byte).map_or(text.len(), |len| at + len);
-                    out.extend(self.secret(&text[at..end]));
-                    at = end;
-                    line.pending = None;
-                }
-                b'\'' | b'"' => line.secret = false,
-                b';' | b'|' | b'&' | b'(' | b'`' | b'\n' => *line = Line { feeds, ..Line::of_text() },
-                // `chpasswd <<< root:pw`
-                b'<' if feeds && text[..at].ends_with(b"<<<") => line.secret = true,
-                _ => {}
-            }
-        }
-        out
-    }
-
     /// A word that holds no separator, or that is one whole for other reasons.
-    fn line_word(&mut self, word: &[u8], line: &mut Line) -> Vec<u8> {
+    pub(super) fn line_word(&mut self, word: &[u8], line: &mut Line) -> Vec<u8> {
         if word.is_empty() {
             return Vec::new();
         }
         if line.secret {
             return self.secret(word);
+        }
+        if let Some(said) = line.says(word) {
+            return said;
         }
         let weak = std::mem::take(&mut line.weak);
         if let Some(kind) = line.pending.take()
@@ -213,13 +221,17 @@ impl Redactor {
                 return self.named(Kind::Argument, word);
             }
         }
-        let printed = line.feeds && line.is_of(&[b"echo", b"printf", b"cat"]) || line.secrets_follow;
+        let printed =
+            line.feeds && line.is_of(&[b"echo", b"printf", b"print", b"cat", b"yes"]) || line.secrets_follow;
         if printed && !is_program && !option && !word.starts_with(b"/") {
             return self.secret(word);
         }
-        line.secrets_follow |= SECRETS_FOLLOW.contains(&word);
+        line.secrets_follow |= SECRETS_FOLLOW.contains(&word) || line.is_at(&SECRETS_FOLLOW_AT, word);
         if let Some(judged) = self.known_option(word, line) {
             return judged;
+        }
+        if option {
+            line.words.option(&line.program, word);
         }
         if option && !word.contains(&b'=') {
             line.pending = line.after_option(word);
@@ -228,7 +240,7 @@ impl Redactor {
         if let Some(judged) = self.header(word, line) {
             return judged;
         }
-        if !is_program && says_secret(word) {
+        if !is_program && (says_secret(word) || line.is_at(&AT_WORD, word)) {
             line.pending = Some(Kind::Secret);
             line.weak = true;
             return self.word(word);
@@ -341,10 +353,11 @@ impl Redactor {
             self.behind_host(first, line);
             return Some(judged);
         }
+        let service = line.words.is_service(&line.program, word);
         if !is_plain_name(word) || vocabulary::holds(word) {
             return None;
         }
-        if line.is_of(&OF_SERVICES) {
+        if service {
             return Some(self.service(word));
         }
         if line.is_of(&OF_USERS) {
@@ -423,19 +436,13 @@ impl Redactor {
 }
 
 /// So many numbers side by side are looked at together.
-const NUMBERS_MAX: usize = 64;
+pub(super) const NUMBERS_MAX: usize = 64;
 
 /// How many of the first of `words` are numbers that may be one: they have more digits than any number that is kept.
-fn number_run<'a>(words: impl Iterator<Item = &'a [u8]>) -> usize {
+pub(super) fn number_run<'a>(words: impl Iterator<Item = &'a [u8]>) -> usize {
     let numbers = words.take(NUMBERS_MAX).take_while(|word| shape::is_number(word));
     let (count, digits) = numbers.fold((0, 0), |(count, digits), word| (count + 1, digits + word.len()));
     if count > 1 && digits > DIGITS_MAX { count } else { 0 }
-}
-
-/// Whether something in the text of a shell reads a secret from what is printed before it.
-fn feeds_secrets(text: &[u8]) -> bool {
-    let piped = text.contains(&b'|') || text.windows(3).any(|three| three == b"<<<");
-    piped && text.split(|byte| is_separator(*byte)).any(|word| READS_SECRETS.contains(&base(word)))
 }
 
 /// Whether the word behind it is a secret, it seems: `nmcli device wifi connect x password y`, `CONFIG SET requirepass y`.
@@ -455,8 +462,16 @@ fn says_secret(word: &[u8]) -> bool {
         b"preshared-key",
         b"apikey",
     ];
-    let ends: [&[u8]; 6] =
-        [b"_password", b"-password", b"_passphrase", b"_secret", b"_access_key", b"_secret_key"];
+    let ends: [&[u8]; 8] = [
+        b"_password",
+        b"-password",
+        b".password",
+        b".psk",
+        b"_passphrase",
+        b"_secret",
+        b"_access_key",
+        b"_secret_key",
+    ];
     let plain = lower.iter().all(|b| b.is_ascii_lowercase() || matches!(b, b'_' | b'-' | b'.'));
     plain
         && !vocabulary::holds(&lower)

@@ -4,7 +4,7 @@
 //! a program that is missing here costs a stand-in of another kind, and a few letters that are words as well.
 
 /// Programs (`*`: and those whose names begin so) and their options whose value is a secret.
-pub(super) const SECRET: [(&[u8], &[&[u8]]); 51] = [
+pub(super) const SECRET: [(&[u8], &[&[u8]]); 60] = [
     (b"mysql*", &[b"-p"]),
     (b"maria*", &[b"-p"]),
     (b"mongo*", &[b"-p"]),
@@ -23,8 +23,25 @@ pub(super) const SECRET: [(&[u8], &[&[u8]]); 51] = [
             b"--form",
             b"--form-string",
             b"--proxy-header",
+            b"--user",
+            b"--proxy-user",
+            b"--pass",
+            b"--proxy-pass",
+            b"-E",
+            b"--cert",
+            b"--proxy-cert",
+            b"--oauth2-bearer",
         ],
     ),
+    (b"consul", &[b"-encrypt"]),
+    (b"nomad", &[b"-encrypt"]),
+    (b"swaks", &[b"-ap"]),
+    (b"sendemail", &[b"-xp"]),
+    (b"sendEmail", &[b"-xp"]),
+    (b"twine", &[b"-p"]),
+    (b"rabbitmqadmin", &[b"-p"]),
+    (b"kadmin", &[b"-w"]),
+    (b"beeline", &[b"-p"]),
     (b"http", &[b"-a"]),
     (b"https", &[b"-a"]),
     (b"ab", &[b"-A", b"-P", b"-C", b"-H"]),
@@ -48,7 +65,10 @@ pub(super) const SECRET: [(&[u8], &[&[u8]]); 51] = [
     (b"7z*", &[b"-p"]),
     (b"rar", &[b"-p", b"-hp"]),
     (b"unrar", &[b"-p"]),
-    (b"openssl", &[b"-k", b"-K", b"-iv", b"-pass", b"-passin", b"-passout", b"-password", b"-passwd"]),
+    (
+        b"openssl",
+        &[b"-k", b"-K", b"-iv", b"-pass", b"-passin", b"-passout", b"-password", b"-passwd", b"-hmac"],
+    ),
     (b"keytool", &[b"-storepass", b"-keypass", b"-srcstorepass", b"-deststorepass"]),
     (b"sqlcmd", &[b"-P"]),
     (b"isql", &[b"-P"]),
@@ -84,8 +104,17 @@ const NO_CLIENTS: [&[u8]; 11] = [
 ];
 /// Their option is for a secret only behind `login`; for a port or a file elsewhere.
 const AT_LOGIN: [&[u8]; 7] = [b"docker", b"podman", b"nerdctl", b"buildah", b"skopeo", b"oc", b"az"];
-/// Their letters can stand together behind one dash, the one with the value last: `curl -sSfu alice:pw`.
-const TOGETHER: [&[u8]; 6] = [b"curl", b"sshpass", b"zip", b"unzip", b"smbclient", b"ldapsearch"];
+/// Their letters can stand together behind one dash, the one with the value last: `curl -sSfu alice:pw`. And of their
+/// other letters those that take a value: of `-XPUT` what follows is that.
+const TOGETHER: [(&[u8], &[u8]); 7] = [
+    (b"curl", b"XoAeETxmKrcwDCPQYyztHbdFU"),
+    (b"sshpass", b"fde"),
+    (b"zip", b"btnxis"),
+    (b"unzip", b"dx"),
+    (b"smbclient", b"LnpmsWcTIEbtADdlMRi"),
+    (b"smbget", b"owf"),
+    (b"ldap*", b"bsalzfFeETHhpDyYUXRO"),
+];
 
 /// Programs whose options name a user.
 pub(super) const USER: [(&[u8], &[&[u8]]); 24] = [
@@ -181,26 +210,6 @@ pub(super) const OF_HOSTS: [&[u8]; 24] = [
     b"hostname",
 ];
 
-/// Programs whose words are services.
-pub(super) const OF_SERVICES: [&[u8]; 16] = [
-    b"systemctl",
-    b"service",
-    b"invoke-rc.d",
-    b"rc-service",
-    b"rc-update",
-    b"update-rc.d",
-    b"chkconfig",
-    b"initctl",
-    b"start",
-    b"stop",
-    b"restart",
-    b"runsv",
-    b"s6-supervise",
-    b"supervise",
-    b"sv",
-    b"monit",
-];
-
 /// Programs whose numbers are those of processes; elsewhere numbers side by side may be one number.
 pub(super) const OF_PROCESSES: [&[u8]; 14] = [
     b"kill",
@@ -220,7 +229,7 @@ pub(super) const OF_PROCESSES: [&[u8]; 14] = [
 ];
 
 /// Words behind which everything of a line is a user and a secret: `rabbitmqctl change_password shop hunter2`.
-pub(super) const SECRETS_FOLLOW: [&[u8]; 9] = [
+pub(super) const SECRETS_FOLLOW: [&[u8]; 10] = [
     b"add_user",
     b"change_password",
     b"authenticate_user",
@@ -230,10 +239,33 @@ pub(super) const SECRETS_FOLLOW: [&[u8]; 9] = [
     b"setpass",
     b"smbpasswd",
     b"htpasswd",
+    b"wpa_passphrase",
+];
+
+/// The same of words that mean that to one program only.
+pub(super) const SECRETS_FOLLOW_AT: [(&[u8], &[&[u8]]); 4] = [
+    (b"openssl", &[b"passwd"]),
+    (b"samba-tool", &[b"create", b"add", b"setpassword"]),
+    (b"vault", &[b"login", b"unseal"]),
+    (b"doveadm", &[b"pw"]),
+];
+
+/// Words of programs behind which one secret stands.
+pub(super) const AT_WORD: [(&[u8], &[&[u8]]); 5] = [
+    (b"redis-cli", &[b"AUTH", b"auth"]),
+    (b"valkey-cli", &[b"AUTH", b"auth"]),
+    (b"iwconfig", &[b"key", b"enc"]),
+    (b"iw", &[b"key", b"keys"]),
+    (b"ipmitool", &[b"password"]),
 ];
 
 /// Programs and options that read a secret from what another program prints.
-pub(super) const READS_SECRETS: [&[u8]; 14] = [
+pub(super) const READS_SECRETS: [&[u8]; 19] = [
+    b"gpg",
+    b"kadmin",
+    b"htdigest",
+    b"ansible-vault",
+    b"stdin",
     b"chpasswd",
     b"passwd",
     b"smbpasswd",
@@ -281,16 +313,28 @@ pub(super) fn option_of<'a>(
         let exact = options.clone().find(|option| *option == word);
         // Options of one letter have their values attached, and those that end in a colon.
         let attached = |option: &&[u8]| {
-            (option.len() == 2 && !at_login || option.ends_with(b":")) && word.starts_with(option)
+            (option.len() == 2 && !at_login && !is_named_so(word)
+                || option.ends_with(b":")
+                || **option == *b"-hp")
+                && word.starts_with(option)
         };
         exact.or_else(|| options.clone().find(attached))
     })
 }
 
+/// `-password` is no `-p` with its value attached.
+fn is_named_so(word: &[u8]) -> bool {
+    matches!(word, b"-pass" | b"-passwd" | b"-password" | b"-passphrase" | b"-auth" | b"-token" | b"-secret")
+}
+
 /// Where in `-sSfualice:pw` the option with the secret ends, if several stand together.
 pub(super) fn together(programs: &[Vec<u8>], word: &[u8]) -> Option<usize> {
     let letters = word.strip_prefix(b"-").filter(|rest| !rest.starts_with(b"-"))?;
-    programs.iter().filter(|program| TOGETHER.contains(&program.as_slice())).find_map(|program| {
+    if is_named_so(word) {
+        return None;
+    }
+    programs.iter().find_map(|program| {
+        let (_, valued) = TOGETHER.iter().find(|(name, _)| is_of(name, program))?;
         let options = SECRET.iter().filter(|(name, _)| is_of(name, program));
         let wanted: Vec<u8> = options
             .flat_map(|(_, options)| options.iter())
@@ -301,8 +345,7 @@ pub(super) fn together(programs: &[Vec<u8>], word: &[u8]) -> Option<usize> {
             .collect();
         let at =
             letters.iter().position(|letter| wanted.contains(letter)).filter(|at| (1..=8).contains(at))?;
-        // `-XPUT`: what follows a letter with a value is that.
-        let flag = |letter: &u8| letter.is_ascii_alphabetic() && !b"XoAeETxmKrcwDCPQYyztp".contains(letter);
+        let flag = |letter: &u8| letter.is_ascii_alphabetic() && !valued.contains(letter);
         letters[..at].iter().all(flag).then_some(at + 2)
     })
 }

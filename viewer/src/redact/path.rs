@@ -16,7 +16,7 @@ const SYSTEM: [&[u8]; 17] = [
 
 /// Directories that belong to somebody, or to this site: `@` is a user's name, `#` a host's, whatever stands before them;
 /// where a user's follows it, `#` is a domain alone.
-const PRIVATE: [&str; 78] = [
+const PRIVATE: [&str; 84] = [
     "home/#/@",
     "home/vmail/#/@",
     "home/@",
@@ -92,6 +92,12 @@ const PRIVATE: [&str; 78] = [
     "dev/disk/by-id",
     "dev/disk/by-uuid",
     "dev/disk/by-label",
+    "dev/disk/by-partlabel",
+    "etc/NetworkManager/system-connections",
+    "etc/openvpn/client",
+    "etc/openvpn/server",
+    "var/kunden",
+    "var/customers",
     "usr/local/share",
     "etc/letsencrypt/live",
     "etc/letsencrypt/archive",
@@ -283,10 +289,17 @@ impl Redactor {
         if !plain || part.len() > PART_MAX {
             return self.named(Kind::Path, part);
         }
-        if shape::is_token(part)
-            || part.contains(&b'@')
-                && address::is_domain(part.rsplit(|b| *b == b'@').next().unwrap_or_default())
+        if shape::is_token(part) {
+            return self.named(Kind::Path, part);
+        }
+        // `ada@example.com.conf`
+        if let Some(at) = part.iter().rposition(|byte| *byte == b'@')
+            && let Some(domain) = address::domain_in(&part[at + 1..])
         {
+            if is_plain_name(&part[..at]) {
+                self.seek(Kind::User, &part[..at]);
+            }
+            self.seek_host(&part[at + 1..][domain]);
             return self.named(Kind::Path, part);
         }
         if address::is_ipv4(part) || address::is_mac(part) || address::is_ipv6(part) {

@@ -5,8 +5,10 @@
 
 use super::{
     Kind, Redactor,
-    line::{Line, base, is_separator},
-    shape, vocabulary,
+    line::{Line, base},
+    shape,
+    text::is_separator,
+    vocabulary,
     word::is_plain_name,
 };
 

@@ -71,6 +71,11 @@ impl Sought {
                 }
             }
         }
+        if kind == Kind::Address {
+            for sign in [b"-", b"_"] {
+                self.spelling(kind, replace(&lower, b".", sign));
+            }
+        }
         self.spelling(kind, lower);
     }
 

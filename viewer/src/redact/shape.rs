@@ -74,7 +74,7 @@ pub fn is_random(word: &[u8]) -> bool {
 
 /// Whether what is called so is not for others.
 pub fn is_secretish(name: &[u8]) -> bool {
-    const PARTS: [&str; 21] = [
+    const PARTS: [&str; 23] = [
         "pass",
         "pwd",
         "secret",
@@ -96,6 +96,8 @@ pub fn is_secretish(name: &[u8]) -> bool {
         "sessionid",
         "private",
         "salt",
+        "fromliteral",
+        "hmac",
     ];
     const HARMLESS: [&str; 6] = ["passive", "bypass", "passthrough", "passno", "passdb", "compass"];
     // These name where a secret is, not what it is.
@@ -112,7 +114,10 @@ pub fn is_secretish(name: &[u8]) -> bool {
     if PLACES.iter().any(|place| bare.ends_with(place)) {
         return false;
     }
-    bare.ends_with("key") || bare == "pin" || bare == "pw" || PARTS.iter().any(|part| bare.contains(part))
+    bare.ends_with("key")
+        || bare == "pin"
+        || bare.ends_with("pw")
+        || PARTS.iter().any(|part| bare.contains(part))
 }
 
 /// What names of secrets are made of, beside the words that everybody knows.

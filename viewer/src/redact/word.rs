@@ -32,8 +32,35 @@ impl Redactor {
     pub(super) fn word(&mut self, word: &[u8]) -> Vec<u8> {
         match self.judge(word, 0) {
             Some(judged) => judged,
+            None if self.keep.args => self.kept(word),
             None => self.named(Kind::Argument, word),
         }
+    }
+
+    /// A word that stays because arguments are kept, without what is said in it to be a secret:
+    /// `user=ada,pass:pw`, `ada/pw@orcl`, `/password:pw`.
+    fn kept(&mut self, word: &[u8]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(word.len());
+        for (at, piece) in word.split(|byte| *byte == b',').enumerate() {
+            if at > 0 {
+                out.push(b',');
+            }
+            let sign = piece.iter().position(|byte| matches!(byte, b'=' | b':'));
+            let slash = piece.iter().position(|byte| matches!(byte, b'/' | b':'));
+            let last = piece.iter().rposition(|byte| *byte == b'@');
+            let start = match (sign, slash, last) {
+                (Some(sign), ..) if shape::is_secretish(&piece[..sign]) => sign + 1,
+                (_, Some(slash), Some(last)) if slash < last && is_plain_name(&piece[..slash]) => slash + 1,
+                _ => piece.len(),
+            };
+            let (name, secret) = piece.split_at(start);
+            out.extend(self.names.scrub(name, self.keep));
+            let end = last.and_then(|last| last.checked_sub(start)).filter(|end| *end > 0);
+            let (secret, host) = secret.split_at(end.unwrap_or(secret.len()));
+            out.extend(self.secret(secret));
+            out.extend(self.names.scrub(host, self.keep));
+        }
+        out
     }
 
     /// What stands for `word` by a rule that knows its form: itself if it is harmless.

@@ -64,10 +64,12 @@ impl Summary<'_> {
                 out,
                 "\n## What is in this archive\n\n\
                  * `{}`: this text\n\
+                 * `{}`: the same for a browser, with a time axis, search and tables\n\
                  * `{}`: the recording without secrets and names, for `lastrites view`, `explain`, `show`\n\
                  * `{}`: sizes and SHA-256 checksums of the others\n\n\
                  `lastrites view FILE` opens the archive as it is.\n",
                 archive::SUMMARY,
+                archive::PAGE,
                 archive::TRACE,
                 archive::MANIFEST,
             );

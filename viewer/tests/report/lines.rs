@@ -147,7 +147,7 @@ fn of_lines_that_are_met_on_machines_this_much_is_left() {
     let (mut told, mut wanted, mut leaks) = (String::new(), String::new(), Vec::new());
     let text = include_str!("lines.txt");
     for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with([' ', '#'])) {
-        let plain = line.replace(['«', '»'], "");
+        let plain = line.replace(['«', '»'], "").replace("\\n", "\n");
         let words: Vec<&str> = plain.split(" | ").collect();
         let left = left(&words);
         told.push_str(&format!("{line}\n    {left}\n"));
