@@ -60,6 +60,8 @@ pub struct Redactor {
     executed: HashSet<Vec<u8>>,
     /// The same, as a process is called by the kernel.
     comms: HashSet<Vec<u8>>,
+    /// Numbers of processes that are so long that they may be something else.
+    pids: HashSet<u32>,
     /// Strings come again and again.
     done: HashMap<(Place, Bytes), Bytes>,
     commands: HashMap<(Bytes, Bytes), Bytes>,
@@ -70,6 +72,8 @@ pub struct Redactor {
 
 /// Bytes of a command's name that the kernel keeps.
 const COMM_LEN: usize = 15;
+/// What is larger may be somebody's secret, unless it is known to be a process.
+const SHORT_NUMBER_MAX: u32 = 99_999;
 /// Bytes of strings that are remembered with what stands for them.
 const DONE_MAX: usize = 64 << 20;
 /// Programs and services that are known by name; a machine that has more is none, and their names go.
@@ -89,10 +93,34 @@ impl Redactor {
     /// The same of one of its items.
     pub fn learn_item(&mut self, item: &Item) {
         let _ = match item {
-            Item::Known(process) => What::Process(Box::new(self.process(process))),
-            Item::Event(event) => self.what(&event.what),
+            Item::Known(process) => {
+                self.pid(process.process.tgid);
+                What::Process(Box::new(self.process(process)))
+            }
+            Item::Event(event) => {
+                match &event.what {
+                    What::Fork { child, .. } => self.pid(child.tgid),
+                    What::Process(process) => self.pid(process.process.tgid),
+                    What::Exec(exec) => self.pid(exec.process.tgid),
+                    _ => {}
+                }
+                self.what(&event.what)
+            }
             Item::Gap(_) => return,
         };
+    }
+
+    fn pid(&mut self, pid: u32) {
+        if pid > SHORT_NUMBER_MAX {
+            self.pids.insert(pid);
+        }
+    }
+
+    /// Whether a number tells nothing: it is short, or that of a process.
+    fn is_harmless_number(&self, word: &[u8]) -> bool {
+        let number = || std::str::from_utf8(word).ok()?.parse::<u32>().ok();
+        shape::is_number(word)
+            && number().is_some_and(|number| number <= SHORT_NUMBER_MAX || self.pids.contains(&number))
     }
 
     /// Ends learning.
@@ -377,8 +405,8 @@ mod tests {
 
     #[test]
     fn that_arguments_were_cut_is_still_known_and_their_end_is_no_way_out() {
-        let left = redacted(&exec(b"tool\0/etc/x/prod-berl", EXEC_FLAG_ARGV_CUT));
-        assert_eq!((left.argv.as_ref(), left.flags), (b"tool\0/etc/x/host-1".as_slice(), EXEC_FLAG_ARGV_CUT));
+        let left = redacted(&exec(b"tool\0/usr/x/prod-berl", EXEC_FLAG_ARGV_CUT));
+        assert_eq!((left.argv.as_ref(), left.flags), (b"tool\0/usr/x/host-1".as_slice(), EXEC_FLAG_ARGV_CUT));
     }
 
     #[test]

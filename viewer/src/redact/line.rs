@@ -221,6 +221,10 @@ impl Redactor {
                 return self.named(Kind::Argument, word);
             }
         }
+        // Of those that ended long before, nothing else tells.
+        if shape::is_number(word) && line.is_of(&OF_PROCESSES) {
+            return word.to_vec();
+        }
         let printed =
             line.feeds && line.is_of(&[b"echo", b"printf", b"print", b"cat", b"yes"]) || line.secrets_follow;
         if printed && !is_program && !option && !word.starts_with(b"/") {

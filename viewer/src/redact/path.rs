@@ -103,8 +103,25 @@ const PRIVATE: [&str; 84] = [
     "etc/letsencrypt/archive",
 ];
 
+/// Those of them that a distribution fills alone; what is in the others, this machine's people named as well.
+const PACKAGED: [&[u8]; 12] = [
+    b"bin", b"sbin", b"usr", b"lib", b"lib32", b"lib64", b"libx32", b"proc", b"sys", b"boot", b"snap",
+    b"command",
+];
+/// But for these.
+const OF_SITE: [&str; 3] = ["usr/local", "usr/src", "lib/live"];
+
 /// Below these, what a program keeps is as much somebody's as the program is everybody's.
 const OF_PROGRAMS: [&[u8]; 2] = [b"var", b"lib"];
+
+/// Whether a package named what is in the directory with these parts.
+fn is_packaged(parts: &[&[u8]]) -> bool {
+    let of_site = |dir: &str| {
+        let dir: Vec<&[u8]> = dir.split('/').map(str::as_bytes).collect();
+        parts.starts_with(&dir)
+    };
+    parts.first().is_some_and(|first| PACKAGED.contains(first)) && !OF_SITE.into_iter().any(of_site)
+}
 
 /// Longest part of a path that is kept.
 pub(super) const PART_MAX: usize = 64;
@@ -248,7 +265,9 @@ impl Redactor {
                 None if at_home => self.user(part),
                 // Behind somebody's home all is somebody's.
                 None if named[..met].contains(&&b"home"[..]) => self.private_part(part),
-                None if system && private.is_none() && !(of_program && met > 2) => self.system_part(part),
+                None if system && private.is_none() && !(of_program && met > 2) => {
+                    self.system_part(part, met == 0 || is_packaged(&named[..met]))
+                }
                 None => self.private_part(part),
             };
             out.extend_from_slice(&judged);
@@ -274,9 +293,9 @@ impl Redactor {
         [&part[..start], self.host(name).as_slice(), &end].concat()
     }
 
-    /// A name in a directory of the system.
-    fn system_part(&mut self, part: &[u8]) -> Vec<u8> {
-        if vocabulary::holds(part) {
+    /// A name in a directory of the system; `packaged`: in one that only packages put something into.
+    fn system_part(&mut self, part: &[u8], packaged: bool) -> Vec<u8> {
+        if vocabulary::holds(part) || shape::is_device(part) || shape::is_tty(part) {
             return part.to_vec();
         }
         if self.programs.contains(part) {
@@ -319,10 +338,22 @@ impl Redactor {
             return [ends[0].as_slice(), &host, &ends[1]].concat();
         }
         let (bare, rest) = self.ids(part);
-        if shape::is_random(&rest) {
+        if shape::is_random(&rest) || !packaged && !self.is_everybodys(&rest) {
             return self.named(Kind::Path, part);
         }
         self.names.scrub(&bare, self.keep)
+    }
+
+    /// Whether a name says nothing but what every machine says: words, programs, devices, signs of a pattern.
+    fn is_everybodys(&self, part: &[u8]) -> bool {
+        let pattern = |byte: &u8| b"*?[]{}#~()@".contains(byte);
+        part.split(pattern).all(|part| {
+            let word = |part: &[u8]| vocabulary::holds(part) || vocabulary::is_place(part) || part.len() == 1;
+            let dot = part.iter().position(|byte| *byte == b'.').unwrap_or(part.len());
+            // `wpa_supplicant.conf`
+            let stem = word(&part[..dot]) || self.programs.contains(&part[..dot]);
+            word(part) || self.is_made_of(if stem { &part[dot..] } else { part }, word)
+        })
     }
 
     /// A name in a directory of somebody's.
@@ -331,7 +362,7 @@ impl Redactor {
             return part.to_vec();
         }
         match self.names.sought.kind(part) {
-            None if self.programs.contains(part) || shape::is_number(part) || self.is_composite(part) => {
+            None if self.programs.contains(part) || self.is_composite(part) => {
                 self.names.scrub(part, self.keep)
             }
             Some(kind) => self.named(kind, part),

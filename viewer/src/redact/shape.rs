@@ -245,6 +245,53 @@ pub fn is_tty(name: &[u8]) -> bool {
     })
 }
 
+/// `sda1`, `nvme0n1p2`, `dm-0`, `loop3`: what the kernel calls disks and other devices.
+pub fn is_device(name: &[u8]) -> bool {
+    const LETTERED: [&[u8]; 4] = [b"sd", b"vd", b"xvd", b"hd"];
+    const NUMBERED: [&[u8]; 26] = [
+        b"nvme",
+        b"dm-",
+        b"md",
+        b"loop",
+        b"sr",
+        b"fd",
+        b"zram",
+        b"nbd",
+        b"mmcblk",
+        b"ram",
+        b"vcs",
+        b"vcsa",
+        b"vcsu",
+        b"event",
+        b"mouse",
+        b"js",
+        b"video",
+        b"rtc",
+        b"card",
+        b"hidraw",
+        b"watchdog",
+        b"ptp",
+        b"gpiochip",
+        b"i2c-",
+        b"net",
+        b"usb",
+    ];
+    let numbers = |rest: &[u8]| {
+        rest.len() <= 8
+            && rest.first().is_none_or(u8::is_ascii_digit)
+            && rest.iter().all(|byte| byte.is_ascii_digit() || matches!(byte, b'n' | b'p'))
+    };
+    let lettered = |start: &[u8]| {
+        let Some(rest) = name.strip_prefix(start) else { return false };
+        let letters = rest.iter().take_while(|byte| byte.is_ascii_lowercase()).count();
+        (1..=2).contains(&letters)
+            && rest.len() - letters <= 3
+            && rest[letters..].iter().all(u8::is_ascii_digit)
+    };
+    LETTERED.into_iter().any(lettered)
+        || NUMBERED.into_iter().any(|start| name.strip_prefix(start).is_some_and(numbers))
+}
+
 /// Bytes of a UUID in its usual or its unit-name form at the beginning of `text`.
 pub fn starts_with_uuid(text: &[u8]) -> bool {
     text.len() >= 36

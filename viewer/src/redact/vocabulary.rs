@@ -57,6 +57,64 @@ const WORDS: &str = "
     home srv opt mnt media data tmp www spool cron crontabs export users local share etc var proc lost+found
 ";
 
+/// Directories and files of the system as its standards, inits and packages call them, and what is mounted. Harmless in
+/// a path of the system alone: elsewhere such a word may be anybody's.
+const PLACES: &str = "
+    rc0 rc1 rc2 rc3 rc4 rc5 rc6 rcs rc0.d rc1.d rc2.d rc3.d rc4.d rc5.d rc6.d rcs.d rc.d init.d event.d conf.d conf-available conf-enabled
+    cron.d cron.hourly cron.daily cron.weekly cron.monthly cron.allow cron.deny sites-available sites-enabled
+    mods-available mods-enabled modules-load.d modprobe.d sysctl.d tmpfiles.d sysusers.d binfmt.d environment.d profile.d
+    rules.d hwdb.d pool.d include.d sudoers.d sudoers limits.d pam.d polkit-1 xinetd.d rsyslog.d logrotate.d logrotate
+    apt.conf.d sources.list.d preferences.d keyrings trusted.gpg.d grub.d default.target.wants multi-user.target.wants
+    if-pre-up.d if-up.d if-down.d if-post-down.d dhclient-enter-hooks.d dhclient-exit-hooks.d network.d interfaces interfaces.d
+    ifstate ifstate.lo resolv.conf resolvconf hosts hosts.allow hosts.deny hostname nsswitch.conf services protocols
+    passwd group shadow gshadow subuid subgid login.defs securetty shells issue motd environment profile bashrc bash.bashrc
+    fstab mtab crypttab mdadm.conf lvm.conf lvm inittab inittab.d rcconf adjtime localtime timezone machine-id os-release
+    debian_version lsb-release ld.so.conf ld.so.cache ld.so.preload alternatives skel opt x11 xdg dconf fonts ssl certs private
+    ca-certificates ca-certificates.crt pki ssh sshd_config ssh_config ssh_host_rsa_key ssh_host_ed25519_key ssh_host_ecdsa_key
+    known_hosts authorized_keys monitrc monitrc.d supervisor supervisord.conf redis redis.conf my.cnf mysql.conf.d
+    mariadb.conf.d postgresql.conf pg_hba.conf pg_ident.conf pg_log pg_wal mongod.conf nginx.conf apache2.conf httpd.conf
+    php.ini fpm haproxy.cfg main.cf master.cf named.conf dhcpd.conf dnsmasq.conf chrony.conf ntp.conf rsyslog.conf snmpd.conf
+    syslog messages auth.log daemon.log kern.log mail.log user.log dmesg boot.log debug.log error.log access.log wtmp btmp utmp
+    lastlog faillog journal installer
+    shm mqueue hugepages pts ptmx xconsole initctl rootdev fuse rtc hwclock vcs vcsa input snd dri mapper disk by-id by-uuid
+    by-label by-path by-partuuid by-partlabel block char full mem port rfkill vhost-net vhost-vsock uinput uhid watchdog
+    fs fusectl configfs debugfs tracefs efivarfs efi_pstore efi binfmt_misc selinux apparmor smackfs net_cls net_prio
+    perf_event rdma misc cpuset cpuacct nsfs rpc_pipefs nfsd autofs ramfs rootfs iso9660 udf ntfs exfat f2fs zfs reiserfs
+    smbfs ncp ncpfs coda ocfs2 gfs gfs2 ceph glusterfs fuseblk aufs
+    quota aquota fastboot forcefsck nologin noresume reboot-required sendsigs omit.d control supervise incoming generator
+    generator.early generator.late ask-password inaccessible machines nspawn seats shutdownd transient ephemeral-trees
+    propagate unit-root resolve netif lldp stub-resolv.conf sshd.pid dbus system_bus_socket uuidd mlocate
+    alsa dhcp dhclient urandom ucf misc man games cups emacsen-common python php perl5 ruby aptitude apt dpkg lists archives
+    partial triggers status-old info recorder armed report imported checkroot checkfs bootmisc bootlogs hwclockfirst
+    mountkernfs mountdevsubfs mountdevsubfs.sh mountall mountnfs mount-rootfs umountnfs rmnologin single stop-bootlogd sendsigs
+    restart-hotplug hotplug network-manager networking procps keyboard-setup console-setup skeleton
+    server client properties hcl pem crt key csr p12 jks der secrets cert cacerts cnf.d ini.d keys cas ccd tls sites
+    postgresql kubernetes kube kubeadm cni calico rancher openvpn wireguard ipsec.d strongswan letsencrypt java jvm zoo storage
+    containers containers.conf registries.conf schroot chroot libvirt qemu xen pci ata usb scsi virtio part platform nvme
+    rsyncd wpa_supplicant bluetooth samba krb5 krb5.conf krb5.keytab ldap openldap slapd.d sasl2 postfix exim4 dovecot
+    mail spamassassin clamav fail2ban ufw iptables ip6tables rules.v4 rules.v6 nftables.conf firewalld zabbix nagios munin
+    icinga2 prometheus grafana telegraf collectd elasticsearch logstash kibana filebeat beats rabbitmq memcached couchdb
+    influxdb cassandra consul.d vault.d nomad.d etcd salt puppetlabs chef ansible cloud cloud.cfg cloud.cfg.d cloud-init instance
+    instances sem boot-finished vendor default-env kernel-install kernel.d initramfs-tools dracut.conf plymouth themes
+    anacrontab at.allow at.deny atd locale.gen locale.conf vconsole.conf magic mime.types services.d rpc netgroup ethers
+    supervisor.sock docker.sock docker.pid containerd.sock mysqld.sock mysqld.pid php-fpm.sock s.pgsql.5432 uscreens screens
+    crond.pid acpid.socket rpcbind.sock snapd.socket avahi-daemon cupsd crond lightdm gdm3 sddm speech-dispatcher
+    version release image config-overrides lost cache.d tcp6 stat statm cmdline environ exe maps mounts mountinfo self thread-self
+    sysrq-trigger loadavg uptime meminfo cpuinfo swaps partitions filesystems drop_caches vm
+";
+
+/// What inits, shells and common programs call their children, their options and what they read.
+const MORE_WORDS: &str = "
+    udev-worker sd-sync sd-remount sd-umount sd-rmrf sd-mkdcreds sd-executor sd-exec-strv sd-close sd-mkuserns sd-pam sd-askpwagent
+    sd-parse-elf sd-listen sd-worker sd-bright sd-merge sd-dissect direxec exec-inner spawn tmpfiles
+    is-system-running daemon-reload until break continue shift return trap read printf getopts upgrade trigger refresh configure
+    nosuid nodev noexec suid exec user nouser relatime noatime strictatime lazytime discard errors remount-ro uid gid umask
+    xdev maxdepth mindepth perm depth empty prune newer regex print print0 fstype swaptotal memtotal memfree avail filesystem
+    lc_all lc_ctype lc_time lc_name lc_paper lc_numeric lc_monetary lc_messages lc_measurement lc_identification lc_collate
+    lc_address lc_telephone lang language no_netdev nonfs selinuxenabled template0 template1 select from where
+    mainpid execmainpid activestate substate result select insert update into values table row begin commit rollback
+";
+
 /// Users that packages create, and root.
 const SYSTEM_USERS: &str = "
     root daemon bin sys sync games man lp mail news uucp proxy www-data backup list irc gnats nobody nogroup
@@ -137,6 +195,7 @@ fn set(words: &'static str) -> HashSet<&'static [u8]> {
 
 static HARMLESS: LazyLock<HashSet<&'static [u8]>> = LazyLock::new(|| {
     let mut all = set(WORDS);
+    all.extend(set(MORE_WORDS));
     all.extend(set(SYSTEM_USERS));
     all.extend(set(PROGRAMS));
     all
@@ -144,6 +203,7 @@ static HARMLESS: LazyLock<HashSet<&'static [u8]>> = LazyLock::new(|| {
 /// What the kernel leaves of the names of those that are longer than it keeps.
 static CUT: LazyLock<HashSet<&'static [u8]>> =
     LazyLock::new(|| set(PROGRAMS).into_iter().filter_map(|name| name.get(..COMM_LEN)).collect());
+static PLACE: LazyLock<HashSet<&'static [u8]>> = LazyLock::new(|| set(PLACES));
 static USERS: LazyLock<HashSet<&'static [u8]>> = LazyLock::new(|| set(SYSTEM_USERS));
 static ZONE: LazyLock<HashSet<&'static [u8]>> = LazyLock::new(|| set(ZONES));
 static SCHEME: LazyLock<HashSet<&'static [u8]>> = LazyLock::new(|| set(SCHEMES));
@@ -152,6 +212,11 @@ static OWN_ZONE: LazyLock<HashSet<&'static [u8]>> = LazyLock::new(|| set(OWN_ZON
 /// Whether `word`, in whatever case, is one of the words.
 pub fn holds(word: &[u8]) -> bool {
     word.len() <= WORD_MAX && HARMLESS.contains(word.to_ascii_lowercase().as_slice())
+}
+
+/// Whether a part of a path of the system is called so on many machines.
+pub fn is_place(word: &[u8]) -> bool {
+    PLACE.contains(word.to_ascii_lowercase().as_slice())
 }
 
 /// Whether `comm`, which the kernel may have cut, is what it leaves of one of them.

@@ -80,7 +80,10 @@ impl Redactor {
         if self.programs.contains(word) {
             return Some(self.names.scrub(word, self.keep));
         }
-        if shape::is_number(word) || shape::is_quantity(word) || shape::is_tty(word) || shape::is_java(word) {
+        if shape::is_number(word) {
+            return self.is_harmless_number(word).then(|| word.to_vec());
+        }
+        if shape::is_quantity(word) || shape::is_tty(word) || shape::is_java(word) {
             return Some(word.to_vec());
         }
         self.url(word, depth)
@@ -203,6 +206,11 @@ impl Redactor {
     /// is made of such parts as well, so there is nothing in it that has to be in one: no long number beside a word, no
     /// capital among small letters, no sign that names do not have.
     pub(super) fn is_composite(&self, word: &[u8]) -> bool {
+        self.is_made_of(word, vocabulary::holds)
+    }
+
+    /// The same, of what these words are.
+    pub(super) fn is_made_of(&self, word: &[u8], is_word: impl Fn(&[u8]) -> bool) -> bool {
         let count = |is: fn(&u8) -> bool| word.iter().filter(|byte| is(byte)).count();
         let (digits, lower, upper) =
             (count(u8::is_ascii_digit), count(u8::is_ascii_lowercase), count(u8::is_ascii_uppercase));
@@ -212,8 +220,10 @@ impl Redactor {
         let harmless = |part: &[u8]| {
             let number = part.iter().take_while(|byte| byte.is_ascii_digit()).count();
             part.is_empty()
-                || shape::is_quantity(part) && (!letters || number <= DIGITS_BESIDE_MAX)
-                || vocabulary::holds(part)
+                || shape::is_quantity(part)
+                    && (!letters || number <= DIGITS_BESIDE_MAX)
+                    && (number < part.len() || self.is_harmless_number(part))
+                || is_word(part)
                 || self.programs.contains(part) && self.names.sought.kind(part).is_none()
         };
         // `555-1234` is the number of a telephone.
