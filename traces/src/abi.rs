@@ -22,7 +22,7 @@
 //! the next matching stamp.
 
 /// Version of everything in this module.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Bytes of one ring chunk, without its slack.
 pub const CHUNK: usize = 256 << 10;
@@ -294,20 +294,31 @@ pub const PATH_MAX: usize = 512;
 /// The path did not fit and was cut.
 pub const PATH_FLAG_CUT: u8 = 1;
 
-/// Of a [`Mount`]: there is no path, the caller named the mount by the descriptor [`Mount::fd`].
+/// Of a [`Mount`]: the caller gave no path, and named the mount by the descriptor [`Mount::fd`].
 pub const PATH_FLAG_BY_FD: u8 = 2;
+/// Of a [`Mount`]: its path was found by walking the kernel's tree. It is given as [`PLACE_PARTS`] slots of [`PLACE_PART`]
+/// bytes, each a name that ends with NUL, the innermost first; an empty one is no part of the path.
+/// With [`PATH_FLAG_CUT`] there was more in front.
+pub const PATH_FLAG_PLACE: u8 = 4;
 
-/// umount2(2), or a mount(2)/mount_setattr(2) that remounts read-only, was called. Actor: the caller.
-/// `path_len` bytes of path follow (no NUL), then zeros up to a multiple of eight.
+/// Names and mounts on the way from a mount to the root, at most.
+pub const PLACE_PARTS: usize = 16;
+/// Most bytes of one of those names, its NUL counted: room for the 64 digits by which containers are called.
+pub const PLACE_PART: usize = 72;
+/// All of them.
+pub const PLACE_BYTES: usize = PLACE_PARTS * PLACE_PART;
+
+/// umount2(2), or a mount(2), mount_setattr(2) or fsconfig(2) that remounts read-only, was called. Actor: the caller.
+/// `path_len` bytes of path follow (no NUL), then bytes of no meaning up to `len`.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mount {
     pub header: Header,
-    /// The call's flags: `MNT_*` for umount2, `MS_*` for mount.
+    /// The call's flags: `MNT_*` for umount2, `MS_*` for mount and what comes to the same.
     pub mount_flags: u64,
     pub path_len: u16,
     pub reserved: [u8; 2],
-    /// See [`PATH_FLAG_BY_FD`]; otherwise 0.
+    /// See [`PATH_FLAG_BY_FD`]; otherwise 0. Of fsconfig, the descriptor of the file system's context.
     pub fd: i32,
 }
 
@@ -423,6 +434,30 @@ pub struct Config {
     pub regs_si: u32,
     pub regs_dx: u32,
     pub regs_r10: u32,
+    pub task_files: u32,
+    pub task_nsproxy: u32,
+    pub nsproxy_mnt_ns: u32,
+    pub files_fdt: u32,
+    pub fdtable_fd: u32,
+    pub fdtable_max_fds: u32,
+    pub file_private_data: u32,
+    pub file_path_mnt: u32,
+    pub file_path_dentry: u32,
+    pub dentry_name: u32,
+    pub dentry_parent: u32,
+    pub dentry_sb: u32,
+    pub sb_mounts: u32,
+    /// From the link in `super_block.s_mounts` back to its mount.
+    pub mount_instance: u32,
+    /// Of the link to the next mount of the file system.
+    pub mount_next: u32,
+    pub mount_mnt: u32,
+    pub mount_root: u32,
+    pub mount_parent: u32,
+    pub mount_mountpoint: u32,
+    pub mount_ns: u32,
+    pub fs_context_root: u32,
+    pub fs_context_sb_flags: u32,
     pub reserved: u32,
 }
 
@@ -479,6 +514,28 @@ impl Config {
             regs_si: ABSENT,
             regs_dx: ABSENT,
             regs_r10: ABSENT,
+            task_files: ABSENT,
+            task_nsproxy: ABSENT,
+            nsproxy_mnt_ns: ABSENT,
+            files_fdt: ABSENT,
+            fdtable_fd: ABSENT,
+            fdtable_max_fds: ABSENT,
+            file_private_data: ABSENT,
+            file_path_mnt: ABSENT,
+            file_path_dentry: ABSENT,
+            dentry_name: ABSENT,
+            dentry_parent: ABSENT,
+            dentry_sb: ABSENT,
+            sb_mounts: ABSENT,
+            mount_instance: ABSENT,
+            mount_next: ABSENT,
+            mount_mnt: ABSENT,
+            mount_root: ABSENT,
+            mount_parent: ABSENT,
+            mount_mountpoint: ABSENT,
+            mount_ns: ABSENT,
+            fs_context_root: ABSENT,
+            fs_context_sb_flags: ABSENT,
             reserved: 0,
         }
     }

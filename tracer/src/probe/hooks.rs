@@ -117,6 +117,7 @@ pub(super) static HOOKS: &[Wanted] = &[
     call!("umount", UMOUNT, Fentry "fentry_", "sys_enter_"),
     call!("mount", REMOUNT, Fentry "fentry_", "sys_enter_"),
     call!("mount_setattr", REMOUNT, Fentry "fentry_", "sys_enter_"),
+    call!("fsconfig", REMOUNT, Fentry "fentry_", "sys_enter_"),
     call!("kill", CALL, Fexit "fexit_", "sys_exit_"),
     call!("tkill", CALL, Fexit "fexit_", "sys_exit_"),
     call!("tgkill", CALL, Fexit "fexit_", "sys_exit_"),
