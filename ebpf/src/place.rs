@@ -4,11 +4,11 @@
 //! Invariant: everything here is read as it may change meanwhile; a wrong step ends the walk or gives a wrong
 //! name, never a fault. What cannot be found is `None`.
 
-use aya_ebpf::helpers::generated::bpf_probe_read_kernel_str;
+use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_kernel_str};
 use lastrites_traces::abi::{ABSENT, PLACE_PART, PLACE_PARTS};
 
 use crate::config::config;
-use crate::task::{current_address, peek};
+use crate::task::current_address;
 
 /// Mounts of one file system that are looked at, to find the one that the caller sees.
 const MOUNTS_MAX: u32 = 16;
@@ -22,51 +22,64 @@ pub struct Place {
     dentry: u64,
 }
 
+/// What stands `offset` behind `base`; zero when that cannot be read. Without a branch, which the verifier would have
+/// to follow both ways at every step: where the kernel cannot read, it says zero itself.
+#[inline(always)]
+fn step(base: u64, offset: u32) -> u64 {
+    if offset == ABSENT {
+        return 0;
+    }
+    let mut value: u64 = 0;
+    // SAFETY: the helper writes these eight bytes, whatever the address.
+    unsafe { bpf_probe_read_kernel((&raw mut value).cast(), 8, (base + u64::from(offset)) as *const _) };
+    value
+}
+
 /// The open file behind a descriptor of the running process; 0 if there is none.
 #[inline(always)]
 fn file(fd: i32) -> u64 {
-    let files: u64 = peek(current_address(), config!(task_files));
-    let table: u64 = peek(files, config!(files_fdt));
-    let count: u32 = peek(table, config!(fdtable_max_fds));
-    let array: u64 = peek(table, config!(fdtable_fd));
+    let files = step(current_address(), config!(task_files));
+    let table = step(files, config!(files_fdt));
+    let count = step(table, config!(fdtable_max_fds)) as u32;
+    let array = step(table, config!(fdtable_fd));
     if fd < 0 || fd as u32 >= count || array == 0 {
         return 0;
     }
-    peek(array + fd as u64 * 8, 0)
+    step(array + fd as u64 * 8, 0)
 }
 
 /// The `struct fs_context` behind a descriptor; 0 if it is another kind of file.
 #[inline(always)]
 pub fn context(fd: i32) -> u64 {
     let file = file(fd);
-    let dentry: u64 = peek(file, config!(file_path_dentry));
-    let name: u64 = peek(dentry, config!(dentry_name));
-    if peek::<u64>(name, 0) == CONTEXT_NAME { peek(file, config!(file_private_data)) } else { 0 }
+    let dentry = step(file, config!(file_path_dentry));
+    let name = step(dentry, config!(dentry_name));
+    if step(name, 0) == CONTEXT_NAME { step(file, config!(file_private_data)) } else { 0 }
 }
 
 /// The mount namespace of the running process.
 #[inline(always)]
 fn namespace() -> u64 {
-    peek(peek(current_address(), config!(task_nsproxy)), config!(nsproxy_mnt_ns))
+    step(step(current_address(), config!(task_nsproxy)), config!(nsproxy_mnt_ns))
 }
 
 /// What a descriptor refers to.
 #[inline(always)]
 pub fn of_descriptor(fd: i32) -> Option<Place> {
     let file = file(fd);
-    let inner: u64 = peek(file, config!(file_path_mnt));
+    let inner = step(file, config!(file_path_mnt));
     let embedded = config!(mount_mnt);
     if inner == 0 || embedded == ABSENT {
         return None;
     }
-    Some(Place { mount: inner - u64::from(embedded), dentry: peek(file, config!(file_path_dentry)) })
+    Some(Place { mount: inner - u64::from(embedded), dentry: step(file, config!(file_path_dentry)) })
 }
 
 /// Where the caller sees the file system that `context` is about: the oldest mount of what was picked.
 #[inline(always)]
 pub fn of_context(context: u64) -> Option<Place> {
-    let root: u64 = peek(context, config!(fs_context_root));
-    let superblock: u64 = peek(root, config!(dentry_sb));
+    let root = step(context, config!(fs_context_root));
+    let superblock = step(root, config!(dentry_sb));
     let (list, back, next) = (config!(sb_mounts), config!(mount_instance), config!(mount_next));
     if superblock == 0 || list == ABSENT || back == ABSENT || next == ABSENT {
         return None;
@@ -74,18 +87,18 @@ pub fn of_context(context: u64) -> Option<Place> {
     let namespace = namespace();
     // A list that ends where it began, or, since 6.18, with nothing.
     let end = superblock + u64::from(list);
-    let mut link: u64 = peek(superblock, list);
+    let mut link = step(superblock, list);
     for _ in 0..MOUNTS_MAX {
         if link == 0 || link == end {
             break;
         }
         let mount = link - u64::from(back);
-        let its_root: u64 = peek(mount, config!(mount_root));
-        let its_namespace: u64 = peek(mount, config!(mount_ns));
+        let its_root = step(mount, config!(mount_root));
+        let its_namespace = step(mount, config!(mount_ns));
         if its_root == root && its_namespace == namespace {
             return Some(Place { mount, dentry: root });
         }
-        link = peek(mount, next);
+        link = step(mount, next);
     }
     None
 }
@@ -94,7 +107,7 @@ impl Place {
     /// Whether it is in no mount that the running process has in its tree.
     #[inline(always)]
     pub fn is_elsewhere(self) -> bool {
-        let (its, mine): (u64, u64) = (peek(self.mount, config!(mount_ns)), namespace());
+        let (its, mine) = (step(self.mount, config!(mount_ns)), namespace());
         its != 0 && mine != 0 && its != mine
     }
 
@@ -115,18 +128,18 @@ impl Place {
             if arrived {
                 continue;
             }
-            let root: u64 = peek(mount, config!(mount_root));
+            let root = step(mount, config!(mount_root));
             let parent: u64;
             if dentry == root {
-                parent = peek(mount, config!(mount_parent));
+                parent = step(mount, config!(mount_parent));
                 arrived = parent == 0 || parent == mount;
-                dentry = peek(mount, config!(mount_mountpoint));
+                dentry = step(mount, config!(mount_mountpoint));
                 mount = parent;
             } else {
-                let name: u64 = peek(dentry, config!(dentry_name));
+                let name = step(dentry, config!(dentry_name));
                 // SAFETY: room for it; the helper ends what it writes with a NUL.
                 unsafe { bpf_probe_read_kernel_str(slot.cast(), PLACE_PART as u32, name as *const _) };
-                parent = peek(dentry, config!(dentry_parent));
+                parent = step(dentry, config!(dentry_parent));
                 arrived = parent == 0 || parent == dentry;
                 dentry = parent;
             }

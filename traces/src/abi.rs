@@ -43,7 +43,11 @@ pub struct Head {
     pub bell: u64,
     /// Nesting depth, used only by the probe built for kernels without fetching atomics.
     pub nest: u64,
-    pub reserved: [u64; 5],
+    /// The thread that generated a signal here last, as an address, until its call has returned.
+    pub sender: u64,
+    /// Entries of the map `POLLS` that were begun here since the probe was loaded.
+    pub polls: u64,
+    pub reserved: [u64; 3],
 }
 
 /// The stamp of the record that was reserved when the counter held `head`.
@@ -54,6 +58,9 @@ pub struct Head {
 pub const fn stamp(head: u64, key: u64) -> u64 {
     head ^ key
 }
+
+/// In the place of a CPU where events were lost and nobody knows on which.
+pub const NO_CPU: u32 = u32::MAX;
 
 /// What happened. The number is the record's `kind` byte and the index into `LOST`.
 pub mod kind {
@@ -71,8 +78,10 @@ pub mod kind {
     pub const CGROUP_RMDIR: u8 = 12;
     pub const CGROUP_ATTACH: u8 = 13;
     pub const OOM: u8 = 14;
+    /// No record, but an entry of the map `POLLS`: one of them is lost when it makes way for another.
+    pub const POLL: u8 = 15;
     /// One more than the largest kind: the length of `LOST`.
-    pub const COUNT: usize = 15;
+    pub const COUNT: usize = 16;
     /// Names in the order of the numbers, as commands print them.
     pub const NAMES: [&str; COUNT] = [
         "unknown",
@@ -90,6 +99,7 @@ pub mod kind {
         "cgroup-rmdir",
         "cgroup-attach",
         "oom",
+        "poll",
     ];
 }
 
@@ -349,7 +359,10 @@ pub struct Oom {
     pub reserved: u32,
 }
 
-/// Key of the map `POLLS`: who asked whether whom exists (kill with signal 0).
+/// Key of the map `POLLS`, in which the entry that was used the longest ago makes way when it is full. What the recorder has
+/// taken out of it, it counts in the map `TAKEN`: entries that were begun, are not there and were not taken are lost.
+///
+/// The key: who asked whether whom exists (kill with signal 0).
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PollKey {
@@ -558,7 +571,7 @@ macro_rules! without_padding {
 }
 
 without_padding! {
-    Head { head, bell, nest, reserved }
+    Head { head, bell, nest, sender, polls, reserved }
     Header { stamp, time_ns, len, kind, flags, tgid, start_ns }
     Fork { header, child_start_ns, child_tgid, child_ppid, cgroup, ns_level, ns_pid }
     Exec { header, parent_start_ns, cgroup, ppid, uid, session, filename_len, argv_len, env_len, reserved, tty, comm }

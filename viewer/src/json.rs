@@ -416,7 +416,11 @@ impl Members<'_, '_> {
             }
             What::Oom { victim, .. } => self.process("victim", *victim),
             What::Lost { cpu, kind, count, bytes } => {
-                self.object.number("cpu", *cpu);
+                if *cpu == abi::NO_CPU {
+                    self.object.null("cpu");
+                } else {
+                    self.object.number("cpu", *cpu);
+                }
                 self.object
                     .text("kind", abi::kind::NAMES.get(usize::from(*kind)).copied().unwrap_or("unknown"));
                 self.object.number("count", *count);

@@ -98,6 +98,12 @@ pub fn offsets(btf: &Btf) -> Offsets {
     // A list of mounts by their links, or since 6.18 of the mounts themselves.
     config.mount_instance =
         if btf.member("mount", "mnt_next_for_sb").is_some() { 0 } else { config.mount_next };
+    if btf.member("bpf_prog_info", "recursion_misses").is_none() {
+        missing.push(
+            "bpf_prog_info.recursion_misses: how often a hook was missed because one was at work on that CPU already is unknown"
+                .to_owned(),
+        );
+    }
     config.upid_size = btf.size("upid").unwrap_or(ABSENT);
     // `signal_struct.pids` has one pointer for each enum pid_type.
     config.signal_session = match btf.enumerator("PIDTYPE_SID") {

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// What the kernel says about an object of BPF, in words of 32 bits (struct bpf_link_info, bpf_prog_info).
-fn info(object: &OwnedFd) -> [u32; 64] {
+pub fn info(object: &OwnedFd) -> [u32; 64] {
     const BPF_OBJ_GET_INFO_BY_FD: i64 = 15;
     let mut info = [0u32; 64];
     let attr = [object.as_raw_fd() as u64 | (size_of_val(&info) as u64) << 32, info.as_mut_ptr() as u64];

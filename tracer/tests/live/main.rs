@@ -27,6 +27,7 @@ mod exec;
 mod exit;
 mod fork;
 mod hooks;
+mod missed;
 mod prototypes;
 mod recorder;
 mod ring;
