@@ -33,3 +33,4 @@ mod recorder;
 mod ring;
 mod storm;
 mod timers;
+mod upgrade;
