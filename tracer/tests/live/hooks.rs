@@ -221,6 +221,24 @@ fn the_build_for_kernels_without_fetching_atomics_tells_the_same() {
     assert_eq!(new, old);
 }
 
+/// What `doctor` prints and how it ends belong together.
+#[test]
+fn doctor_succeeds_where_recording_works_and_strictly_only_where_nothing_is_missing() {
+    let _sandbox = Sandbox::new();
+    for strict in [false, true] {
+        let mut command = std::process::Command::new(crate::recording::TRACER);
+        let output = command.arg("doctor").args(strict.then_some("--strict")).output().expect("it runs");
+        let said = String::from_utf8_lossy(&output.stdout);
+        let is_there = |verdict: &str| said.lines().any(|line| line.starts_with(verdict));
+        assert!(!is_there("FAILED"), "these tests need a kernel on which recording works: {said}");
+        let code = if strict && is_there("missing") { 3 } else { 0 };
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        let last = said.lines().last().unwrap_or_default();
+        assert!(last.starts_with("recording works"), "{said}");
+        assert_eq!(last.contains("nothing is missing"), !is_there("missing"), "{said}");
+    }
+}
+
 /// Calls of 32-bit programs come in by functions of their own, and nobody said that they are not hooked.
 #[test]
 fn doctor_says_that_calls_of_32_bit_programs_are_not_seen_where_the_kernel_takes_them() {
