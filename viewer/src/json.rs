@@ -483,6 +483,19 @@ mod tests {
         }
     }
 
+    /// 4294967295 is no CPU.
+    #[test]
+    fn what_was_lost_on_nobody_knows_which_cpu_is_said_so() {
+        for (cpu, wanted) in [(abi::NO_CPU, serde_json::Value::Null), (1, 1.into())] {
+            let what = What::Lost { cpu, kind: abi::kind::POLL, count: 2, bytes: 0 };
+            let mut out = String::new();
+            let event = Event { number: 0, time_ns: 0, what };
+            push(&mut out, &event, &Processes::default(), &crate::time::tests::clocks());
+            let value: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+            assert_eq!((&value["cpu"], &value["kind"]), (&wanted, &"poll".into()));
+        }
+    }
+
     proptest! {
         #[test]
         fn text_reads_back_and_is_safe_on_a_terminal(text in any::<String>()) {
