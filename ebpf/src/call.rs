@@ -18,8 +18,12 @@ use aya_ebpf::programs::FExitContext;
 use lastrites_traces::abi::{Call, Head, PIDFD_SIGNAL_PROCESS_GROUP, Poll, PollKey, call, kind};
 
 use crate::config::config;
-use crate::ring::{POLLS, fill_header, head, reserve};
+use crate::ring::{POLLS, fill_header, head, lose, reserve};
 use crate::task::{current_address, current_id, peek};
+
+/// Flag of an insertion: only what is not there yet.
+const BPF_NOEXIST: u64 = 1;
+const EEXIST: i32 = -17;
 
 /// Notes on this CPU, whose head is `head`, that the running thread has just generated a signal.
 ///
@@ -28,7 +32,7 @@ use crate::task::{current_address, current_id, peek};
 #[inline(always)]
 pub unsafe fn remember(head: *mut Head) {
     // SAFETY: the caller's promise.
-    unsafe { (*head).reserved[0] = current_address() };
+    unsafe { (*head).sender = current_address() };
 }
 
 /// Whether the running thread generated a signal on this CPU since its last call. A thread that was
@@ -38,8 +42,8 @@ fn generated() -> bool {
     let Some(head) = head() else { return false };
     // SAFETY: this CPU's own entry.
     unsafe {
-        let same = (*head).reserved[0] == current_address();
-        (*head).reserved[0] = 0;
+        let same = (*head).sender == current_address();
+        (*head).sender = 0;
         same
     }
 }
@@ -104,7 +108,25 @@ fn poll(call: u8, target: i64, ret: i64) {
         }
     } else {
         let poll = Poll { first_ns: now, last_ns: now, count: 1, last_ret: ret };
-        let _ = POLLS.insert(&key, &poll, 0);
+        match POLLS.insert(&key, &poll, BPF_NOEXIST) {
+            Ok(()) => begun(),
+            // Another thread was faster: that costs a count.
+            Err(e) if e == EEXIST => {}
+            Err(_) => lose(kind::POLL),
+        }
+    }
+}
+
+/// Counts an entry of POLLS: those that make way for others are told by what is missing.
+#[inline(always)]
+fn begun() {
+    let Some(head) = head() else { return };
+    // SAFETY: this CPU's own entry; its result is not used, so that every kernel has the instruction.
+    unsafe {
+        core::intrinsics::atomic_xadd::<u64, u64, { core::intrinsics::AtomicOrdering::Relaxed }>(
+            &raw mut (*head).polls,
+            1,
+        );
     }
 }
 

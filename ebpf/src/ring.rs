@@ -32,6 +32,9 @@ pub static BELL: RingBuf = RingBuf::with_byte_size(4096, 0);
 /// Signal 0, counted per caller and target.
 #[map]
 pub static POLLS: LruHashMap<PollKey, Poll> = LruHashMap::with_max_entries(1024, 0);
+/// How many of them the recorder has taken out; only it writes here.
+#[map]
+pub static TAKEN: Array<u64> = Array::with_max_entries(1, 0);
 /// What the loader wants to find again: its report, as text.
 #[map]
 pub static META: Array<[u8; 8192]> = Array::with_max_entries(1, 0);

@@ -4,7 +4,9 @@
 //! processor does it; where only an address is known, `bpf_probe_read_kernel` copies. Either gives
 //! zero for what cannot be read.
 
+use aya_ebpf::EbpfContext;
 use aya_ebpf::helpers::bpf_probe_read_kernel;
+use aya_ebpf::programs::TracePointContext;
 
 use crate::config::{ABSENT, config};
 
@@ -144,4 +146,11 @@ pub fn namespace_pid(task: Pointer) -> (u32, u32) {
         return (0, 0);
     }
     (level, peek(pid + u64::from(level) * u64::from(stride), numbers + nr))
+}
+
+/// Argument `n` of a sys_enter tracepoint; the layout is user ABI.
+#[inline(always)]
+pub fn argument(ctx: &TracePointContext, n: usize) -> u64 {
+    // SAFETY: each caller names an argument that its system call has.
+    unsafe { core::ptr::read_volatile(ctx.as_ptr().cast::<u8>().add(16 + 8 * n).cast::<u64>()) }
 }

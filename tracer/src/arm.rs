@@ -210,10 +210,14 @@ fn made(
     made
 }
 
-/// Sends away a drainer that records into another file, or from another version's probe, and that probe.
+/// Sends away a drainer that records into another file, or from another version's probe, and that probe: once the one that
+/// is to come records, so that nothing happens between the two.
 fn retire_other(run_dir: &Path, old: &Armed, new: &Armed) -> Result<(), Error> {
     let other_probe = old.pins != new.pins;
     let other_ring = old.ring != new.ring || lock::holder(run_dir, &new.ring).is_none();
+    if other_probe {
+        kernel::ensure_loaded(&new.pins)?;
+    }
     if other_probe || other_ring {
         lock::dismiss(run_dir, &old.ring, LEAVE_MS);
         if let Some(status) = Status::load(run_dir) {

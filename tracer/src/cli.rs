@@ -70,7 +70,14 @@ enum Command {
         json: bool,
     },
     /// What this kernel and this init allow, and what to do about the rest
-    Doctor,
+    ///
+    /// Ends with 0 when recording works, also where something is missing that it does without (lines that begin with `missing`),
+    /// and with 3 when it cannot work (`FAILED`). So `lastrites doctor && lastrites arm` arms wherever arming can work.
+    Doctor {
+        /// End with 3 when anything at all is missing, too
+        #[arg(long)]
+        strict: bool,
+    },
     /// Brings what arming installed to the version of this program; a package's upgrade runs it
     #[command(hide = true)]
     Refresh,
@@ -104,11 +111,10 @@ pub fn run(cli: Cli) -> Result<u8, Error> {
             print!("{}", if json { report::json(&facts) } else { report::text(&facts) });
             return Ok(if facts.armed.is_some_and(|armed| armed.complete) { 0 } else { 3 });
         }
-        Command::Doctor => {
+        Command::Doctor { strict } => {
             let checks = doctor::all();
-            print!("{}", doctor::text(&checks));
-            let good = checks.iter().all(|check| check.verdict != doctor::Verdict::Bad);
-            return Ok(if good { 0 } else { 3 });
+            print!("{}{}", doctor::text(&checks), doctor::conclusion(&checks));
+            return Ok(if doctor::is_content(&checks, strict) { 0 } else { 3 });
         }
         Command::Refresh => {
             if let Some(report) = arm::refresh()? {

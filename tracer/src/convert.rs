@@ -126,9 +126,11 @@ pub fn convert(record: &[u8], page_kib: u64) -> Option<(u64, What)> {
         }
         kind::UMOUNT | kind::REMOUNT => {
             let r: abi::Mount = read(record)?;
-            let path = match header.flags & abi::PATH_FLAG_BY_FD {
-                0 => tail(record, size_of::<abi::Mount>(), r.path_len)?,
-                _ => Arc::from(format!("fd {}", r.fd).into_bytes()),
+            let path = tail(record, size_of::<abi::Mount>(), r.path_len)?;
+            let path = match header.flags {
+                flags if flags & abi::PATH_FLAG_PLACE != 0 => place(&path, flags & abi::PATH_FLAG_CUT != 0),
+                flags if flags & abi::PATH_FLAG_BY_FD != 0 => Arc::from(format!("fd {}", r.fd).into_bytes()),
+                _ => path,
             };
             if header.kind == kind::UMOUNT {
                 What::Umount { process, path, flags: r.mount_flags }
@@ -144,6 +146,23 @@ pub fn convert(record: &[u8], page_kib: u64) -> Option<(u64, What)> {
         _ => return None,
     };
     Some((header.time_ns, what))
+}
+
+/// The path whose names stand in `slots`, the innermost first; `cut` when there were more in front.
+fn place(slots: &[u8], cut: bool) -> Bytes {
+    let mut path = if cut { b"...".to_vec() } else { Vec::new() };
+    for slot in slots.chunks(abi::PLACE_PART).rev() {
+        let name = slot.split(|byte| *byte == 0).next().unwrap_or_default();
+        if !name.is_empty() {
+            path.push(b'/');
+            path.extend_from_slice(name);
+        }
+    }
+    if path.is_empty() {
+        path.push(b'/');
+    }
+    path.truncate(abi::PATH_MAX);
+    Arc::from(path)
 }
 
 fn exec(record: &[u8], process: ProcId) -> Option<What> {

@@ -204,6 +204,26 @@ pub fn text(checks: &[Check]) -> String {
     out
 }
 
+/// What all of them come to, in a line.
+pub fn conclusion(checks: &[Check]) -> String {
+    let count = |verdict| checks.iter().filter(|check| check.verdict == verdict).count();
+    let things = |n| if n == 1 { "one thing".to_owned() } else { format!("{n} things") };
+    match (count(Verdict::Bad), count(Verdict::Degraded)) {
+        (0, 0) => "recording works, and nothing is missing\n".to_owned(),
+        (0, n) => format!("recording works, with {} missing, see above\n", things(n)),
+        (n, _) => format!("recording cannot work: {} FAILED, see above\n", things(n)),
+    }
+}
+
+/// Whether what was found lets `doctor` succeed: recording works, and with `strict` nothing at all is missing.
+pub fn is_content(checks: &[Check], strict: bool) -> bool {
+    checks.iter().all(|check| match check.verdict {
+        Verdict::Good => true,
+        Verdict::Degraded => !strict,
+        Verdict::Bad => false,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -215,6 +235,26 @@ mod tests {
             Check::new(Verdict::Bad, "b", "broken", "mend it"),
         ];
         assert_eq!(text(&checks), "ok       a: fine\nFAILED   b: broken\n         -> mend it\n");
+    }
+
+    /// It said that something was missing and ended with 0, and no script could ask for more.
+    #[test]
+    fn what_is_missing_fails_only_who_is_strict_and_what_cannot_work_fails_everybody() {
+        let check = |verdict| Check::new(verdict, "a", "b", "");
+        for (verdicts, lax, strict, said) in [
+            (&[Verdict::Good][..], true, true, "nothing is missing"),
+            (&[Verdict::Good, Verdict::Degraded], true, false, "works, with one thing missing"),
+            (&[Verdict::Degraded, Verdict::Degraded], true, false, "works, with 2 things missing"),
+            (&[Verdict::Degraded, Verdict::Bad], false, false, "cannot work: one thing FAILED"),
+        ] {
+            let checks: Vec<_> = verdicts.iter().copied().map(check).collect();
+            assert_eq!(
+                (is_content(&checks, false), is_content(&checks, true)),
+                (lax, strict),
+                "{verdicts:?}"
+            );
+            assert!(conclusion(&checks).contains(said), "{}", conclusion(&checks));
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ pub const EXIT_CODES: &str = "\
 Exit codes:
   0  done
   2  the command line was not understood
-  3  not armed (status), or something needs attention (doctor)
+  3  not armed (status); recording cannot work, or with --strict lacks something (doctor)
   4  failed; the message says what, why, and what to do next
   5  not allowed: needs root
   6  another recorder holds the ring file

@@ -17,7 +17,7 @@ use lastrites_traces::{
 
 use crate::{
     error::Error,
-    kernel_ring::{KernelRing, STUCK_MAX, STUCK_MAX_LAST},
+    kernel_ring::{KernelRing, STUCK_MAX, STUCK_MAX_LAST, sys},
     mounts, probe,
     recorder::{Patience, Rings, Taken},
 };
@@ -98,7 +98,7 @@ impl Rings for Kernel {
     }
 
     fn polls(&mut self, before_ns: u64) -> Vec<(u64, What)> {
-        let mut polls = self.0.polls();
+        let mut polls = self.0.look();
         polls.retain(|(_, poll)| poll.last_ns < before_ns);
         let keys: Vec<PollKey> = polls.iter().map(|(key, _)| *key).collect();
         self.0.clear_polls(&keys);
@@ -173,6 +173,15 @@ pub fn describe(session: &mut Session, dir: &Path) {
     }
 }
 
+/// The same of a probe that is at work.
+fn describe_working(hook: &probe::Hook) -> String {
+    let missed = hook.program.and_then(|id| sys::prog_misses(id).ok()).flatten().unwrap_or(0);
+    match missed {
+        0 => describe_hook(hook),
+        n => format!("{} (missed {n} times, being at work on that CPU already)", describe_hook(hook)),
+    }
+}
+
 fn describe_hook(hook: &probe::Hook) -> String {
     match &hook.why {
         Some(why) => format!("{} {:?}: {why}", hook.name, hook.how),
@@ -187,5 +196,7 @@ pub fn rings(dir: &Path) -> Option<String> {
 
 /// What is attached, one text per hook.
 pub fn hooks(dir: &Path) -> Vec<String> {
-    probe::load_report(dir).map(|report| report.hooks.iter().map(describe_hook).collect()).unwrap_or_default()
+    probe::load_report(dir)
+        .map(|report| report.hooks.iter().map(describe_working).collect())
+        .unwrap_or_default()
 }

@@ -16,10 +16,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use lastrites_traces::abi::{self, CHUNK, Head, Header, POS_BITS, POS_MASK, Poll, PollKey, SLACK};
+use lastrites_traces::abi::{self, CHUNK, Head, Header, POS_BITS, POS_MASK, Poll, SLACK};
 
 use crate::probe::{ProbeError, meta::Meta};
 
+mod counters;
 pub mod sys;
 
 use sys::Mapping;
@@ -72,6 +73,11 @@ pub struct KernelRing {
     heads: Mapping,
     lost: OwnedFd,
     polls: OwnedFd,
+    taken: OwnedFd,
+    /// Kind of events and number of the program of every hook.
+    programs: Vec<(u8, u32)>,
+    /// What only [`Self::look`] finds out.
+    missed: BTreeMap<(u32, u8), u64>,
     bell: Bell,
     /// Per CPU the chunk that is mapped.
     windows: Vec<Option<(u64, Mapping)>>,
@@ -161,6 +167,13 @@ impl KernelRing {
             heads,
             lost: map("LOST", size_of::<u64>(), abi::kind::COUNT as u64)?,
             polls: map("POLLS", size_of::<Poll>(), 1)?,
+            taken: map("TAKEN", size_of::<u64>(), 1)?,
+            programs: meta
+                .hooks
+                .iter()
+                .filter_map(|hook| Some((*hook.kinds.first()?, hook.program?)))
+                .collect(),
+            missed: BTreeMap::new(),
             bell: Bell::open(&dir.join("BELL")).map_err(fail("BELL"))?,
             windows: (0..meta.cpus).map(|_| None).collect(),
             block: Vec::new(),
@@ -392,53 +405,6 @@ impl KernelRing {
             None => unreachable!("set above"),
         }
     }
-
-    /// Events that the probe could not store, per CPU and kind, since it was loaded; zeros left out.
-    pub fn lost(&self) -> Vec<((u32, u8), u64)> {
-        let mut lost = Vec::new();
-        let mut values = vec![0; self.cpus as usize * size_of::<u64>()];
-        for kind in 0..abi::kind::COUNT as u8 {
-            if sys::lookup(&self.lost, &u32::from(kind).to_ne_bytes(), &mut values).is_err() {
-                continue;
-            }
-            for (cpu, value) in values.chunks_exact(8).enumerate() {
-                let count = value.try_into().map_or(0, u64::from_ne_bytes);
-                if count > 0 {
-                    lost.push(((cpu as u32, kind), count));
-                }
-            }
-        }
-        lost
-    }
-
-    /// Signal 0, counted per caller and target since [`Self::clear_polls`].
-    pub fn polls(&self) -> Vec<(PollKey, Poll)> {
-        let mut polls = Vec::new();
-        let mut key: Option<[u8; size_of::<PollKey>()]> = None;
-        let mut next = [0; size_of::<PollKey>()];
-        // A key that is evicted meanwhile starts the walk anew: it is bounded, and a key taken once.
-        let mut seen = std::collections::BTreeSet::new();
-        for _ in 0..8192 {
-            if sys::next_key(&self.polls, key.as_ref().map(<[u8; _]>::as_slice), &mut next).is_err() {
-                break;
-            }
-            key = Some(next);
-            let mut value = [0; size_of::<Poll>()];
-            if seen.insert(next) && sys::lookup(&self.polls, &next, &mut value).is_ok() {
-                polls.push((poll_key(&next), poll(&value)));
-            }
-        }
-        polls
-    }
-
-    /// Forgets these counts, which the next call with signal 0 begins anew. What is counted between
-    /// [`Self::polls`] and this is forgotten with them.
-    pub fn clear_polls(&self, keys: &[PollKey]) {
-        for key in keys {
-            // Evicted already: then there is nothing to do.
-            let _ = sys::delete(&self.polls, &poll_key_bytes(key));
-        }
-    }
 }
 
 /// CPUs that have a ring of `chunks` in the probe that is pinned in `dir`.
@@ -461,38 +427,6 @@ fn is_record_len(len: usize) -> bool {
     (size_of::<Header>()..=SLACK).contains(&len) && len.is_multiple_of(8)
 }
 
-fn word(bytes: &[u8], at: usize) -> u64 {
-    bytes.get(at..at + 8).and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_ne_bytes)
-}
-
-fn poll_key(bytes: &[u8]) -> PollKey {
-    let ids = word(bytes, 16);
-    PollKey {
-        start_ns: word(bytes, 0),
-        target: word(bytes, 8) as i64,
-        tgid: ids as u32,
-        call: (ids >> 32) as u32,
-    }
-}
-
-fn poll_key_bytes(key: &PollKey) -> [u8; size_of::<PollKey>()] {
-    let mut bytes = [0; size_of::<PollKey>()];
-    bytes[0..8].copy_from_slice(&key.start_ns.to_ne_bytes());
-    bytes[8..16].copy_from_slice(&key.target.to_ne_bytes());
-    bytes[16..20].copy_from_slice(&key.tgid.to_ne_bytes());
-    bytes[20..24].copy_from_slice(&key.call.to_ne_bytes());
-    bytes
-}
-
-fn poll(bytes: &[u8]) -> Poll {
-    Poll {
-        first_ns: word(bytes, 0),
-        last_ns: word(bytes, 8),
-        count: word(bytes, 16),
-        last_ret: word(bytes, 24) as i64,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -505,11 +439,5 @@ mod tests {
         let many = 40_000_000u64;
         assert_eq!(records(head(0, 0), head(many, many * 64), many * 64), many);
         assert_eq!(records(head(0, 0), head(many, many * 72), many * 72), many);
-    }
-
-    #[test]
-    fn poll_keys_survive_the_way_to_the_kernel_and_back() {
-        let key = PollKey { start_ns: 1 << 40, target: -7, tgid: 1234, call: 1 };
-        assert_eq!(poll_key(&poll_key_bytes(&key)), key);
     }
 }

@@ -43,7 +43,7 @@ const BPFFS: &str = "/sys/fs/bpf";
 /// Where the kernel shows its tracepoints.
 const TRACEFS: &str = "/sys/kernel/tracing";
 /// Maps that are pinned beside the links. `META` comes last: it says that all is there.
-const PINNED_MAPS: [&str; 6] = ["RINGS", "HEADS", "LOST", "BELL", "POLLS", "META"];
+const PINNED_MAPS: [&str; 7] = ["RINGS", "HEADS", "LOST", "BELL", "POLLS", "TAKEN", "META"];
 
 /// Most memory of all rings together, in bytes.
 const RINGS_MAX_BYTES: u64 = 128 << 20;
@@ -93,6 +93,8 @@ pub struct LoadOptions {
     pub chunks: Option<u32>,
     /// Rings for the first so many CPUs; what happens on others is counted as lost.
     pub ring_cpus: Option<u32>,
+    /// Counts of signal 0 that there is room for, unless as many as usual.
+    pub polls: Option<u32>,
     /// Only this build of the probe, whatever the kernel.
     pub object: Option<Object>,
     /// Leave out fentry and fexit, as on a kernel that refuses them.
@@ -347,7 +349,11 @@ pub(crate) fn load(options: &LoadOptions) -> Result<Loaded, ProbeError> {
     let exit_says_last = offsets.exit_says_last && !options.no_group_dead;
     let rodata =
         Rodata(Config { key, chunks, bell_bytes: u64::from(chunks) * CHUNK as u64 / 8, ..offsets.config });
-    let ebpf = EbpfLoader::new()
+    let mut loader = EbpfLoader::new();
+    if let Some(polls) = options.polls {
+        loader.map_max_entries("POLLS", polls);
+    }
+    let ebpf = loader
         .btf(Some(&types))
         .override_global("CONFIG", &rodata, true)
         .override_global("EXIT_SAYS_LAST", &u32::from(exit_says_last), true)

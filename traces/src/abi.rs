@@ -22,7 +22,7 @@
 //! the next matching stamp.
 
 /// Version of everything in this module.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Bytes of one ring chunk, without its slack.
 pub const CHUNK: usize = 256 << 10;
@@ -43,7 +43,11 @@ pub struct Head {
     pub bell: u64,
     /// Nesting depth, used only by the probe built for kernels without fetching atomics.
     pub nest: u64,
-    pub reserved: [u64; 5],
+    /// The thread that generated a signal here last, as an address, until its call has returned.
+    pub sender: u64,
+    /// Entries of the map `POLLS` that were begun here since the probe was loaded.
+    pub polls: u64,
+    pub reserved: [u64; 3],
 }
 
 /// The stamp of the record that was reserved when the counter held `head`.
@@ -54,6 +58,9 @@ pub struct Head {
 pub const fn stamp(head: u64, key: u64) -> u64 {
     head ^ key
 }
+
+/// In the place of a CPU where events were lost and nobody knows on which.
+pub const NO_CPU: u32 = u32::MAX;
 
 /// What happened. The number is the record's `kind` byte and the index into `LOST`.
 pub mod kind {
@@ -71,8 +78,10 @@ pub mod kind {
     pub const CGROUP_RMDIR: u8 = 12;
     pub const CGROUP_ATTACH: u8 = 13;
     pub const OOM: u8 = 14;
+    /// No record, but an entry of the map `POLLS`: one of them is lost when it makes way for another.
+    pub const POLL: u8 = 15;
     /// One more than the largest kind: the length of `LOST`.
-    pub const COUNT: usize = 15;
+    pub const COUNT: usize = 16;
     /// Names in the order of the numbers, as commands print them.
     pub const NAMES: [&str; COUNT] = [
         "unknown",
@@ -90,6 +99,7 @@ pub mod kind {
         "cgroup-rmdir",
         "cgroup-attach",
         "oom",
+        "poll",
     ];
 }
 
@@ -294,20 +304,31 @@ pub const PATH_MAX: usize = 512;
 /// The path did not fit and was cut.
 pub const PATH_FLAG_CUT: u8 = 1;
 
-/// Of a [`Mount`]: there is no path, the caller named the mount by the descriptor [`Mount::fd`].
+/// Of a [`Mount`]: the caller gave no path, and named the mount by the descriptor [`Mount::fd`].
 pub const PATH_FLAG_BY_FD: u8 = 2;
+/// Of a [`Mount`]: its path was found by walking the kernel's tree. It is given as [`PLACE_PARTS`] slots of [`PLACE_PART`]
+/// bytes, each a name that ends with NUL, the innermost first; an empty one is no part of the path.
+/// With [`PATH_FLAG_CUT`] there was more in front.
+pub const PATH_FLAG_PLACE: u8 = 4;
 
-/// umount2(2), or a mount(2)/mount_setattr(2) that remounts read-only, was called. Actor: the caller.
-/// `path_len` bytes of path follow (no NUL), then zeros up to a multiple of eight.
+/// Names and mounts on the way from a mount to the root, at most.
+pub const PLACE_PARTS: usize = 16;
+/// Most bytes of one of those names, its NUL counted: room for the 64 digits by which containers are called.
+pub const PLACE_PART: usize = 72;
+/// All of them.
+pub const PLACE_BYTES: usize = PLACE_PARTS * PLACE_PART;
+
+/// umount2(2), or a mount(2), mount_setattr(2) or fsconfig(2) that remounts read-only, was called. Actor: the caller.
+/// `path_len` bytes of path follow (no NUL), then bytes of no meaning up to `len`.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mount {
     pub header: Header,
-    /// The call's flags: `MNT_*` for umount2, `MS_*` for mount.
+    /// The call's flags: `MNT_*` for umount2, `MS_*` for mount and what comes to the same.
     pub mount_flags: u64,
     pub path_len: u16,
     pub reserved: [u8; 2],
-    /// See [`PATH_FLAG_BY_FD`]; otherwise 0.
+    /// See [`PATH_FLAG_BY_FD`]; otherwise 0. Of fsconfig, the descriptor of the file system's context.
     pub fd: i32,
 }
 
@@ -338,7 +359,10 @@ pub struct Oom {
     pub reserved: u32,
 }
 
-/// Key of the map `POLLS`: who asked whether whom exists (kill with signal 0).
+/// Key of the map `POLLS`, in which the entry that was used the longest ago makes way when it is full. What the recorder has
+/// taken out of it, it counts in the map `TAKEN`: entries that were begun, are not there and were not taken are lost.
+///
+/// The key: who asked whether whom exists (kill with signal 0).
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PollKey {
@@ -423,6 +447,30 @@ pub struct Config {
     pub regs_si: u32,
     pub regs_dx: u32,
     pub regs_r10: u32,
+    pub task_files: u32,
+    pub task_nsproxy: u32,
+    pub nsproxy_mnt_ns: u32,
+    pub files_fdt: u32,
+    pub fdtable_fd: u32,
+    pub fdtable_max_fds: u32,
+    pub file_private_data: u32,
+    pub file_path_mnt: u32,
+    pub file_path_dentry: u32,
+    pub dentry_name: u32,
+    pub dentry_parent: u32,
+    pub dentry_sb: u32,
+    pub sb_mounts: u32,
+    /// From the link in `super_block.s_mounts` back to its mount.
+    pub mount_instance: u32,
+    /// Of the link to the next mount of the file system.
+    pub mount_next: u32,
+    pub mount_mnt: u32,
+    pub mount_root: u32,
+    pub mount_parent: u32,
+    pub mount_mountpoint: u32,
+    pub mount_ns: u32,
+    pub fs_context_root: u32,
+    pub fs_context_sb_flags: u32,
     pub reserved: u32,
 }
 
@@ -479,6 +527,28 @@ impl Config {
             regs_si: ABSENT,
             regs_dx: ABSENT,
             regs_r10: ABSENT,
+            task_files: ABSENT,
+            task_nsproxy: ABSENT,
+            nsproxy_mnt_ns: ABSENT,
+            files_fdt: ABSENT,
+            fdtable_fd: ABSENT,
+            fdtable_max_fds: ABSENT,
+            file_private_data: ABSENT,
+            file_path_mnt: ABSENT,
+            file_path_dentry: ABSENT,
+            dentry_name: ABSENT,
+            dentry_parent: ABSENT,
+            dentry_sb: ABSENT,
+            sb_mounts: ABSENT,
+            mount_instance: ABSENT,
+            mount_next: ABSENT,
+            mount_mnt: ABSENT,
+            mount_root: ABSENT,
+            mount_parent: ABSENT,
+            mount_mountpoint: ABSENT,
+            mount_ns: ABSENT,
+            fs_context_root: ABSENT,
+            fs_context_sb_flags: ABSENT,
             reserved: 0,
         }
     }
@@ -501,7 +571,7 @@ macro_rules! without_padding {
 }
 
 without_padding! {
-    Head { head, bell, nest, reserved }
+    Head { head, bell, nest, sender, polls, reserved }
     Header { stamp, time_ns, len, kind, flags, tgid, start_ns }
     Fork { header, child_start_ns, child_tgid, child_ppid, cgroup, ns_level, ns_pid }
     Exec { header, parent_start_ns, cgroup, ppid, uid, session, filename_len, argv_len, env_len, reserved, tty, comm }

@@ -134,7 +134,8 @@ pub enum What {
         victim: ProcId,
     },
     /// Events that were not stored, since the last such event: `kind` is one of
-    /// [`crate::abi::kind`], or 0 where only the number is known (overwritten in the ring).
+    /// [`crate::abi::kind`], or 0 where only the number is known (overwritten in the ring). `cpu` is
+    /// [`crate::abi::NO_CPU`] where it is not known on which.
     Lost {
         cpu: u32,
         kind: u8,

@@ -158,7 +158,7 @@ _lastrites() {
             return 0
             ;;
         lastrites__subcmd__doctor)
-            opts="-h --help"
+            opts="-h --strict --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

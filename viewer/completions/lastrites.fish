@@ -157,4 +157,5 @@ complete -c lastrites -n "__fish_lastrites_using_subcommand record" -l detach -d
 complete -c lastrites -n "__fish_lastrites_using_subcommand record" -s h -l help -d 'Print help'
 complete -c lastrites -n "__fish_lastrites_using_subcommand status" -l json -d 'One JSON object'
 complete -c lastrites -n "__fish_lastrites_using_subcommand status" -s h -l help -d 'Print help'
+complete -c lastrites -n "__fish_lastrites_using_subcommand doctor" -l strict -d 'End with 3 when anything at all is missing, too'
 complete -c lastrites -n "__fish_lastrites_using_subcommand doctor" -s h -l help -d 'Print help'

@@ -11,7 +11,7 @@ Exit codes:
   0  done (also when the reader of our output went away early)
   1  nothing matched the filters, or nothing is recorded
   2  the command line was not understood
-  3  not armed (status), or something needs attention (doctor)
+  3  not armed (status); recording cannot work, or with --strict lacks something (doctor)
   4  failed; the message says what, why, and what to do next
   5  not allowed: the recording is not readable for you, or the command needs root
   6  another recorder holds the ring file (record)";

@@ -416,7 +416,11 @@ impl Members<'_, '_> {
             }
             What::Oom { victim, .. } => self.process("victim", *victim),
             What::Lost { cpu, kind, count, bytes } => {
-                self.object.number("cpu", *cpu);
+                if *cpu == abi::NO_CPU {
+                    self.object.null("cpu");
+                } else {
+                    self.object.number("cpu", *cpu);
+                }
                 self.object
                     .text("kind", abi::kind::NAMES.get(usize::from(*kind)).copied().unwrap_or("unknown"));
                 self.object.number("count", *count);
@@ -476,6 +480,19 @@ mod tests {
         }
         for kind in filter::KINDS {
             assert!(documented.iter().any(|name| name == kind), "{kind} is not in JSON.md");
+        }
+    }
+
+    /// 4294967295 is no CPU.
+    #[test]
+    fn what_was_lost_on_nobody_knows_which_cpu_is_said_so() {
+        for (cpu, wanted) in [(abi::NO_CPU, serde_json::Value::Null), (1, 1.into())] {
+            let what = What::Lost { cpu, kind: abi::kind::POLL, count: 2, bytes: 0 };
+            let mut out = String::new();
+            let event = Event { number: 0, time_ns: 0, what };
+            push(&mut out, &event, &Processes::default(), &crate::time::tests::clocks());
+            let value: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+            assert_eq!((&value["cpu"], &value["kind"]), (&wanted, &"poll".into()));
         }
     }
 

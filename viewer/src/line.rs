@@ -212,7 +212,10 @@ impl Line<'_> {
                 let kind = abi::kind::NAMES.get(usize::from(*kind)).copied().unwrap_or("unknown");
                 self.palette.paint(out, Look::Warn, |out| {
                     let of = if kind == "unknown" { String::new() } else { format!(" of kind {kind}") };
-                    let _ = write!(out, "*** LOST: {count} events{of} on CPU {cpu}");
+                    let _ = write!(out, "*** LOST: {count} events{of}");
+                    if *cpu != abi::NO_CPU {
+                        let _ = write!(out, " on CPU {cpu}");
+                    }
                     if *bytes > 0 {
                         let _ = write!(out, ", {bytes} bytes overwritten before they were read");
                     }

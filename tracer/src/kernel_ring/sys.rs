@@ -14,9 +14,11 @@ use std::{
 };
 
 const BPF_MAP_LOOKUP_ELEM: libc::c_long = 1;
+const BPF_MAP_UPDATE_ELEM: libc::c_long = 2;
 const BPF_MAP_DELETE_ELEM: libc::c_long = 3;
 const BPF_MAP_GET_NEXT_KEY: libc::c_long = 4;
 const BPF_OBJ_GET: libc::c_long = 7;
+const BPF_PROG_GET_FD_BY_ID: libc::c_long = 13;
 const BPF_MAP_GET_FD_BY_ID: libc::c_long = 14;
 const BPF_OBJ_GET_INFO_BY_FD: libc::c_long = 15;
 /// Flag of `BPF_OBJ_GET`: a map for reading only, to be had from a read-only bpffs too.
@@ -30,7 +32,7 @@ struct ObjGet {
     file_flags: u32,
 }
 
-/// ... that `BPF_MAP_GET_FD_BY_ID` reads.
+/// ... that `BPF_MAP_GET_FD_BY_ID` and `BPF_PROG_GET_FD_BY_ID` read.
 #[repr(C)]
 struct FdById {
     id: u32,
@@ -68,6 +70,10 @@ pub struct MapInfo {
     pub max_entries: u32,
     pub map_flags: u32,
 }
+
+/// Bytes of `struct bpf_prog_info` up to `recursion_misses`, and with it.
+const PROG_INFO_BEFORE_MISSES: usize = 208;
+const PROG_INFO_BYTES: usize = PROG_INFO_BEFORE_MISSES + 8;
 
 fn bpf<T>(command: libc::c_long, attr: &mut T) -> io::Result<libc::c_long> {
     // SAFETY: `attr` is a live value of the given size; what it points to is the callers' matter.
@@ -135,6 +141,25 @@ pub fn expect_map(map: &OwnedFd, value_size: u32) -> io::Result<MapInfo> {
     }
 }
 
+/// How often the program with this number was not run since it was loaded, because it, or for some kinds of program any other, was
+/// running on that CPU already. `None` on kernels before 5.12, which do not count it.
+///
+/// # Errors
+/// When there is no such program, or without root.
+pub fn prog_misses(id: u32) -> io::Result<Option<u64>> {
+    let program = descriptor(bpf(BPF_PROG_GET_FD_BY_ID, &mut FdById { id, next_id: 0, open_flags: 0 }))?;
+    // Words, for the kernel reads and writes them as such.
+    let mut info = [0u64; PROG_INFO_BYTES / 8];
+    let mut attr = InfoByFd {
+        bpf_fd: program.as_raw_fd() as u32,
+        info_len: PROG_INFO_BYTES as u32,
+        info: info.as_mut_ptr() as u64,
+    };
+    bpf(BPF_OBJ_GET_INFO_BY_FD, &mut attr)?;
+    let known = attr.info_len as usize >= PROG_INFO_BYTES;
+    Ok(known.then_some(info[PROG_INFO_BEFORE_MISSES / 8]))
+}
+
 fn elem(map: &OwnedFd, key: Option<&[u8]>, value: *mut u8) -> Elem {
     let key = key.map_or(0, |key| key.as_ptr() as u64);
     Elem { map_fd: map.as_raw_fd() as u32, pad: 0, key, value: value as u64, flags: 0 }
@@ -147,6 +172,14 @@ fn elem(map: &OwnedFd, key: Option<&[u8]>, value: *mut u8) -> Elem {
 /// As bpf(2) says; `NotFound` when there is no such key.
 pub fn lookup(map: &OwnedFd, key: &[u8], value: &mut [u8]) -> io::Result<()> {
     bpf(BPF_MAP_LOOKUP_ELEM, &mut elem(map, Some(key), value.as_mut_ptr())).map(drop)
+}
+
+/// Sets the value of `key`, both as large as the map's are.
+///
+/// # Errors
+/// As bpf(2) says.
+pub fn update(map: &OwnedFd, key: &[u8], value: &mut [u8]) -> io::Result<()> {
+    bpf(BPF_MAP_UPDATE_ELEM, &mut elem(map, Some(key), value.as_mut_ptr())).map(drop)
 }
 
 /// The key behind `key`, or the first.

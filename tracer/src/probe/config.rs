@@ -73,6 +73,36 @@ pub fn offsets(btf: &Btf) -> Offsets {
         regs_si = "pt_regs" "si", "arguments of kill and reboot are";
         regs_dx = "pt_regs" "dx", "arguments of kill and reboot are";
         regs_r10 = "pt_regs" "r10", "arguments of mount are";
+        task_files = "task_struct" "files", "what is remounted by a descriptor is";
+        task_nsproxy = "task_struct" "nsproxy", "where what is remounted by a descriptor is";
+        nsproxy_mnt_ns = "nsproxy" "mnt_ns", "where what is remounted by a descriptor is";
+        files_fdt = "files_struct" "fdt", "what is remounted by a descriptor is";
+        fdtable_fd = "fdtable" "fd", "what is remounted by a descriptor is";
+        fdtable_max_fds = "fdtable" "max_fds", "what is remounted by a descriptor is";
+        file_private_data = "file" "private_data", "what is remounted by fsconfig is";
+        file_path_mnt = "file" "f_path.mnt", "where what is remounted by a descriptor is";
+        file_path_dentry = "file" "f_path.dentry", "where what is remounted by a descriptor is";
+        dentry_name = "dentry" "d_name.name", "where what is remounted by a descriptor is";
+        dentry_parent = "dentry" "d_parent", "where what is remounted by a descriptor is";
+        dentry_sb = "dentry" "d_sb", "where what is remounted by fsconfig is";
+        sb_mounts = "super_block" "s_mounts", "where what is remounted by fsconfig is";
+        mount_next = "mount" "mnt_next_for_sb" | "mnt_instance", "where what is remounted by fsconfig is";
+        mount_mnt = "mount" "mnt", "where what is remounted by a descriptor is";
+        mount_root = "mount" "mnt.mnt_root", "where what is remounted by a descriptor is";
+        mount_parent = "mount" "mnt_parent", "where what is remounted by a descriptor is";
+        mount_mountpoint = "mount" "mnt_mountpoint", "where what is remounted by a descriptor is";
+        mount_ns = "mount" "mnt_ns", "where what is remounted by a descriptor is";
+        fs_context_root = "fs_context" "root", "where what is remounted by fsconfig is";
+        fs_context_sb_flags = "fs_context" "sb_flags", "what fsconfig makes read-only is";
+    }
+    // A list of mounts by their links, or since 6.18 of the mounts themselves.
+    config.mount_instance =
+        if btf.member("mount", "mnt_next_for_sb").is_some() { 0 } else { config.mount_next };
+    if btf.member("bpf_prog_info", "recursion_misses").is_none() {
+        missing.push(
+            "bpf_prog_info.recursion_misses: how often a hook was missed because one was at work on that CPU already is unknown"
+                .to_owned(),
+        );
     }
     config.upid_size = btf.size("upid").unwrap_or(ABSENT);
     // `signal_struct.pids` has one pointer for each enum pid_type.

@@ -54,6 +54,8 @@ pub struct Hook {
     pub pinned: bool,
     /// Name of that pin; empty when there is none.
     pub link: String,
+    /// The kernel's number of its program.
+    pub program: Option<u32>,
 }
 
 /// One way to attach a hook: the program, and what it is attached to.
@@ -117,6 +119,7 @@ pub(super) static HOOKS: &[Wanted] = &[
     call!("umount", UMOUNT, Fentry "fentry_", "sys_enter_"),
     call!("mount", REMOUNT, Fentry "fentry_", "sys_enter_"),
     call!("mount_setattr", REMOUNT, Fentry "fentry_", "sys_enter_"),
+    call!("fsconfig", REMOUNT, Fentry "fentry_", "sys_enter_"),
     call!("kill", CALL, Fexit "fexit_", "sys_exit_"),
     call!("tkill", CALL, Fexit "fexit_", "sys_exit_"),
     call!("tgkill", CALL, Fexit "fexit_", "sys_exit_"),
@@ -139,6 +142,7 @@ impl Wanted {
             why: Some(why),
             pinned: false,
             link: String::new(),
+            program: None,
         }
     }
 
@@ -158,8 +162,16 @@ impl Wanted {
         };
         let name = format!("link_{}", way.program);
         let path = dir.join(&name);
+        let program = ebpf.program(way.program).and_then(|program| program.info().ok()).map(|info| info.id());
         match link.pin(&path) {
-            Ok(_) => Ok(Hook { how: way.how, why, pinned: true, link: name, ..self.absent(String::new()) }),
+            Ok(_) => Ok(Hook {
+                how: way.how,
+                why,
+                pinned: true,
+                link: name,
+                program,
+                ..self.absent(String::new())
+            }),
             // Perf links of kernels before 5.15 cannot be pinned: what is gone with us records nothing.
             Err(e) if self.needed => Err(ProbeError::Pin { path, why: chain(&e) }),
             Err(e) => Ok(self.absent(format!("its link cannot be pinned: {}", chain(&e)))),

@@ -61,11 +61,12 @@ impl Meta {
             let why = one_line(hook.why.as_deref().unwrap_or_default());
             let _ = writeln!(
                 text,
-                "hook {} {} {} {} {why}",
+                "hook {} {} {} {} {} {why}",
                 hook.name,
                 hook.how.name(),
                 kinds.join(","),
-                dash(&hook.link)
+                dash(&hook.link),
+                hook.program.unwrap_or(0)
             );
         }
         for missing in &self.missing_fields {
@@ -114,15 +115,16 @@ impl Meta {
 }
 
 fn parse_hook(line: &str) -> Option<Hook> {
-    let mut words = line.splitn(5, ' ');
+    let mut words = line.splitn(6, ' ');
     let name = words.next()?.into();
     let how = words.next()?;
     let how = How::ALL.into_iter().find(|h| h.name() == how)?;
     let kinds = words.next()?.split(',').map(str::parse).collect::<Result<_, _>>().ok()?;
     let link = words.next()?;
     let link = if link == "-" { String::new() } else { link.to_owned() };
+    let program = words.next()?.parse().ok().filter(|id| *id != 0);
     let why = words.next().filter(|why| !why.is_empty()).map(str::to_owned);
-    Some(Hook { name, kinds, how, why, pinned: !link.is_empty(), link })
+    Some(Hook { name, kinds, how, why, pinned: !link.is_empty(), link, program })
 }
 
 fn dash(text: &str) -> &str {
@@ -150,12 +152,14 @@ mod tests {
             why: Some("fexit: Operation not permitted".into()),
             pinned: true,
             link: "link_sys_exit_kill".into(),
+            program: Some(77),
         };
         let absent = Hook {
             name: "reboot".into(),
             how: How::Absent,
             pinned: false,
             link: String::new(),
+            program: None,
             ..hook.clone()
         };
         Meta {

@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, path::PathBuf};
 
 use lastrites_traces::{
-    abi::{POS_BITS, kind},
+    abi::{NO_CPU, POS_BITS, kind},
     event::{Event, ProcId},
     reader::Trace,
     session::SessionId,
@@ -36,6 +36,9 @@ struct Made {
     /// Which record is unfinished, and for how many reads.
     unfinished: Option<(usize, u32)>,
     asked: VecDeque<Patience>,
+    /// What is lost, and whether it is known only to who has asked for the polls.
+    lost: Vec<((u32, u8), u64)>,
+    looked: bool,
 }
 
 impl Rings for Made {
@@ -71,10 +74,11 @@ impl Rings for Made {
     }
 
     fn lost(&self) -> Vec<((u32, u8), u64)> {
-        Vec::new()
+        if self.looked { self.lost.clone() } else { Vec::new() }
     }
 
     fn polls(&mut self, _before_ns: u64) -> Vec<(u64, What)> {
+        self.looked = true;
         Vec::new()
     }
 }
@@ -128,6 +132,20 @@ fn the_last_batch_waits_for_a_record_that_is_unfinished() {
     scene.recorder.drain_rest().expect("drained");
     assert_eq!(scene.exits(), (1..=9).collect::<Vec<_>>());
     assert!(scene.recorder.rings().asked.iter().all(|patience| *patience == Patience::Last));
+}
+
+/// What only a closer look shows is looked for before the last batch is written, and told once.
+#[test]
+fn the_last_batch_tells_what_the_hooks_have_missed() {
+    let mut scene = Scene::new(exits(2), None);
+    scene.recorder.rings_mut().lost = vec![((NO_CPU, kind::SIGNAL), 3), ((NO_CPU, kind::POLL), 4)];
+    scene.recorder.drain_rest().expect("drained");
+    scene.recorder.drain_rest().expect("drained once more");
+    let lost = scene.written().into_iter().filter_map(|event| {
+        if let What::Lost { cpu, kind, count, .. } = event.what { Some((cpu, kind, count)) } else { None }
+    });
+    assert_eq!(lost.collect::<Vec<_>>(), [(NO_CPU, kind::SIGNAL, 3), (NO_CPU, kind::POLL, 4)]);
+    assert_eq!(scene.recorder.status.lost, 7);
 }
 
 #[test]

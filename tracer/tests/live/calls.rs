@@ -2,15 +2,16 @@
 
 use std::os::fd::AsRawFd as _;
 
+use lastrites_tracer::probe::LoadOptions;
 use lastrites_traces::{
-    abi::call,
+    abi::{self, call},
     event::{ProcId, Signal, What},
 };
 
 use crate::{
     child::{Channel, Child, sleep_for_ever, sleeper},
     namespace,
-    recording::Recording,
+    recording::{Probe, Recording, ample},
     sandbox::Sandbox,
     story::{Call, Story},
     sys,
@@ -60,6 +61,56 @@ fn signal_0_is_counted_and_not_recorded_call_by_call() {
     );
     assert_eq!(story.calls(me), []);
     assert_eq!(story.signals(me, story.id(&target)), []);
+}
+
+/// The map of those counts keeps the newest, and nobody was told how many had made way for them.
+#[test]
+fn counts_of_signal_0_that_make_way_for_others_are_told_as_lost() {
+    const TARGETS: i32 = 250;
+    let sandbox = Sandbox::new();
+    // A map of its own size: to fill the usual one would disturb the recordings of others.
+    let probe = Probe::load(&sandbox, "probe", &LoadOptions { polls: Some(64), ..ample() });
+    let mut caller = Child::fork(|| {
+        for target in 0..TARGETS {
+            assert_eq!(sys::kill(NOBODY - target, 0), -i64::from(libc::ESRCH));
+        }
+        0
+    });
+    caller.succeed();
+    let mut ring = probe.open();
+    assert_eq!(ring.lost(), [], "nobody has looked");
+    let kept = ring.look();
+    let kept = kept.iter().filter(|(key, _)| key.tgid == caller.pid as u32).count() as u64;
+    let lost = ring.lost();
+    let &[((abi::NO_CPU, abi::kind::POLL), lost)] = lost.as_slice() else { panic!("{lost:?}") };
+    let ours = TARGETS as u64 - kept;
+    assert!(ours > 0, "the map has no room for all of them");
+    // Others may have asked something meanwhile.
+    assert!((ours..ours + 2000).contains(&lost), "{kept} of {TARGETS} kept, {lost} lost");
+}
+
+/// What was taken is not what is lost, whoever takes it.
+#[test]
+fn counts_of_signal_0_that_were_taken_are_not_lost() {
+    let sandbox = Sandbox::new();
+    let probe = Probe::load(&sandbox, "probe", &ample());
+    for round in 0..3 {
+        let mut caller = Child::fork(|| {
+            for target in 0..300 {
+                assert_eq!(sys::kill(NOBODY - target, 0), -i64::from(libc::ESRCH));
+            }
+            0
+        });
+        caller.succeed();
+        // As a new process each time.
+        let mut ring = probe.open();
+        let polls = ring.look();
+        let ours = polls.iter().filter(|(key, _)| key.tgid == caller.pid as u32).count();
+        assert_eq!(ours, 300, "round {round}");
+        ring.clear_polls(&polls.iter().map(|(key, _)| *key).collect::<Vec<_>>());
+        ring.look();
+        assert!(ring.lost().iter().all(|((_, kind), _)| *kind != abi::kind::POLL), "{:?}", ring.lost());
+    }
 }
 
 #[test]

@@ -3,7 +3,10 @@
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt as _;
 
-use lastrites_traces::{abi::PATH_MAX, event::What};
+use lastrites_traces::{
+    abi::{PATH_MAX, PLACE_PART, PLACE_PARTS},
+    event::What,
+};
 
 use crate::{child::Child, namespace, recording::Recording, sandbox, sandbox::Sandbox, sys};
 
@@ -47,7 +50,7 @@ fn unmounting_and_remounting_read_only_is_recorded_and_other_mounting_is_not() {
         let cleared = [0u64, 1, 0, 0];
         let clear = [libc::AT_FDCWD.into(), path.as_ptr() as i64, 0, cleared.as_ptr() as i64, 32];
         assert_eq!(sys::call(libc::SYS_mount_setattr, &clear), 0);
-        // By a descriptor, as util-linux remounts since 2.39.
+        // By a descriptor.
         let fd =
             sys::call(libc::SYS_openat, &[libc::AT_FDCWD.into(), path.as_ptr() as i64, libc::O_PATH.into()]);
         assert_eq!(sys::call(libc::SYS_dup2, &[fd, FD]), FD);
@@ -72,11 +75,83 @@ fn unmounting_and_remounting_read_only_is_recorded_and_other_mounting_is_not() {
             ("remount", path.clone(), remount | ro),
             ("remount", path.clone(), remount | bind | ro),
             ("remount", path.clone(), remount | ro),
-            ("remount", b"fd 77".to_vec(), remount | ro),
+            ("remount", path.clone(), remount | ro),
             ("umount", long.as_bytes()[..PATH_MAX].to_vec(), libc::MNT_FORCE as u64),
             ("umount", path, libc::MNT_DETACH as u64),
         ]
     );
+}
+
+/// fsconfig(2) with a flag or a command.
+fn fsconfig(fd: i64, command: u32, key: Option<&std::ffi::CStr>) -> i64 {
+    let key = key.map_or(0, |key| key.as_ptr() as i64);
+    sys::call(libc::SYS_fsconfig, &[fd, command.into(), key, 0, 0])
+}
+
+const SET_FLAG: u32 = 0;
+const CREATE: u32 = 6;
+const RECONFIGURE: u32 = 7;
+
+/// util-linux 2.39 and later remounts through a context of the file system, which was not seen: of a shutdown of Debian 13
+/// with sysvinit the recording did not say that / was made read-only.
+#[test]
+fn a_file_system_that_is_reconfigured_read_only_is_recorded_with_the_place_where_it_is() {
+    let sandbox = Sandbox::new();
+    let deep = sandbox.path("a/b/c/d/e/f/g/h/i/j/k/l/m/n/o/p/q");
+    // A name as long as a container's, and one that is longer than any that is kept.
+    let (container, longer) = (sandbox.path(&"c".repeat(64)), sandbox.path(&"l".repeat(90)));
+    let simple = sandbox.path("mnt");
+    let places = [&simple, &container, &longer, &deep];
+    places.iter().for_each(|place| std::fs::create_dir_all(place).expect("a directory to mount on"));
+    let paths = places.map(|place| CString::new(place.as_os_str().as_bytes()).expect("no NUL"));
+    let recording = Recording::start(&sandbox);
+    let mut child = Child::fork(|| {
+        sandbox::alone();
+        for path in &paths {
+            assert_eq!(mount("tmpfs", path, 0), 0);
+            let fd = sys::call(libc::SYS_fspick, &[libc::AT_FDCWD.into(), path.as_ptr() as i64, 0]);
+            assert!(fd >= 0, "fspick: {fd}");
+            // Neither a change of something else nor one to read-write is what is looked for.
+            assert_eq!(fsconfig(fd, RECONFIGURE, None), 0);
+            assert_eq!(fsconfig(fd, SET_FLAG, Some(c"ro")), 0);
+            assert_eq!(fsconfig(fd, SET_FLAG, Some(c"rw")), 0);
+            assert_eq!(fsconfig(fd, RECONFIGURE, None), 0);
+            assert_eq!(fsconfig(fd, SET_FLAG, Some(c"ro")), 0);
+            assert_eq!(fsconfig(fd, RECONFIGURE, None), 0);
+            assert_eq!(fsconfig(fd, RECONFIGURE, None), 0);
+            sys::call(libc::SYS_close, &[fd]);
+        }
+        // A file system that is mounted anew, and read-only from the first.
+        let fd = sys::call(libc::SYS_fsopen, &[c"tmpfs".as_ptr() as i64, 0]);
+        assert!(fd >= 0, "fsopen: {fd}");
+        assert_eq!(fsconfig(fd, SET_FLAG, Some(c"ro")), 0);
+        assert_eq!(fsconfig(fd, CREATE, None), 0);
+        let new = sys::call(libc::SYS_fsmount, &[fd, 0, 0]);
+        assert!(new >= 0, "fsmount: {new}");
+        let attributes = [1u64, 0, 0, 0];
+        let by_fd = [new, c"".as_ptr() as i64, libc::AT_EMPTY_PATH.into(), attributes.as_ptr() as i64, 32];
+        assert_eq!(sys::call(libc::SYS_mount_setattr, &by_fd), 0);
+        // What is no file system's context.
+        assert!(fsconfig(new, RECONFIGURE, None) < 0);
+        assert!(fsconfig(-1, RECONFIGURE, None) < 0);
+        assert!(fsconfig(1 << 30, RECONFIGURE, None) < 0);
+        0
+    });
+    child.succeed();
+    let story = recording.stop();
+    story.must_be_whole();
+    let seen = story.pick(story.id(&child), |what| match what {
+        What::Remount { path, flags, .. } => Some((String::from_utf8_lossy(path).into_owned(), *flags)),
+        _ => None,
+    });
+    let path = |index: usize| places[index].display().to_string();
+    let parent = sandbox.dir().display().to_string();
+    let deep = path(3);
+    let kept: Vec<_> = deep.rsplit('/').take(PLACE_PARTS - 1).collect();
+    let kept = format!(".../{}", kept.into_iter().rev().collect::<Vec<_>>().join("/"));
+    let wanted = [path(0), path(1), format!("{parent}/{}", "l".repeat(PLACE_PART - 1)), kept];
+    let flags = libc::MS_REMOUNT | libc::MS_RDONLY;
+    assert_eq!(seen, wanted.map(|path| (path, flags)));
 }
 
 #[test]

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// What the kernel says about an object of BPF, in words of 32 bits (struct bpf_link_info, bpf_prog_info).
-fn info(object: &OwnedFd) -> [u32; 64] {
+pub fn info(object: &OwnedFd) -> [u32; 64] {
     const BPF_OBJ_GET_INFO_BY_FD: i64 = 15;
     let mut info = [0u32; 64];
     let attr = [object.as_raw_fd() as u64 | (size_of_val(&info) as u64) << 32, info.as_mut_ptr() as u64];
@@ -109,6 +109,11 @@ fn calls() -> Child {
             ] {
                 assert!(sys::call(number, &args) < 0, "{number} fails");
             }
+            // A file system that is not there yet cannot be made read-only.
+            let context = sys::call(libc::SYS_fsopen, &[c"tmpfs".as_ptr() as i64, 0]);
+            assert_eq!(sys::call(libc::SYS_dup2, &[context, 78]), 78);
+            assert_eq!(sys::call(libc::SYS_fsconfig, &[78, 0, c"ro".as_ptr() as i64, 0, 0]), 0);
+            assert!(sys::call(libc::SYS_fsconfig, &[78, 7, 0, 0, 0]) < 0);
             assert!(inside.reboot(0x89ab_cdef) < 0);
             0
         },
@@ -159,7 +164,7 @@ fn both_ways_to_the_system_calls_record_the_same_and_the_report_tells_which_it_i
     let [first, second] = [preferred, tracepoints].map(|probe| told(&probe.story(), &child));
     assert_eq!(first, second);
     assert_eq!(first.0.len(), 6, "{first:?}");
-    assert_eq!(first.1.len(), 4, "{first:?}");
+    assert_eq!(first.1.len(), 5, "{first:?}");
 }
 
 /// A little of everything, of which every build of the probe tells.
@@ -214,6 +219,24 @@ fn the_build_for_kernels_without_fetching_atomics_tells_the_same() {
     };
     let [new, old] = told.map(|told| told.iter().map(timeless).collect::<Vec<_>>());
     assert_eq!(new, old);
+}
+
+/// What `doctor` prints and how it ends belong together.
+#[test]
+fn doctor_succeeds_where_recording_works_and_strictly_only_where_nothing_is_missing() {
+    let _sandbox = Sandbox::new();
+    for strict in [false, true] {
+        let mut command = std::process::Command::new(crate::recording::TRACER);
+        let output = command.arg("doctor").args(strict.then_some("--strict")).output().expect("it runs");
+        let said = String::from_utf8_lossy(&output.stdout);
+        let is_there = |verdict: &str| said.lines().any(|line| line.starts_with(verdict));
+        assert!(!is_there("FAILED"), "these tests need a kernel on which recording works: {said}");
+        let code = if strict && is_there("missing") { 3 } else { 0 };
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        let last = said.lines().last().unwrap_or_default();
+        assert!(last.starts_with("recording works"), "{said}");
+        assert_eq!(last.contains("nothing is missing"), !is_there("missing"), "{said}");
+    }
 }
 
 /// Calls of 32-bit programs come in by functions of their own, and nobody said that they are not hooked.

@@ -3,15 +3,20 @@
 //! Invariant: all mounts of a test are in a namespace that goes with its last process, so it can neither
 //! disturb another nor leave anything behind. /sys/fs/bpf and /run are fresh there.
 
-use std::path::{Path, PathBuf};
+use std::{
+    cell::RefCell,
+    path::{Path, PathBuf},
+};
 
-use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
+use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_change, unmount};
 
 use crate::sys;
 
 #[derive(Debug)]
 pub struct Sandbox {
     dir: tempfile::TempDir,
+    /// What was mounted in it.
+    mounted: RefCell<Vec<PathBuf>>,
 }
 
 impl Sandbox {
@@ -24,10 +29,12 @@ impl Sandbox {
         };
         mounted(mount("bpf", "/sys/fs/bpf", "bpf", MountFlags::empty(), None), "a bpffs at /sys/fs/bpf");
         mounted(mount("tmpfs", "/run", "tmpfs", MountFlags::empty(), None), "a tmpfs at /run");
-        Self { dir: tempfile::tempdir().expect("a directory for temporary files") }
+        let dir = tempfile::tempdir().expect("a directory for temporary files");
+        Self { dir, mounted: RefCell::default() }
     }
 
-    /// A directory of the test's own on the disk.
+    /// A directory of the test's own on the disk. It is removed with all that is in it, through mounts too: nothing of this
+    /// machine may be mounted below it.
     pub fn dir(&self) -> &Path {
         self.dir.path()
     }
@@ -42,7 +49,17 @@ impl Sandbox {
         std::fs::create_dir(&path).expect("a directory to mount on");
         mount("lastrites-live", &path, fs_type, MountFlags::empty(), None)
             .unwrap_or_else(|e| panic!("cannot mount {fs_type} at {}: {e}", path.display()));
+        self.mounted.borrow_mut().push(path.clone());
         path
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        // Else its directory could not be removed.
+        for path in self.mounted.borrow_mut().drain(..).rev() {
+            let _ = unmount(&path, UnmountFlags::DETACH);
+        }
     }
 }
 

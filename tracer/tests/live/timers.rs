@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// A number that processes forked from now on share.
-fn shared() -> &'static AtomicU32 {
+pub fn shared() -> &'static AtomicU32 {
     let (prot, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_ANONYMOUS);
     // SAFETY: a mapping of its own, of zeros, that stays for as long as the test runs.
     unsafe {

@@ -1,0 +1,215 @@
+//! A new version takes over from an old one while the machine is armed: the real program, in a root directory of the
+//! test's own, where it finds an init that it does not know.
+
+use std::{
+    collections::HashSet,
+    fs,
+    os::unix::{fs::symlink, process::CommandExt as _},
+    path::{Path, PathBuf},
+    process::{Command, Output},
+    sync::atomic::Ordering,
+};
+
+use lastrites_tracer::{
+    arm,
+    kernel_ring::sys::{open_pin, update},
+    probe::{self, meta::Meta},
+};
+use lastrites_traces::{event::What, reader::Trace, session::How};
+use rustix::mount::{MountFlags, mount, mount_bind_recursive, mount_remount};
+
+use crate::{
+    child::{Channel, Child},
+    recording::TRACER,
+    sandbox::Sandbox,
+    story::Story,
+    timers::shared,
+};
+
+/// Where it is. Not in the directory for temporary files, which is removed with all that is in it: there are directories of this
+/// machine in here.
+const ROOT: &str = "/mnt";
+
+/// A root directory in which arming finds what it needs, seen by this test alone. Of this machine it has programs, which it cannot
+/// change, and the kernel's file systems.
+struct Root;
+
+impl Root {
+    /// `_sandbox` is the proof that what is mounted now nobody else sees.
+    fn new(_sandbox: &Sandbox) -> Self {
+        mount("tmpfs", ROOT, "tmpfs", MountFlags::empty(), None).expect("a root directory");
+        let root = Self;
+        for dir in ["etc", "run", "tmp", "var/lib", "dev"] {
+            fs::create_dir_all(root.path(dir)).expect("made");
+        }
+        for device in ["null", "urandom"] {
+            fs::write(root.path("dev").join(device), "").expect("made");
+            bind(&Path::new("/dev").join(device), &root.path("dev").join(device));
+        }
+        for name in ["proc", "sys"] {
+            fs::create_dir(root.path(name)).expect("made");
+            bind(&Path::new("/").join(name), &root.path(name));
+        }
+        for name in ["usr", "bin", "sbin", "lib", "lib64"] {
+            let (of, to) = (Path::new("/").join(name), root.path(name));
+            match fs::read_link(&of) {
+                Ok(target) => symlink(target, to).expect("linked"),
+                Err(_) if of.is_dir() => {
+                    fs::create_dir(&to).expect("made");
+                    bind(&of, &to);
+                    mount_remount(&to, MountFlags::BIND | MountFlags::RDONLY, "").expect("read-only");
+                }
+                Err(_) => {}
+            }
+        }
+        fs::copy(TRACER, root.path("tracer")).expect("copied");
+        root
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        Path::new(ROOT).join(path)
+    }
+
+    /// What the program says in there.
+    fn tracer(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new("/tracer");
+        command.args(arguments).current_dir("/");
+        // SAFETY: two system calls, and no memory is taken.
+        unsafe {
+            command.pre_exec(move || {
+                std::os::unix::fs::chroot(ROOT)?;
+                std::env::set_current_dir("/")
+            });
+        }
+        let output = command.output().expect("it runs");
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        output
+    }
+}
+
+impl Drop for Root {
+    fn drop(&mut self) {
+        // Where a test has failed, the recorder goes all the same.
+        if self.path("run/lastrites").exists() {
+            self.tracer(&["disarm"]);
+        }
+    }
+}
+
+/// Shows `of` at `to` as well, with what is mounted in it.
+fn bind(of: &Path, to: &Path) {
+    mount_bind_recursive(of, to).unwrap_or_else(|e| panic!("{}: {e}", of.display()));
+}
+
+/// Makes the pinned probe that of a version with other programs.
+fn make_old(pins: &Path) {
+    let mut meta = Meta::read(pins).unwrap_or_else(|e| panic!("{e}"));
+    meta.build ^= 1;
+    let map = open_pin(&pins.join("META")).expect("pinned");
+    update(&map, &0u32.to_ne_bytes(), &mut meta.to_bytes()).expect("written");
+    assert!(!probe::load_report(pins).expect("whole").current);
+}
+
+/// Makes the pinned probe, and what the armed file says of it, those of a version whose records are others.
+fn make_ancient(root: &Root, pins: &Path) -> PathBuf {
+    let ancient = pins.with_file_name("lastrites-v1");
+    fs::rename(pins, &ancient).expect("renamed");
+    let armed = root.path("etc/lastrites/armed");
+    let name = |path: &Path| path.file_name().expect("a name").to_string_lossy().into_owned();
+    let text = fs::read_to_string(&armed).expect("armed");
+    let changed = text.replace(&name(pins), &name(&ancient));
+    assert_ne!(text, changed, "the armed file names the pins");
+    fs::write(&armed, changed).expect("written");
+    ancient
+}
+
+/// Forks one child after the other while `during` goes on. Their pids.
+fn busy(during: impl FnOnce()) -> Vec<u32> {
+    let (stop, pids) = (shared(), Channel::new());
+    stop.store(0, Ordering::Release);
+    let mut parent = Child::fork(|| {
+        let mut made = Vec::new();
+        while stop.load(Ordering::Acquire) == 0 {
+            let mut child = Child::fork(|| 0);
+            child.succeed();
+            made.push(child.pid);
+        }
+        made.iter().for_each(|pid| pids.send(*pid as u64));
+        pids.send(0);
+        0
+    });
+    during();
+    stop.store(1, Ordering::Release);
+    let made = std::iter::from_fn(|| Some(pids.receive() as u32).filter(|pid| *pid != 0)).collect();
+    parent.succeed();
+    made
+}
+
+/// Arms, makes what is pinned another version's by `age`, and brings it up to date: of what happens meanwhile nothing is missing.
+fn takes_over(age: impl FnOnce(&Root, &Path) -> PathBuf, ended: &str) {
+    let sandbox = Sandbox::new();
+    let root = Root::new(&sandbox);
+    let pins = arm::pins();
+    root.tracer(&["arm", "--always", "--size", "16M"]);
+    let old = age(&root, &pins);
+    let children = busy(|| {
+        let output = root.tracer(&["refresh"]);
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(said.starts_with("still armed, by this version\n") && !said.contains("note:"), "{said}");
+    });
+    assert!(probe::load_report(&pins).expect("whole").current);
+    assert!(old == pins || !old.exists(), "the old probe is gone");
+    assert!(!probe::successor(&pins).exists());
+    root.tracer(&["disarm"]);
+    assert!(!pins.exists());
+
+    let trace = Trace::open(&root.path("var/lib/lastrites/ring.lrt")).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(trace.sessions().len(), 2, "{:#?}", trace.sessions());
+    let stories = [0, 1].map(|index| Story::of(&trace, index));
+    let (mut forked, mut exited) = (HashSet::new(), HashSet::new());
+    for story in &stories {
+        story.must_be_whole();
+        for event in &story.events {
+            match &event.what {
+                What::Fork { child, .. } => drop(forked.insert(child.tgid)),
+                What::Exit { process, .. } => drop(exited.insert(process.tgid)),
+                _ => {}
+            }
+        }
+    }
+    let end = stories[0].summary.end.clone().expect("the first has an end");
+    assert_eq!(end.how, How::Stopped);
+    assert!(end.note.contains(ended), "{end:?}");
+    assert!(children.len() > 10, "{} children", children.len());
+    for pid in &children {
+        assert!(
+            forked.contains(pid) && exited.contains(pid),
+            "{pid} of {} children is missing",
+            children.len()
+        );
+    }
+    // Each of the two has recorded some of it: else nothing was tried.
+    let has = |story: &Story| {
+        story
+            .events
+            .iter()
+            .any(|event| matches!(&event.what, What::Fork { child, .. } if children.contains(&child.tgid)))
+    };
+    assert!(stories.iter().all(has));
+}
+
+/// An upgrade was tried in parts only: load, dismiss, end, replace.
+#[test]
+fn a_mended_probe_takes_over_and_nothing_that_happens_meanwhile_is_missing() {
+    let mended = |_: &Root, pins: &Path| {
+        make_old(pins);
+        pins.to_owned()
+    };
+    takes_over(mended, "another version's probe took its place");
+}
+
+/// The old probe was removed before the new one was loaded, and what happened between them was in neither recording.
+#[test]
+fn a_probe_with_other_records_takes_over_and_nothing_that_happens_meanwhile_is_missing() {
+    takes_over(make_ancient, "another recording began in the same boot");
+}
