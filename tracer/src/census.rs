@@ -217,19 +217,36 @@ pub fn merge(before: Vec<What>, after: Vec<What>, now_ns: u64) -> Vec<(u64, What
 /// Puts the census in front of the first events: it tells what was there before. Whoever was born in between
 /// has a fork to tell of it, and whoever died in between something that it did, its exit at least; of
 /// whom nothing is told it was dead before the first event, and would never die in the recording.
+///
+/// The hooks are attached one after the other, which takes seconds on a slow machine: whose fork was heard of may
+/// have executed something before anybody listened for that. What it was at the census is told right behind its fork.
 pub fn put_first(events: &[(u64, What)], census: &mut Vec<(u64, What)>) {
     let first_ns = events.iter().map(|(time_ns, _)| *time_ns).min().unwrap_or(u64::MAX);
-    let born = |id: ProcId| {
-        events.iter().any(|(_, what)| matches!(what, What::Fork { child, .. } if child.same(id)))
+    let birth = |id: ProcId| {
+        let is_it = |what: &What| matches!(what, What::Fork { child, .. } if child.same(id));
+        events.iter().find(|(_, what)| is_it(what)).map(|(time_ns, _)| *time_ns)
     };
+    let executes =
+        |id: ProcId| events.iter().any(|(_, what)| matches!(what, What::Exec(exec) if exec.process.same(id)));
     let acts = |id: ProcId| events.iter().any(|(_, what)| actor(what).is_some_and(|actor| actor.same(id)));
     census.retain(|(time_ns, what)| match what {
-        What::Process(process) => !born(process.process) && (*time_ns != DOUBTFUL || acts(process.process)),
+        What::Process(process) => {
+            let id = process.process;
+            match birth(id) {
+                Some(_) => *time_ns != DOUBTFUL && !executes(id),
+                None => *time_ns != DOUBTFUL || acts(id),
+            }
+        }
         _ => true,
     });
-    for (time_ns, _) in census.iter_mut() {
-        let before_all = first_ns.saturating_sub(1);
-        *time_ns = if *time_ns == DOUBTFUL { before_all } else { before_all.min(*time_ns) };
+    let before_all = first_ns.saturating_sub(1);
+    for (time_ns, what) in census.iter_mut() {
+        let born = if let What::Process(process) = what { birth(process.process) } else { None };
+        *time_ns = match born {
+            Some(born_ns) => born_ns + 1,
+            None if *time_ns == DOUBTFUL => before_all,
+            None => before_all.min(*time_ns),
+        };
     }
 }
 
@@ -273,6 +290,8 @@ fn cgroups(root: &Path, caches: &mut Caches, out: &mut Vec<What>) {
 
 #[cfg(test)]
 mod tests {
+    use lastrites_traces::event::Exec;
+
     use super::*;
 
     #[test]
@@ -345,19 +364,47 @@ mod tests {
             ns_level: 0,
             ns_pid: child.tgid,
         };
-        // 2 stays, 3 and 4 are gone at the second census, of which 3 was seen to go; 5 was born in between.
+        let none = || Bytes::from([]);
+        let exec = |process| {
+            What::Exec(Box::new(Exec {
+                process,
+                parent: exact(1),
+                uid: 0,
+                session: 0,
+                cgroup: 0,
+                flags: 0,
+                comm: none(),
+                filename: none(),
+                argv: none(),
+                env: none(),
+                tty: none(),
+            }))
+        };
+        // 2 stays, 3 and 4 are gone at the second census, of which 3 was seen to go; 5 and 6 were born in between, and
+        // of 6 it was not heard what it executed.
         let before = vec![counted(2), counted(3), counted(4)];
-        let after = vec![counted(1), counted(2), counted(5)];
+        let after = vec![counted(1), counted(2), counted(5), counted(6)];
         let told = |census: &[(u64, What)]| -> Vec<(u64, u32)> {
             let process = |what: &What| if let What::Process(p) = what { p.process.tgid } else { 0 };
             census.iter().map(|(time_ns, what)| (*time_ns, process(what))).collect()
         };
         let mut census = merge(before.clone(), after.clone(), 900);
-        put_first(&[(500, fork(exact(5))), (600, exit(3)), (1000, exit(2))], &mut census);
-        assert_eq!(told(&census), [(499, 3), (499, 1), (499, 2)]);
+        let events = [
+            (500, fork(exact(5))),
+            (510, exec(exact(5))),
+            (520, fork(exact(6))),
+            (600, exit(3)),
+            (1000, exit(2)),
+        ];
+        put_first(&events, &mut census);
+        assert_eq!(told(&census), [(499, 3), (499, 1), (499, 2), (521, 6)]);
         let mut census = merge(before, after, 900);
         put_first(&[], &mut census);
-        assert_eq!(told(&census), [(900, 1), (900, 2), (900, 5)], "when nothing was heard of anybody");
+        assert_eq!(
+            told(&census),
+            [(900, 1), (900, 2), (900, 5), (900, 6)],
+            "when nothing was heard of anybody"
+        );
     }
 
     #[test]

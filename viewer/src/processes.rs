@@ -144,6 +144,23 @@ mod tests {
     use super::*;
     use crate::testing::{exec, exit, fork, id};
 
+    /// The hook of exec may be attached after somebody was born and executed something.
+    #[test]
+    fn who_executed_something_before_anybody_listened_is_called_what_the_census_says() {
+        let mut processes = Processes::default();
+        processes.event(&exec(id(1), id(0), "/sbin/init", &["init"]));
+        processes.event(&fork(id(1), id(20)));
+        let census = crate::testing::one_of_each().into_iter().map(|event| event.what);
+        let census = census.filter_map(|what| match what {
+            What::Process(process) => {
+                Some(Process { process: id(20), comm: b"mongod".as_slice().into(), ..*process })
+            }
+            _ => None,
+        });
+        census.for_each(|process| processes.event(&What::Process(Box::new(process))));
+        assert_eq!(processes.comm(id(20)), b"mongod");
+    }
+
     #[test]
     fn names_are_inherited_changed_and_outlive_their_process() {
         let mut processes = Processes::default();

@@ -516,7 +516,8 @@ impl World {
             comm,
             uid: process.uid,
             session: process.session,
-            before: NONE,
+            // Its fork was heard of, and not what it executed then.
+            before: self.procs[idx as usize].inherited,
         };
         let number = self.images.len() as u32;
         self.images.push(image);
