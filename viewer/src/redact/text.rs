@@ -50,10 +50,12 @@ impl Redactor {
                 }
                 let said = line.pending.is_some() || line.secret;
                 out.extend(self.line_word(word, line));
-                if !said && !call && shape::is_secretish(word) {
-                    if let Some(quoted) = assigned(behind) {
-                        (line.pending, line.weak) = (Some(Kind::Secret), !quoted);
-                    }
+                if !said
+                    && !call
+                    && shape::is_secretish(word)
+                    && let Some(quoted) = assigned(behind)
+                {
+                    (line.pending, line.weak) = (Some(Kind::Secret), !quoted);
                 }
                 continue;
             }
