@@ -48,6 +48,17 @@ impl Clocks {
         utc.with_timezone(&offset)
     }
 
+    /// What that machine's clock said was its distance from UTC: `UTC`, `UTC+1`, `UTC-3:30`.
+    pub fn zone(&self, boottime_ns: u64) -> String {
+        let seconds = self.wall(boottime_ns).offset().local_minus_utc();
+        let (sign, minutes) = (if seconds < 0 { '-' } else { '+' }, seconds.unsigned_abs() / 60);
+        match (minutes / 60, minutes % 60) {
+            (0, 0) => "UTC".to_owned(),
+            (hours, 0) => format!("UTC{sign}{hours}"),
+            (hours, minutes) => format!("UTC{sign}{hours}:{minutes:02}"),
+        }
+    }
+
     /// Nanoseconds since the recording began; negative before.
     pub fn since_start_ns(&self, boottime_ns: u64) -> i64 {
         let since = i128::from(boottime_ns) - i128::from(self.zero_ns);
@@ -197,6 +208,17 @@ pub(crate) mod tests {
             zero_ns: started.boottime_ns,
             asked_ns: None,
             last_ns: 160_000_000_000,
+        }
+    }
+
+    #[test]
+    fn zones_are_said_as_people_say_them() {
+        for (offset_s, said) in
+            [(0, "UTC"), (3600, "UTC+1"), (-12_600, "UTC-3:30"), (20_700, "UTC+5:45"), (i32::MAX, "UTC")]
+        {
+            let mut clocks = clocks();
+            clocks.readings[0].utc_offset_s = offset_s;
+            assert_eq!(clocks.zone(clocks.zero_ns), said);
         }
     }
 

@@ -42,7 +42,7 @@ pub fn page(a: &Side, b: &Side, diff: &Diff, width: usize, palette: Palette) -> 
     out
 }
 
-/// `A  db7 rebooted on 12 Nov 2026 at 03:14:07 · 11.8 s to the last hook · recording 3 of 5`.
+/// `A  db7 rebooted on 12 Nov 2026 at 03:14:07 UTC · 11.8 s to the last hook · recording 3 of 5`.
 fn head(page: &Page<'_>, which: Which, other: Option<&Page<'_>>) -> String {
     let picked = page.picked;
     let took = |page: &Page<'_>| {

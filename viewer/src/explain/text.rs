@@ -171,7 +171,7 @@ impl Page<'_> {
         Ok(out)
     }
 
-    /// `db7 rebooted on 12 Nov 2026 at 03:14:07`.
+    /// `db7 rebooted on 12 Nov 2026 at 03:14:07 UTC+1`.
     pub fn title(&self) -> String {
         let (story, summary) = (self.story(), &self.picked.summary);
         let host = match summary.session.hostname.as_str() {
@@ -182,12 +182,14 @@ impl Page<'_> {
         match &story.shutdown {
             Some(shutdown) => {
                 let began = clocks.wall(shutdown.begin.ns);
-                let verb = story.verb();
-                format!("{host} {verb} on {}", began.format("%-d %b %Y at %H:%M:%S"))
+                let (verb, zone) = (story.verb(), clocks.zone(shutdown.begin.ns));
+                // Who reads it may be anywhere.
+                format!("{host} {verb} on {} {zone}", began.format("%-d %b %Y at %H:%M:%S"))
             }
             None => {
-                let began = clocks.wall(summary.session.started.boottime_ns);
-                format!("{host}, recorded from {}", began.format("%-d %b %Y %H:%M:%S"))
+                let start_ns = summary.session.started.boottime_ns;
+                let (began, zone) = (clocks.wall(start_ns), clocks.zone(start_ns));
+                format!("{host}, recorded from {} {zone}", began.format("%-d %b %Y %H:%M:%S"))
             }
         }
     }
@@ -203,7 +205,7 @@ impl Page<'_> {
         format!("{} {to}", time::duration(shutdown.took_ns()))
     }
 
-    /// `db7 rebooted on 12 Nov 2026 at 03:14:07, asked for by ... · sysvinit 3.06, runlevel 6`.
+    /// `db7 rebooted on 12 Nov 2026 at 03:14:07 UTC+1, asked for by ... · sysvinit 3.06, runlevel 6`.
     pub fn what_happened(&self) -> String {
         let (story, summary) = (self.story(), &self.picked.summary);
         let mut text = self.title();

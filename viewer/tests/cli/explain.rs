@@ -84,7 +84,7 @@ fn the_founding_story_is_on_the_first_screen() {
     tells(
         &out,
         &[
-            "db7 rebooted on 25 Nov 2026 at 03:08:07, asked for by `reboot` (root) · sysvinit 3.06, runlevel 6",
+            "db7 rebooted on 25 Nov 2026 at 03:08:07 UTC, asked for by `reboot` (root) · sysvinit 3.06, runlevel 6",
             "0 lost",
             "[1] mongod was restarted during the shutdown, then killed",
             "rc -> startpar -> sendsigs -> killall5 -15 sent SIGTERM to mongod 872",

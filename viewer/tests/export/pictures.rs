@@ -106,7 +106,7 @@ fn the_picture_tells_the_founding_story() {
     let texts = texts(&svg);
     let has = |part: &str| texts.iter().any(|text| text.contains(part));
     for part in [
-        "db7 rebooted on 25 Nov 2026 at 03:08:07",
+        "db7 rebooted on 25 Nov 2026 at 03:08:07 UTC",
         "SIGTERM spree",
         "killall5 -9",
         "mongod 872",
