@@ -74,15 +74,15 @@ fn fill<T, E>(
 }
 
 /// What `one` and `other` yield, which are done beside each other.
-pub fn both<A: Send, B>(one: impl FnOnce() -> A + Send, other: impl FnOnce() -> B) -> (A, B) {
-    let one = Mutex::new(Some(one));
-    let run = || one.lock().unwrap_or_else(PoisonError::into_inner).take().map(|one| one());
+pub fn both<A: Send, B>(one: impl Fn() -> A + Sync, other: impl FnOnce() -> B) -> (A, B) {
     thread::scope(|scope| {
-        let beside = thread::Builder::new().spawn_scoped(scope, run).ok();
+        let beside = thread::Builder::new().spawn_scoped(scope, &one).ok();
         let other = other();
-        let one = beside.map(|beside| beside.join().unwrap_or_else(|panic| resume_unwind(panic)));
-        // Where there was no second thread, it was not taken.
-        (one.flatten().or_else(run).expect("taken once"), other)
+        let one = match beside {
+            Some(beside) => beside.join().unwrap_or_else(|panic| resume_unwind(panic)),
+            None => one(),
+        };
+        (one, other)
     })
 }
 
