@@ -254,11 +254,15 @@ fn world<E: Into<Error>>(
     watch: Watch<'_>,
 ) -> Result<(World, Requests), Error> {
     let (mut world, mut requests) = (World::default(), Requests::default());
-    ahead::each(items.map(|item| item.map_err(Into::into)), |item: &Item| {
-        watch(summary)?;
-        if let Item::Event(event) = item {
+    let items = items.map(|item| {
+        let item = item.map_err(Into::into)?;
+        if let Item::Event(event) = &item {
             requests.see(event);
         }
+        Ok::<_, Error>(item)
+    });
+    ahead::each(items, |item: &Item| {
+        watch(summary)?;
         world.item(item);
         Ok(())
     })?;

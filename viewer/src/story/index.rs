@@ -21,6 +21,8 @@ pub(super) fn key(id: ProcId) -> Key {
 /// Pids that differ in the last four bits only, and began within a second or so, are neighbours.
 const NEAR_PID_BITS: u32 = 4;
 const NEAR_TICK_BITS: u32 = 7;
+/// Slots in which they are: two lines of a cache.
+const BLOCK: usize = 1 << NEAR_PID_BITS;
 
 #[derive(Debug)]
 pub(super) struct Index {
@@ -41,14 +43,22 @@ impl Default for Index {
 pub(super) struct Free(usize);
 
 impl Index {
+    /// Where to look first. Neighbours begin in different lanes of one block, and so do those of one lane of pids in
+    /// different blocks.
     fn start(&self, (pid, tick): Key) -> usize {
         let block = u64::from(pid >> NEAR_PID_BITS) << 32 | u64::from(tick >> NEAR_TICK_BITS);
         let mixed = (block ^ self.seed.rotate_left(32)).wrapping_mul(self.seed);
         let mixed = (mixed ^ mixed >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let first = (u128::from(mixed) * self.slots.len() as u128 >> 64) as usize;
-        let near = (1 << NEAR_PID_BITS) - 1;
-        // Less than the length, which is a multiple of that.
-        first & !near | pid as usize & near
+        // Less than the length, which is a multiple of a block.
+        first & !(BLOCK - 1) | (pid as usize ^ mixed as usize) & (BLOCK - 1)
+    }
+
+    /// Where to look next: in the same lane of the next block, so that neighbours go side by side; behind the last, in
+    /// the next lane. That comes to every slot.
+    fn next(&self, at: usize) -> usize {
+        let next = at + BLOCK;
+        if next < self.slots.len() { next } else { (next + 1) % BLOCK }
     }
 
     fn bits((pid, tick): Key) -> u64 {
@@ -67,7 +77,7 @@ impl Index {
             if slot & !u64::from(u32::MAX) == bits && is(slot as Idx) {
                 return Ok(slot as Idx);
             }
-            at = if at + 1 == self.slots.len() { 0 } else { at + 1 };
+            at = self.next(at);
         }
     }
 
@@ -76,7 +86,7 @@ impl Index {
         self.slots[free.0] = Self::bits(of(idx)) | u64::from(idx);
         self.count += 1;
         if self.count * 5 >= self.slots.len() * 4 {
-            let len = (self.slots.len() + self.slots.len() / 3).next_multiple_of(1 << NEAR_PID_BITS);
+            let len = (self.slots.len() + self.slots.len() / 3).next_multiple_of(BLOCK);
             // The old one goes before the new one comes: all that it says can be asked for again.
             self.slots = Vec::new();
             self.slots = vec![0; len];
@@ -84,7 +94,7 @@ impl Index {
                 let key = of(idx);
                 let mut at = self.start(key);
                 while self.slots[at] != 0 {
-                    at = if at + 1 == len { 0 } else { at + 1 };
+                    at = self.next(at);
                 }
                 self.slots[at] = Self::bits(key) | u64::from(idx);
             }
@@ -102,9 +112,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_finds_what_a_map_finds(keys in proptest::collection::vec((0u32..600, 0u32..200), 1..2000)) {
+        fn it_finds_what_a_map_finds(
+            keys in proptest::collection::vec((0u32..600, 0u32..200), 1..2000),
+            step in prop_oneof![Just(1), Just(16), Just(4096)],
+        ) {
             let (mut index, mut map, mut list) = (Index::default(), HashMap::new(), vec![(0, 0)]);
-            for key in keys {
+            for (pid, tick) in keys {
+                // Pids that all end alike must not crowd into one lane.
+                let key = (pid * step, tick);
                 let found = index.find(key, |idx| list[idx as usize] == key);
                 prop_assert_eq!(found.ok(), map.get(&key).copied());
                 if let Err(free) = found {

@@ -18,6 +18,7 @@ use lastrites_traces::{
 use super::{
     index::{Free, Index, Key, key},
     intern::{Str, Strings},
+    who,
 };
 
 /// Names a process of one [`World`].
@@ -134,6 +135,8 @@ pub struct Image {
     pub session: u32,
     /// The image before it in the same process, or the one it was born with.
     pub before: u32,
+    /// The program that it is: see [`World::program`].
+    program: Str,
 }
 
 /// How a signal came to be sent.
@@ -283,6 +286,8 @@ pub struct World {
     /// What was asked of it last, by [`recent`]: most events are about somebody who was in one just before, and an index of
     /// millions is in no cache.
     recent: Vec<Option<(Key, Idx)>>,
+    /// Which program a file with its arguments was, likewise.
+    programs: Vec<Option<(Str, Str, Str)>>,
     /// The youngest process of each pid, of those whose birth was not recorded.
     youngest: HashMap<u32, Idx>,
     /// Signals that wait to be taken, by target and number.
@@ -314,6 +319,7 @@ impl Default for World {
             events: 0,
             index: Index::default(),
             recent: vec![None; RECENT],
+            programs: vec![None; RECENT],
             youngest: HashMap::new(),
             waiting: HashMap::default(),
             told_ns: HashMap::new(),
@@ -550,9 +556,9 @@ impl World {
             uid: process.uid,
             session: process.session,
             before: NONE,
+            program: Str::EMPTY,
         };
-        let number = self.images.len() as u32;
-        self.images.push(image);
+        let number = self.add_image(image);
         let proc = &mut self.procs[idx as usize];
         if proc.origin == Origin::Mentioned {
             proc.origin = Origin::Running;
@@ -606,9 +612,9 @@ impl World {
             uid: exec.uid,
             session: exec.session,
             before: if proc.image == NONE { proc.inherited } else { proc.image },
+            program: Str::EMPTY,
         };
-        let number = self.images.len() as u32;
-        self.images.push(image);
+        let number = self.add_image(image);
         let proc = &mut self.procs[idx as usize];
         (proc.image, proc.comm) = (number, comm);
         if exec.cgroup != 0 {
@@ -617,6 +623,32 @@ impl World {
         if proc.parent == NONE && parent != NONE_PROC && parent != idx {
             proc.parent = parent;
         }
+    }
+
+    /// Adds an image, and says once which program it is: that is asked again and again.
+    fn add_image(&mut self, mut image: Image) -> u32 {
+        let (file, argv) = (image.filename, image.argv);
+        let place = recent((file.number(), argv.number()));
+        image.program = match self.programs[place] {
+            Some((known, words, program)) if (known, words) == (file, argv) => program,
+            _ => {
+                let program: Bytes = self.read_program(&image).into();
+                let program = self.strings.add(&program);
+                // What executes itself is what it was before.
+                if who::words(self.strings.get(argv)).next() != Some(who::SELF) {
+                    self.programs[place] = Some((file, argv, program));
+                }
+                program
+            }
+        };
+        let number = self.images.len() as u32;
+        self.images.push(image);
+        number
+    }
+
+    /// The program that an image is, as bytes: `mongod`, `sendsigs`, `umountfs`.
+    pub fn program(&self, image: &Image) -> &[u8] {
+        self.strings.get(image.program)
     }
 
     fn signal(&mut self, signal: &Signal, at: At) {
@@ -749,7 +781,7 @@ pub(super) const CALL_NS: u64 = 2_000_000_000;
 /// The place of nobody in the table: so that every place of a known process is more than it.
 const NONE_PROC: Idx = 0;
 
-/// Places in [`World::recent`]: a power of two.
+/// Places in [`World::recent`] and its like: a power of two.
 const RECENT: usize = 4096;
 
 fn recent(key: Key) -> usize {

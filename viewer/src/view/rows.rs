@@ -71,7 +71,7 @@ impl PartialEq for Rows {
 }
 
 /// So many processes are looked at between two pictures: a few milliseconds.
-pub(super) const SLICE: usize = 10_000;
+pub(super) const SLICE: usize = 5_000;
 
 /// A filter that has not looked at everybody yet.
 #[derive(Debug)]
