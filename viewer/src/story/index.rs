@@ -49,7 +49,7 @@ impl Index {
         let block = u64::from(pid >> NEAR_PID_BITS) << 32 | u64::from(tick >> NEAR_TICK_BITS);
         let mixed = (block ^ self.seed.rotate_left(32)).wrapping_mul(self.seed);
         let mixed = (mixed ^ mixed >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let first = (u128::from(mixed) * self.slots.len() as u128 >> 64) as usize;
+        let first = ((u128::from(mixed) * self.slots.len() as u128) >> 64) as usize;
         // Less than the length, which is a multiple of a block.
         first & !(BLOCK - 1) | (pid as usize ^ mixed as usize) & (BLOCK - 1)
     }
