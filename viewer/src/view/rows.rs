@@ -95,6 +95,8 @@ impl App {
         let before = before.or(self.sifting.take().and_then(|sifting| sifting.before));
         if !self.filter.is_none() {
             let sieve = Sieve::new(&model, &self.filter);
+            // Room for everybody at once: a list of millions that grows is copied between two pictures.
+            self.rows.listed.reserve(model.world().procs.len());
             self.sifting = Some(Sifting { sieve, keep: self.chosen, before });
             self.row = 0;
             self.sift_on();
