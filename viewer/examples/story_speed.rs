@@ -12,7 +12,7 @@ use std::{
 };
 
 use lastrites::{
-    explain,
+    ahead, explain,
     story::{Story, world::World},
 };
 use lastrites_traces::{
@@ -208,7 +208,13 @@ fn storm() -> io::Result<()> {
         (begun.elapsed(), count)
     };
     let read = Instant::now();
-    let world = World::read(items)?;
+    // Made up in a thread beside, as what is in a file is decoded.
+    let mut world = World::default();
+    ahead::each(items, |item: &Item| {
+        world.item(item);
+        Ok(())
+    })?;
+    world.close();
     let (read, tell) = (read.elapsed(), Instant::now());
     let procs = world.procs.len();
     let summary = Summary { session: session(), events: most, ..Summary::default() };

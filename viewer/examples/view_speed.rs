@@ -41,8 +41,11 @@ fn main() -> ExitCode {
         [] => all(&SIZES),
         ["look", path] => look(Path::new(path), false),
         ["look-at-all", path] => look(Path::new(path), true),
+        ["make", path, events] => make(Path::new(path), events.parse().unwrap_or(10_000), true),
         [events] if events.parse::<u64>().is_ok() => all(&[events.parse().unwrap_or(10_000)]),
-        _ => Err(io::Error::other("run it without arguments, or with a number of events")),
+        _ => Err(io::Error::other(
+            "run it without arguments, or with a number of events; or to make a file to look at: make FILE EVENTS",
+        )),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -4,6 +4,7 @@
 //! hostile: they reach an output only through [`safe`].
 
 pub mod about;
+pub mod ahead;
 pub mod cli;
 pub mod demo;
 pub mod diff;

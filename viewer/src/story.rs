@@ -11,6 +11,7 @@ pub mod blame;
 pub mod doubt;
 pub mod fate;
 pub mod finding;
+mod index;
 pub mod intern;
 pub mod restart;
 pub mod service;
@@ -24,11 +25,13 @@ use lastrites_traces::{
     session::{End, How},
 };
 
+use crate::ahead;
+
 use self::{
     across::NextBoot,
     blame::Wait,
     doubt::Doubt,
-    fate::{ByTarget, Fate, Verdict},
+    fate::{ByTarget, Fate, Rivals, Verdict},
     finding::Finding,
     restart::Restart,
     service::{Entry, ServiceId, Services},
@@ -63,6 +66,7 @@ pub struct Story {
     /// Worst first.
     pub findings: Vec<Finding>,
     pub by_target: ByTarget,
+    rivals: Rivals,
     /// Place of each process's fate, [`NONE`] without one.
     fate_of: Vec<u32>,
     /// Place of the restart that replaced each process, [`NONE`] without one.
@@ -86,9 +90,12 @@ impl Story {
         // What killed somebody in the shutdown may have been sent a moment before it.
         let by_target = ByTarget::new(&world, At { ns: begin.ns.saturating_sub(BEFORE_NS), number: 0 });
         let (mut fates, mut restarts, mut waits) = (Vec::new(), Vec::new(), Vec::new());
+        let mut rivals = Rivals::default();
         if let Some(shutdown) = &shutdown {
-            restarts = restart::restarts(&world, &mut services, &by_target, shutdown.begin, shutdown.end);
-            fates = fate::fates(&world, shutdown, &by_target);
+            ((fates, rivals), restarts) = ahead::both(
+                || fate::fates(&world, shutdown, &by_target),
+                || restart::restarts(&world, &mut services, &by_target, shutdown.begin, shutdown.end),
+            );
         }
         let places = |of: fn(&Restart) -> Idx| {
             let mut places = vec![NONE; world.procs.len()];
@@ -139,6 +146,7 @@ impl Story {
             cut,
             findings: Vec::new(),
             by_target,
+            rivals,
             fate_of: Vec::new(),
             heir_of,
             old_of,
@@ -170,6 +178,11 @@ impl Story {
 
     pub fn fate(&self, idx: Idx) -> Option<&Fate> {
         self.fates.get(*self.fate_of.get(idx as usize)? as usize)
+    }
+
+    /// The signals that `fate` may be owed to as well: of the same number, sent by others while it died.
+    pub fn rivals(&self, fate: &Fate) -> impl Iterator<Item = &Sig> {
+        self.rivals.get(&fate.proc).into_iter().flatten().filter_map(|at| self.world.sig(*at))
     }
 
     /// The last moment of a shutdown whose end was not recorded.

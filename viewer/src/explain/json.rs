@@ -165,7 +165,7 @@ fn push_end(out: &mut String, story: &Story, fate: &Fate) {
         Some(sent) => object.object("killer", |object| signal(object, story, sent)),
         None => object.null("killer"),
     }
-    object.list("rivals", fate.rivals.iter().filter_map(|rival| story.world.sig(*rival)), |out, sent| {
+    object.list("rivals", story.rivals(fate), |out, sent| {
         let mut object = Object::open(out);
         signal(&mut object, story, sent);
         object.close();

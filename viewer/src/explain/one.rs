@@ -195,7 +195,7 @@ fn received(story: &Story, fate: Option<&Fate>, idx: Idx) -> Vec<(At, String)> {
     for (_, sent) in plain.take(MOST) {
         let (sig, from) = (names::signal(sent.sig), world.sender(sent));
         let mut text = format!("{sig} from {from}: {}", names::result(sent.result));
-        if let Some((at, handled)) = sent.took {
+        if let Some((at, handled)) = sent.took() {
             let how = if handled { "handled" } else { "acted on by default" };
             let _ = write!(text, ", {how} {} later", time::duration(at.ns.saturating_sub(sent.at.ns)));
         }

@@ -11,6 +11,7 @@ use lastrites_traces::{
 
 use crate::{
     about::{self, Ending},
+    ahead,
     error::Error,
     pick::{self, Recording},
     progress::Progress,
@@ -248,20 +249,24 @@ fn whole(trace: &Trace, number: usize, watch: Watch<'_>) -> Result<(World, Reque
 }
 
 fn world<E: Into<Error>>(
-    items: impl Iterator<Item = Result<Item, E>>,
+    items: impl Iterator<Item = Result<Item, E>> + Send,
     summary: &Summary,
     watch: Watch<'_>,
 ) -> Result<(World, Requests), Error> {
-    let mut requests = Requests::default();
-    let seen = items.map(|item| {
-        watch(summary)?;
+    let (mut world, mut requests) = (World::default(), Requests::default());
+    let items = items.map(|item| {
         let item = item.map_err(Into::into)?;
         if let Item::Event(event) = &item {
             requests.see(event);
         }
         Ok::<_, Error>(item)
     });
-    let world = World::read(seen)?;
+    ahead::each(items, |item: &Item| {
+        watch(summary)?;
+        world.item(item);
+        Ok(())
+    })?;
+    world.close();
     Ok((world, requests))
 }
 

@@ -154,7 +154,7 @@ fn push_signal(out: &mut String, story: &Story, sent: &Sig) {
     process(&mut object, story, "target", sent.target, sent.at.ns);
     object.text("means", sent.means.word());
     object.text("result", &names::result(sent.result));
-    match sent.took {
+    match sent.took() {
         None => object.null("taken"),
         Some((when, handled)) => object.object("taken", |object| {
             at(object, "at", when);

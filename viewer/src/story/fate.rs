@@ -6,7 +6,7 @@
 
 use super::{
     shutdown::Shutdown,
-    world::{At, Idx, Means, NONE, Origin, Proc, Sig, World},
+    world::{At, Idx, IdxMap, Means, NONE, Origin, Proc, Sig, World},
 };
 
 const HUP: u8 = 1;
@@ -80,9 +80,10 @@ pub struct Fate {
     pub told: Option<Told>,
     /// Index of the signal that it died of, if it died of one that was recorded.
     pub killer: Option<u32>,
-    /// Other signals of the same number that came while it died: they could be the cause too.
-    pub rivals: Box<[u32]>,
 }
+
+/// By process, where there are any: other signals of the same number that came while it died. They could be the cause too.
+pub type Rivals = IdxMap<Box<[u32]>>;
 
 impl Fate {
     /// From being told until the end of it.
@@ -141,7 +142,7 @@ pub fn tells_to_stop(world: &World, sent: &Sig) -> bool {
     match sent.sig {
         TERM | INT | QUIT | KILL => true,
         // What reload means to a daemon is the end to everybody else.
-        HUP => sent.took.is_some_and(|(_, handled)| !handled) || sent.means == Means::Hangup,
+        HUP => sent.took().is_some_and(|(_, handled)| !handled) || sent.means == Means::Hangup,
         // systemd's KillSignal= may be any.
         10 | 12 | 28 | 30 | 6 => world.is_init(sent.sender),
         34..=64 => world.is_init(sent.sender) && !world.is_init(sent.target),
@@ -150,8 +151,11 @@ pub fn tells_to_stop(world: &World, sent: &Sig) -> bool {
 }
 
 /// Everybody who lived when the shutdown began, or was born in it, and how it ended for them. In order of their ends.
-pub fn fates(world: &World, shutdown: &Shutdown, by_target: &ByTarget) -> Vec<Fate> {
-    let mut fates: Vec<Fate> = world
+pub fn fates(world: &World, shutdown: &Shutdown, by_target: &ByTarget) -> (Vec<Fate>, Rivals) {
+    let mut rivals = Rivals::default();
+    // As many as there can be: a list that grows leaves room behind that it had grown out of.
+    let mut fates: Vec<Fate> = Vec::with_capacity(world.procs.len());
+    let those = world
         .all()
         .filter(|(idx, proc)| {
             !world.is_init(*idx)
@@ -160,13 +164,20 @@ pub fn fates(world: &World, shutdown: &Shutdown, by_target: &ByTarget) -> Vec<Fa
                 && !(proc.dead() && proc.exit > shutdown.end)
                 && proc.id.tgid != 0
         })
-        .filter_map(|(idx, _)| fate(world, shutdown, by_target, idx))
-        .collect();
+        .filter_map(|(idx, _)| fate(world, shutdown, by_target, &mut rivals, idx));
+    fates.extend(those);
+    fates.shrink_to_fit();
     fates.sort_unstable_by_key(|fate| (world.procs[fate.proc as usize].exit, fate.proc));
-    fates
+    (fates, rivals)
 }
 
-fn fate(world: &World, shutdown: &Shutdown, by_target: &ByTarget, idx: Idx) -> Option<Fate> {
+fn fate(
+    world: &World,
+    shutdown: &Shutdown,
+    by_target: &ByTarget,
+    rivals: &mut Rivals,
+    idx: Idx,
+) -> Option<Fate> {
     let proc = world.proc_at(idx)?;
     // Somebody only heard of may as well be a ghost: a zombie that nobody has waited for, say.
     if !proc.dead() && proc.origin == Origin::Mentioned {
@@ -174,7 +185,10 @@ fn fate(world: &World, shutdown: &Shutdown, by_target: &ByTarget, idx: Idx) -> O
     }
     let told = told(world, by_target, idx, shutdown.begin);
     let sig = proc.killed_by();
-    let (killer, rivals) = killer(world, by_target, idx, sig);
+    let (killer, others) = killer(world, by_target, idx, sig);
+    if !others.is_empty() {
+        rivals.insert(idx, others);
+    }
     let verdict = if !proc.dead() && !shutdown.ended {
         Verdict::NoEnd
     } else if !proc.dead() {
@@ -189,7 +203,7 @@ fn fate(world: &World, shutdown: &Shutdown, by_target: &ByTarget, idx: Idx) -> O
             _ => Verdict::Killed,
         }
     };
-    Some(Fate { proc: idx, verdict, told, killer, rivals })
+    Some(Fate { proc: idx, verdict, told, killer })
 }
 
 /// The first signal of the stop that `idx` met from `begin` on. SIGKILL is what one dies of, not a request.
@@ -207,7 +221,7 @@ pub fn told(world: &World, by_target: &ByTarget, idx: Idx, begin: At) -> Option<
     // Of several signals of one stop the first counts that it did not ignore.
     let (number, sent) = stops().find(|(_, sent)| !sent.ignored()).or_else(|| stops().next())?;
     let died_of_it = proc.killed_by() == sent.sig;
-    let reception = match sent.took {
+    let reception = match sent.took() {
         _ if sent.ignored() => Reception::Ignored,
         Some((_, true)) => Reception::Handled,
         _ if died_of_it => Reception::Fatal,
@@ -228,22 +242,22 @@ fn taken_silently(world: &World, by_target: &ByTarget, idx: Idx, first: &Sig) ->
 /// Who sent what `idx` died of: the last such signal before its exit, and the others that came near it.
 fn killer(world: &World, by_target: &ByTarget, idx: Idx, sig: u8) -> (Option<u32>, Box<[u32]>) {
     let Some(proc) = world.proc_at(idx).filter(|_| sig != 0) else { return Default::default() };
-    let mut of_it: Vec<(u32, &Sig)> = by_target
-        .to(world, idx)
-        .filter(|(_, sent)| sent.sig == sig && sent.at <= proc.exit && !sent.ignored() && !sent.overflowed())
-        .collect();
+    let of_it = || {
+        by_target.to(world, idx).filter(|(_, sent)| {
+            sent.sig == sig && sent.at <= proc.exit && !sent.ignored() && !sent.overflowed()
+        })
+    };
     // SIGKILL works at once; a second one finds it dying. Other signals too: the first that was taken fatally.
-    let fatal = of_it.iter().position(|(_, sent)| sent.took.is_some_and(|(_, handled)| !handled));
+    let fatal = of_it().find(|(_, sent)| sent.took().is_some_and(|(_, handled)| !handled));
     let first = fatal.or_else(|| {
         // Long before the end is not the cause of it, unless nothing else is.
-        let near =
-            of_it.iter().position(|(_, sent)| proc.exit.ns.saturating_sub(sent.at.ns) < 30_000_000_000);
-        near.or(of_it.len().checked_sub(1))
+        let near = of_it().find(|(_, sent)| proc.exit.ns.saturating_sub(sent.at.ns) < 30_000_000_000);
+        near.or_else(|| of_it().next_back())
     });
-    let Some(first) = first else { return Default::default() };
-    let (number, cause) = of_it.remove(first);
+    let Some((number, cause)) = first else { return Default::default() };
+    // The cause itself is of its own sender.
     let rival = |sent: &Sig| sent.sender != cause.sender && sent.at.ns.abs_diff(cause.at.ns) < 1_000_000;
-    let rivals = of_it.iter().filter(|(_, sent)| rival(sent)).map(|(number, _)| *number).collect();
+    let rivals = of_it().filter(|(_, sent)| rival(sent)).map(|(number, _)| number).collect();
     (Some(number), rivals)
 }
 

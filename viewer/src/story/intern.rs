@@ -13,6 +13,11 @@ pub struct Str(u32);
 impl Str {
     pub const EMPTY: Self = Self(0);
 
+    /// Its place in the list of all.
+    pub(super) fn number(self) -> u32 {
+        self.0
+    }
+
     pub fn is_empty(self) -> bool {
         self == Self::EMPTY
     }
@@ -28,7 +33,7 @@ pub struct Strings {
 }
 
 /// Places in [`Strings::recent`]: a power of two.
-const RECENT: usize = 1024;
+const RECENT: usize = 4096;
 
 impl Default for Strings {
     fn default() -> Self {

@@ -6,14 +6,15 @@
 
 mod ordered;
 
-use std::collections::HashMap;
+use std::{collections::HashMap, hash::BuildHasherDefault};
 
-use crate::processes::base_name;
+use crate::processes::{Quick, base_name};
 
 use self::ordered::Orders;
 
 use super::{
     fate::ByTarget,
+    intern::Str,
     service::{Kind, ServiceId, Services},
     who::words,
     world::{At, Idx, IdxMap, Image, NONE, Origin, World},
@@ -50,8 +51,8 @@ pub struct Restart {
     pub ordered: Idx,
     /// The new one's birth.
     pub at: At,
-    /// When it was what the old one had been.
-    pub up: At,
+    /// The image that made it what the old one had been.
+    up: u32,
     pub service: Option<ServiceId>,
 }
 
@@ -86,47 +87,59 @@ pub fn restarts(
     };
     let exit = |idx: Idx| world.proc_at(idx).map_or(At::NEVER, |proc| proc.exit);
     // Few of those born in a shutdown are more than a command of somebody: only with these is anybody compared.
-    let mut new: Vec<(Idx, Idx, By)> = Vec::new();
-    let mut dead: HashMap<&[u8], Dead> = HashMap::new();
+    let mut new: Vec<Idx> = Vec::new();
+    let mut programs = Programs::default();
     for (idx, proc) in world.all() {
         let born = proc.born >= from && proc.born <= until && proc.origin == Origin::Forked;
         if !born || world.is_init(idx) {
             continue;
         }
-        if let Some((file, _)) = program(world, idx) {
-            let (by, how) = starter(world, idx);
-            if how != By::Script || is_daemon(world, idx) {
-                new.push((idx, by, how));
-                dead.entry(file).or_default();
-            }
+        if let Some(image) = program(world, idx)
+            && (starter(world, idx).1 != By::Script || is_daemon(world, idx))
+        {
+            new.extend(programs.place(world, image, true).map(|_| idx));
         }
     }
-    new.sort_unstable_by_key(|(idx, ..)| (world.procs[*idx as usize].born, *idx));
-    for (idx, _) in world.all().filter(|(idx, proc)| proc.born <= until && !world.is_init(*idx)) {
+    new.sort_unstable_by_key(|idx| (world.procs[*idx as usize].born, *idx));
+    let mut gone = |idx: Idx| {
         let last = daemon(idx);
         let near = exit(last) != At::NEVER && exit(last).ns.saturating_add(WITHIN_NS) >= from.ns;
-        if near
-            && let Some((file, _)) = program(world, idx)
-            && let Some(dead) = dead.get_mut(file)
-        {
-            dead.list.push(Gone { ns: exit(last).ns, idx, last });
-        }
+        let image = program(world, idx).filter(|_| near)?;
+        Some((programs.place(world, image, false)?, Gone { ns: exit(last).ns, idx, last }))
+    };
+    let old = || world.all().filter(|(idx, proc)| proc.born <= until && !world.is_init(*idx));
+    // Counted first: millions of them leave no room behind that lists had grown out of.
+    let mut counts: Vec<usize> = Vec::new();
+    for (place, _) in old().filter_map(|(idx, _)| gone(idx)) {
+        counts.resize(counts.len().max(place + 1), 0);
+        counts[place] += 1;
     }
-    for dead in dead.values_mut() {
+    let with_room = |count: usize| Dead { list: Vec::with_capacity(count), ..Dead::default() };
+    let mut dead: Vec<Dead> = counts.into_iter().map(with_room).collect();
+    for (place, gone) in old().filter_map(|(idx, _)| gone(idx)) {
+        dead[place].list.push(gone);
+    }
+    for dead in &mut dead {
         dead.list.sort_unstable_by(|a, b| {
             // Where they ended in the same nanosecond their events say who was first.
             a.ns.cmp(&b.ns).then_with(|| (exit(a.last), a.idx).cmp(&(exit(b.last), b.idx)))
         });
         dead.free = (0..=dead.list.len() as u32).collect();
     }
-    let mut found = Vec::new();
-    for (idx, by, how) in new {
-        let Some((file, up)) = program(world, idx) else { continue };
-        let Some(dead) = dead.get_mut(file) else { continue };
+    // As many as there can be, for the same reason.
+    let mut found = Vec::with_capacity(new.len());
+    for idx in new {
+        let Some(image) = program(world, idx) else { continue };
+        let Some(dead) = programs.place(world, image, false).and_then(|place| dead.get_mut(place)) else {
+            continue;
+        };
+        let (by, how) = starter(world, idx);
+        let up = image.at;
         let born = world.procs[idx as usize].born;
         let new = Run { idx, service: services.of(world, idx), by, how };
         let before = |gone: &Gone| gone.ns < up.ns || gone.ns == up.ns && exit(gone.last) <= up;
-        let mut at = dead.free(dead.list.partition_point(before));
+        let place = dead.place(before);
+        let mut at = dead.free(place);
         for _ in 0..LOOK_BACK {
             let Some(&Gone { ns, idx, last }) = at.checked_sub(1).and_then(|place| dead.list.get(place))
             else {
@@ -147,7 +160,7 @@ pub fn restarts(
                     how: new.how,
                     ordered: NONE,
                     at: born,
-                    up,
+                    up: world.procs[new.idx as usize].image,
                     service,
                 });
                 break;
@@ -155,6 +168,7 @@ pub fn restarts(
             at = dead.free(at - 1);
         }
     }
+    found.shrink_to_fit();
     if !found.is_empty() {
         let orders = Orders::new(world, from);
         for restart in found.iter_mut().filter(|restart| restart.how != By::Script) {
@@ -179,11 +193,30 @@ struct Gone {
 struct Dead {
     /// In order of their ends.
     list: Vec<Gone>,
+    /// Where the last one looked: whoever is born next looks near that.
+    near: usize,
     /// By place, from 1: itself while nobody took that one's place, else a place below.
     free: Vec<u32>,
 }
 
 impl Dead {
+    /// How many at the beginning of the list are `before` somebody.
+    fn place(&mut self, before: impl Fn(&Gone) -> bool) -> usize {
+        let near = self.near.min(self.list.len());
+        let (mut from, mut to) = (near, near);
+        let mut step = 1;
+        while to < self.list.len() && before(&self.list[to]) {
+            (from, to) = (to + 1, to.saturating_add(step).min(self.list.len()));
+            step *= 2;
+        }
+        while from > 0 && !before(&self.list[from - 1]) {
+            (from, to) = (from.saturating_sub(step), from - 1);
+            step *= 2;
+        }
+        self.near = from + self.list[from..to].partition_point(before);
+        self.near
+    }
+
     /// The last place up to `at` whose dead has no heir; 0 if there is none.
     fn free(&mut self, mut at: usize) -> usize {
         while self.free[at] as usize != at {
@@ -217,14 +250,39 @@ fn heirs(world: &World) -> IdxMap<Idx> {
     heirs
 }
 
-/// The program that `idx` executed itself, by the name of its file, and when.
-fn program(world: &World, idx: Idx) -> Option<(&[u8], At)> {
+/// The program that `idx` executed itself.
+fn program(world: &World, idx: Idx) -> Option<&Image> {
     let image = world.image(world.proc_at(idx)?.image)?;
-    let file = world.strings.get(image.filename);
-    // An init script is called like its service, and is none.
-    let script = file.starts_with(b"/etc/init.d/") || file.starts_with(b"/etc/rc");
-    let own = image.proc == idx && !file.is_empty() && !script;
-    own.then(|| (base_name(file), image.at))
+    (image.proc == idx && !image.filename.is_empty()).then_some(image)
+}
+
+/// Programs by the names of their files, numbered: each path is looked at once.
+#[derive(Debug, Default)]
+struct Programs<'a> {
+    /// By path; None for those that nobody new is, and for an init script, which is called like its service, and is none.
+    of: HashMap<Str, Option<usize>, BuildHasherDefault<Quick>>,
+    names: HashMap<&'a [u8], usize>,
+}
+
+impl<'a> Programs<'a> {
+    /// The number of what `image` is; what is `new` gets the next, and comes before all that is not.
+    fn place(&mut self, world: &'a World, image: &Image, new: bool) -> Option<usize> {
+        if let Some(place) = self.of.get(&image.filename) {
+            return *place;
+        }
+        let file = world.strings.get(image.filename);
+        if file.starts_with(b"/etc/init.d/") || file.starts_with(b"/etc/rc") {
+            self.of.insert(image.filename, None);
+            return None;
+        }
+        let next = self.names.len();
+        let place = match new {
+            true => Some(*self.names.entry(base_name(file)).or_insert(next)),
+            false => self.names.get(base_name(file)).copied(),
+        };
+        self.of.insert(image.filename, place);
+        place
+    }
 }
 
 /// Who had it started: the supervisor or init above it, or the script that is a forefather of it.
@@ -336,6 +394,11 @@ fn is_daemon(world: &World, idx: Idx) -> bool {
 }
 
 impl Restart {
+    /// When it was what the old one had been.
+    pub fn up(&self, world: &World) -> At {
+        world.image(self.up).map_or(self.at, |image| image.at)
+    }
+
     /// Whether init's own table or unit is what had it restarted.
     pub fn of_kind(&self, services: &Services, kind: Kind) -> bool {
         self.service.is_some_and(|id| services.get(id).kind == kind)

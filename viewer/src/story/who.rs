@@ -31,7 +31,7 @@ const SUPERVISORS: [&[u8]; 15] = [
 ];
 
 /// What whoever runs itself again executes.
-const SELF: &[u8] = b"/proc/self/exe";
+pub(super) const SELF: &[u8] = b"/proc/self/exe";
 
 /// The words of NUL-terminated strings.
 pub fn words(argv: &[u8]) -> impl Iterator<Item = &[u8]> {
@@ -49,8 +49,8 @@ fn without_sequence(name: &[u8]) -> &[u8] {
 }
 
 impl World {
-    /// The program that an image is, as bytes: `mongod`, `sendsigs`, `umountfs`.
-    pub fn program(&self, image: &Image) -> &[u8] {
+    /// Which program an image is: once, see [`World::program`].
+    pub(super) fn read_program(&self, image: &Image) -> &[u8] {
         let (file, argv) = (self.strings.get(image.filename), self.strings.get(image.argv));
         let mut base = base_name(file);
         let mut words = words(argv);

@@ -5,8 +5,8 @@
 //! that are kept, about a hundred bytes for each process and fifty for each signal; SIGCHLD and its like are not kept.
 
 use std::{
-    collections::{HashMap, HashSet, hash_map::Entry},
-    hash::BuildHasherDefault,
+    collections::{HashMap, HashSet},
+    hash::{BuildHasherDefault, Hasher},
 };
 
 use lastrites_traces::{
@@ -15,8 +15,11 @@ use lastrites_traces::{
     reader::Item,
 };
 
-use super::intern::{Str, Strings};
-use crate::processes::Quick;
+use super::{
+    index::{Free, Index, Key, key},
+    intern::{Str, Strings},
+    who,
+};
 
 /// Names a process of one [`World`].
 pub type Idx = u32;
@@ -24,9 +27,29 @@ pub type Idx = u32;
 pub const NONE: Idx = u32::MAX;
 
 /// Something of some processes.
-pub type IdxMap<T> = HashMap<Idx, T, BuildHasherDefault<Quick>>;
+pub type IdxMap<T> = HashMap<Idx, T, BuildHasherDefault<Near>>;
 /// Some processes.
-pub type IdxSet = HashSet<Idx, BuildHasherDefault<Quick>>;
+pub type IdxSet = HashSet<Idx, BuildHasherDefault<Near>>;
+
+/// Keeps neighbours together: indices are given one after another, and so they are asked for. No file can choose
+/// them, so no two of them meet more often than others.
+#[derive(Debug, Default)]
+pub struct Near(u64);
+
+impl Hasher for Near {
+    fn finish(&self) -> u64 {
+        // Tables find a place by the lower bits, and tell neighbours apart by the upper seven.
+        self.0 & u64::MAX >> 7 | self.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) & !(u64::MAX >> 7)
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.wrapping_add(u64::from(*byte).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        }
+    }
+    fn write_u32(&mut self, n: u32) {
+        self.0 = self.0.wrapping_add(n.into());
+    }
+}
 
 /// When, and which event says so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -112,6 +135,8 @@ pub struct Image {
     pub session: u32,
     /// The image before it in the same process, or the one it was born with.
     pub before: u32,
+    /// The program that it is: see [`World::program`].
+    program: Str,
 }
 
 /// How a signal came to be sent.
@@ -167,13 +192,20 @@ pub struct Sig {
     /// `TRACE_SIGNAL_*`; ignored is also what was blocked first and thrown away then.
     pub result: u8,
     pub means: Means,
-    /// When it was taken from the queue, and whether a handler ran.
-    pub took: Option<(At, bool)>,
+    /// Whether a handler ran when it was taken.
+    handled: bool,
+    /// When it was taken from the queue; [`At::NEVER`] if that was not seen.
+    took: At,
 }
 
 impl Sig {
     pub fn ignored(&self) -> bool {
         self.result == RESULT_IGNORED
+    }
+
+    /// When it was taken from the queue, and whether a handler ran.
+    pub fn took(&self) -> Option<(At, bool)> {
+        (self.took != At::NEVER).then_some((self.took, self.handled))
     }
 
     /// It did not even get into the queue.
@@ -250,14 +282,16 @@ pub struct World {
     pub first: Option<At>,
     pub last: At,
     pub events: u64,
-    index: HashMap<Key, Idx, BuildHasherDefault<Quick>>,
+    index: Index,
     /// What was asked of it last, by [`recent`]: most events are about somebody who was in one just before, and an index of
     /// millions is in no cache.
     recent: Vec<Option<(Key, Idx)>>,
+    /// Which program a file with its arguments was, likewise.
+    programs: Vec<Option<(Str, Str, Str)>>,
     /// The youngest process of each pid, of those whose birth was not recorded.
     youngest: HashMap<u32, Idx>,
     /// Signals that wait to be taken, by target and number.
-    waiting: HashMap<(Idx, u8), u32, BuildHasherDefault<Quick>>,
+    waiting: HashMap<(Idx, u8), u32, BuildHasherDefault<Near>>,
     /// Up to where each CPU had told of its losses.
     told_ns: HashMap<u32, u64>,
     /// A gap was met, and the event behind it was not yet.
@@ -283,8 +317,9 @@ impl Default for World {
             first: None,
             last: At::default(),
             events: 0,
-            index: HashMap::default(),
+            index: Index::default(),
             recent: vec![None; RECENT],
+            programs: vec![None; RECENT],
             youngest: HashMap::new(),
             waiting: HashMap::default(),
             told_ns: HashMap::new(),
@@ -332,7 +367,6 @@ impl World {
             let number = self.last.number;
             self.holes.push(Hole { from_ns, to_ns: u64::MAX, count, number, kind: 0 });
         }
-        self.index.shrink_to_fit();
         // What waits to be taken is asked while events come, and no more.
         self.waiting = HashMap::default();
     }
@@ -383,7 +417,7 @@ impl World {
                     match disposition {
                         // It was blocked when it came: what is thrown away later is ignored all the same.
                         Disposition::Ignored => sent.result = RESULT_IGNORED,
-                        _ => sent.took = Some((at, *disposition == Disposition::Handled)),
+                        _ => (sent.took, sent.handled) = (at, *disposition == Disposition::Handled),
                     }
                 }
             }
@@ -477,12 +511,13 @@ impl World {
         {
             return idx;
         }
-        let idx = match self.index.entry(key) {
-            Entry::Occupied(known) => *known.get(),
-            Entry::Vacant(free) => {
+        let idx = match self.at_key(key) {
+            Ok(known) => known,
+            Err(free) => {
                 let idx = u32::try_from(self.procs.len()).unwrap_or(NONE_PROC);
                 self.procs.push(Proc { id, origin, born, ..Proc::nobody() });
-                free.insert(idx);
+                let procs = &self.procs;
+                self.index.add(free, idx, |idx| self::key(procs[idx as usize].id));
                 if origin != Origin::Forked {
                     self.youngest.insert(id.tgid, idx);
                 }
@@ -493,8 +528,12 @@ impl World {
         idx
     }
 
+    fn at_key(&self, key: Key) -> Result<Idx, Free> {
+        self.index.find(key, |idx| self::key(self.procs[idx as usize].id) == key)
+    }
+
     fn described(&mut self, process: &Process, at: At) {
-        let known = self.index.get(&key(process.process)).copied();
+        let known = self.find(process.process);
         // What events tell of it is newer, or at least as good.
         if known.is_some_and(|idx| self.procs[idx as usize].image != NONE) {
             return;
@@ -518,9 +557,9 @@ impl World {
             session: process.session,
             // Its fork was heard of, and not what it executed then.
             before: self.procs[idx as usize].inherited,
+            program: Str::EMPTY,
         };
-        let number = self.images.len() as u32;
-        self.images.push(image);
+        let number = self.add_image(image);
         let proc = &mut self.procs[idx as usize];
         if proc.origin == Origin::Mentioned {
             proc.origin = Origin::Running;
@@ -574,9 +613,9 @@ impl World {
             uid: exec.uid,
             session: exec.session,
             before: if proc.image == NONE { proc.inherited } else { proc.image },
+            program: Str::EMPTY,
         };
-        let number = self.images.len() as u32;
-        self.images.push(image);
+        let number = self.add_image(image);
         let proc = &mut self.procs[idx as usize];
         (proc.image, proc.comm) = (number, comm);
         if exec.cgroup != 0 {
@@ -585,6 +624,32 @@ impl World {
         if proc.parent == NONE && parent != NONE_PROC && parent != idx {
             proc.parent = parent;
         }
+    }
+
+    /// Adds an image, and says once which program it is: that is asked again and again.
+    fn add_image(&mut self, mut image: Image) -> u32 {
+        let (file, argv) = (image.filename, image.argv);
+        let place = recent((file.number(), argv.number()));
+        image.program = match self.programs[place] {
+            Some((known, words, program)) if (known, words) == (file, argv) => program,
+            _ => {
+                let program: Bytes = self.read_program(&image).into();
+                let program = self.strings.add(&program);
+                // What executes itself is what it was before.
+                if who::words(self.strings.get(argv)).next() != Some(who::SELF) {
+                    self.programs[place] = Some((file, argv, program));
+                }
+                program
+            }
+        };
+        let number = self.images.len() as u32;
+        self.images.push(image);
+        number
+    }
+
+    /// The program that an image is, as bytes: `mongod`, `sendsigs`, `umountfs`.
+    pub fn program(&self, image: &Image) -> &[u8] {
+        self.strings.get(image.program)
     }
 
     fn signal(&mut self, signal: &Signal, at: At) {
@@ -614,7 +679,8 @@ impl World {
             sig: signal.sig,
             result: signal.result,
             means,
-            took: None,
+            handled: false,
+            took: At::NEVER,
         };
         let number = self.sigs.len() as u32;
         self.sigs.push(sent);
@@ -662,7 +728,7 @@ impl World {
 
     /// The process that the kernel calls `id`.
     pub fn find(&self, id: ProcId) -> Option<Idx> {
-        self.index.get(&key(id)).copied()
+        self.at_key(key(id)).ok()
     }
 
     pub fn image(&self, number: u32) -> Option<&Image> {
@@ -716,19 +782,11 @@ pub(super) const CALL_NS: u64 = 2_000_000_000;
 /// The place of nobody in the table: so that every place of a known process is more than it.
 const NONE_PROC: Idx = 0;
 
-/// A pid and the clock tick in which its process began, of which the lower half will do: the same pid is not used again
-/// 497 days later to the tick.
-type Key = (u32, u32);
-
-/// Places in [`World::recent`]: a power of two.
+/// Places in [`World::recent`] and its like: a power of two.
 const RECENT: usize = 4096;
 
 fn recent(key: Key) -> usize {
     (key.0 ^ key.1.wrapping_mul(0x9e37_79b1)) as usize % RECENT
-}
-
-fn key(id: ProcId) -> Key {
-    (id.tgid, (id.start_ns / ProcId::TICK_NS) as u32)
 }
 
 impl Proc {

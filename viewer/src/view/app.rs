@@ -18,7 +18,7 @@ use super::{
     layout::{self, Areas},
     model::Model,
     palette::Theme,
-    rows::Sifting,
+    rows::{Rows, Sifting},
     search::Looking,
     timeline::{Axis, Warp, Window},
 };
@@ -159,7 +159,7 @@ pub struct App {
     pub window: Window,
     pub warped: bool,
     pub cursor_ns: u64,
-    pub rows: Vec<Row>,
+    pub rows: Rows,
     pub row: usize,
     pub top: usize,
     pub folded: HashSet<Group>,
@@ -208,7 +208,7 @@ impl App {
             window: Window { from: 0, to: 1 },
             warped: false,
             cursor_ns: 0,
-            rows: Vec::new(),
+            rows: Rows::default(),
             row: 0,
             top: 0,
             folded: HashSet::from([Group::Others]),
@@ -458,7 +458,6 @@ impl App {
         match self.focus {
             Focus::Lanes => match self.rows.get(self.row) {
                 Some(Row::Group { group, .. }) => {
-                    let group = *group;
                     self.fold(group);
                 }
                 Some(_) => {

@@ -189,7 +189,7 @@ pub fn fared(world: &World, sent: &Sig) -> String {
         ns => format!("{} later", time::duration(ns)),
     };
     let died = |proc: &&Proc| proc.dead() && proc.killed_by() == sent.sig;
-    match sent.took {
+    match sent.took() {
         Some((at, true)) => format!("its handler ran {}", after(at)),
         Some((at, false)) => match (sent.sig, world.proc_at(sent.target).filter(died)) {
             (_, Some(proc)) => format!("it died of it {}", after(proc.exit)),

@@ -3,11 +3,13 @@
 //! Invariant: a string of the recording is looked at once for each question, however many processes have it; and
 //! looking can be done in slices, so that nobody waits for millions of processes.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, hash::BuildHasherDefault};
 
 use super::model::Model;
 use crate::{
-    names, safe,
+    names,
+    processes::Quick,
+    safe,
     story::{
         fate::Verdict,
         intern::Str,
@@ -302,7 +304,7 @@ pub struct Matcher {
     text: Vec<u8>,
     fold: bool,
     pid: Option<u32>,
-    known: HashMap<Str, bool>,
+    known: HashMap<Str, bool, BuildHasherDefault<Quick>>,
     services: Vec<bool>,
 }
 
@@ -313,7 +315,7 @@ impl Matcher {
             text: text.as_bytes().to_vec(),
             fold,
             pid: text.parse().ok(),
-            known: HashMap::new(),
+            known: HashMap::default(),
             services: Vec::new(),
         };
         let services = &model.story().services.list;

@@ -170,8 +170,7 @@ impl App {
         self.model = Some(Arc::clone(&model));
         self.fold_by_room();
         self.rebuild();
-        let at =
-            self.chosen.and_then(|idx| self.rows.iter().position(|row| model.procs_of(row).contains(&idx)));
+        let at = self.chosen.and_then(|idx| self.rows.place(&model, idx));
         self.row = at.unwrap_or(self.row).min(self.rows.len().saturating_sub(1));
         self.top = self.row.saturating_sub(line);
         self.follow_row();

@@ -166,6 +166,15 @@ impl Model {
         self.of(&self.children, |child| self.world().procs[child as usize].parent, idx)
     }
 
+    /// Where `idx` stands among the others, if it is one of them.
+    pub fn place_of_other(&self, idx: Idx) -> Option<usize> {
+        let world = self.world();
+        let born = world.proc_at(idx)?.born;
+        let at =
+            self.others.partition_point(|other| (world.procs[*other as usize].born, *other) < (born, idx));
+        (self.others.get(at) == Some(&idx)).then_some(at)
+    }
+
     pub fn finding_of(&self, idx: Idx) -> Option<usize> {
         self.finding_of.get(&idx).copied()
     }
@@ -175,7 +184,7 @@ impl Model {
         let world = self.world();
         let subject = self.evidence.get(&number).copied().or_else(|| {
             let sig = world.sigs.iter().position(|sent| {
-                sent.at.number == number || sent.took.is_some_and(|(at, _)| at.number == number)
+                sent.at.number == number || sent.took().is_some_and(|(at, _)| at.number == number)
             });
             sig.map(|at| Subject::Sig(at as u32)).or_else(|| {
                 let image = world.images.iter().find(|image| image.at.number == number);
@@ -265,13 +274,9 @@ impl Model {
 
 /// Idle time of a recording: between births, deaths and signals.
 fn idle(world: &World, first_ns: u64, last_ns: u64) -> Warp {
-    let mut times: Vec<u64> = vec![first_ns, last_ns];
-    times.extend(world.all().map(|(_, proc)| proc.born.ns));
-    times.extend(world.all().filter(|(_, proc)| proc.dead()).map(|(_, proc)| proc.exit.ns));
-    times.extend(world.sigs.iter().map(|sent| sent.at.ns));
-    times.retain(|ns| (first_ns..=last_ns).contains(ns));
-    times.sort_unstable();
-    Warp::of(times)
+    let procs = world.all().flat_map(|(_, proc)| [proc.born.ns, proc.exit.ns]);
+    let times = procs.chain(world.sigs.iter().map(|sent| sent.at.ns)).chain([first_ns, last_ns]);
+    Warp::of_unsorted(times.filter(|ns| (first_ns..=last_ns).contains(ns)))
 }
 
 /// The subjects of the events that findings name.
@@ -290,7 +295,7 @@ fn evidence(story: &Story) -> HashMap<u64, Subject> {
         }
     }
     for (sent, number) in world.sigs.iter().zip(0..) {
-        let took = sent.took.map(|(at, _)| at.number);
+        let took = sent.took().map(|(at, _)| at.number);
         for number_of in [Some(sent.at.number), took].into_iter().flatten() {
             if wanted.contains(&number_of) {
                 found.insert(number_of, Subject::Sig(number));

@@ -135,7 +135,7 @@ impl App {
             Subject::Proc(idx) => (model.birth(idx).max(model.first_ns), model.end_of(idx)),
             Subject::Sig(at) => {
                 let sent = model.world().sig(at)?;
-                (sent.at.ns, sent.took.map_or(sent.at.ns + 1_000_000, |(at, _)| at.ns))
+                (sent.at.ns, sent.took().map_or(sent.at.ns + 1_000_000, |(at, _)| at.ns))
             }
             Subject::Finding(at) => {
                 let steps = &model.story().findings.get(at)?.steps;
@@ -201,7 +201,7 @@ impl App {
                 best = Some(ns);
             }
         };
-        for idx in model.procs_of(row) {
+        for idx in model.procs_of(&row) {
             let Some(proc) = world.proc_at(*idx) else { continue };
             see(proc.born.ns);
             if proc.dead() {

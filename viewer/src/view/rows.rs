@@ -2,7 +2,7 @@
 //!
 //! Invariant: of a filter no more is looked at within one key than [`SLICE`]; the rest is [`App::work`].
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 use super::{
     Subject,
@@ -10,11 +10,68 @@ use super::{
     filter::{Filter, Kind, Sieve},
     lanes::{Group, Lane, Row},
     layout,
+    model::Model,
 };
 use crate::story::world::Idx;
 
+/// The rows, one below the other. Of millions that are unfolded none is written down: they are in the model already.
+#[derive(Debug, Clone, Default)]
+pub struct Rows {
+    listed: Vec<Row>,
+    /// All other processes of this come behind those that are listed.
+    crowd: Option<Arc<Model>>,
+}
+
+impl Rows {
+    fn others(&self) -> &[Idx] {
+        self.crowd.as_ref().map_or(&[], |model| &model.others)
+    }
+
+    pub fn len(&self) -> usize {
+        self.listed.len() + self.others().len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub fn get(&self, at: usize) -> Option<Row> {
+        let other = || self.others().get(at.checked_sub(self.listed.len())?);
+        self.listed.get(at).copied().or_else(|| other().map(|idx| Row::Proc { idx: *idx, depth: 1 }))
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = Row> {
+        let others = self.others().iter().map(|idx| Row::Proc { idx: *idx, depth: 1 });
+        self.listed.iter().copied().chain(others)
+    }
+
+    /// The row that shows `idx`.
+    pub fn place(&self, model: &Model, idx: Idx) -> Option<usize> {
+        let shows = |row: &Row| match row {
+            Row::Proc { idx: of, .. } => *of == idx,
+            row => model.procs_of(row).contains(&idx),
+        };
+        let other = || {
+            let at = self.crowd.as_ref()?.place_of_other(idx)?;
+            Some(self.listed.len() + at)
+        };
+        self.listed.iter().position(shows).or_else(other)
+    }
+
+    fn clear(&mut self) {
+        self.listed.clear();
+        self.crowd = None;
+    }
+}
+
+impl PartialEq for Rows {
+    fn eq(&self, other: &Self) -> bool {
+        self.len() == other.len() && self.iter().eq(other.iter())
+    }
+}
+
 /// So many processes are looked at between two pictures: a few milliseconds.
-pub(super) const SLICE: usize = 10_000;
+pub(super) const SLICE: usize = 5_000;
 
 /// A filter that has not looked at everybody yet.
 #[derive(Debug)]
@@ -38,26 +95,29 @@ impl App {
         let before = before.or(self.sifting.take().and_then(|sifting| sifting.before));
         if !self.filter.is_none() {
             let sieve = Sieve::new(&model, &self.filter);
+            // Room for everybody at once: a list of millions that grows is copied between two pictures.
+            self.rows.listed.reserve(model.world().procs.len());
             self.sifting = Some(Sifting { sieve, keep: self.chosen, before });
             self.row = 0;
             self.sift_on();
             return;
         }
         let lanes = |group, count| (0..count).map(move |at| Row::Lane { group, at });
-        self.rows.extend(lanes(Group::Story, model.story_lanes.len()));
+        let rows = &mut self.rows.listed;
+        rows.extend(lanes(Group::Story, model.story_lanes.len()));
         let count = model.service_lanes.iter().map(|lane| lane.procs.len()).sum();
         if count > 0 {
             let open = !self.folded.contains(&Group::Services);
-            self.rows.push(Row::Group { group: Group::Services, count, open });
+            rows.push(Row::Group { group: Group::Services, count, open });
             if open {
-                self.rows.extend(lanes(Group::Services, model.service_lanes.len()));
+                rows.extend(lanes(Group::Services, model.service_lanes.len()));
             }
         }
         if !model.others.is_empty() {
             let open = !self.folded.contains(&Group::Others);
-            self.rows.push(Row::Group { group: Group::Others, count: model.others.len(), open });
+            rows.push(Row::Group { group: Group::Others, count: model.others.len(), open });
             if open {
-                self.rows.extend(model.others.iter().map(|idx| Row::Proc { idx: *idx, depth: 1 }));
+                self.rows.crowd = Some(model);
             }
         }
         self.row = self.row_of_chosen().unwrap_or(self.row).min(self.rows.len().saturating_sub(1));
@@ -71,15 +131,15 @@ impl App {
         let hidden_in =
             if model.service_lanes.iter().any(of_group) { Group::Services } else { Group::Others };
         let is_fold = |row: &Row| matches!(row, Row::Group { group, open: false, .. } if *group == hidden_in);
-        let shown = self.rows.iter().position(|row| model.procs_of(row).contains(&idx));
-        shown.or_else(|| self.rows.iter().position(is_fold))
+        let shown = self.rows.place(model, idx);
+        shown.or_else(|| self.rows.listed.iter().position(is_fold))
     }
 
     /// A slice of the filter that is at work.
     pub(super) fn sift_on(&mut self) {
         let (Some(model), Some(mut sifting)) = (self.model.clone(), self.sifting.take()) else { return };
         let mut at = None;
-        let rows = &mut self.rows;
+        let rows = &mut self.rows.listed;
         let keep = sifting.keep;
         let done = sifting.sieve.step(&model, SLICE, |idx, depth| {
             if keep == Some(idx) {
@@ -207,7 +267,7 @@ impl App {
     fn choose_row(&mut self) {
         let Some(model) = self.model.clone() else { return };
         let Some(row) = self.rows.get(self.row) else { return };
-        let procs = model.procs_of(row);
+        let procs = model.procs_of(&row);
         let at_cursor = procs.iter().copied().min_by_key(|idx| {
             let (born, end) = (model.birth(*idx), model.end_of(*idx));
             if (born..=end).contains(&self.cursor_ns) {
@@ -226,7 +286,7 @@ impl App {
     /// Makes the row of `idx` the current one.
     pub(super) fn reveal(&mut self, idx: Idx) {
         let Some(model) = self.model.clone() else { return };
-        let find = |app: &Self| app.rows.iter().position(|row| model.procs_of(row).contains(&idx));
+        let find = |app: &Self| app.rows.place(&model, idx);
         self.chosen = Some(idx);
         if !self.filter.is_none() && !self.filter.passes(&model, idx) {
             self.filter = Filter::default();

@@ -3,6 +3,8 @@
 //! Invariant: later is never further left. Places are counted in view nanoseconds, which are those of the recording
 //! except where idle time is cut short.
 
+use std::collections::BTreeMap;
+
 /// A stretch in which nothing happened, drawn as if it took `keep_ns`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cut {
@@ -40,6 +42,28 @@ impl Warp {
             last = Some(ns);
         }
         Self { cuts }
+    }
+
+    /// The same of times in any order, however many: of each stretch that is too short to be cut two are kept.
+    pub fn of_unsorted(times: impl IntoIterator<Item = u64>) -> Self {
+        let mut stretches: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
+        // Most times are close to the one before.
+        let mut last: Option<(u64, (u64, u64))> = None;
+        let widen = |stretches: &mut BTreeMap<u64, (u64, u64)>, (number, (from, to)): (u64, (u64, u64))| {
+            let known = stretches.entry(number).or_insert((from, to));
+            *known = (known.0.min(from), known.1.max(to));
+        };
+        for ns in times {
+            let number = ns / IDLE_NS;
+            match &mut last {
+                Some((of, (from, to))) if *of == number => (*from, *to) = (ns.min(*from), ns.max(*to)),
+                _ => {
+                    last.replace((number, (ns, ns))).into_iter().for_each(|one| widen(&mut stretches, one));
+                }
+            }
+        }
+        last.into_iter().for_each(|one| widen(&mut stretches, one));
+        Self::of(stretches.into_values().flat_map(|(from, to)| [from, to]))
     }
 
     pub fn cuts(&self) -> &[Cut] {
@@ -231,6 +255,15 @@ mod tests {
                 prop_assert!(there || back == ns, "{ns} {view} {back}");
                 last = view;
             }
+        }
+
+        #[test]
+        fn times_in_any_order_are_cut_like_those_in_order(
+            times in proptest::collection::vec(prop_oneof![0u64..9_000_000_000, 0u64..100_000_000_000], 1..60),
+        ) {
+            let mut sorted = times.clone();
+            sorted.sort_unstable();
+            prop_assert_eq!(Warp::of_unsorted(times), Warp::of(sorted));
         }
 
         #[test]

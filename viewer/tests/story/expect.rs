@@ -324,7 +324,7 @@ fn fate(story: &Story, idx: Idx) -> String {
     }
     let killer = fate.killer.and_then(|killer| story.world.sig(killer));
     let _ = write!(text, ", killed by {}", by(killer));
-    for rival in fate.rivals.iter().filter_map(|rival| story.world.sig(*rival)) {
+    for rival in story.rivals(fate) {
         let _ = write!(text, ", or by {}", by(Some(rival)));
     }
     text

@@ -235,7 +235,7 @@ fn implied(story: &Story) -> BTreeSet<String> {
     let pid = |idx: Idx| story.world.pid(idx);
     let mut all = BTreeSet::new();
     for fate in &story.fates {
-        for rival in fate.rivals.iter().filter_map(|rival| story.world.sig(*rival)) {
+        for rival in story.rivals(fate) {
             all.insert(format!("{} killed by signal {} of {}", pid(fate.proc), rival.sig, pid(rival.sender)));
         }
     }

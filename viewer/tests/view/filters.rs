@@ -32,8 +32,8 @@ fn finish(app: &mut App) {
 }
 
 fn shown(app: &App) -> HashSet<Idx> {
-    let of = |row: &Row| match row {
-        Row::Proc { idx, .. } => Some(*idx),
+    let of = |row: Row| match row {
+        Row::Proc { idx, .. } => Some(idx),
         Row::Lane { .. } | Row::Group { .. } => None,
     };
     app.rows.iter().filter_map(of).collect()
@@ -235,8 +235,8 @@ fn a_search_among_very_many_is_done_in_slices_and_says_how_far_it_is() {
 /// They acted on the victim of the finding, which the filter had hidden, while another row was marked.
 #[test]
 fn after_a_filter_keys_are_about_a_row_that_is_shown() {
-    let marked = |app: &App| match app.rows[app.row] {
-        Row::Proc { idx, .. } => idx,
+    let marked = |app: &App| match app.rows.get(app.row) {
+        Some(Row::Proc { idx, .. }) => idx,
         other => panic!("{other:?}"),
     };
     let mut seen = 0;
@@ -274,7 +274,8 @@ fn after_a_filter_keys_are_about_a_row_that_is_shown() {
         let mut app = filtered();
         press(&mut app, "Esc");
         let model = app.model.clone().expect("a model");
-        let of_row = model.procs_of(&app.rows[app.row]);
+        let row_there = app.rows.get(app.row).expect("a row");
+        let of_row = model.procs_of(&row_there);
         assert!(of_row.contains(&row) || of_row.is_empty(), "{text}");
     }
     assert!(seen > 1, "of some of these a tree passes the filter too");

@@ -67,7 +67,7 @@ fn names(app: &App) -> (String, Vec<String>, usize) {
         Some(Subject::Finding(at)) => model.story().findings[at].headline.clone(),
         other => format!("{other:?}"),
     };
-    let rows = app.rows.iter().map(|row| model.row_label(row, 60)).collect();
+    let rows = app.rows.iter().map(|row| model.row_label(&row, 60)).collect();
     (subject, rows, app.row - app.top)
 }
 

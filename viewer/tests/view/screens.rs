@@ -208,8 +208,8 @@ fn no_lane_loses_its_pid() {
             let areas = app.areas();
             let buf = picture(&app);
             let model = app.model.clone().expect("a model");
-            for (row, y) in app.rows[app.top..].iter().zip(areas.lanes.top()..areas.lanes.bottom()) {
-                let Some(first) = model.procs_of(row).first() else { continue };
+            for (row, y) in app.rows.iter().skip(app.top).zip(areas.lanes.top()..areas.lanes.bottom()) {
+                let Some(first) = model.procs_of(&row).first() else { continue };
                 let label: String = (1..areas.labels - 1).map(|x| buf[(x, y)].symbol()).collect();
                 let pid = model.world().pid(*first).to_string();
                 let words: Vec<&str> = label.split(' ').collect();

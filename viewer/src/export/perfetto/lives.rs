@@ -184,7 +184,7 @@ impl Writer<'_> {
             object.text("result", &names::result(sent.result));
             object.text("means", sent.means.word());
             object.number("event", sent.at.number);
-            if let Some((at, handled)) = sent.took {
+            if let Some((at, handled)) = sent.took() {
                 object.text("taken", if handled { "by its handler" } else { "the default action" });
                 object.number("taken at event", at.number);
             }

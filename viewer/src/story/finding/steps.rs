@@ -46,7 +46,7 @@ pub fn told(story: &Story, fate: &Fate, told: &Told) -> Step {
         _ => {}
     }
     let step = Step::at(told.at(world), text);
-    match sent.took {
+    match sent.took() {
         Some((took, true)) => step.and(took),
         _ => step,
     }
@@ -140,7 +140,7 @@ pub fn end(story: &Story, fate: &Fate) -> Option<Step> {
             };
             let age = age(story, fate.proc, sent.at);
             let mut text = format!("{}{age}; {dying}{core}", sentence(story, sent));
-            if let Some(rival) = fate.rivals.first().and_then(|rival| world.sig(*rival)) {
+            if let Some(rival) = story.rivals(fate).next() {
                 text.push_str(&format!(" (or of the same signal from {})", world.sender(rival)));
             }
             Some(Step::at(sent.at, text).and(proc.exit))
@@ -176,6 +176,7 @@ fn age(story: &Story, idx: Idx, at: At) -> String {
 /// `init started mongod again as 2240: inittab entry md, runlevels 23456, respawn`.
 pub fn restart(story: &Story, restart: &Restart) -> Step {
     let world = &story.world;
+    let up = restart.up(world);
     let who = match restart.how {
         By::Init => world.name_at(restart.by, restart.at.ns),
         By::Supervisor => world.label_at(restart.by, restart.at.ns),
@@ -199,10 +200,10 @@ pub fn restart(story: &Story, restart: &Restart) -> Step {
         let asked_at = world.image(world.image_of(restart.ordered)).map_or(restart.at, |image| image.at);
         text.push_str(&format!("; {} had asked for it", world.chain(restart.ordered, restart.at.ns)));
         let step = Step::at(restart.at, text).and(asked_at);
-        return if restart.up.number == restart.at.number { step } else { step.and(restart.up) };
+        return if up.number == restart.at.number { step } else { step.and(up) };
     }
     let step = Step::at(restart.at, text);
-    if restart.up.number == restart.at.number { step } else { step.and(restart.up) }
+    if up.number == restart.at.number { step } else { step.and(up) }
 }
 
 /// Adds how its program failed at the next boot, if it did.

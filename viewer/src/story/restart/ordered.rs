@@ -92,7 +92,11 @@ impl Orders {
         by_target: &ByTarget,
         restart: &Restart,
     ) -> Option<Idx> {
-        let Restart { old, new, up, service, .. } = *restart;
+        if self.0.is_empty() {
+            return None;
+        }
+        let Restart { old, new, service, .. } = *restart;
+        let up = restart.up(world);
         // What started the old one orders nothing but that.
         let from = world.proc_at(old)?.born;
         let before = self.0.partition_point(|(at, _)| *at <= up);

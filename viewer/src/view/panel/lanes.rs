@@ -66,9 +66,9 @@ pub fn draw(app: &App, model: &Model, areas: &Areas, buf: &mut Buffer) {
     let axis = app.axis(model, area.width);
     let seams = axis.seams().into_iter().map(|(column, _)| column).collect();
     let painter = Painter { app, model, axis, area, seams };
-    let shown: Vec<(usize, u16, &Row)> = (app.top..app.rows.len())
+    let shown: Vec<(usize, u16, Row)> = (app.top..)
         .zip(areas.lanes.top()..areas.lanes.bottom())
-        .map(|(at, y)| (at, y, &app.rows[at]))
+        .map_while(|(at, y)| Some((at, y, app.rows.get(at)?)))
         .collect();
     let mut place: HashMap<Idx, u16> = HashMap::new();
     for (_, y, row) in &shown {
@@ -80,7 +80,7 @@ pub fn draw(app: &App, model: &Model, areas: &Areas, buf: &mut Buffer) {
     painter.cuts(areas, buf);
     painter.cursor(areas, buf);
     let lanes: Vec<(u16, &Row, Vec<Option<Mark>>)> =
-        shown.iter().map(|(_, y, row)| (*y, *row, painter.lane(row))).collect();
+        shown.iter().map(|(_, y, row)| (*y, row, painter.lane(row))).collect();
     painter.arrows(&shown, &place, buf);
     for (y, row, marks) in &lanes {
         painter.marks(*y, marks, buf);
@@ -313,7 +313,7 @@ impl Painter<'_> {
     }
 
     /// Lines between senders and targets that are both in view.
-    fn arrows(&self, shown: &[(usize, u16, &Row)], place: &HashMap<Idx, u16>, buf: &mut Buffer) {
+    fn arrows(&self, shown: &[(usize, u16, Row)], place: &HashMap<Idx, u16>, buf: &mut Buffer) {
         let theme = &self.app.theme;
         for (_, y, row) in shown {
             for idx in self.model.procs_of(row) {
