@@ -68,6 +68,8 @@ pub struct Redactor {
     /// Bytes that these two hold.
     done_len: usize,
     learning: bool,
+    /// What is judged is only mentioned: nobody is known by it.
+    by_the_way: bool,
 }
 
 /// Bytes of a command's name that the kernel keeps.
@@ -111,7 +113,7 @@ impl Redactor {
     }
 
     fn pid(&mut self, pid: u32) {
-        if pid > SHORT_NUMBER_MAX {
+        if pid > SHORT_NUMBER_MAX && self.pids.len() < PROGRAMS_MAX {
             self.pids.insert(pid);
         }
     }
@@ -348,7 +350,11 @@ impl Redactor {
 
     /// Remembers while learning that a program or a service is called so.
     fn know(&mut self, name: &[u8]) {
-        if self.learning && self.programs.len() < PROGRAMS_MAX && word::is_plain_name(name) {
+        if self.learning
+            && !self.by_the_way
+            && self.programs.len() < PROGRAMS_MAX
+            && word::is_plain_name(name)
+        {
             self.programs.insert(name.to_vec());
             // `K20exim4` of /etc/rc6.d is exim4.
             if let [b'K' | b'S', a, b, rest @ ..] = name

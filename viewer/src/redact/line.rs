@@ -6,7 +6,8 @@
 use super::{
     Kind, Redactor, address,
     options::{
-        self, AT_WORD, HOST, OF_HOSTS, OF_PROCESSES, OF_USERS, SECRETS_FOLLOW, SECRETS_FOLLOW_AT, USER,
+        self, AT_WORD, HOST, OF_GROUPS, OF_HOSTS, OF_LOGINS, OF_PROCESSES, OF_USERS, SECRETS_FOLLOW,
+        SECRETS_FOLLOW_AT, USER, USER_IS_NO_VALUE,
     },
     path::is_known_path,
     services::Words,
@@ -27,6 +28,9 @@ const CLIENTS_MAX: usize = 4;
 pub(super) struct Line {
     /// Whose words these are: of wrappers, the one that is run in the end.
     program: Vec<u8>,
+    /// That is what the process itself executed. Of others it is only said, and the first word of any sentence would be one:
+    /// `wall 'stop talking'`.
+    own: bool,
     /// That one, and clients that were named on the way to it.
     programs: Vec<Vec<u8>>,
     unwrapping: Option<Unwrapping>,
@@ -46,6 +50,8 @@ pub(super) struct Line {
     login: bool,
     /// `IDENTIFIED` was, of which `BY` says how.
     identified: bool,
+    /// `IDENTIFIED BY` was the last: the word `PASSWORD` may come before the secret.
+    hashed: bool,
     /// `PASSWORD FOR` was: what is set behind an equals sign is the password.
     assigned: bool,
     /// The first of its words that may be a name was met.
@@ -59,6 +65,7 @@ impl Line {
     pub fn of(program: &[u8]) -> Self {
         let mut line = Self::default();
         line.begin(program);
+        line.own = true;
         line
     }
 
@@ -73,6 +80,7 @@ impl Line {
 
     fn begin(&mut self, program: &[u8]) {
         self.program = program.to_vec();
+        self.own = false;
         // What its wrapper's letters mean, its own do not.
         self.programs = vec![program.to_vec()];
         self.unwrapping = Unwrapping::of(program);
@@ -85,6 +93,7 @@ impl Line {
     pub fn begin_once(&mut self, program: &[u8]) {
         if self.program.is_empty() {
             self.begin(program);
+            self.own = true;
         }
     }
 
@@ -121,10 +130,14 @@ impl Line {
     /// password 2`.
     fn says(&mut self, word: &[u8]) -> Option<Vec<u8>> {
         let lower = word.to_ascii_lowercase();
+        // `IDENTIFIED BY PASSWORD 'x'`
+        if std::mem::take(&mut self.hashed) && shape::is_secret_word(word) {
+            return Some(word.to_vec());
+        }
         if std::mem::take(&mut self.identified) {
             self.identified = !matches!(lower.as_slice(), b"by" | b"as" | b"using");
             if !self.identified {
-                (self.pending, self.weak) = (Some(Kind::Secret), false);
+                (self.pending, self.weak, self.hashed) = (Some(Kind::Secret), false, true);
                 return Some(word.to_vec());
             }
         }
@@ -152,7 +165,7 @@ impl Line {
             None
         } else if shape::is_secretish(word) {
             Some(Kind::Secret)
-        } else if shape::is_userish(word) {
+        } else if shape::is_userish(word) && !self.is_of(&USER_IS_NO_VALUE) {
             Some(Kind::User)
         } else if shape::is_hostish(word) {
             Some(Kind::Host)
@@ -204,12 +217,17 @@ impl Redactor {
         }
         let weak = std::mem::take(&mut line.weak);
         if let Some(kind) = line.pending.take()
-            && let Some(judged) = self.pending_word(kind, weak, word)
+            && let Some(judged) = self.pending_word(kind, weak, word, line.is_of(&OF_GROUPS))
         {
             line.meet(word);
             return judged;
         }
         line.login |= word == b"login";
+        // What follows is another program's, whatever the letters of `start-stop-daemon` mean.
+        if word == b"--" && line.is_of(&[b"start-stop-daemon"]) {
+            line.begin(b"-");
+            return word.to_vec();
+        }
         let was_at = line.at_program || line.unwrapping.is_some();
         line.meet(word);
         let is_program = was_at && line.program == base(word) && !line.at_program;
@@ -217,12 +235,12 @@ impl Redactor {
         let numbers = std::mem::take(&mut line.numbers);
         if numbers > 0 && shape::is_number(word) {
             line.numbers = numbers - 1;
-            if !line.is_of(&OF_PROCESSES) {
+            if !line.own || !line.is_of(&OF_PROCESSES) {
                 return self.named(Kind::Argument, word);
             }
         }
         // Of those that ended long before, nothing else tells.
-        if shape::is_number(word) && line.is_of(&OF_PROCESSES) {
+        if shape::is_number(word) && line.own && line.is_of(&OF_PROCESSES) {
             return word.to_vec();
         }
         let printed =
@@ -263,7 +281,7 @@ impl Redactor {
     }
 
     /// What the option before says that it is; `None` where that has no value, it seems.
-    fn pending_word(&mut self, kind: Kind, weak: bool, word: &[u8]) -> Option<Vec<u8>> {
+    fn pending_word(&mut self, kind: Kind, weak: bool, word: &[u8], groups: bool) -> Option<Vec<u8>> {
         let none = word.starts_with(b"-") && word.len() > 1 && (kind == Kind::User || weak);
         if none || word.starts_with(b"--") && self.option(word).is_some() {
             return None;
@@ -271,6 +289,7 @@ impl Redactor {
         Some(match kind {
             // It is said where the secret is.
             Kind::Secret if is_known_path(word) => self.path(word),
+            Kind::User if groups => self.user_and_group(word),
             Kind::User => self.user(word),
             Kind::Host => self.host_word(word),
             // What everybody says behind `password` is not to be looked for everywhere.
@@ -317,7 +336,9 @@ impl Redactor {
             return Some([&word[..at], self.secret(&word[at..]).as_slice()].concat());
         }
         for (table, kind) in [(&USER[..], Kind::User), (&HOST[..], Kind::Host)] {
-            let Some(option) = options::option_of(table, line.programs.iter(), word) else { continue };
+            let Some(option) = options::option_of(table, line.programs.iter(), line.login, word) else {
+                continue;
+            };
             let value = &word[option.len()..];
             if value.is_empty() {
                 line.pending = Some(kind);
@@ -357,14 +378,19 @@ impl Redactor {
             self.behind_host(first, line);
             return Some(judged);
         }
-        let service = line.words.is_service(&line.program, word);
+        let service = line.words.is_service(&line.program, word) && line.own;
+        // `sqlplus system/manager`
+        if line.is_of(&OF_LOGINS) && word.contains(&b'/') && !word.starts_with(b"/") {
+            return Some(self.user(word));
+        }
         if !is_plain_name(word) || vocabulary::holds(word) {
             return None;
         }
         if service {
             return Some(self.service(word));
         }
-        if line.is_of(&OF_USERS) {
+        // `su postgres -c pg_isready`
+        if line.is_of(&OF_USERS) && (first || !line.is_of(&[b"su", b"runuser"])) {
             return Some(self.user(word));
         }
         let copies: [&[u8]; 4] = [b"scp", b"sftp", b"rsync", b"borg"];

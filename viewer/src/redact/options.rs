@@ -210,6 +210,36 @@ pub(super) const OF_HOSTS: [&[u8]; 24] = [
     b"hostname",
 ];
 
+/// Programs whose words name a user and a password: `sqlplus system/manager`.
+pub(super) const OF_LOGINS: [&[u8]; 10] =
+    [b"sqlplus", b"rman", b"exp", b"imp", b"expdp", b"impdp", b"sqlldr", b"tnsping", b"dgmgrl", b"adrci"];
+/// To these, what stands behind a user and a colon is a group and no password.
+pub(super) const OF_GROUPS: [&[u8]; 11] = [
+    b"chown",
+    b"chgrp",
+    b"install",
+    b"start-stop-daemon",
+    b"docker",
+    b"podman",
+    b"nerdctl",
+    b"chpst",
+    b"setpriv",
+    b"systemd-run",
+    b"chroot",
+];
+/// To these `--user` has no value.
+pub(super) const USER_IS_NO_VALUE: [&[u8]; 9] = [
+    b"systemctl",
+    b"journalctl",
+    b"systemd-run",
+    b"systemd-analyze",
+    b"busctl",
+    b"loginctl",
+    b"pip",
+    b"pip3",
+    b"flatpak",
+];
+
 /// Programs whose numbers are those of processes; elsewhere numbers side by side may be one number.
 pub(super) const OF_PROCESSES: [&[u8]; 14] = [
     b"kill",
@@ -260,7 +290,16 @@ pub(super) const AT_WORD: [(&[u8], &[&[u8]]); 5] = [
 ];
 
 /// Programs and options that read a secret from what another program prints.
-pub(super) const READS_SECRETS: [&[u8]; 19] = [
+pub(super) const READS_SECRETS: [&[u8]; 28] = [
+    b"su",
+    b"mkpasswd",
+    b"zfs",
+    b"adcli",
+    b"realm",
+    b"keyctl",
+    b"secret",
+    b"fd:0",
+    b"--stdin-password",
     b"gpg",
     b"kadmin",
     b"htdigest",
@@ -297,23 +336,24 @@ pub(super) fn is_client(program: &[u8]) -> bool {
 /// The option with a secret that `word` is, or begins with. `login`: one of the programs was told to log in.
 pub(super) fn secret_of(programs: &[Vec<u8>], login: bool, word: &[u8]) -> Option<&'static [u8]> {
     let told = programs.iter().filter(|program| login || !AT_LOGIN.contains(&program.as_slice()));
-    option_of(&SECRET, told, word)
+    option_of(&SECRET, told, login, word)
 }
 
 /// The option of one of `programs` that `word` is, or begins with.
 pub(super) fn option_of<'a>(
     table: &[(&[u8], &'static [&'static [u8]])],
     mut programs: impl Iterator<Item = &'a Vec<u8>>,
+    login: bool,
     word: &[u8],
 ) -> Option<&'static [u8]> {
     programs.find_map(|program| {
-        let at_login = AT_LOGIN.contains(&program.as_slice());
+        let elsewhere = !login && AT_LOGIN.contains(&program.as_slice());
         let options = table.iter().filter(|(name, _)| is_of(name, program));
         let options = options.flat_map(|(_, options)| options.iter()).copied();
         let exact = options.clone().find(|option| *option == word);
         // Options of one letter have their values attached, and those that end in a colon.
         let attached = |option: &&[u8]| {
-            (option.len() == 2 && !at_login && !is_named_so(word)
+            (option.len() == 2 && !elsewhere && !is_named_so(word)
                 || option.ends_with(b":")
                 || **option == *b"-hp")
                 && word.starts_with(option)
@@ -345,7 +385,8 @@ pub(super) fn together(programs: &[Vec<u8>], word: &[u8]) -> Option<usize> {
             .collect();
         let at =
             letters.iter().position(|letter| wanted.contains(letter)).filter(|at| (1..=8).contains(at))?;
-        let flag = |letter: &u8| letter.is_ascii_alphabetic() && !valued.contains(letter);
+        let flag =
+            |letter: &u8| (letter.is_ascii_alphanumeric() || *letter == b'#') && !valued.contains(letter);
         letters[..at].iter().all(flag).then_some(at + 2)
     })
 }

@@ -3,6 +3,8 @@
 //! Invariant: below the directories of the system names of files stay, for the story is told in them; below those of
 //! people and of the site only what is known to be harmless does.
 
+use std::sync::LazyLock;
+
 use super::{
     Kind, Redactor, address, shape, vocabulary,
     word::{is_made_up, is_plain_name},
@@ -16,7 +18,7 @@ const SYSTEM: [&[u8]; 17] = [
 
 /// Directories that belong to somebody, or to this site: `@` is a user's name, `#` a host's, whatever stands before them;
 /// where a user's follows it, `#` is a domain alone.
-const PRIVATE: [&str; 84] = [
+const PRIVATE: [&str; 89] = [
     "home/#/@",
     "home/vmail/#/@",
     "home/@",
@@ -62,6 +64,11 @@ const PRIVATE: [&str; 84] = [
     "var/lib/systemd/linger/@",
     "var/users/@",
     "usr/home/@",
+    "usr/people/@",
+    "usr/users/@",
+    "usr/sap",
+    "usr/var",
+    "usr/share/nginx/html",
     "etc/ssh/authorized_keys.d/@",
     "run/faillock/@",
     "run/sudo/ts/@",
@@ -109,27 +116,36 @@ const PACKAGED: [&[u8]; 12] = [
     b"command",
 ];
 /// But for these.
-const OF_SITE: [&str; 3] = ["usr/local", "usr/src", "lib/live"];
+const OF_SITE: [&[&[u8]]; 9] = [
+    &[b"usr", b"local"],
+    &[b"usr", b"src"],
+    &[b"lib", b"live"],
+    &[b"sys", b"class", b"net"],
+    &[b"sys", b"devices", b"virtual", b"net"],
+    &[b"sys", b"kernel", b"config"],
+    &[b"proc", b"sys", b"net", b"ipv4"],
+    &[b"proc", b"sys", b"net", b"ipv6"],
+    &[b"boot", b"efi", b"EFI"],
+];
 
 /// Below these, what a program keeps is as much somebody's as the program is everybody's.
 const OF_PROGRAMS: [&[u8]; 2] = [b"var", b"lib"];
 
 /// Whether a package named what is in the directory with these parts.
 fn is_packaged(parts: &[&[u8]]) -> bool {
-    let of_site = |dir: &str| {
-        let dir: Vec<&[u8]> = dir.split('/').map(str::as_bytes).collect();
-        parts.starts_with(&dir)
-    };
-    parts.first().is_some_and(|first| PACKAGED.contains(first)) && !OF_SITE.into_iter().any(of_site)
+    parts.first().is_some_and(|first| PACKAGED.contains(first))
+        && !OF_SITE.into_iter().any(|dir| parts.starts_with(dir))
 }
 
 /// Longest part of a path that is kept.
 pub(super) const PART_MAX: usize = 64;
 
+static PRIVATE_PARTS: LazyLock<Vec<Vec<&'static [u8]>>> =
+    LazyLock::new(|| PRIVATE.iter().map(|dir| dir.split('/').map(str::as_bytes).collect()).collect());
+
 /// The directory of `PRIVATE` in which a path is, in parts.
-fn private(parts: &[&[u8]]) -> Option<Vec<&'static [u8]>> {
-    PRIVATE.iter().find_map(|private| {
-        let wanted: Vec<&[u8]> = private.split('/').map(str::as_bytes).collect();
+fn private(parts: &[&[u8]]) -> Option<&'static [&'static [u8]]> {
+    PRIVATE_PARTS.iter().find_map(|wanted| {
         let user = wanted.last().is_some_and(|last| last.ends_with(b"@"));
         let fits = |wanted: &[u8], part: &[u8]| match wanted.split_last() {
             Some((b'#', start)) => part.starts_with(start) && (!user || address::is_domain(part)),
@@ -138,7 +154,7 @@ fn private(parts: &[&[u8]]) -> Option<Vec<&'static [u8]>> {
         };
         let all =
             parts.len() >= wanted.len() && wanted.iter().zip(parts).all(|(wanted, part)| fits(wanted, part));
-        all.then_some(wanted)
+        all.then_some(wanted.as_slice())
     })
 }
 
@@ -167,13 +183,17 @@ fn end_of(word: &[u8]) -> usize {
             && (1..=4).contains(&digits)
             && behind.get(digits).is_none_or(|byte| matches!(byte, b'.' | b':' | b'-' | b'/'))
     };
-    // An address is judged as one.
-    let of_address = |at: usize| {
-        let from = word[..at].iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
-        let to = word[at..].iter().position(|byte| *byte == b'/').map_or(word.len(), |slash| at + slash);
-        address::holds_ipv6(&word[from..to])
+    // An address is judged as one; of each part that is asked once.
+    let mut part = (0..0, false);
+    let mut of_address = |at: usize| {
+        if !part.0.contains(&at) {
+            let from = word[..at].iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
+            let to = word[at..].iter().position(|byte| *byte == b'/').map_or(word.len(), |slash| at + slash);
+            part = (from..to, address::holds_ipv6(&word[from..to]));
+        }
+        part.1
     };
-    let of_colon = |at: usize| of_bus(&word[at + 1..]) || of_address(at);
+    let mut of_colon = |at: usize| of_bus(&word[at + 1..]) || of_address(at);
     let ends = |(at, byte): (usize, &u8)| is_sign(*byte) && !(*byte == b':' && of_colon(at));
     word.iter().enumerate().position(ends).unwrap_or(word.len())
 }
@@ -214,7 +234,10 @@ impl Redactor {
         let mut rest = &word[end..];
         while let Some((sign, behind)) = rest.split_first() {
             out.push(*sign);
-            end = end_of(behind);
+            end = match behind.first() {
+                Some(b'/') => end_of(behind),
+                _ => behind.iter().position(|byte| is_sign(*byte)).unwrap_or(behind.len()),
+            };
             let piece = &behind[..end];
             // What the directories before it make harmless says nothing about this one.
             match piece.first() {
@@ -231,6 +254,10 @@ impl Redactor {
     }
 
     fn one_path(&mut self, path: &[u8]) -> Vec<u8> {
+        // Names of containers stand in it as they do in cgroups.
+        if let Some(cgroup) = path.strip_prefix(b"/sys/fs/cgroup/") {
+            return [b"/sys/fs/cgroup/".as_slice(), &self.cgroup(cgroup)].concat();
+        }
         let absolute = path.starts_with(b"/");
         let parts: Vec<&[u8]> = path.split(|byte| *byte == b'/').collect();
         let named: Vec<&[u8]> = parts.iter().copied().filter(|part| !part.is_empty()).collect();
@@ -256,7 +283,7 @@ impl Redactor {
                 return out;
             }
             let at_home = private.is_none() && met > 0 && named[met - 1] == b"home";
-            let wanted = private.as_ref().and_then(|private| private.get(met)).copied();
+            let wanted = private.and_then(|private| private.get(met)).copied();
             let judged = match wanted.and_then(<[u8]>::split_last) {
                 Some((b'@', start)) => [start, self.user(&part[start.len()..]).as_slice()].concat(),
                 Some((b'#', start)) => [start, self.machine_file(&part[start.len()..]).as_slice()].concat(),
@@ -266,7 +293,11 @@ impl Redactor {
                 // Behind somebody's home all is somebody's.
                 None if named[..met].contains(&&b"home"[..]) => self.private_part(part),
                 None if system && private.is_none() && !(of_program && met > 2) => {
-                    self.system_part(part, met == 0 || is_packaged(&named[..met]))
+                    let packaged = is_packaged(&named[..met]);
+                    if packaged {
+                        self.names.sought.protect(part, false);
+                    }
+                    self.system_part(part, met == 0 || packaged)
                 }
                 None => self.private_part(part),
             };
@@ -376,6 +407,10 @@ impl Redactor {
         let cut = file.iter().rposition(|byte| *byte == b'/').map_or(0, |at| at + 1);
         let (dir, base) = file.split_at(cut);
         let mut out = if dir.is_empty() { Vec::new() } else { self.path(dir) };
+        let dirs: Vec<&[u8]> = dir.split(|byte| *byte == b'/').filter(|part| !part.is_empty()).collect();
+        if is_packaged(&dirs) {
+            self.names.sought.protect(base, true);
+        }
         let name = self.program_name(base);
         out.extend_from_slice(&name);
         out

@@ -12,6 +12,9 @@ use super::{
     word::is_plain_name,
 };
 
+/// Bytes of a program's name that systemd gives to the process that is to execute it, in brackets.
+const ENDS_LEN: usize = 8;
+
 impl Redactor {
     pub(super) fn tty(&mut self, tty: &[u8]) -> Vec<u8> {
         if shape::is_tty(tty) { tty.to_vec() } else { self.named(Kind::Name, tty) }
@@ -34,6 +37,13 @@ impl Redactor {
         }
         if vocabulary::holds(bare) || vocabulary::holds_cut(comm) {
             return comm.to_vec();
+        }
+        // `(d-logind)`: what systemd calls a child until it executes systemd-logind.
+        if bare.len() + 2 == comm.len() && bare.len() == ENDS_LEN {
+            let mut programs = self.programs.iter();
+            if vocabulary::holds_end(bare) || programs.any(|program| program.ends_with(bare)) {
+                return self.names.scrub(comm, self.keep);
+            }
         }
         match self.judge(comm, 0) {
             Some(judged) => judged,

@@ -19,6 +19,9 @@ const INSIDE_MIN: usize = 5;
 /// Things that are looked for. A machine that has more is none, or somebody wants us to be slow.
 const SOUGHT_MAX: usize = 1 << 17;
 
+/// Names that packages brought; a machine that executes and names more of them is none.
+const PACKAGED_MAX: usize = 1 << 16;
+
 type Gram = [u8; SOUGHT_MIN];
 
 fn gram(bytes: &[u8]) -> Option<Gram> {
@@ -57,6 +60,9 @@ pub(super) struct Sought {
     long: HashMap<Vec<u8>, Vec<Vec<u8>>>,
     /// There was no room for all of them.
     pub full: bool,
+    /// Names that packages brought, and their parts that have no dash in them; true: of a program that ran. They tell
+    /// nothing, but that part of one is replaced would tell what it was.
+    packaged: HashMap<Vec<u8>, bool>,
 }
 
 impl Sought {
@@ -114,9 +120,28 @@ impl Sought {
         self.kinds.get(word.to_ascii_lowercase().as_slice()).copied()
     }
 
-    /// Forgets what `harmless` says of.
+    /// Forgets what `harmless` says of, and what is a part of a name that a package brought: names of programs, and what
+    /// secrets are chosen from.
     pub fn forget(&mut self, harmless: impl Fn(&[u8]) -> bool) {
-        self.kinds.retain(|word, _| !harmless(word));
+        let packaged = &self.packaged;
+        let everybodys =
+            |word: &[u8], kind: Kind| packaged.get(word).is_some_and(|ran| *ran || kind == Kind::Secret);
+        self.kinds.retain(|word, kind| !harmless(word) && !everybodys(word, *kind));
+    }
+
+    /// A package brought a file or a directory of this name; `ran`: it is a program, and was executed.
+    pub fn protect(&mut self, name: &[u8], ran: bool) {
+        let lower = name.to_ascii_lowercase();
+        let runs = lower.split(|byte| !is_dashed(byte));
+        let all =
+            runs.flat_map(|run| std::iter::once(run).chain(run.split(|byte| !byte.is_ascii_alphanumeric())));
+        for part in all.filter(|part| part.len() >= SOUGHT_MIN) {
+            if let Some(met) = self.packaged.get_mut(part) {
+                *met |= ran;
+            } else if self.packaged.len() < PACKAGED_MAX {
+                self.packaged.insert(part.to_vec(), ran);
+            }
+        }
     }
 
     /// Where something that is sought begins at `at` in `lower`: its end and kind.
@@ -129,7 +154,7 @@ impl Sought {
                 return Some(found);
             }
             let kind = *self.kinds.get(part)?;
-            fits(lower, at, at + len, kind).then_some((at + len, kind))
+            self.fits(lower, at, at + len, kind).then_some((at + len, kind))
         })
     }
 
@@ -145,6 +170,42 @@ impl Sought {
         Some((at + len + word, kind))
     }
 
+    /// Whether what was found from `at` to `end` is the thing itself, and no part of something else.
+    fn fits(&self, lower: &[u8], at: usize, end: usize, kind: Kind) -> bool {
+        let before = at.checked_sub(1).and_then(|at| lower.get(at));
+        let after = lower.get(end);
+        let wanted = &lower[at..end];
+        let edges = |is: fn(&u8) -> bool| before.is_none_or(|b| !is(b)) && after.is_none_or(|b| !is(b));
+        // In the middle of another number it is not that number.
+        if wanted.iter().all(u8::is_ascii_digit) && !edges(u8::is_ascii_digit) {
+            return false;
+        }
+        if edges(u8::is_ascii_alphanumeric) {
+            return !self.is_packaged(lower, at, end);
+        }
+        let inside = wanted.len() >= INSIDE_MIN || kind == Kind::Secret && wanted.len() > SOUGHT_MIN;
+        inside && !self.everybodys(lower, at, end)
+    }
+
+    /// Whether the word around it is one that every machine has, or a stand-in.
+    fn everybodys(&self, lower: &[u8], at: usize, end: usize) -> bool {
+        let word = around(lower, at, end, u8::is_ascii_alphanumeric);
+        let dashed = around(lower, at, end, is_dashed);
+        [word, dashed].into_iter().any(|word| {
+            word.len() > end - at
+                && (vocabulary::holds(word)
+                    || self.packaged.contains_key(word)
+                    || is_stand_in(word)
+                    || Kind::ALL.iter().any(|kind| kind.word().as_bytes() == word))
+        })
+    }
+
+    /// Whether it stands in a name of several words that a package brought.
+    fn is_packaged(&self, lower: &[u8], at: usize, end: usize) -> bool {
+        let word = around(lower, at, end, is_dashed);
+        word.len() > end - at && self.packaged.contains_key(word)
+    }
+
     /// The first of what is sought that begins with `tail` and goes on.
     fn begun(&self, tail: &[u8], keep: Keep) -> Option<(Kind, Vec<u8>)> {
         let lower = tail.to_ascii_lowercase();
@@ -154,38 +215,15 @@ impl Sought {
     }
 }
 
-/// Whether what was found from `at` to `end` is the thing itself, and no part of something else.
-fn fits(lower: &[u8], at: usize, end: usize, kind: Kind) -> bool {
-    let before = at.checked_sub(1).and_then(|at| lower.get(at));
-    let after = lower.get(end);
-    let wanted = &lower[at..end];
-    let edges = |is: fn(&u8) -> bool| before.is_none_or(|b| !is(b)) && after.is_none_or(|b| !is(b));
-    // In the middle of another number it is not that number.
-    if wanted.iter().all(u8::is_ascii_digit) && !edges(u8::is_ascii_digit) {
-        return false;
-    }
-    if edges(u8::is_ascii_alphanumeric) {
-        return true;
-    }
-    let inside = wanted.len() >= INSIDE_MIN || kind == Kind::Secret && wanted.len() > SOUGHT_MIN;
-    inside && !everybodys(lower, at, end)
+fn is_dashed(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
 }
 
-/// Whether the word around it is one that every machine has, or a stand-in.
-fn everybodys(lower: &[u8], at: usize, end: usize) -> bool {
-    let around = |is: fn(&u8) -> bool| {
-        let start = at - lower[..at].iter().rev().take_while(|byte| is(byte)).count();
-        let end = end + lower[end..].iter().take_while(|byte| is(byte)).count();
-        &lower[start..end]
-    };
-    let word = around(u8::is_ascii_alphanumeric);
-    let dashed = around(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
-    [word, dashed].into_iter().any(|word| {
-        word.len() > end - at
-            && (vocabulary::holds(word)
-                || is_stand_in(word)
-                || Kind::ALL.iter().any(|kind| kind.word().as_bytes() == word))
-    })
+/// What is found from `at` to `end`, with all of `is` around it.
+fn around(lower: &[u8], at: usize, end: usize, is: fn(&u8) -> bool) -> &[u8] {
+    let start = at - lower[..at].iter().rev().take_while(|byte| is(byte)).count();
+    let end = end + lower[end..].iter().take_while(|byte| is(byte)).count();
+    &lower[start..end]
 }
 
 /// `host-1`, `secret-23`.

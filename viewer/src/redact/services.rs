@@ -89,7 +89,8 @@ const VERB_AND_ONE: [(&[u8], &[&[u8]]); 4] = [
 ];
 
 /// Options whose value is the next word, which is no service.
-const VALUED: [(&[u8], &[&[u8]]); 3] = [
+const VALUED: [(&[u8], &[&[u8]]); 4] = [
+    (b"chkconfig", &[b"--level", b"--levels"]),
     (
         b"systemctl",
         &[

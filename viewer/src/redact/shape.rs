@@ -101,7 +101,26 @@ pub fn is_secretish(name: &[u8]) -> bool {
     ];
     const HARMLESS: [&str; 6] = ["passive", "bypass", "passthrough", "passno", "passdb", "compass"];
     // These name where a secret is, not what it is.
-    const PLACES: [&str; 8] = ["file", "path", "dir", "directory", "socket", "stdin", "fd", "prompt"];
+    const PLACES: [&str; 17] = [
+        "file",
+        "path",
+        "dir",
+        "directory",
+        "socket",
+        "stdin",
+        "fd",
+        "prompt",
+        "mode",
+        "type",
+        "database",
+        "method",
+        "mechanism",
+        "provider",
+        "plugin",
+        "timeout",
+        "retries",
+    ];
+    const PARTS_ALONE: [&str; 7] = ["pin", "puk", "pincode", "passcode", "mfa", "totp", "pw"];
     if name.len() > 64 {
         return false;
     }
@@ -114,8 +133,10 @@ pub fn is_secretish(name: &[u8]) -> bool {
     if PLACES.iter().any(|place| bare.ends_with(place)) {
         return false;
     }
+    let parts = || name.split(|byte| !byte.is_ascii_alphanumeric());
+    let alone = |part: &[u8]| PARTS_ALONE.iter().any(|alone| part.eq_ignore_ascii_case(alone.as_bytes()));
     bare.ends_with("key")
-        || bare == "pin"
+        || parts().any(alone)
         || bare.ends_with("pw")
         || PARTS.iter().any(|part| bare.contains(part))
 }
@@ -198,7 +219,10 @@ pub fn is_number(word: &[u8]) -> bool {
     (1..=7).contains(&word.len()) && word.iter().all(u8::is_ascii_digit)
 }
 
-/// `30s`, `64M`, `4000000us`.
+/// What has more may be somebody's number with a letter behind it.
+const QUANTITY_DIGITS_MAX: usize = 5;
+
+/// `30s`, `64M`, `40000us`.
 pub fn is_quantity(word: &[u8]) -> bool {
     let digits = word.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let unit = &word[digits..];
@@ -206,7 +230,7 @@ pub fn is_quantity(word: &[u8]) -> bool {
         b"s", b"ms", b"us", b"ns", b"min", b"h", b"d", b"k", b"K", b"kB", b"m", b"M", b"MB", b"MiB", b"g",
         b"G", b"GB", b"GiB", b"%",
     ];
-    is_number(&word[..digits]) && (unit.is_empty() || known.contains(&unit))
+    digits <= QUANTITY_DIGITS_MAX && is_number(&word[..digits]) && (unit.is_empty() || known.contains(&unit))
 }
 
 /// What says of a Java program which one it is, and how large: `-Xmx4g`, `-XX:+UseG1GC`, `org.apache.kafka.Kafka`.

@@ -7,6 +7,7 @@ use super::{
     Kind, Redactor,
     line::{Line, NUMBERS_MAX, base, number_run},
     options::READS_SECRETS,
+    path::is_known_path,
     shape,
 };
 
@@ -27,26 +28,25 @@ impl Redactor {
         let feeds = feeds_secrets(text);
         line.feeds |= feeds;
         let mut out = Vec::with_capacity(text.len());
-        // Where the arguments of a call end that are secret: `db.auth("a", "b")`.
-        let mut in_call = false;
+        // Brackets that are open since a call whose arguments are secret: `db.auth("a", f("b"))`.
+        let mut in_call = 0_usize;
         let mut heredoc: Option<&[u8]> = None;
         let mut at = 0;
         while let Some(&byte) = text.get(at) {
             if !is_separator(byte) {
                 let len = text[at..].iter().position(|byte| is_separator(*byte));
                 let (word, behind) = text[at..].split_at(len.unwrap_or(text.len() - at));
-                if line.numbers == 0 {
-                    line.numbers = number_run(text[at..].split(|byte| *byte == b' ').take(NUMBERS_MAX));
+                if line.numbers == 0 && shape::is_number(word) {
+                    line.numbers = number_run(text[at..].split(|byte| is_separator(*byte)).take(NUMBERS_MAX));
                 }
                 at += word.len();
                 if is_joint(word) && (line.pending == Some(Kind::Secret) || line.secret) {
                     out.extend_from_slice(word);
                     continue;
                 }
-                let call =
-                    behind.starts_with(b"(") && !behind.starts_with(b"()") && shape::is_secretish(word);
+                let call = in_call == 0 && is_call(word, behind);
                 if call {
-                    (line.pending, in_call) = (None, true);
+                    (line.pending, in_call) = (None, 1);
                 }
                 let said = line.pending.is_some() || line.secret;
                 out.extend(self.line_word(word, line));
@@ -65,10 +65,13 @@ impl Redactor {
             match byte {
                 // A secret in quotes is one, whatever it holds; so is what follows a header's name in them.
                 b'\'' | b'"' if secret && opens(&text[..at - 1]) => {
-                    let len = text[at..].iter().position(|b| *b == byte).unwrap_or(text.len() - at);
-                    out.extend(self.secret(&text[at..at + len]));
+                    // `\"x\"` in a text that is in quotes itself.
+                    let escaped = at > 1 && text[at - 2] == b'\\';
+                    let len = quoted(&text[at..], byte, escaped);
+                    let inner = &text[at..at + len];
+                    out.extend(if is_known_path(inner) { self.path(inner) } else { self.secret(inner) });
                     at += len;
-                    if at < text.len() {
+                    if text.get(at) == Some(&byte) {
                         out.push(byte);
                         at += 1;
                     }
@@ -76,25 +79,34 @@ impl Redactor {
                 }
                 b'\'' | b'"' => line.secret &= opens(&text[..at - 1]),
                 // `--password $(pass show db)`
-                b'(' | b'`' if secret && !in_call && (byte == b'`' || text[..at].ends_with(b"$(")) => {
+                b'(' | b'`' if secret && in_call == 0 && (byte == b'`' || text[..at].ends_with(b"$(")) => {
                     let close = if byte == b'`' { b'`' } else { b')' };
                     let len = text[at..].iter().position(|b| *b == close).unwrap_or(text.len() - at);
-                    out.extend(self.secret(&text[at..at + len]));
+                    // A command, and not what it prints: nothing to look for elsewhere.
+                    out.extend(self.named(Kind::Secret, &text[at..at + len]));
                     at += len;
                     line.pending = None;
                 }
                 b'(' => {
+                    in_call += usize::from(in_call > 0 && line.secret);
                     line.begin_anew();
-                    line.secret = in_call;
+                    line.secret = in_call > 0;
                 }
-                b')' => line.secret &= !std::mem::take(&mut in_call),
+                b')' => {
+                    in_call = in_call.saturating_sub(1);
+                    line.secret &= in_call > 0;
+                }
+                b'\n' if in_call > 0 => {}
                 b'\n' => {
                     line.begin_anew();
                     if let Some(end) = heredoc.take().filter(|_| feeds) {
                         at += self.heredoc(&text[at..], end, &mut out);
                     }
                 }
-                b';' | b'|' | b'&' | b'`' => line.begin_anew(),
+                b';' | b'|' | b'&' | b'`' => {
+                    line.begin_anew();
+                    line.secret = in_call > 0;
+                }
                 // `chpasswd <<< root:pw`
                 b'<' if feeds && text[..at].ends_with(b"<<<") => line.secret = true,
                 b'<' if text[..at].ends_with(b"<<") && text.get(at) != Some(&b'<') => {
@@ -118,8 +130,14 @@ impl Redactor {
             if bare.trim_ascii() == end {
                 break;
             }
-            let user = bare.contains(&b':') && !bare.contains(&b' ');
-            out.extend(if user { self.user(bare) } else { self.secret(bare) });
+            match bare.iter().position(|byte| *byte == b':').filter(|at| !bare[..*at].contains(&b' ')) {
+                Some(at) => {
+                    out.extend(self.user(&bare[..at]));
+                    out.push(b':');
+                    out.extend(self.secret(&bare[at + 1..]));
+                }
+                None => out.extend(self.secret(bare)),
+            }
             out.extend_from_slice(&line[bare.len()..]);
             read += line.len();
         }
@@ -129,8 +147,42 @@ impl Redactor {
 
 /// Whether a quote opens what it is a quote of, by what is before it: `"password": "x"` has two that do.
 fn opens(before: &[u8]) -> bool {
-    let last = before.iter().rfind(|byte| **byte != b'\\');
-    last.is_none_or(|byte| is_separator(*byte) || matches!(byte, b':' | b'=' | b','))
+    let stands_alone = |byte: &u8| is_separator(*byte) || matches!(byte, b':' | b'=' | b',' | b'$');
+    let mut behind = before.iter().rev().filter(|byte| **byte != b'\\');
+    match behind.next() {
+        None => true,
+        // `f"x"` of Python.
+        Some(b'f' | b'b' | b'r' | b'u' | b'F' | b'B' | b'R') => behind.next().is_none_or(stands_alone),
+        Some(byte) => stands_alone(byte),
+    }
+}
+
+/// How long a text is whose quote was opened before it: up to the next one that nothing escapes, or that is escaped as
+/// the first one was.
+fn quoted(text: &[u8], quote: u8, escaped: bool) -> usize {
+    let mut at = 0;
+    while let Some(byte) = text.get(at) {
+        match byte {
+            b'\\' if escaped && text.get(at + 1) == Some(&quote) => return at,
+            b'\\' => at += 1,
+            byte if *byte == quote => return at,
+            _ => {}
+        }
+        at += 1;
+    }
+    text.len()
+}
+
+/// Whether what follows in brackets is secret: `db.auth("a", "b")`, `login('a', 'b')`.
+fn is_call(word: &[u8], behind: &[u8]) -> bool {
+    let behind = behind.trim_ascii_start();
+    let name = word.rsplit(|byte| matches!(byte, b'.' | b'>' | b':')).next().unwrap_or_default();
+    let lower = name.to_ascii_lowercase();
+    let known: [&[u8]; 7] =
+        [b"login", b"connect", b"adduser", b"createuser", b"mysqli_connect", b"mysql_connect", b"pg_connect"];
+    behind.starts_with(b"(")
+        && !behind.starts_with(b"()")
+        && (known.contains(&lower.as_slice()) || shape::is_secretish(word))
 }
 
 /// Whether what is behind a word gives it a value, and whether the word is in quotes: `"token": `, `PASSWORD"] = `,
@@ -140,7 +192,14 @@ fn assigned(behind: &[u8]) -> Option<bool> {
     let (signs, rest) = behind.split_at(signs);
     // The next word's quote is none of this one's: `token "a=b"`.
     let quotes = signs.iter().filter(|byte| matches!(byte, b'"' | b'\'')).count();
-    (matches!(rest.first(), Some(b':' | b'=')) && quotes <= 1).then_some(quotes == 1)
+    let given = match rest.first() {
+        Some(b':' | b'=') => quotes <= 1,
+        // `define("DB_PASSWORD", "x")`
+        Some(b',') => quotes == 1,
+        // `set password "x"`
+        _ => matches!(signs, [b' ', b'"' | b'\'']),
+    };
+    given.then_some(quotes == 1)
 }
 
 /// The word that ends a here-document, by what follows its sign, and where it begins.
@@ -153,5 +212,13 @@ fn delimiter(behind: &[u8]) -> (usize, &[u8]) {
 /// Whether something in the text of a shell reads a secret from what is printed before it.
 fn feeds_secrets(text: &[u8]) -> bool {
     let piped = text.contains(&b'|') || text.windows(2).any(|two| two == b"<<");
-    piped && text.split(|byte| is_separator(*byte)).any(|word| READS_SECRETS.contains(&base(word)))
+    // `sudo -kS`
+    let from_input = |word: &[u8]| {
+        (2..=5).contains(&word.len())
+            && word.starts_with(b"-")
+            && word[1..].iter().all(u8::is_ascii_alphabetic)
+            && word.contains(&b'S')
+    };
+    let reads = |word: &[u8]| READS_SECRETS.contains(&base(word)) || from_input(word);
+    piped && text.split(|byte| is_separator(*byte)).any(reads)
 }

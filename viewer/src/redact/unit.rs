@@ -27,6 +27,22 @@ const OF_PATHS: [&[u8]; 4] = [b".mount", b".automount", b".swap", b".device"];
 const ID_LEN: usize = 12;
 
 impl Redactor {
+    /// The same of a word of which nothing says that it is one: `.spec.billing.path` ends so as well.
+    pub(super) fn unit_word(&mut self, word: &[u8]) -> Option<Vec<u8>> {
+        let end = word.iter().rposition(|byte| *byte == b'.')?;
+        let (stem, suffix) = word.split_at(end);
+        let template = stem.split(|byte| *byte == b'@').next().unwrap_or_default();
+        let known = self.programs.contains(template) || self.is_composite(template);
+        if word.starts_with(b".") || suffix != b".service" && !known {
+            return None;
+        }
+        // And that it is mentioned makes nobody known by it.
+        self.by_the_way = true;
+        let unit = self.unit_name(word);
+        self.by_the_way = false;
+        unit
+    }
+
     /// What stands for the name of a unit; `None` if it is none.
     pub(super) fn unit_name(&mut self, word: &[u8]) -> Option<Vec<u8>> {
         let suffix = UNITS.iter().find(|suffix| word.ends_with(suffix) && word.len() > suffix.len())?;

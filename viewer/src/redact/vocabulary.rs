@@ -224,6 +224,11 @@ pub fn holds_cut(comm: &[u8]) -> bool {
     comm.len() == COMM_LEN && CUT.contains(comm.to_ascii_lowercase().as_slice())
 }
 
+/// Whether one of them ends so.
+pub fn holds_end(end: &[u8]) -> bool {
+    HARMLESS.iter().any(|word| word.ends_with(end))
+}
+
 /// Whether a package rather than a person has this name.
 pub fn is_system_user(name: &[u8]) -> bool {
     USERS.contains(name.to_ascii_lowercase().as_slice())

@@ -9,10 +9,25 @@ use super::{
     word::is_plain_name,
 };
 
+/// Hosts that a URL may name; of more, the rest goes as one.
+const HOSTS_MAX: usize = 32;
+
+/// Whether it is the number of a user rather than a user who is called by a number, as students and customers are.
+fn is_uid(name: &[u8]) -> bool {
+    shape::is_number(name) && name.len() <= UID_DIGITS_MAX
+}
+
+/// Uids that are longer are as rare as names that are numbers are not.
+const UID_DIGITS_MAX: usize = 5;
+
 impl Redactor {
     pub(super) fn user(&mut self, name: &[u8]) -> Vec<u8> {
-        if name.is_empty() || vocabulary::is_system_user(name) || shape::is_number(name) {
+        if name.is_empty() || vocabulary::is_system_user(name) || is_uid(name) {
             return name.to_vec();
+        }
+        if shape::is_number(name) {
+            self.seek(Kind::User, name);
+            return self.named(Kind::User, name);
         }
         if !is_plain_name(name) {
             // `alice@example.com` is how mail servers call her, `alice@EXAMPLE` is how domains do.
@@ -42,15 +57,21 @@ impl Redactor {
     /// kept, it may be a password, all or part of it.
     fn user_and_more(&mut self, text: &[u8]) -> Vec<u8> {
         let sign = text.iter().position(|byte| matches!(byte, b':' | b'/' | b'%' | b','));
+        let number = |text: &[u8]| is_uid(text);
+        // `--user 1000:1000`
+        if let Some(at) = sign
+            && text[at] == b':'
+            && number(&text[..at])
+            && number(&text[at + 1..])
+        {
+            return text.to_vec();
+        }
         let Some(at) = sign.filter(|at| is_plain_name(&text[..*at])) else { return self.secret(text) };
         let (name, sign, rest) = (&text[..at], text[at], &text[at + 1..]);
         let mut out = self.user(name);
         out.push(sign);
         out.extend(if sign == b',' {
             self.word(rest)
-        } else if sign == b':' && (rest == name || vocabulary::is_system_user(rest)) {
-            // `backup:backup` are a user and a group.
-            self.user(rest)
         } else {
             // `pw@ORCL`: the password may stand elsewhere without what is behind it.
             let end = rest.iter().rposition(|byte| *byte == b'@').unwrap_or(rest.len());
@@ -60,6 +81,17 @@ impl Redactor {
             self.secret(rest)
         });
         out
+    }
+
+    /// `backup:backup`, `1000:1000`, for a program that takes no password there.
+    pub(super) fn user_and_group(&mut self, text: &[u8]) -> Vec<u8> {
+        let sign = text.iter().position(|byte| matches!(byte, b':' | b'.'));
+        let Some(at) = sign.filter(|at| !text[at + 1..].contains(&b':')) else { return self.user(text) };
+        let (user, group) = (&text[..at], &text[at + 1..]);
+        if !group.is_empty() && !is_plain_name(group) && !is_uid(group) {
+            return self.user(text);
+        }
+        [self.user(user).as_slice(), &text[at..=at], &self.user(group)].concat()
     }
 
     pub(super) fn host(&mut self, name: &[u8]) -> Vec<u8> {
@@ -159,7 +191,7 @@ impl Redactor {
             }
             None => authority,
         };
-        for (n, host) in hosts.split(|byte| *byte == b',').enumerate() {
+        for (n, host) in hosts.splitn(HOSTS_MAX, |byte| *byte == b',').enumerate() {
             if n > 0 {
                 out.push(b',');
             }

@@ -91,7 +91,7 @@ impl Redactor {
             .or_else(|| self.pair(word, depth))
             .or_else(|| self.at_sign(word, depth))
             .or_else(|| self.option(word))
-            .or_else(|| self.unit_name(word))
+            .or_else(|| self.unit_word(word))
             .or_else(|| word.contains(&b'/').then(|| self.any_path(word, depth)).flatten())
             .or_else(|| self.domain(word))
             .or_else(|| self.list(word, depth).filter(|_| !is_made_up(word)))
@@ -105,7 +105,10 @@ impl Redactor {
         }
         // `--auth 8080` says nothing about port 8080.
         // Nor does an option behind an option without a value: sought, it would go from every line of the machine.
-        let harmless = word.len() <= 5 && shape::is_number(word) || self.option(word).is_some();
+        // And what secrets are called is none.
+        let harmless = word.len() <= 5 && shape::is_number(word)
+            || self.option(word).is_some()
+            || shape::is_secret_word(word);
         if word.len() > 3 && !harmless {
             self.seek(Kind::Secret, word);
         }
@@ -147,7 +150,8 @@ impl Redactor {
             return if is_known_path(value) { self.path(value) } else { self.secret(value) };
         }
         if shape::is_userish(name) {
-            return self.user(value);
+            let groups = name.ends_with(b"chuid") || name.ends_with(b"owner") || name.ends_with(b"uid");
+            return if groups { self.user_and_group(value) } else { self.user(value) };
         }
         match self.judge(value, depth + 1) {
             Some(judged) => judged,

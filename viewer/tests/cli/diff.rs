@@ -35,11 +35,13 @@ fn the_bad_shutdown_is_told_by_what_the_good_one_had_not() {
     let out = page(&[], &recorded);
     let mut lines = out.lines();
     assert!(
-        lines.next().is_some_and(|line| line.starts_with("A  db7 rebooted on 12 Nov 2026 at 03:14:01 UTC")),
+        lines.next().is_some_and(|line| line.starts_with("A  db7 rebooted on 12 Nov 2026 at 03:14:01 UTC+1")),
         "{out}"
     );
     assert!(
-        out.contains("\nB  db7 rebooted on 14 Nov 2026 at 03:14:01 UTC · 12.9 s to reboot(2), 11.6 s longer"),
+        out.contains(
+            "\nB  db7 rebooted on 14 Nov 2026 at 03:14:01 UTC+1 · 12.9 s to reboot(2), 11.6 s longer"
+        ),
         "{out}"
     );
     let expected = "
