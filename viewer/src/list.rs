@@ -48,6 +48,11 @@ impl Row<'_> {
         }
     }
 
+    /// How far its clock was from UTC.
+    fn zone(&self) -> String {
+        Clocks::new(self.summary).zone(self.summary.session.started.boottime_ns)
+    }
+
     fn cells(&self, wide: bool) -> Vec<String> {
         let session = &self.summary.session;
         let start = Clocks::new(self.summary).wall(session.started.boottime_ns);
@@ -69,8 +74,11 @@ impl Row<'_> {
         cells
     }
 
-    fn details(&self, wide: bool) -> Vec<(Look, String)> {
+    fn details(&self, wide: bool, zoned: bool) -> Vec<(Look, String)> {
         let mut lines = Vec::new();
+        if zoned {
+            lines.push((Look::Dim, format!("clock:   {}", self.zone())));
+        }
         if !wide {
             lines.push((Look::Dim, format!("host:    {}, {}", self.host(), about::init(self.summary))));
         }
@@ -140,11 +148,18 @@ pub(crate) fn wrap(text: &str, width: usize, indent: usize) -> String {
 pub fn table(rows: &[Row<'_>], width: Option<usize>, palette: Palette) -> String {
     let width = width.unwrap_or(DEFAULT_WIDTH).max(40);
     let wide = width >= WIDE;
-    let titles: &[&str] = if wide {
-        &["#", "BEGAN", "LASTED", "WHAT", "HOST", "INIT", "END", "EVENTS", "LOST"]
-    } else {
-        &["#", "BEGAN", "LASTED", "WHAT", "END", "EVENTS", "LOST"]
+    // Said once where it is the same for all, else below each.
+    let zones: Vec<String> = rows.iter().map(Row::zone).collect();
+    let zoned = zones.windows(2).any(|pair| pair[0] != pair[1]);
+    let began = match zones.first().filter(|_| !zoned) {
+        Some(zone) => format!("BEGAN ({zone})"),
+        None => "BEGAN".to_owned(),
     };
+    let mut titles = vec!["#", began.as_str(), "LASTED", "WHAT"];
+    if wide {
+        titles.extend(["HOST", "INIT"]);
+    }
+    titles.extend(["END", "EVENTS", "LOST"]);
     let right = |at: usize| at == 0 || at + 2 >= titles.len();
     let cells: Vec<Vec<String>> = rows.iter().map(|row| row.cells(wide)).collect();
     let widths: Vec<usize> = (0..titles.len())
@@ -174,7 +189,7 @@ pub fn table(rows: &[Row<'_>], width: Option<usize>, palette: Palette) -> String
     for (row, cells) in rows.iter().zip(&cells) {
         out.push_str(&aligned(&mut cells.iter().map(String::as_str)));
         out.push('\n');
-        for (look, text) in row.details(wide) {
+        for (look, text) in row.details(wide, zoned) {
             out.extend(std::iter::repeat_n(' ', indent));
             let text = wrap(&text, width.saturating_sub(indent), 9);
             palette.paint(&mut out, look, |out| {
@@ -209,7 +224,7 @@ mod tests {
         let summary = summary();
         let text = table(&[row(&summary)], None, Palette::PLAIN);
         let expected = "\
-#  BEGAN                LASTED  WHAT      END     EVENTS  LOST
+#  BEGAN (UTC+1)        LASTED  WHAT      END     EVENTS  LOST
 1  2026-11-12 03:14:00  11.8 s  shutdown  sealed      18    12
    host:    db7, sysvinit 3.06
    asked:   shutdown -r now (root, pts/0)
@@ -225,6 +240,17 @@ mod tests {
         let summary = summary();
         let text = table(&[row(&summary)], Some(120), Palette::PLAIN);
         assert!(text.contains("db7   sysvinit 3.06  sealed"), "{text}");
+    }
+
+    #[test]
+    fn clocks_of_different_zones_are_told_one_by_one() {
+        let (here, mut there) = (summary(), summary());
+        there.session.started.utc_offset_s = -12_600;
+        there.clocks.clear();
+        let text = table(&[row(&here), row(&there)], None, Palette::PLAIN);
+        assert!(text.starts_with("#  BEGAN  "), "{text}");
+        assert!(text.contains("   clock:   UTC+1\n") && text.contains("   clock:   UTC-3:30\n"), "{text}");
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
     }
 
     #[test]

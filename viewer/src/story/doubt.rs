@@ -1,11 +1,11 @@
 //! How far a sentence can be trusted.
 //!
 //! Invariant: certain is only what happened while everything was recorded. A loss, a gap or a time that nobody vouches
-//! for, near the evidence, lowers it; nothing raises it.
+//! for, near the evidence, lowers it; nothing raises it. Only counts of signal 0 may be missing: no sentence rests on one.
 
 use lastrites_traces::{abi, reader::Summary, session::Layer};
 
-use super::world::{Hole, World};
+use super::world::{Cause, Hole, World};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Confidence {
@@ -48,7 +48,8 @@ impl Doubt {
     pub fn new(world: &World, summary: &Summary) -> Self {
         let covered = summary.coverage.iter().filter(|c| c.layer != Layer::Census).map(|c| c.from_ns).min();
         let from_ns = covered.unwrap_or(summary.session.started.boottime_ns);
-        Self { holes: world.holes.clone(), from_ns }
+        let holes = world.holes.iter().filter(|hole| hole.cause != Cause::Uncounted).copied().collect();
+        Self { holes, from_ns }
     }
 
     /// Of what was seen between these moments.
@@ -58,13 +59,9 @@ impl Doubt {
 
     /// The same where only losses of some kinds would matter; none named means all.
     pub fn of_kinds(&self, from_ns: u64, to_ns: u64, kinds: &[u8]) -> Confidence {
-        let touches = |hole: &Hole| {
-            hole.from_ns <= to_ns
-                && hole.to_ns >= from_ns
-                && (hole.kind == 0 || kinds.is_empty() || kinds.contains(&hole.kind))
-        };
+        let counts = |hole: &Hole| hole.kind == 0 || kinds.is_empty() || kinds.contains(&hole.kind);
         let early = from_ns < self.from_ns.saturating_sub(ATTACH_NS);
-        if early || self.holes.iter().any(touches) { Confidence::Likely } else { Confidence::Certain }
+        if early || self.near(from_ns, to_ns).any(counts) { Confidence::Likely } else { Confidence::Certain }
     }
 
     /// Whether it can be said that something did not happen between these moments.
@@ -73,13 +70,8 @@ impl Doubt {
             == Confidence::Certain
     }
 
-    /// Events known to be lost between these moments, and whether more may be.
-    pub fn lost(&self, from_ns: u64, to_ns: u64) -> (u64, bool) {
-        let near = self.holes.iter().filter(|hole| hole.from_ns <= to_ns && hole.to_ns >= from_ns);
-        near.fold((0, false), |(sum, more), hole| (sum.saturating_add(hole.count), more || hole.count == 0))
-    }
-
-    pub fn holes(&self) -> &[Hole] {
-        &self.holes
+    /// Where something may be missing between these moments.
+    pub fn near(&self, from_ns: u64, to_ns: u64) -> impl Iterator<Item = &Hole> {
+        self.holes.iter().filter(move |hole| hole.from_ns <= to_ns && hole.to_ns >= from_ns)
     }
 }

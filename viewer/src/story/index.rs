@@ -2,7 +2,9 @@
 //!
 //! Invariant: what is kept of each is its place in the world's table, and a few bits that tell it from its neighbours; the
 //! identities stay where they are. Those that were born one after another are neighbours here too, so that what is
-//! looked for next is in the cache already. Where they are is different in each run, so that no file can choose it.
+//! looked for next is in the cache already. Where a block of neighbours is, is different in each run, so that no file can
+//! choose which of them meet. It can crowd a block: one pid that begins anew in each tick of a second, as no kernel has
+//! it, makes looking up about a hundred times slower, and no more.
 
 use std::hash::{BuildHasher, RandomState};
 

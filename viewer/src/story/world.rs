@@ -14,7 +14,7 @@ use std::{
 
 use lastrites_traces::event::ProcId;
 
-pub use self::parts::{At, Call, Hole, Image, Means, Mount, Origin, Poll, Proc, Reboot, Sig};
+pub use self::parts::{At, Call, Cause, Hole, Image, Means, Mount, Origin, Poll, Proc, Reboot, Sig};
 use super::{
     index::{Index, Key, key},
     intern::{Str, Strings},
@@ -81,8 +81,8 @@ pub struct World {
     youngest: HashMap<u32, Idx>,
     /// Signals that wait to be taken, by target and number.
     waiting: HashMap<(Idx, u8), u32, BuildHasherDefault<Near>>,
-    /// Up to where each CPU had told of its losses.
-    told_ns: HashMap<u32, u64>,
+    /// Up to where each CPU had told of its losses of each kind.
+    told_ns: HashMap<(u32, u8), u64>,
     /// A gap was met, and the event behind it was not yet.
     gap: Option<(u64, u64)>,
     victims: Vec<Idx>,

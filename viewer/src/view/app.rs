@@ -124,6 +124,8 @@ pub struct Entry {
     pub id: SessionId,
     pub number: usize,
     pub when: String,
+    /// How far its clock was from UTC then.
+    pub zone: String,
     pub host: String,
     pub init: String,
     pub ending: String,

@@ -293,6 +293,7 @@ fn entries(trace: &Trace) -> Vec<Entry> {
             id: session.id,
             number: at + 1,
             when: clocks.wall(session.started.boottime_ns).format("%-d %b %Y %H:%M:%S").to_string(),
+            zone: clocks.zone(session.started.boottime_ns),
             host: safe::text(session.hostname.as_bytes()),
             init: about::init(summary),
             ending: Ending::of(summary, at + 1 == count, about::boot_id().as_deref()).word().to_owned(),

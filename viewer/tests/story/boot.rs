@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use lastrites::names;
 use lastrites_traces::{
-    abi::{call, kind},
+    abi::{NO_CPU, call, kind},
     event::{Bytes, Disposition, Event, Exec, ProcId, Process, Signal, What},
     reader::{Gap, Item, Summary},
     session::{Clock, Coverage, End, How, Layer, Session, SessionId},
@@ -285,7 +285,11 @@ impl Boot {
                     }
                     _ => 0,
                 };
-                let (cpu, count) = (options.number("cpu")?.unwrap_or(0), number(count)?);
+                let cpu = match options.get("cpu") {
+                    Some("all") => NO_CPU,
+                    _ => options.number("cpu")?.unwrap_or(0),
+                };
+                let count = number(count)?;
                 self.lost += count;
                 self.push(What::Lost { cpu, kind: kind as u8, count, bytes: count * 64 });
                 Ok(())

@@ -12,8 +12,8 @@ use lastrites_traces::{
 };
 
 use super::{
-    At, CALL_NS, Call, Hole, Idx, Image, Means, Mount, NONE, NONE_PROC, Origin, Poll, Proc, RECENT, Reboot,
-    Sig, Str, World, matters, parts::RESULT_IGNORED,
+    At, CALL_NS, Call, Cause, Hole, Idx, Image, Means, Mount, NONE, NONE_PROC, Origin, Poll, Proc, RECENT,
+    Reboot, Sig, Str, World, matters, parts::RESULT_IGNORED,
 };
 use crate::story::{
     index::{Free, Key, key},
@@ -50,7 +50,7 @@ impl World {
     pub fn close(&mut self) {
         if let Some((from_ns, count)) = self.gap.take() {
             let number = self.last.number;
-            self.holes.push(Hole { from_ns, to_ns: u64::MAX, count, number, kind: 0 });
+            self.unreadable(from_ns, At { ns: u64::MAX, number }, count);
         }
         // What waits to be taken is asked while events come, and no more.
         self.waiting = HashMap::default();
@@ -60,7 +60,7 @@ impl World {
     pub fn see(&mut self, event: &Event) {
         let at = At { ns: event.time_ns, number: event.number };
         if let Some((from_ns, count)) = self.gap.take() {
-            self.holes.push(Hole { from_ns, to_ns: at.ns, count, number: at.number, kind: 0 });
+            self.unreadable(from_ns, at, count);
         }
         self.events += 1;
         if !matches!(event.what, What::Process(_)) {
@@ -162,16 +162,24 @@ impl World {
                 }
             }
             What::Lost { cpu, kind, count, .. } => {
-                let from_ns = self.told_ns.insert(*cpu, at.ns).unwrap_or(0);
+                // Two kinds that are told of at once have both been lost since each was last told of.
+                let from_ns = self.told_ns.insert((*cpu, *kind), at.ns).unwrap_or(0);
                 self.holes.push(Hole {
                     from_ns,
                     to_ns: at.ns,
                     count: *count,
                     number: at.number,
                     kind: *kind,
+                    cause: Cause::of(*cpu, *kind),
                 });
             }
         }
+    }
+
+    /// Up to `to` there is something that cannot be read.
+    fn unreadable(&mut self, from_ns: u64, to: At, count: u64) {
+        let (to_ns, number) = (to.ns, to.number);
+        self.holes.push(Hole { from_ns, to_ns, count, number, kind: 0, cause: Cause::Unreadable });
     }
 
     fn cgroup(&mut self, id: u64, path: &Bytes) {

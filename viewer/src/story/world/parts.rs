@@ -2,7 +2,7 @@
 //!
 //! Invariant: each is small, of one size and names others by number, for there may be millions of them.
 
-use lastrites_traces::event::ProcId;
+use lastrites_traces::{abi, event::ProcId};
 
 use super::{Idx, NONE, Str};
 
@@ -214,6 +214,34 @@ pub struct Hole {
     pub number: u64,
     /// One of [`lastrites_traces::abi::kind`], 0 for any.
     pub kind: u8,
+    pub cause: Cause,
+}
+
+/// Why something is missing; in front what something can be done about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Cause {
+    /// It was recorded and cannot be read: it made way for newer events, or the file is damaged.
+    Unreadable,
+    /// It was overwritten in the kernel before the recorder had read it.
+    Overwritten,
+    /// The probe had no place for it: a CPU without a ring, or (before Linux 5.12) an interrupt at the wrong moment.
+    Unstored,
+    /// A hook that was at work on that CPU already was not run again. Not each time would have given an event.
+    Missed,
+    /// A count of signal 0 that made way for others, or found no place.
+    Uncounted,
+}
+
+impl Cause {
+    /// Of a LOST; `FORMAT.md` says which cpu and which kind mean what.
+    pub(super) const fn of(cpu: u32, kind: u8) -> Self {
+        match (cpu, kind) {
+            (_, abi::kind::POLL) => Self::Uncounted,
+            (abi::NO_CPU, _) => Self::Missed,
+            (_, 0) => Self::Overwritten,
+            _ => Self::Unstored,
+        }
+    }
 }
 
 impl Proc {

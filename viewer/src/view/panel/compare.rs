@@ -1,8 +1,8 @@
 //! Two shutdowns side by side in time, aligned at the request: what is different, on one scale.
 //!
 //! ```text
-//! A  db7 rebooted 12 Nov 2026 03:14:07 · 11.8 s · recording 3
-//! B  db7 rebooted 25 Nov 2026 02:29:15 · 29.4 s, 17.6 s longer · recording 4
+//! A  db7 rebooted 12 Nov 2026 03:14:07 UTC · 11.8 s · recording 3
+//! B  db7 rebooted 25 Nov 2026 02:29:15 UTC · 29.4 s, 17.6 s longer · recording 4
 //!                        ┬+0.0 s            ┬+10.0 s           ┬+20.0 s
 //!  A                     stop  SIGTERM      K unmount
 //!  B                     stop  SIGTERM spree                         KILL unmounting
@@ -81,7 +81,8 @@ fn head(app: &App, side: &Side, which: Which, other: Option<&Side>, area: Rect, 
     let host = safe::text(model.picked.summary.session.hostname.as_bytes());
     let verb = model.story().verb();
     let when = model.clocks.wall(model.zero_ns).format("%-d %b %Y %H:%M:%S");
-    let mut text = format!("{host} {verb} {when} · {}", time::duration(side.took_ns()));
+    let zone = model.clocks.zone(model.zero_ns);
+    let mut text = format!("{host} {verb} {when} {zone} · {}", time::duration(side.took_ns()));
     if let Some(other) = other {
         let by = time::duration(side.took_ns().abs_diff(other.took_ns()));
         let word = if side.took_ns() >= other.took_ns() { "longer" } else { "shorter" };

@@ -1,7 +1,7 @@
 //! What happened to which machine, who asked for it, how it ended, what is missing, and the worst of it.
 //!
 //! ```text
-//! db7 rebooted 25 Nov 2026 02:29:15 · sysvinit 3.06, runlevel 6                    1 finding, 1 noted · 0 lost · sealed
+//! db7 rebooted 25 Nov 2026 02:29:15 UTC · sysvinit 3.06, runlevel 6                1 finding, 1 noted · 0 lost · sealed
 //! asked for by root via ssh from 10.0.0.5: shutdown -r now · sshd -> bash -> shutdown
 //! 29.4 s to the last hook · 1523 events · sealed at its last hook
 //! ✖ mongod 986 was killed by killall5 -9 of sendsigs, 13.5 s after its restart · rc -> .. -> killall5 -9
@@ -64,7 +64,9 @@ fn what(app: &App, model: &Model, area: Rect, buf: &mut Buffer) {
         Some(_) => story.verb(),
         None => "was recorded, no shutdown",
     };
+    let zone = model.clocks.zone(start_ns);
     let lefts = [
+        format!("{verb} {day} {zone} · {init}"),
         format!("{verb} {day} · {init}"),
         format!("{verb} {day}"),
         format!("{verb} {short}"),
@@ -102,9 +104,9 @@ fn what(app: &App, model: &Model, area: Rect, buf: &mut Buffer) {
         format!("{live}{found}{must} · {end}"),
     ];
     let free = room.saturating_sub(width(&host) + 3);
-    let choices = [(0, 0), (1, 0), (2, 0), (2, 1), (3, 1), (2, 2), (3, 2), (4, 2)];
+    let choices = [(0, 0), (1, 0), (2, 0), (3, 0), (3, 1), (4, 1), (3, 2), (4, 2), (5, 2)];
     let fits = |(left, right): &(usize, usize)| width(&lefts[*left]) + width(&rights[*right]) <= free;
-    let (left, right) = choices.into_iter().find(fits).unwrap_or((4, 2));
+    let (left, right) = choices.into_iter().find(fits).unwrap_or((5, 2));
     let x = put(buf, area, area.x, area.y, &host, theme.style(Look::Title));
     let x = put(buf, area, x + 1, area.y, &lefts[left], theme.style(Look::Strong));
     let look = if model.partial {

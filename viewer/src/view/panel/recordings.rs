@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! ╭ recordings: Enter opens ────────────────────────────────────────────────╮
-//! │   2  25 Nov 2026 02:29:15  db7  sysvinit 3.06  sealed   1 finding        │
-//! │      runsvdir was restarted during the shutdown, then killed             │
+//! │   2  25 Nov 2026 02:29:15 UTC  db7  sysvinit 3.06  1523 events  sealed  │
+//! │     rebooted, 1 finding: runsvdir was restarted and then killed         │
 //! │ Space marks  d compares  s saves  r reports  D deletes a saved file      │
 //! ╰─────────────────────────────────────────────────────────────────────────╯
 //! ```
@@ -14,7 +14,7 @@ use super::frame;
 use crate::view::{
     app::App,
     palette::Look,
-    text::{clear, fit, put},
+    text::{clear, fit, put, width},
 };
 
 pub fn draw(app: &App, at: usize, marked: Option<usize>, area: Rect, buf: &mut Buffer) {
@@ -33,11 +33,15 @@ pub fn draw(app: &App, at: usize, marked: Option<usize>, area: Rect, buf: &mut B
             put(buf, rect, rect.x, y, theme.glyphs.chosen, theme.style(Look::Key));
         }
         let mark = if marked == Some(entry.number) { "*" } else { " " };
-        let text = format!(
-            "{mark}{:>2}  {}  {}  {}  {} events  {}",
-            entry.number, entry.when, entry.host, entry.init, entry.events, entry.ending
-        );
+        let line = |when: &str| {
+            format!(
+                "{mark}{:>2}  {when}  {}  {}  {} events  {}",
+                entry.number, entry.host, entry.init, entry.events, entry.ending
+            )
+        };
         let room = usize::from(rect.width).saturating_sub(2);
+        let zoned = line(&format!("{} {}", entry.when, entry.zone));
+        let text = if width(&zoned) <= room { zoned } else { line(&entry.when) };
         put(buf, rect, rect.x + 1, y, &fit(&text, room), theme.style(Look::Strong));
         let (text, look) = match &entry.verdict {
             None => ("     looking ...".to_owned(), Look::Dim),
