@@ -295,7 +295,7 @@ impl Redactor {
                 None if system && private.is_none() && !(of_program && met > 2) => {
                     let packaged = is_packaged(&named[..met]);
                     if packaged {
-                        self.names.sought.protect(part, false);
+                        self.names.sought.protect(part);
                     }
                     self.system_part(part, met == 0 || packaged)
                 }
@@ -409,7 +409,7 @@ impl Redactor {
         let mut out = if dir.is_empty() { Vec::new() } else { self.path(dir) };
         let dirs: Vec<&[u8]> = dir.split(|byte| *byte == b'/').filter(|part| !part.is_empty()).collect();
         if is_packaged(&dirs) {
-            self.names.sought.protect(base, true);
+            self.names.sought.protect(base);
         }
         let name = self.program_name(base);
         out.extend_from_slice(&name);

@@ -4,7 +4,7 @@
 //! holds somebody's password `syst` tells nobody of it. Time and memory are bounded whatever is sought: by the number
 //! of things, their lengths, and the bytes that are compared at one place.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{Keep, Kind, account::Pseudonyms, vocabulary};
 
@@ -60,9 +60,9 @@ pub(super) struct Sought {
     long: HashMap<Vec<u8>, Vec<Vec<u8>>>,
     /// There was no room for all of them.
     pub full: bool,
-    /// Names that packages brought, and their parts that have no dash in them; true: of a program that ran. They tell
-    /// nothing, but that part of one is replaced would tell what it was.
-    packaged: HashMap<Vec<u8>, bool>,
+    /// Names that packages brought, and their parts that have no dash in them. They tell nothing, but that part of one is
+    /// replaced would tell what the secret was. Names of people and machines go all the same: a site has packages, too.
+    packaged: HashSet<Vec<u8>>,
 }
 
 impl Sought {
@@ -120,26 +120,21 @@ impl Sought {
         self.kinds.get(word.to_ascii_lowercase().as_slice()).copied()
     }
 
-    /// Forgets what `harmless` says of, and what is a part of a name that a package brought: names of programs, and what
-    /// secrets are chosen from.
+    /// Forgets what `harmless` says of, and secrets that are a part of a name that a package brought.
     pub fn forget(&mut self, harmless: impl Fn(&[u8]) -> bool) {
         let packaged = &self.packaged;
-        let everybodys =
-            |word: &[u8], kind: Kind| packaged.get(word).is_some_and(|ran| *ran || kind == Kind::Secret);
-        self.kinds.retain(|word, kind| !harmless(word) && !everybodys(word, *kind));
+        self.kinds.retain(|word, kind| !harmless(word) && !(is_weak(word, *kind) && packaged.contains(word)));
     }
 
-    /// A package brought a file or a directory of this name; `ran`: it is a program, and was executed.
-    pub fn protect(&mut self, name: &[u8], ran: bool) {
+    /// A package brought a file, a directory or a program of this name.
+    pub fn protect(&mut self, name: &[u8]) {
         let lower = name.to_ascii_lowercase();
         let runs = lower.split(|byte| !is_dashed(byte));
         let all =
             runs.flat_map(|run| std::iter::once(run).chain(run.split(|byte| !byte.is_ascii_alphanumeric())));
         for part in all.filter(|part| part.len() >= SOUGHT_MIN) {
-            if let Some(met) = self.packaged.get_mut(part) {
-                *met |= ran;
-            } else if self.packaged.len() < PACKAGED_MAX {
-                self.packaged.insert(part.to_vec(), ran);
+            if self.packaged.len() < PACKAGED_MAX && !self.packaged.contains(part) {
+                self.packaged.insert(part.to_vec());
             }
         }
     }
@@ -181,20 +176,20 @@ impl Sought {
             return false;
         }
         if edges(u8::is_ascii_alphanumeric) {
-            return !self.is_packaged(lower, at, end);
+            return !is_weak(wanted, kind) || !self.is_packaged(lower, at, end);
         }
         let inside = wanted.len() >= INSIDE_MIN || kind == Kind::Secret && wanted.len() > SOUGHT_MIN;
-        inside && !self.everybodys(lower, at, end)
+        inside && !self.everybodys(lower, at, end, kind)
     }
 
     /// Whether the word around it is one that every machine has, or a stand-in.
-    fn everybodys(&self, lower: &[u8], at: usize, end: usize) -> bool {
+    fn everybodys(&self, lower: &[u8], at: usize, end: usize, kind: Kind) -> bool {
         let word = around(lower, at, end, u8::is_ascii_alphanumeric);
         let dashed = around(lower, at, end, is_dashed);
         [word, dashed].into_iter().any(|word| {
             word.len() > end - at
                 && (vocabulary::holds(word)
-                    || self.packaged.contains_key(word)
+                    || is_weak(&lower[at..end], kind) && self.packaged.contains(word)
                     || is_stand_in(word)
                     || Kind::ALL.iter().any(|kind| kind.word().as_bytes() == word))
         })
@@ -203,7 +198,7 @@ impl Sought {
     /// Whether it stands in a name of several words that a package brought.
     fn is_packaged(&self, lower: &[u8], at: usize, end: usize) -> bool {
         let word = around(lower, at, end, is_dashed);
-        word.len() > end - at && self.packaged.contains_key(word)
+        word.len() > end - at && self.packaged.contains(word)
     }
 
     /// The first of what is sought that begins with `tail` and goes on.
@@ -213,6 +208,11 @@ impl Sought {
             self.kinds.range(lower.clone()..).find(|(wanted, _)| wanted.len() > tail.len())?;
         (wanted.starts_with(&lower) && !keep.holds(*kind)).then(|| (*kind, wanted.clone()))
     }
+}
+
+/// Whether it is a secret that is a word, as names of packages are.
+fn is_weak(lower: &[u8], kind: Kind) -> bool {
+    kind == Kind::Secret && lower.iter().all(u8::is_ascii_alphabetic)
 }
 
 fn is_dashed(byte: &u8) -> bool {
