@@ -4,7 +4,7 @@
 use std::{
     collections::HashSet,
     fs,
-    io::{PipeWriter, Read as _, pipe},
+    io::{PipeWriter, Read as _, Write as _, pipe},
     os::{
         fd::AsRawFd as _,
         unix::{fs::symlink, process::CommandExt as _},
@@ -15,15 +15,16 @@ use std::{
 };
 
 use lastrites_tracer::{
-    arm,
+    arm, kernel,
     kernel_ring::sys::{open_pin, update},
+    lock,
     probe::{self, meta::Meta},
 };
 use lastrites_traces::{event::What, reader::Trace, session::How};
 use rustix::mount::{MountFlags, mount, mount_bind_recursive, mount_remount};
 
 use crate::{
-    child::{Channel, Child, run},
+    child::{Channel, Child, run, sleeper},
     recording::TRACER,
     sandbox::Sandbox,
     story::Story,
@@ -96,6 +97,18 @@ impl Root {
         let output = self.run(arguments);
         assert!(output.status.success(), "{arguments:?}: {output:?}");
         output
+    }
+
+    /// The directory for what lives as long as this boot, the ring file, and the copy of the program beside it.
+    fn places(&self) -> [PathBuf; 3] {
+        ["run/lastrites", "var/lib/lastrites/ring.lrt", "var/lib/lastrites/lastrites-tracer"]
+            .map(|at| self.path(at))
+    }
+
+    /// The recorder that is at work.
+    fn recorder(&self) -> Option<i32> {
+        let [run, ring, _] = self.places();
+        lock::holder(&run, &ring).map(|holder| holder.pid as i32)
     }
 }
 
@@ -285,4 +298,58 @@ fn a_mended_probe_takes_over_and_nothing_that_happens_meanwhile_is_missing() {
 #[test]
 fn a_probe_with_other_records_takes_over_and_nothing_that_happens_meanwhile_is_missing() {
     takes_over(make_ancient, "another recording began in the same boot");
+}
+
+/// It said that the new version records, while the old recorder, which the disk kept busy, still held the ring file: it ended a
+/// second later, its probe was gone, and of the new one nobody wrote down anything.
+#[test]
+fn a_recorder_that_is_too_busy_to_leave_keeps_its_place_until_it_does() {
+    let sandbox = Sandbox::new();
+    let root = Root::new(&sandbox);
+    let pins = arm::pins();
+    root.tracer(&["arm", "--always", "--size", "16M"]);
+    for age in [make_ancient, |_: &Root, pins: &Path| {
+        make_old(pins);
+        pins.to_owned()
+    }] {
+        let old = age(&root, &pins);
+        let [run_dir, ring, program] = root.places();
+        // The old version's program is another one.
+        let mut bytes = fs::read(&program).expect("a copy");
+        bytes.push(b'\n');
+        fs::remove_file(&program).expect("removed");
+        fs::File::create(&program).and_then(|mut file| file.write_all(&bytes)).expect("written");
+        fs::set_permissions(&program, fs::metadata(TRACER).expect("there").permissions()).expect("a program");
+        let armed = fs::read_to_string(root.path("etc/lastrites/armed")).expect("armed");
+        let old_id = kernel::pins_id(&old);
+        // Somebody in the recorder's place whom no signal reaches, as one that waits for the disk.
+        let recorder = root.recorder().expect("it records");
+        sys::kill(recorder, libc::SIGKILL);
+        while root.recorder().is_some() {
+            std::thread::yield_now();
+        }
+        let busy = sleeper(|| {
+            sys::on_signal(libc::SIGTERM, sys::Action::Ignore);
+            std::mem::forget(lock::take(&run_dir, &ring).expect("free"));
+        });
+
+        let output = root.run(&["refresh"]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(4), "{output:?}");
+        assert!(said.contains("still busy writing") && said.contains("run this again"), "{said}");
+        assert_eq!(root.recorder(), Some(busy.pid));
+        assert_eq!(kernel::pins_id(&old), old_id, "the old probe is there");
+        assert!(probe::load_report(&old).is_ok(), "and whole");
+        assert!(old == pins || !pins.exists(), "the new one is not");
+        assert!(!probe::successor(&pins).exists());
+        assert_eq!(fs::read_to_string(root.path("etc/lastrites/armed")).expect("armed"), armed);
+        assert!(fs::read(&program).expect("there") == bytes, "the old program is there");
+
+        drop(busy);
+        root.tracer(&["refresh"]);
+        assert!(root.recorder().is_some_and(|pid| pid != recorder));
+        assert!(probe::load_report(&pins).expect("whole").current);
+        assert!(old == pins || !old.exists(), "the old probe is gone");
+        assert!(fs::read(&program).expect("there") == fs::read(TRACER).expect("there"));
+    }
 }
