@@ -75,7 +75,7 @@ pub fn of_descriptor(fd: i32) -> Option<Place> {
     Some(Place { mount: inner - u64::from(embedded), dentry: step(file, config!(file_path_dentry)) })
 }
 
-/// Where the caller sees the file system that `context` is about: the oldest mount of what was picked.
+/// Where the caller sees the file system of `context`: the oldest mount of what was picked, since 6.18 the newest.
 #[inline(always)]
 pub fn of_context(context: u64) -> Option<Place> {
     let root = step(context, config!(fs_context_root));

@@ -29,6 +29,8 @@ use crate::{
     status::{self, Status},
 };
 
+mod upgrade;
+
 /// How long the drainer may take to its first word: a slow machine with much to count needs a while.
 const START: Duration = Duration::from_secs(120);
 /// How long a drainer is given to leave.
@@ -122,7 +124,7 @@ fn bring_about(options: &Options, same: Option<&Armed>) -> Result<Report, Error>
     };
     // Once it is armed, a failure to bring it up to date must not disarm it.
     armed.complete = again;
-    if let (true, Some((_, old))) = (again, &old) {
+    if let (true, Some((old_path, old))) = (again, &old) {
         // In a later boot it is an arming of its own, for the shutdown that is still to come.
         if old.boot_id == armed.boot_id {
             armed.armed_at_s = old.armed_at_s;
@@ -130,12 +132,13 @@ fn bring_about(options: &Options, same: Option<&Armed>) -> Result<Report, Error>
         if let Some(same) = same {
             (armed.boot_id, armed.armed_at_s) = (same.boot_id.clone(), same.armed_at_s);
         }
-        retire_other(run_dir, old, &armed)?;
-        if probe::load_report(&armed.pins).is_ok_and(|report| !report.current) {
-            replace_probe(run_dir, &armed, &mut warnings)?;
-        }
+        let (new, new_path, items) = (&armed, &*state_path, &*items);
+        let upgrade =
+            upgrade::Upgrade { root, run_dir, old, old_path, new, new_path, init, layout: &layout, items };
+        upgrade.carry_out(&mut run, &mut warnings)?;
+    } else {
+        armed.store(&state_path)?;
     }
-    armed.store(&state_path)?;
     let done = set_up(root, &mut armed, &state_path, init, &layout, &items, run_dir, &mut run);
     if let Err(error) = done {
         if !again {
@@ -208,47 +211,6 @@ fn made(
         }
     }
     made
-}
-
-/// Sends away a drainer that records into another file, or from another version's probe, and that probe: once the one that
-/// is to come records, so that nothing happens between the two.
-fn retire_other(run_dir: &Path, old: &Armed, new: &Armed) -> Result<(), Error> {
-    let other_probe = old.pins != new.pins;
-    let other_ring = old.ring != new.ring || lock::holder(run_dir, &new.ring).is_none();
-    if other_probe {
-        kernel::ensure_loaded(&new.pins)?;
-    }
-    if other_probe || other_ring {
-        lock::dismiss(run_dir, &old.ring, LEAVE_MS);
-        if let Some(status) = Status::load(run_dir) {
-            lock::dismiss_recorder(status.pid, LEAVE_MS);
-        }
-    }
-    if other_probe && old.pins.exists() { unpin(&old.pins) } else { Ok(()) }
-}
-
-/// Loads this version's probe in the place of another one with the same layout. Whatever of it fails, a whole
-/// probe records: the old one is there until the new one is.
-fn replace_probe(run_dir: &Path, armed: &Armed, warnings: &mut Vec<String>) -> Result<(), Error> {
-    let next = probe::successor(&armed.pins);
-    unpin(&next)?;
-    kernel::load(&next, &[])?;
-    let began_ns = machine::boottime_ns();
-    if !lock::dismiss(run_dir, &armed.ring, LEAVE_MS) {
-        unpin(&next)?;
-        return Err(Error::failed(
-            "putting the new probe in the place of the old one",
-            "the recorder is still busy writing",
-            "run this again when the disk is less busy; until then the old one records",
-        ));
-    }
-    let note = "another version's probe took its place";
-    let ended = Kernel::open(&armed.pins)
-        .and_then(|kernel| seal::finish(kernel, &armed.ring, &armed.pins, How::Stopped, note, began_ns));
-    // Then the next session says of this one that it has no end.
-    warnings.extend(ended.err().map(|error| error.to_string()));
-    probe::succeed(&armed.pins)
-        .map_err(|e| Error::failed(armed.pins.display().to_string(), e, "remove that directory, or reboot"))
 }
 
 fn choose_place(root: &Path, warnings: &mut Vec<String>) -> Result<Place, Error> {

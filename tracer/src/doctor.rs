@@ -23,6 +23,8 @@ pub struct Check {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     Good,
+    /// Nothing is missing, and there is something to know.
+    Note,
     /// Recording works, with something missing.
     Degraded,
     /// Recording cannot work.
@@ -33,6 +35,7 @@ impl Verdict {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Good => "ok",
+            Self::Note => "note",
             Self::Degraded => "missing",
             Self::Bad => "FAILED",
         }
@@ -97,6 +100,7 @@ fn kernel() -> Vec<Check> {
         .into_iter()
         .map(|check| Check {
             verdict: match check.ok {
+                true if check.note => Verdict::Note,
                 true => Verdict::Good,
                 false if check.needed => Verdict::Bad,
                 false => Verdict::Degraded,
@@ -218,7 +222,7 @@ pub fn conclusion(checks: &[Check]) -> String {
 /// Whether what was found lets `doctor` succeed: recording works, and with `strict` nothing at all is missing.
 pub fn is_content(checks: &[Check], strict: bool) -> bool {
     checks.iter().all(|check| match check.verdict {
-        Verdict::Good => true,
+        Verdict::Good | Verdict::Note => true,
         Verdict::Degraded => !strict,
         Verdict::Bad => false,
     })
@@ -243,6 +247,8 @@ mod tests {
         let check = |verdict| Check::new(verdict, "a", "b", "");
         for (verdicts, lax, strict, said) in [
             (&[Verdict::Good][..], true, true, "nothing is missing"),
+            // Kernel 5.10 does not count one kind of loss, and nobody could have made it strictly content.
+            (&[Verdict::Good, Verdict::Note], true, true, "nothing is missing"),
             (&[Verdict::Good, Verdict::Degraded], true, false, "works, with one thing missing"),
             (&[Verdict::Degraded, Verdict::Degraded], true, false, "works, with 2 things missing"),
             (&[Verdict::Degraded, Verdict::Bad], false, false, "cannot work: one thing FAILED"),

@@ -162,18 +162,18 @@ pub fn is_recorder(pid: u32) -> bool {
 }
 
 /// The same for a recorder whose ring file is no longer where it was, so that its lock cannot be found.
-pub fn dismiss_recorder(pid: u32, wait_ms: u32) {
-    if let Some(start_ticks) = start_ticks(pid).filter(|_| is_recorder(pid)) {
-        send_away(&Holder { pid, start_ticks, since: String::new() }, wait_ms);
-    }
+pub fn dismiss_recorder(pid: u32, wait_ms: u32) -> bool {
+    let Some(start_ticks) = start_ticks(pid).filter(|_| is_recorder(pid)) else { return true };
+    send_away(&Holder { pid, start_ticks, since: String::new() }, wait_ms)
 }
 
-fn send_away(holder: &Holder, wait_ms: u32) {
-    let Some(pid) = i32::try_from(holder.pid).ok().and_then(Pid::from_raw) else { return };
-    let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else { return };
+/// True when it has ended.
+fn send_away(holder: &Holder, wait_ms: u32) -> bool {
+    let Some(pid) = i32::try_from(holder.pid).ok().and_then(Pid::from_raw) else { return true };
+    let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else { return start_ticks(holder.pid).is_none() };
     // Through the pidfd nobody else can be meant, once the process behind it is the right one.
     if start_ticks(holder.pid) != Some(holder.start_ticks) {
-        return;
+        return true;
     }
     // Stopped by an init's spree it could not answer; CONT comes second, so that TERM is what it
     // finds when it wakes.
@@ -184,7 +184,7 @@ fn send_away(holder: &Holder, wait_ms: u32) {
         tv_sec: i64::from(wait_ms / 1000),
         tv_nsec: i64::from(wait_ms % 1000) * 1_000_000,
     };
-    let _ = rustix::event::poll(&mut polled, Some(&timeout));
+    rustix::event::poll(&mut polled, Some(&timeout)).is_ok_and(|ended| ended > 0)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What the probe counts beside its rings: losses, and signal 0.
 //!
-//! Invariant: what is counted as lost is at least what is lost, and nothing that a recorder has taken.
+//! Invariant: what is counted as lost is at least what is lost, and nothing that a recorder has taken, but for a count of signal 0
+//! that makes way between being read and being taken out, and for what a walk that begins anew too often does not see.
 
 use std::collections::BTreeMap;
 

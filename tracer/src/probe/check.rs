@@ -1,6 +1,6 @@
 //! What this kernel allows, for `doctor`.
 
-use super::{LoadOptions, ProbeError, hooks, load};
+use super::{LoadOptions, ProbeError, config, hooks, load};
 
 /// One finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -8,6 +8,8 @@ pub struct Check {
     pub ok: bool,
     /// Without it there is no recording; otherwise something is degraded.
     pub needed: bool,
+    /// Good, but for something to know about it.
+    pub note: bool,
     pub what: String,
     pub why: String,
     /// What to do about it; empty when nothing is to be done.
@@ -16,11 +18,11 @@ pub struct Check {
 
 impl Check {
     fn good(what: impl Into<String>, why: impl Into<String>) -> Self {
-        Self { ok: true, needed: true, what: what.into(), why: why.into(), next: String::new() }
+        Self { ok: true, needed: true, note: false, what: what.into(), why: why.into(), next: String::new() }
     }
 
     fn bad(needed: bool, what: impl Into<String>, why: impl Into<String>, next: impl Into<String>) -> Self {
-        Self { ok: false, needed, what: what.into(), why: why.into(), next: next.into() }
+        Self { ok: false, needed, note: false, what: what.into(), why: why.into(), next: next.into() }
     }
 }
 
@@ -37,6 +39,13 @@ pub fn check() -> Vec<Check> {
     checks.push(Check::good("rings", super::rings_here()));
     for missing in &loaded.missing {
         let (field, means) = missing.split_once(": ").unwrap_or((missing, ""));
+        if field == config::LOSS_COUNTER {
+            checks.push(Check {
+                note: true,
+                ..Check::good(format!("kernel member {field}"), format!("not there: {means}"))
+            });
+            continue;
+        }
         checks.push(Check::bad(false, format!("kernel member {field}"), format!("not there: {means}"), ""));
     }
     if loaded.takes_32_bit_calls {

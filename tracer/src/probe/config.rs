@@ -14,6 +14,9 @@ pub struct Offsets {
     pub missing: Vec<String>,
 }
 
+/// Without it nothing is missing in a recording but a count of what may be.
+pub const LOSS_COUNTER: &str = "bpf_prog_info.recursion_misses";
+
 /// Looks up every member that the probe reads.
 pub fn offsets(btf: &Btf) -> Offsets {
     let mut missing = Vec::new();
@@ -99,10 +102,9 @@ pub fn offsets(btf: &Btf) -> Offsets {
     config.mount_instance =
         if btf.member("mount", "mnt_next_for_sb").is_some() { 0 } else { config.mount_next };
     if btf.member("bpf_prog_info", "recursion_misses").is_none() {
-        missing.push(
-            "bpf_prog_info.recursion_misses: how often a hook was missed because one was at work on that CPU already is unknown"
-                .to_owned(),
-        );
+        missing.push(format!(
+            "{LOSS_COUNTER}: how often a hook was missed because one was at work on that CPU already is unknown"
+        ));
     }
     config.upid_size = btf.size("upid").unwrap_or(ABSENT);
     // `signal_struct.pids` has one pointer for each enum pid_type.

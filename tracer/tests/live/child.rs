@@ -1,7 +1,7 @@
 //! Processes of the tests' own, and how they and the test wait for each other.
 //!
-//! Invariant: a child is killed and reaped when its [`Child`] goes, so none survives a failing test; it is
-//! never signalled after it was reaped, when its pid may be another's.
+//! Invariant: a child is killed and reaped when its [`Child`] goes, so none survives a failing test, and the kernel kills it when
+//! the thread that forked it ends in any other way; it is never signalled after it was reaped, when its pid may be another's.
 
 use std::{
     io::{PipeReader, PipeWriter, Read as _, Write as _, pipe},
@@ -35,11 +35,18 @@ impl Child {
     /// Forks a process that does `f` and exits with what that returns.
     pub fn fork(f: impl FnOnce() -> i32) -> Self {
         let before = sys::boottime_ns();
+        let parent = sys::getpid();
         // SAFETY: the child has one thread, and glibc has its allocator ready after fork(3); it leaves
         // through _exit and never returns into the test.
         let pid = unsafe { libc::fork() };
         assert!(pid >= 0, "fork: {}", std::io::Error::last_os_error());
         if pid == 0 {
+            die_with_parent();
+            if sys::call(libc::SYS_getppid, &[]) != i64::from(parent) {
+                // It was gone before that.
+                // SAFETY: as in `run`.
+                unsafe { libc::_exit(PANICKED) }
+            }
             run(f);
         }
         Self { pid, born_ns: (before, sys::boottime_ns()), status: None }
@@ -88,6 +95,15 @@ impl Drop for Child {
     }
 }
 
+/// Has the kernel kill this process when the thread that forked it ends: a test that is killed runs no destructors.
+pub fn die_with_parent() {
+    assert_eq!(
+        sys::call(libc::SYS_prctl, &[libc::PR_SET_PDEATHSIG.into(), libc::SIGKILL.into()]),
+        0,
+        "prctl"
+    );
+}
+
 /// The rest of a child's life.
 pub fn run(f: impl FnOnce() -> i32) -> ! {
     let code = catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|panic| {
@@ -122,6 +138,16 @@ impl Channel {
 
     pub fn into_ends(self) -> (PipeReader, PipeWriter) {
         (self.reader, self.writer)
+    }
+
+    /// The numbers that the others send until they have ended.
+    pub fn into_numbers(self) -> impl Iterator<Item = u64> {
+        let (mut reader, writer) = self.into_ends();
+        drop(writer);
+        std::iter::from_fn(move || {
+            let mut bytes = [0; 8];
+            reader.read_exact(&mut bytes).ok().map(|()| u64::from_ne_bytes(bytes))
+        })
     }
 
     /// Says that something is so.

@@ -7,7 +7,7 @@
 use std::fs;
 
 use crate::{
-    child::{Child, run},
+    child::{Child, die_with_parent, run},
     sys,
 };
 
@@ -78,6 +78,8 @@ pub fn with_init(f: impl FnOnce(&Inside) -> i32, ended: impl FnOnce(i32)) -> Chi
         let init = unsafe { libc::fork() };
         assert!(init >= 0, "fork of an init");
         if init == 0 {
+            // It sees no parent that it could ask for.
+            die_with_parent();
             run(|| f(&prove(outside)));
         }
         let mut status = 0;

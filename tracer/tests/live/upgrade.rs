@@ -4,25 +4,31 @@
 use std::{
     collections::HashSet,
     fs,
-    os::unix::{fs::symlink, process::CommandExt as _},
+    io::{PipeWriter, Read as _, Write as _, pipe},
+    os::{
+        fd::AsRawFd as _,
+        unix::{fs::symlink, process::CommandExt as _},
+    },
     path::{Path, PathBuf},
     process::{Command, Output},
     sync::atomic::Ordering,
 };
 
 use lastrites_tracer::{
-    arm,
+    arm, kernel,
     kernel_ring::sys::{open_pin, update},
+    lock,
     probe::{self, meta::Meta},
 };
 use lastrites_traces::{event::What, reader::Trace, session::How};
 use rustix::mount::{MountFlags, mount, mount_bind_recursive, mount_remount};
 
 use crate::{
-    child::{Channel, Child},
+    child::{Channel, Child, run, sleeper},
     recording::TRACER,
     sandbox::Sandbox,
     story::Story,
+    sys,
     timers::shared,
 };
 
@@ -32,13 +38,15 @@ const ROOT: &str = "/mnt";
 
 /// A root directory in which arming finds what it needs, seen by this test alone. Of this machine it has programs, which it cannot
 /// change, and the kernel's file systems.
-struct Root;
+struct Root {
+    _guard: Guard,
+}
 
 impl Root {
     /// `_sandbox` is the proof that what is mounted now nobody else sees.
     fn new(_sandbox: &Sandbox) -> Self {
         mount("tmpfs", ROOT, "tmpfs", MountFlags::empty(), None).expect("a root directory");
-        let root = Self;
+        let root = Self { _guard: Guard::new() };
         for dir in ["etc", "run", "tmp", "var/lib", "dev"] {
             fs::create_dir_all(root.path(dir)).expect("made");
         }
@@ -71,7 +79,7 @@ impl Root {
     }
 
     /// What the program says in there.
-    fn tracer(&self, arguments: &[&str]) -> Output {
+    fn run(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new("/tracer");
         command.args(arguments).current_dir("/");
         // SAFETY: two system calls, and no memory is taken.
@@ -81,17 +89,96 @@ impl Root {
                 std::env::set_current_dir("/")
             });
         }
-        let output = command.output().expect("it runs");
+        command.output().expect("it runs")
+    }
+
+    /// The same where it has to succeed.
+    fn tracer(&self, arguments: &[&str]) -> Output {
+        let output = self.run(arguments);
         assert!(output.status.success(), "{arguments:?}: {output:?}");
         output
+    }
+
+    /// The directory for what lives as long as this boot, the ring file, and the copy of the program beside it.
+    fn places(&self) -> [PathBuf; 3] {
+        ["run/lastrites", "var/lib/lastrites/ring.lrt", "var/lib/lastrites/lastrites-tracer"]
+            .map(|at| self.path(at))
+    }
+
+    /// The recorder that is at work.
+    fn recorder(&self) -> Option<i32> {
+        let [run, ring, _] = self.places();
+        lock::holder(&run, &ring).map(|holder| holder.pid as i32)
     }
 }
 
 impl Drop for Root {
     fn drop(&mut self) {
         // Where a test has failed, the recorder goes all the same.
-        if self.path("run/lastrites").exists() {
-            self.tracer(&["disarm"]);
+        if !self.path("run/lastrites").exists() {
+            return;
+        }
+        let output = self.run(&["disarm"]);
+        if !output.status.success() {
+            // No panic: where there is one already, it would end all other tests, too.
+            sys::say(&format!("disarm: {output:?}\n"));
+        }
+    }
+}
+
+/// Ends whatever a test leaves when it is killed: the recorder belongs to nobody, and would keep its probe and this test's mounts
+/// until the machine is switched off.
+#[derive(Debug)]
+struct Guard {
+    pid: i32,
+    /// Gone when the test is.
+    _lives: PipeWriter,
+}
+
+impl Guard {
+    fn new() -> Self {
+        let (mut reader, lives) = pipe().expect("a pipe");
+        let writer = lives.as_raw_fd();
+        // SAFETY: as in `Child::fork`; but this one is to outlive the test.
+        let pid = unsafe { libc::fork() };
+        assert!(pid >= 0, "fork: {}", std::io::Error::last_os_error());
+        if pid == 0 {
+            run(|| {
+                sys::call(libc::SYS_setsid, &[]);
+                sys::call(libc::SYS_close, &[writer.into()]);
+                // What the test forked has copies of the writer, and goes with it.
+                let _ = reader.read(&mut [0]);
+                end_all_in_here();
+                0
+            });
+        }
+        Self { pid, _lives: lives }
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        sys::kill(self.pid, libc::SIGKILL);
+        sys::call(libc::SYS_wait4, &[self.pid.into(), 0, 0, 0]);
+    }
+}
+
+/// Kills all other processes in this mount namespace, which is a test's own.
+fn end_all_in_here() {
+    let namespace = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/mnt")).ok();
+    let mine = namespace("self").expect("/proc names mount namespaces");
+    assert_ne!(namespace("1"), Some(mine.clone()), "these are the machine's own processes");
+    let me = sys::getpid();
+    for _ in 0..100_000 {
+        let names = fs::read_dir("/proc").expect("/proc").flatten().map(|entry| entry.file_name());
+        let pids = names.filter_map(|name| name.to_str()?.parse::<i32>().ok()).filter(|pid| *pid != me);
+        let others: Vec<i32> =
+            pids.filter(|pid| namespace(&pid.to_string()).as_ref() == Some(&mine)).collect();
+        if others.is_empty() {
+            return;
+        }
+        for pid in others {
+            sys::kill(pid, libc::SIGKILL);
         }
     }
 }
@@ -135,12 +222,11 @@ fn busy(during: impl FnOnce()) -> Vec<u32> {
             made.push(child.pid);
         }
         made.iter().for_each(|pid| pids.send(*pid as u64));
-        pids.send(0);
         0
     });
     during();
     stop.store(1, Ordering::Release);
-    let made = std::iter::from_fn(|| Some(pids.receive() as u32).filter(|pid| *pid != 0)).collect();
+    let made = pids.into_numbers().map(|pid| pid as u32).collect();
     parent.succeed();
     made
 }
@@ -212,4 +298,58 @@ fn a_mended_probe_takes_over_and_nothing_that_happens_meanwhile_is_missing() {
 #[test]
 fn a_probe_with_other_records_takes_over_and_nothing_that_happens_meanwhile_is_missing() {
     takes_over(make_ancient, "another recording began in the same boot");
+}
+
+/// It said that the new version records, while the old recorder, which the disk kept busy, still held the ring file: it ended a
+/// second later, its probe was gone, and of the new one nobody wrote down anything.
+#[test]
+fn a_recorder_that_is_too_busy_to_leave_keeps_its_place_until_it_does() {
+    let sandbox = Sandbox::new();
+    let root = Root::new(&sandbox);
+    let pins = arm::pins();
+    root.tracer(&["arm", "--always", "--size", "16M"]);
+    for age in [make_ancient, |_: &Root, pins: &Path| {
+        make_old(pins);
+        pins.to_owned()
+    }] {
+        let old = age(&root, &pins);
+        let [run_dir, ring, program] = root.places();
+        // The old version's program is another one.
+        let mut bytes = fs::read(&program).expect("a copy");
+        bytes.push(b'\n');
+        fs::remove_file(&program).expect("removed");
+        fs::File::create(&program).and_then(|mut file| file.write_all(&bytes)).expect("written");
+        fs::set_permissions(&program, fs::metadata(TRACER).expect("there").permissions()).expect("a program");
+        let armed = fs::read_to_string(root.path("etc/lastrites/armed")).expect("armed");
+        let old_id = kernel::pins_id(&old);
+        // Somebody in the recorder's place whom no signal reaches, as one that waits for the disk.
+        let recorder = root.recorder().expect("it records");
+        sys::kill(recorder, libc::SIGKILL);
+        while root.recorder().is_some() {
+            std::thread::yield_now();
+        }
+        let busy = sleeper(|| {
+            sys::on_signal(libc::SIGTERM, sys::Action::Ignore);
+            std::mem::forget(lock::take(&run_dir, &ring).expect("free"));
+        });
+
+        let output = root.run(&["refresh"]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(4), "{output:?}");
+        assert!(said.contains("still busy writing") && said.contains("run this again"), "{said}");
+        assert_eq!(root.recorder(), Some(busy.pid));
+        assert_eq!(kernel::pins_id(&old), old_id, "the old probe is there");
+        assert!(probe::load_report(&old).is_ok(), "and whole");
+        assert!(old == pins || !pins.exists(), "the new one is not");
+        assert!(!probe::successor(&pins).exists());
+        assert_eq!(fs::read_to_string(root.path("etc/lastrites/armed")).expect("armed"), armed);
+        assert!(fs::read(&program).expect("there") == bytes, "the old program is there");
+
+        drop(busy);
+        root.tracer(&["refresh"]);
+        assert!(root.recorder().is_some_and(|pid| pid != recorder));
+        assert!(probe::load_report(&pins).expect("whole").current);
+        assert!(old == pins || !old.exists(), "the old probe is gone");
+        assert!(fs::read(&program).expect("there") == fs::read(TRACER).expect("there"));
+    }
 }
