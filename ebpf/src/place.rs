@@ -10,8 +10,8 @@ use lastrites_traces::abi::{ABSENT, PLACE_PART, PLACE_PARTS};
 use crate::config::config;
 use crate::task::current_address;
 
-/// Mounts of one file system that are looked at, to find the one that the caller sees.
-const MOUNTS_MAX: u32 = 16;
+/// Mounts of one file system that are looked at, to find the one that the caller sees: each mount namespace has its own.
+const MOUNTS_MAX: u32 = 256;
 /// How the kernel names the file behind a descriptor of fsopen(2) and fspick(2): `[fscontext]`.
 const CONTEXT_NAME: u64 = u64::from_le_bytes(*b"[fsconte");
 
@@ -75,7 +75,8 @@ pub fn of_descriptor(fd: i32) -> Option<Place> {
     Some(Place { mount: inner - u64::from(embedded), dentry: step(file, config!(file_path_dentry)) })
 }
 
-/// Where the caller sees the file system of `context`: the oldest mount of what was picked, since 6.18 the newest.
+/// Where the caller sees the file system of `context`: the oldest mount of what was picked, for what is bound elsewhere came
+/// later. Where there are more than [`MOUNTS_MAX`], since 6.18 the oldest of those that came last.
 #[inline(always)]
 pub fn of_context(context: u64) -> Option<Place> {
     let root = step(context, config!(fs_context_root));
@@ -85,22 +86,30 @@ pub fn of_context(context: u64) -> Option<Place> {
         return None;
     }
     let namespace = namespace();
-    // A list that ends where it began, or, since 6.18, with nothing.
+    // A list of links that ends where it began, the oldest mount first; since 6.18 one of the mounts themselves, the newest
+    // first, which ends with nothing.
+    let newest_first = back == 0;
     let end = superblock + u64::from(list);
     let mut link = step(superblock, list);
+    let mut found = 0;
+    // Without a way out, and without branches: each would be followed to the end from every round.
     for _ in 0..MOUNTS_MAX {
-        if link == 0 || link == end {
-            break;
-        }
         let mount = link - u64::from(back);
-        let its_root = step(mount, config!(mount_root));
-        let its_namespace = step(mount, config!(mount_ns));
-        if its_root == root && its_namespace == namespace {
-            return Some(Place { mount, dentry: root });
-        }
+        let strange = (step(mount, config!(mount_root)) ^ root) | (step(mount, config!(mount_ns)) ^ namespace);
+        let had = if newest_first { 0 } else { found };
+        let is = zero(strange | had);
+        found = (found & !is) | (mount & is);
         link = step(mount, next);
+        link &= !zero(link ^ end);
     }
-    None
+    if found == 0 { None } else { Some(Place { mount: found, dentry: root }) }
+}
+
+/// All ones for zero, and zero for anything else, computed.
+#[inline(always)]
+fn zero(value: u64) -> u64 {
+    let value = core::hint::black_box(value | value.wrapping_neg());
+    (value >> 63).wrapping_sub(1)
 }
 
 impl Place {

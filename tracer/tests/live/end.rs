@@ -8,7 +8,14 @@ use lastrites_traces::{
     event::What,
 };
 
-use crate::{child::Child, namespace, recording::Recording, sandbox, sandbox::Sandbox, sys};
+use crate::{
+    child::{Child, sleeper},
+    namespace,
+    recording::Recording,
+    sandbox,
+    sandbox::Sandbox,
+    sys,
+};
 
 const FD: i64 = 77;
 const RESTART: u32 = 0x0123_4567;
@@ -152,6 +159,48 @@ fn a_file_system_that_is_reconfigured_read_only_is_recorded_with_the_place_where
     let wanted = [path(0), path(1), format!("{parent}/{}", "l".repeat(PLACE_PART - 1)), kept];
     let flags = libc::MS_REMOUNT | libc::MS_RDONLY;
     assert_eq!(seen, wanted.map(|path| (path, flags)));
+}
+
+/// Since 6.18 the kernel's list of a file system's mounts begins with the newest: a remount of / was recorded as one of
+/// the place where / had been bound for a chroot, or, behind the copies in other mount namespaces, as one of nothing.
+#[test]
+fn a_file_system_is_remounted_where_it_was_mounted_first_however_many_mounts_of_it_came_later() {
+    let sandbox = Sandbox::new();
+    let [first, bound] = ["first", "bound"].map(|name| {
+        let place = sandbox.path(name);
+        std::fs::create_dir(&place).expect("a directory to mount on");
+        CString::new(place.as_os_str().as_bytes()).expect("no NUL")
+    });
+    let recording = Recording::start(&sandbox);
+    let mut child = Child::fork(|| {
+        sandbox::alone();
+        assert_eq!(mount("tmpfs", &first, 0), 0);
+        let remount = |picked: &CString| {
+            let fd = sys::call(libc::SYS_fspick, &[libc::AT_FDCWD.into(), picked.as_ptr() as i64, 0]);
+            assert!(fd >= 0, "fspick: {fd}");
+            assert_eq!(fsconfig(fd, SET_FLAG, Some(c"ro")), 0);
+            assert_eq!(fsconfig(fd, RECONFIGURE, None), 0);
+            sys::call(libc::SYS_close, &[fd]);
+        };
+        let namespaces = || -> Vec<Child> { (0..20).map(|_| sleeper(sandbox::alone)).collect() };
+        let _before = namespaces();
+        remount(&first);
+        assert_eq!(mount(first.to_str().expect("UTF-8"), &bound, libc::MS_BIND), 0);
+        remount(&first);
+        remount(&bound);
+        let _after = namespaces();
+        remount(&first);
+        0
+    });
+    child.succeed();
+    let story = recording.stop();
+    story.must_be_whole();
+    let seen = story.pick(story.id(&child), |what| match what {
+        What::Remount { path, .. } => Some(String::from_utf8_lossy(path).into_owned()),
+        _ => None,
+    });
+    // Which of the two was picked, the kernel does not keep.
+    assert_eq!(seen, vec![first.to_str().expect("UTF-8"); 4]);
 }
 
 #[test]
