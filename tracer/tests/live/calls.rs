@@ -66,7 +66,7 @@ fn signal_0_is_counted_and_not_recorded_call_by_call() {
 /// The map of those counts keeps the newest, and nobody was told how many had made way for them.
 #[test]
 fn counts_of_signal_0_that_make_way_for_others_are_told_as_lost() {
-    const TARGETS: i32 = 250;
+    const TARGETS: i32 = 160;
     let sandbox = Sandbox::new();
     // A map of its own size: to fill the usual one would disturb the recordings of others.
     let probe = Probe::load(&sandbox, "probe", &LoadOptions { polls: Some(64), ..ample() });
@@ -94,9 +94,10 @@ fn counts_of_signal_0_that_make_way_for_others_are_told_as_lost() {
 fn counts_of_signal_0_that_were_taken_are_not_lost() {
     let sandbox = Sandbox::new();
     let probe = Probe::load(&sandbox, "probe", &ample());
+    // Few: other tests' maps see them as well.
     for round in 0..3 {
         let mut caller = Child::fork(|| {
-            for target in 0..300 {
+            for target in 0..60 {
                 assert_eq!(sys::kill(NOBODY - target, 0), -i64::from(libc::ESRCH));
             }
             0
@@ -106,7 +107,7 @@ fn counts_of_signal_0_that_were_taken_are_not_lost() {
         let mut ring = probe.open();
         let polls = ring.look();
         let ours = polls.iter().filter(|(key, _)| key.tgid == caller.pid as u32).count();
-        assert_eq!(ours, 300, "round {round}");
+        assert_eq!(ours, 60, "round {round}");
         ring.clear_polls(&polls.iter().map(|(key, _)| *key).collect::<Vec<_>>());
         ring.look();
         assert!(ring.lost().iter().all(|((_, kind), _)| *kind != abi::kind::POLL), "{:?}", ring.lost());

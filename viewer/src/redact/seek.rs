@@ -123,7 +123,8 @@ impl Sought {
     /// Forgets what `harmless` says of, and secrets that are a part of a name that a package brought.
     pub fn forget(&mut self, harmless: impl Fn(&[u8]) -> bool) {
         let packaged = &self.packaged;
-        self.kinds.retain(|word, kind| !harmless(word) && !(is_weak(word, *kind) && packaged.contains(word)));
+        let packaged = |word: &[u8], kind: Kind| is_weak(word, kind) && packaged.contains(word);
+        self.kinds.retain(|word, kind| !harmless(word) && !packaged(word, *kind));
     }
 
     /// A package brought a file, a directory or a program of this name.
