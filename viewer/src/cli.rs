@@ -30,7 +30,8 @@ use crate::{
     safe::Safe,
     save, show,
     time::Clocks,
-    tracer, view,
+    tracer,
+    view::{self, listing::Listed},
 };
 use lastrites_traces::reader::{Summary, Trace};
 
@@ -256,9 +257,40 @@ fn run_explain(args: &ExplainArgs, palette: Palette) -> Result<u8, Error> {
     explain::run(&picked, ending, &wanted, palette)
 }
 
+/// What is listed beside `path`: what else was named; and beside the ring of this machine, or what was imported, all of
+/// these.
+fn beside(path: &Path, args: &ViewArgs) -> Result<Vec<Listed>, Error> {
+    let imported = import::all();
+    let listed = |path: PathBuf| {
+        let known = imported.iter().find(|one| one.path == path);
+        Listed::new(path, known.map(|one| one.name.as_str()))
+    };
+    let mut beside = Vec::new();
+    for named in &args.beside {
+        beside.push(listed(locate::find(Some(named))?));
+    }
+    let is_imported = imported.iter().any(|one| one.path == path);
+    if args.beside.is_empty() && (args.file.named().is_none() || is_imported) {
+        if is_imported {
+            // There may be none.
+            beside.extend(locate::find(None).ok().map(listed));
+        }
+        beside.extend(imported.iter().map(|one| listed(one.path.clone())));
+    }
+    Ok(beside)
+}
+
 fn run_view(args: &ViewArgs, color: Color) -> Result<u8, Error> {
+    let path = match locate::find(args.file.named()) {
+        // Where nothing was recorded, what came last from elsewhere is what one wants to see.
+        Err(Error::NothingThere { .. }) if args.file.named().is_none() && !args.live => {
+            import::newest().map_or_else(|| locate::find(None), Ok)?
+        }
+        found => found?,
+    };
     let options = view::Options {
-        path: locate::find(args.file.named())?,
+        beside: beside(&path, args)?,
+        path,
         recording: args.recording.clone(),
         live: args.live,
         tone: args.tone,

@@ -80,6 +80,12 @@ fn below(dir: &Path, system: bool) -> Vec<Imported> {
     all
 }
 
+/// The file that was imported last.
+pub fn newest() -> Option<PathBuf> {
+    let when = |imported: &Imported| imported.path.metadata().and_then(|found| found.modified()).ok();
+    all().into_iter().max_by_key(when).map(|imported| imported.path)
+}
+
 /// The file that was imported under `name`.
 pub fn find(name: &Path) -> Option<PathBuf> {
     let name = name.to_str().filter(|name| is_name(name))?;
@@ -149,6 +155,14 @@ fn remove(dir: &Path, system: bool, name: &str) -> Result<(), Error> {
     glance::forget(&found.path);
     let _ = writeln!(io::stderr(), "removed {name}");
     Ok(())
+}
+
+/// The file is gone: what was noted of it beside it goes too, if it was one that had been imported.
+pub(crate) fn forget(path: &Path) {
+    let places = personal().into_iter().chain([PathBuf::from(SYSTEM)]);
+    if places.into_iter().any(|dir| path.parent() == Some(&dir)) {
+        glance::forget(path);
+    }
 }
 
 fn refused(path: &Path, doing: &'static str, source: io::Error) -> Error {

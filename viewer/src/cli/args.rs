@@ -343,6 +343,9 @@ Examples:
 pub(super) struct ViewArgs {
     #[command(flatten)]
     pub(super) file: FileArgs,
+    /// More of them, whose recordings are listed beside its own: `o` opens them, and compares with them
+    #[arg(value_name = "FILE")]
+    pub(super) beside: Vec<PathBuf>,
     /// newest, previous, a number as `list` shows it, or the beginning of an id [default: the newest shutdown]
     #[arg(long, value_name = "WHICH")]
     pub(super) recording: Option<Recording>,

@@ -209,7 +209,7 @@ pub static KEYS: &[Binding] = &[
     bind(&[c('u')], Action::Unfold, Section::Screen, "unfold or fold the other processes"),
     bind(&[c('B')], Action::Bigger, Section::Screen, "more room for the lower panels"),
     bind(&[c('S')], Action::Smaller, Section::Screen, "less room for the lower panels"),
-    bind(&[c('o')], Action::Recordings, Section::Screen, "the recordings of this file"),
+    bind(&[c('o')], Action::Recordings, Section::Screen, "the recordings: open, compare, save, report"),
     bind(&[ctrl('s')], Action::Save, Section::Screen, "save this recording as a file of its own"),
     bind(&[ctrl('r')], Action::Report, Section::Screen, "make a report of it to send: no secrets, no names"),
     bind(&[c('d')], Action::Compare, Section::Screen, "differences from the shutdown before"),

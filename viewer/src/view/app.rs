@@ -4,7 +4,6 @@
 
 use std::{collections::HashSet, path::PathBuf, sync::Arc};
 
-use lastrites_traces::session::SessionId;
 use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use super::{
@@ -16,6 +15,7 @@ use super::{
     history::Place,
     lanes::{Group, Row},
     layout::{self, Areas},
+    listing::{Entry, Listed, Spot},
     model::Model,
     palette::Theme,
     rows::{Rows, Sifting},
@@ -46,10 +46,10 @@ pub enum Ask {
     Search,
     Filter,
     Jump,
-    /// The recording of the list with this number, or the one that is open.
-    Save(Form, Option<usize>),
-    /// The file that is open, if it is a saved one.
-    Delete,
+    /// This recording of the list, or the one that is open.
+    Save(Form, Option<Spot>),
+    /// The file at this place of [`App::files`], if it is a saved one.
+    Delete(usize),
 }
 
 /// What lies over the lanes.
@@ -67,10 +67,10 @@ pub enum Mode {
     Help {
         top: usize,
     },
-    /// `marked`: the number of the one that another is to be compared with.
+    /// `marked`: the one that another is to be compared with.
     Recordings {
         at: usize,
-        marked: Option<usize>,
+        marked: Option<Spot>,
     },
     Filters {
         at: usize,
@@ -92,18 +92,18 @@ pub enum Effect {
     Redraw,
     /// Stop loading.
     Cancel,
-    /// Load this recording of the file, by its number.
-    Open(usize),
-    /// Write the recording with this number, or the one that is open, to a new file.
-    Save(Form, Option<usize>, PathBuf),
-    /// Delete the file, which is a saved one.
-    Delete,
+    /// Load this recording.
+    Open(Spot),
+    /// Write this recording, or the one that is open, to a new file.
+    Save(Form, Option<Spot>, PathBuf),
+    /// Delete the file at this place of [`App::files`], which is a saved one.
+    Delete(usize),
     /// Read all of the recording that is open, of which only the end was read.
     Rest,
     /// Compare recording `a` (None: the shutdown before it) with `b`.
     Compare {
-        a: Option<usize>,
-        b: usize,
+        a: Option<Spot>,
+        b: Spot,
     },
     /// Verdicts of all recordings are wanted.
     Survey,
@@ -117,30 +117,6 @@ pub struct Loading {
     pub total: u64,
 }
 
-/// A recording in the list.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Entry {
-    /// Its number changes when older ones make way; this does not.
-    pub id: SessionId,
-    pub number: usize,
-    pub when: String,
-    /// How far its clock was from UTC then.
-    pub zone: String,
-    pub host: String,
-    pub init: String,
-    pub ending: String,
-    pub events: u64,
-    /// None: not looked at yet.
-    pub verdict: Option<Verdict>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Verdict {
-    pub how: String,
-    pub findings: usize,
-    pub worst: String,
-}
-
 #[derive(Debug)]
 pub struct App {
     pub theme: Theme,
@@ -151,9 +127,10 @@ pub struct App {
     /// Why loading did not work.
     pub failed: Option<Error>,
     pub live: bool,
+    /// Whose recordings are listed: the file that was opened first, and those that were named beside it.
+    pub files: Vec<Listed>,
+    /// By file, and newest first.
     pub entries: Vec<Entry>,
-    /// The file is a ring, whose recordings make way by themselves.
-    pub ring: bool,
     pub compared: Option<Arc<Compared>>,
     pub mode: Mode,
     pub focus: Focus,
@@ -201,8 +178,8 @@ impl App {
             loading: Some(Loading::default()),
             failed: None,
             live: false,
+            files: Vec::new(),
             entries: Vec::new(),
-            ring: false,
             compared: None,
             mode: Mode::Normal,
             focus: Focus::Lanes,
@@ -293,8 +270,8 @@ impl App {
             Action::Help => self.mode = Mode::Help { top: 0 },
             Action::Commands => self.mode = Mode::Commands { text: String::new(), at: 0 },
             Action::Recordings => {
-                let number = self.model.as_ref().map_or(1, |model| model.picked.number);
-                let at = self.entries.iter().position(|entry| entry.number == number).unwrap_or(0);
+                let open = self.model.as_ref().map(|model| self.spot_of(model));
+                let at = self.entries.iter().position(|entry| Some(entry.spot) == open).unwrap_or(0);
                 self.mode = Mode::Recordings { at, marked: None };
                 return Some(Effect::Survey);
             }
@@ -312,8 +289,8 @@ impl App {
             Action::Save => self.ask(Ask::Save(Form::Recording, None)),
             Action::Report => self.ask(Ask::Save(Form::Report, None)),
             Action::Compare => {
-                let number = self.model.as_ref().map_or(1, |model| model.picked.number);
-                return self.compare(number, None);
+                let open = self.model.as_ref().map(|model| self.spot_of(model))?;
+                return self.compare(open, None);
             }
             Action::Focus | Action::FocusBack => self.step_focus(action == Action::Focus),
             Action::Bigger => self.resize_lower(1),
@@ -352,36 +329,6 @@ impl App {
         }
         self.follow_row();
         None
-    }
-
-    /// What is in the file by now. Whatever of the list is chosen stays so, under whichever number.
-    pub fn listed(&mut self, entries: Vec<Entry>, ring: bool) {
-        let old = std::mem::replace(&mut self.entries, entries);
-        self.ring = ring;
-        let new = &mut self.entries;
-        for entry in new.iter_mut() {
-            let known = old.iter().find(|old| old.id == entry.id && old.events == entry.events);
-            entry.verdict = known.and_then(|known| known.verdict.clone());
-        }
-        let of = |at: Option<&Entry>| at.and_then(|old| new.iter().position(|entry| entry.id == old.id));
-        let numbered = |number: usize| {
-            let at = of(old.iter().find(|entry| entry.number == number))?;
-            Some(new[at].number)
-        };
-        match &mut self.mode {
-            Mode::Recordings { at, marked } => {
-                *at = of(old.get(*at)).unwrap_or((*at).min(new.len().saturating_sub(1)));
-                *marked = marked.and_then(numbered);
-            }
-            Mode::Ask { ask: Ask::Save(_, Some(number)), .. } => match numbered(*number) {
-                Some(new) => *number = new,
-                None => {
-                    self.mode = Mode::Normal;
-                    self.message = "that recording made way for newer ones: it cannot be saved".into();
-                }
-            },
-            _ => {}
-        }
     }
 
     fn step_focus(&mut self, on: bool) {

@@ -19,9 +19,10 @@ use lastrites_traces::{
 };
 
 use super::{
-    app::{Entry, Form, Verdict},
     compared::Compared,
+    listing::{Entry, Verdict},
     model::Model,
+    survey::entries,
 };
 use crate::{
     about::{self, Ending},
@@ -32,17 +33,15 @@ use crate::{
     },
     locate,
     pick::Recording,
-    redact::Keep,
-    report, safe, save,
-    story::finding::Rule,
-    time::Clocks,
 };
 
 /// What a thread has to tell.
 #[derive(Debug)]
 pub enum News {
-    /// What is in the file, and whether that is a ring.
-    Entries(Vec<Entry>, bool),
+    /// What is in this file, and whether that is a ring.
+    Entries(PathBuf, Vec<Entry>, bool),
+    /// It is not there any more.
+    Gone(PathBuf),
     /// With the gauge of its reading: one that was stopped is not wanted any more. `more`: the rest is being read.
     Loaded {
         model: Box<Model>,
@@ -52,7 +51,7 @@ pub enum News {
     Compared(Box<Compared>, Arc<Gauge>),
     /// A reading came to its end without anything new.
     Done(Arc<Gauge>),
-    Surveyed(SessionId, Verdict),
+    Surveyed(PathBuf, SessionId, Verdict),
     Said(String),
     Failed(Error),
 }
@@ -67,7 +66,7 @@ pub struct Gauge {
 }
 
 impl Gauge {
-    fn see(&self, summary: &Summary) -> Result<(), Error> {
+    pub(super) fn see(&self, summary: &Summary) -> Result<(), Error> {
         self.total.store(summary.events, Ordering::Relaxed);
         self.done.fetch_add(1, Ordering::Relaxed);
         if self.stop.load(Ordering::Relaxed) { Err(Error::ReaderGone) } else { Ok(()) }
@@ -96,7 +95,7 @@ pub fn load(path: &Path, wanted: Wanted, gauge: &Arc<Gauge>, out: &Sender<News>)
 }
 
 /// Does `reading` in a thread: an error of it, and a panic in it too, is told.
-fn in_thread(
+pub(super) fn in_thread(
     path: PathBuf,
     gauge: &Arc<Gauge>,
     out: &Sender<News>,
@@ -119,7 +118,7 @@ fn in_thread(
     });
 }
 
-fn open(path: &Path) -> Result<Trace, Error> {
+pub(super) fn open(path: &Path) -> Result<Trace, Error> {
     let trace = locate::open(path)?;
     if trace.sessions().is_empty() {
         return Err(Error::empty(path, trace.is_ring()));
@@ -127,7 +126,7 @@ fn open(path: &Path) -> Result<Trace, Error> {
     Ok(trace)
 }
 
-fn numbered(trace: &Trace, number: usize) -> Result<usize, Error> {
+pub(super) fn numbered(trace: &Trace, number: usize) -> Result<usize, Error> {
     match number {
         1.. if number <= trace.sessions().len() => Ok(number),
         _ => Err(Error::usage(format!("there is no recording {number} in this file any more"))),
@@ -172,7 +171,7 @@ fn read(path: &Path, wanted: &Wanted, gauge: &Arc<Gauge>, out: &Sender<News>) ->
     if gauge.stop.load(Ordering::Relaxed) {
         return Ok(());
     }
-    let _ = out.send(News::Entries(entries(&trace), trace.is_ring()));
+    let _ = out.send(News::Entries(path.to_owned(), entries(&trace), trace.is_ring()));
     let mut step = |summary: &Summary| gauge.see(summary);
     let picked = match wanted {
         Wanted::Named(name) => pick::pick_extent(&trace, path, name.as_ref(), Extent::Glance, &mut step)?,
@@ -254,192 +253,9 @@ pub fn now(path: &Path, wanted: Option<&Recording>) -> Result<Model, Error> {
     Ok(model(&trace, picked))
 }
 
-/// Reads two shutdowns and holds them against each other; without `a` the one before `b`.
-pub fn compare(path: &Path, a: Option<usize>, b: usize, gauge: &Arc<Gauge>, out: &Sender<News>) {
-    let path = path.to_owned();
-    in_thread(path.clone(), gauge, out, move |gauge, out| {
-        let trace = open(&path)?;
-        let mut step = |summary: &Summary| gauge.see(summary);
-        let b = pick::read_watched(&trace, &path, numbered(&trace, b)?, &mut step)?;
-        let a = match a {
-            Some(number) => pick::read_watched(&trace, &path, numbered(&trace, number)?, &mut step)?,
-            None => before(&trace, &path, b.number, &mut step)?,
-        };
-        let (a, b) = (model(&trace, a), model(&trace, b));
-        let compared = Compared::new(Arc::new(a), Arc::new(b))?;
-        let _ = out.send(News::Compared(Box::new(compared), Arc::clone(gauge)));
-        Ok(())
-    });
-}
-
-/// The newest before recording `number` that has a shutdown in it.
-fn before(trace: &Trace, path: &Path, number: usize, watch: pick::Watch<'_>) -> Result<Picked, Error> {
-    for other in (1..number).rev() {
-        let picked = pick::read_watched(trace, path, other, watch)?;
-        if picked.story.shutdown.is_some() {
-            return Ok(picked);
-        }
-    }
-    let why = format!("there is no shutdown before recording {number} in this file");
-    Err(Error::usage(format!("{why}: o lists the recordings, Space marks one, d compares with it")))
-}
-
-fn entries(trace: &Trace) -> Vec<Entry> {
-    let count = trace.sessions().len();
-    let entry = |(at, summary): (usize, &Summary)| {
-        let clocks = Clocks::new(summary);
-        let session = &summary.session;
-        Entry {
-            id: session.id,
-            number: at + 1,
-            when: clocks.wall(session.started.boottime_ns).format("%-d %b %Y %H:%M:%S").to_string(),
-            zone: clocks.zone(session.started.boottime_ns),
-            host: safe::text(session.hostname.as_bytes()),
-            init: about::init(summary),
-            ending: Ending::of(summary, at + 1 == count, about::boot_id().as_deref()).word().to_owned(),
-            events: summary.events,
-            verdict: None,
-        }
-    };
-    trace.sessions().iter().enumerate().rev().map(entry).collect()
-}
-
-/// Looks at every recording of a file, newest first, and tells how each went.
-pub fn survey(path: &Path, gauge: &Arc<Gauge>, out: &Sender<News>) {
-    let (path, gauge, out) = (path.to_owned(), Arc::clone(gauge), out.clone());
-    std::thread::spawn(move || {
-        let Ok(trace) = locate::open(&path) else { return };
-        for number in (1..=trace.sessions().len()).rev() {
-            let id = trace.sessions()[number - 1].session.id;
-            let mut step = |summary: &Summary| gauge.see(summary);
-            match pick::read_watched(&trace, &path, number, &mut step) {
-                Ok(picked) if out.send(News::Surveyed(id, verdict(&picked))).is_err() => return,
-                Err(Error::ReaderGone) => return,
-                Ok(_) => {}
-                Err(error) => {
-                    let how = safe::text(error.to_string().as_bytes());
-                    let _ = out.send(News::Surveyed(id, Verdict { how, ..Verdict::default() }));
-                }
-            }
-        }
-    });
-}
-
-fn verdict(picked: &Picked) -> Verdict {
-    let story = &picked.story;
-    let how = match &story.shutdown {
-        Some(shutdown) if !shutdown.ended && story.cut => "cut off while going down".to_owned(),
-        Some(_) => story.verb().to_owned(),
-        None => "no shutdown".into(),
-    };
-    let bad = story.findings.iter().filter(|finding| finding.rule != Rule::Spared || finding.failed);
-    let worst = story.findings.first().map(|finding| finding.headline.clone()).unwrap_or_default();
-    Verdict { how, findings: bad.count(), worst }
-}
-
-/// Which recording of a file.
-#[derive(Debug, Clone, Copy)]
-pub enum Which {
-    Id(SessionId),
-    Number(usize),
-}
-
-/// Copies a recording out, or makes a report of it, in a thread of its own.
-pub fn save(path: &Path, which: Which, form: Form, target: PathBuf, out: &Sender<News>) {
-    let (path, out) = (path.to_owned(), out.clone());
-    if form == Form::Report {
-        say(&out, "making the report ...".into());
-    }
-    std::thread::spawn(move || {
-        let target = named(at_home(target, std::env::var_os("HOME").map(PathBuf::from)), form);
-        let saved = locate::open(&path).and_then(|trace| {
-            let at = |id| trace.sessions().iter().position(|summary| summary.session.id == id);
-            let number = match which {
-                Which::Id(id) => at(id).map_or(0, |at| at + 1),
-                Which::Number(number) => number,
-            };
-            let number = numbered(&trace, number)?;
-            match form {
-                Form::Recording => {
-                    let bytes = save::save(&trace, trace.sessions()[number - 1].session.id, &target)?;
-                    Ok(format!("saved, {bytes} bytes: {}", target.display()))
-                }
-                Form::Report => report_of(&trace, &path, number, &target),
-            }
-        });
-        say(&out, saved.unwrap_or_else(|error| error.to_string()));
-    });
-}
-
-fn report_of(trace: &Trace, path: &Path, number: usize, target: &Path) -> Result<String, Error> {
-    let picked = pick::read_watched(trace, path, number, &mut |_| Ok(()))?;
-    let mut report = report::make(trace, &picked, Keep::default(), false)?;
-    let bytes = report.write_to(target)?;
-    Ok(format!(
-        "wrote {} ({} KiB); removed {}",
-        target.display(),
-        bytes.div_ceil(1024),
-        report.account.sentence()
-    ))
-}
-
-/// Deletes a saved recording, in a thread of its own. Never a ring: it is looked at once more, as the file may be another
-/// one by now.
-pub fn delete(path: &Path, out: &Sender<News>) {
-    let (path, out) = (path.to_owned(), out.clone());
-    std::thread::spawn(move || {
-        let deleted = locate::open(&path).and_then(|trace| remove(&trace, &path));
-        say(
-            &out,
-            match deleted {
-                Ok(()) => format!("deleted {}; what you see was read before", path.display()),
-                Err(error) => error.to_string(),
-            },
-        );
-    });
-}
-
-fn remove(trace: &Trace, path: &Path) -> Result<(), Error> {
-    if trace.is_ring() {
-        let next = "`lastrites disarm` ends the recording";
-        return Err(Error::failed(path.display().to_string(), "it is a ring", next));
-    }
-    let fail = |source| Error::File {
-        path: path.to_owned(),
-        doing: "delete it",
-        source,
-        next: "check who may write to its directory",
-    };
-    std::fs::remove_file(path).map_err(fail)
-}
-
-fn say(out: &Sender<News>, text: String) {
-    // Who asked may be gone.
-    let _ = out.send(News::Said(safe::text(text.as_bytes())));
-}
-
-/// `~/copy.lrt` is what people type.
-/// Where a file comes to lie, in full; a report says by its name how it is to be unpacked.
-fn named(target: PathBuf, form: Form) -> PathBuf {
-    let target = match target.extension() {
-        None if form == Form::Report => target.with_extension("tar.gz"),
-        _ => target,
-    };
-    std::path::absolute(&target).unwrap_or(target)
-}
-
-fn at_home(target: PathBuf, home: Option<PathBuf>) -> PathBuf {
-    match (target.strip_prefix("~"), home) {
-        (Ok(rest), Some(home)) => home.join(rest),
-        _ => target,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc::channel;
-
-    use lastrites_traces::storage::FileStorage;
 
     use super::*;
 
@@ -470,34 +286,5 @@ mod tests {
         );
         assert_eq!(users.len(), 2);
         assert_eq!(users.get("nobody"), Some(&65534));
-    }
-
-    #[test]
-    fn a_home_is_where_people_say_it_is() {
-        let home = || Some(PathBuf::from("/home/x"));
-        assert_eq!(at_home("~/a.lrt".into(), home()), PathBuf::from("/home/x/a.lrt"));
-        assert_eq!(at_home("~b.lrt".into(), home()), PathBuf::from("~b.lrt"));
-        assert_eq!(at_home("/c.lrt".into(), home()), PathBuf::from("/c.lrt"));
-        assert_eq!(at_home("~/a.lrt".into(), None), PathBuf::from("~/a.lrt"));
-    }
-
-    #[test]
-    fn only_a_saved_recording_is_deleted() {
-        let (tell, news) = channel();
-        let dir = tempfile::tempdir().expect("a directory");
-        let (ring, saved) = (dir.path().join("ring.lrt"), dir.path().join("saved.lrt"));
-        let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../traces/samples/power-cut.lrt");
-        std::fs::copy(sample, &saved).expect("copied");
-        drop(FileStorage::create(&ring, 4 << 20).expect("a ring"));
-        let mut said = Vec::new();
-        for path in [&ring, &saved] {
-            delete(path, &tell);
-            match news.recv().expect("news") {
-                News::Said(text) => said.push(text),
-                other => panic!("{other:?}"),
-            }
-        }
-        assert!(said[0].contains("it is a ring") && ring.exists(), "{said:?}");
-        assert!(said[1].contains("deleted") && !saved.exists(), "{said:?}");
     }
 }

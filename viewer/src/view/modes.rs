@@ -9,6 +9,7 @@ use super::{
     action::{self, Action, COMPARE_KEYS, FILTER_KEYS, LIST_KEYS},
     app::{App, Ask, Effect, Form, Mode},
     filter::{Filter, Kind},
+    listing::Spot,
     panel,
 };
 use crate::safe;
@@ -65,7 +66,7 @@ impl App {
         self.mode = Mode::Help { top: top.min(most) };
     }
 
-    fn in_list(&mut self, at: usize, marked: Option<usize>, code: KeyCode, control: bool) -> Option<Effect> {
+    fn in_list(&mut self, at: usize, marked: Option<Spot>, code: KeyCode, control: bool) -> Option<Effect> {
         self.message.clear();
         let Some(action) = action::look_up(LIST_KEYS, code, control) else {
             // Without a recording behind it there is nothing to close it for.
@@ -73,59 +74,43 @@ impl App {
             return leaves.then_some(Effect::Quit);
         };
         let last = self.entries.len().saturating_sub(1);
+        let chosen = self.entries.get(at).map(|entry| entry.spot);
+        let ring = chosen.is_some_and(|chosen| self.is_ring(chosen.file));
+        // The first one is what is followed.
+        let followed = self.live && chosen.is_some_and(|chosen| chosen.file == 0);
         let mut stay = |at: usize, marked| self.mode = Mode::Recordings { at: at.min(last), marked };
-        let number = self.entries.get(at).map(|entry| entry.number);
         match action {
             Action::Up => stay(at.saturating_sub(1), marked),
             Action::Down => stay(at + 1, marked),
             Action::First => stay(0, marked),
             Action::Last => stay(last, marked),
-            Action::Mark => stay(at, number.filter(|number| marked != Some(*number))),
-            Action::Enter => return number.map(Effect::Open),
-            Action::Save => self.ask(Ask::Save(Form::Recording, Some(number?))),
-            Action::Report => self.ask(Ask::Save(Form::Report, Some(number?))),
+            Action::Mark => stay(at, chosen.filter(|chosen| marked != Some(*chosen))),
+            Action::Enter => return chosen.map(Effect::Open),
+            Action::Save => self.ask(Ask::Save(Form::Recording, Some(chosen?))),
+            Action::Report => self.ask(Ask::Save(Form::Report, Some(chosen?))),
             Action::Compare if self.model.is_none() => {
                 stay(at, marked);
                 self.message = "one thing at a time: a recording is being read".into();
             }
             Action::Compare => {
-                let effect = self.compare(number?, marked);
+                let effect = self.compare(chosen?, marked);
                 if effect.is_none() {
                     self.mode = Mode::Recordings { at, marked };
                 }
                 return effect;
             }
-            Action::Delete if self.ring => {
+            Action::Delete if ring => {
                 stay(at, marked);
                 self.message = "a ring deletes nothing by hand: the oldest makes way for the newest".into();
             }
-            Action::Delete if self.live => {
+            Action::Delete if followed => {
                 stay(at, marked);
                 self.message = "this file is being followed: it is not deleted".into();
             }
-            Action::Delete => self.ask(Ask::Delete),
+            Action::Delete => self.ask(Ask::Delete(chosen?.file)),
             _ => {}
         }
         None
-    }
-
-    /// The chosen one with the marked one, else with the one that is open, else with the shutdown before it. None: there
-    /// is nothing to compare it with.
-    pub(super) fn compare(&mut self, number: usize, marked: Option<usize>) -> Option<Effect> {
-        if self.entries.len() == 1 {
-            self.message = "one recording is in this file; `lastrites diff A B` compares two files".into();
-            return None;
-        }
-        if marked == Some(number) {
-            self.message = "that is the marked one; choose another".into();
-            return None;
-        }
-        let open = self.model.as_ref().map(|model| model.picked.number);
-        let other = marked.or(open).filter(|other| *other != number);
-        Some(match other {
-            Some(other) => Effect::Compare { a: Some(number.min(other)), b: number.max(other) },
-            None => Effect::Compare { a: None, b: number },
-        })
     }
 
     fn in_filters(&mut self, at: usize, code: KeyCode, control: bool) {
@@ -208,22 +193,22 @@ impl App {
             Ask::Search => self.accept_search(&text),
             Ask::Filter => return self.answer_filter(text),
             Ask::Jump => self.jump(&text),
-            Ask::Save(form, number) if text.is_empty() => {
-                return Some(Effect::Save(form, number, self.offered(form, number).into()));
+            Ask::Save(form, spot) if text.is_empty() => {
+                return Some(Effect::Save(form, spot, self.offered(form, spot).into()));
             }
-            Ask::Save(form, number) => return Some(Effect::Save(form, number, text.into())),
-            Ask::Delete if text == "yes" => return Some(Effect::Delete),
-            Ask::Delete => self.message = "nothing was deleted".into(),
+            Ask::Save(form, spot) => return Some(Effect::Save(form, spot, text.into())),
+            Ask::Delete(file) if text == "yes" => return Some(Effect::Delete(file)),
+            Ask::Delete(_) => self.message = "nothing was deleted".into(),
         }
         None
     }
 
     /// The name of a new file, for who has no wish: when it was, and for one's own eyes also of which machine.
-    pub fn offered(&self, form: Form, number: Option<usize>) -> String {
+    pub fn offered(&self, form: Form, spot: Option<Spot>) -> String {
         const STAMP: &str = "%Y%m%d-%H%M%S";
         let open = self.model.as_ref();
-        let meant = open.filter(|model| number.is_none_or(|number| model.picked.number == number));
-        let entry = self.entries.iter().find(|entry| Some(entry.number) == number);
+        let meant = open.filter(|model| spot.is_none_or(|spot| self.spot_of(model) == spot));
+        let entry = self.entries.iter().find(|entry| Some(entry.spot) == spot);
         let (host, when) = match (meant, entry) {
             (Some(model), _) => {
                 let shutdown = model.story().shutdown.as_ref();
@@ -237,7 +222,7 @@ impl App {
             }
             (None, None) => (String::new(), None),
         };
-        let when = when.unwrap_or_else(|| number.unwrap_or(1).to_string());
+        let when = when.unwrap_or_else(|| spot.map_or(1, |spot| spot.number).to_string());
         let plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         let host: String = host.chars().filter(plain).take(64).collect();
         let host = host.trim_start_matches(['.', '-']);

@@ -4,7 +4,7 @@
 
 use std::{
     io::{self, IsTerminal as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::Ordering,
@@ -18,9 +18,11 @@ use ratatui::crossterm::event::{self, Event, MouseEventKind};
 use super::{
     app::{App, Effect, Loading, Mode},
     background::{self, Late},
+    copy,
+    listing::{Listed, Spot},
     load::{self, Gauge, News, Wanted},
     palette::{Hints, Theme, Tone},
-    panel,
+    panel, survey,
     terminal::{self, Taken},
 };
 use crate::{error::Error, output::Color, pick::Recording};
@@ -29,12 +31,29 @@ use crate::{error::Error, output::Color, pick::Recording};
 #[derive(Debug, Clone)]
 pub struct Options {
     pub path: PathBuf,
+    /// Files whose recordings are listed beside its own.
+    pub beside: Vec<Listed>,
     pub recording: Option<Recording>,
     pub live: bool,
     pub tone: Option<Tone>,
     pub color: Color,
     pub ascii: bool,
     pub mouse: bool,
+}
+
+impl Options {
+    fn files(&self) -> Vec<Listed> {
+        let mut files = vec![Listed::new(self.path.clone(), None)];
+        for file in &self.beside {
+            // One file named twice is one file.
+            if files.iter().all(|known| known.path != file.path) {
+                files.push(file.clone());
+            } else if let Some(first) = files.first_mut().filter(|first| first.path == file.path) {
+                first.title = file.title.clone();
+            }
+        }
+        files
+    }
 }
 
 /// A signal is noticed after this at the latest.
@@ -73,6 +92,7 @@ pub fn run(options: &Options) -> Result<u8, Error> {
     let size = taken.fit().map_err(fail)?;
     let mut app = App::new(theme, size);
     app.live = options.live;
+    app.files = options.files();
     let asks =
         options.tone.is_none() && hints.tone().is_none() && background::can_be_asked(&hints, &app.theme);
     let result = Runner::new(options).run(&mut app, &mut taken, asks);
@@ -128,7 +148,7 @@ impl<'a> Runner<'a> {
 
     fn run(mut self, app: &mut App, taken: &mut Taken, asks: bool) -> io::Result<End> {
         let wanted = self.wanted();
-        self.load(app, wanted);
+        self.load(app, &self.options.path, wanted);
         // While it is read: on which background?
         let mut late = Late::default();
         if asks {
@@ -218,14 +238,14 @@ impl<'a> Runner<'a> {
         }
     }
 
-    fn load(&mut self, app: &mut App, wanted: Wanted) {
+    fn load(&mut self, app: &mut App, path: &Path, wanted: Wanted) {
         let what = match &wanted {
             Wanted::Named(_) | Wanted::Followed(_) => "reading".to_owned(),
             Wanted::All(_) => READING_REST.to_owned(),
             Wanted::Number(number) => format!("reading recording {number}"),
         };
         self.begin(app, what);
-        load::load(&self.options.path, wanted, &self.gauge, &self.tell);
+        load::load(path, wanted, &self.gauge, &self.tell);
     }
 
     /// One thing is read at a time: what was being read is not wanted any more.
@@ -244,7 +264,8 @@ impl<'a> Runner<'a> {
         while let Ok(news) = self.news.try_recv() {
             any = true;
             match news {
-                News::Entries(entries, ring) => app.listed(entries, ring),
+                News::Entries(path, entries, ring) => app.listed(&path, entries, ring),
+                News::Gone(path) => app.unlisted(&path),
                 // It was cancelled, or another was asked for.
                 News::Loaded { gauge, .. } | News::Compared(_, gauge) | News::Done(gauge)
                     if gauge.stop.load(Ordering::Relaxed) => {}
@@ -260,11 +281,7 @@ impl<'a> Runner<'a> {
                     app.mode = Mode::Compare { top: 0 };
                 }
                 News::Done(_) => app.loading = None,
-                News::Surveyed(id, verdict) => {
-                    if let Some(entry) = app.entries.iter_mut().find(|entry| entry.id == id) {
-                        entry.verdict = Some(verdict);
-                    }
-                }
+                News::Surveyed(path, id, verdict) => app.surveyed(&path, id, verdict),
                 News::Said(text) => app.message = text,
                 News::Failed(Error::ReaderGone) => {}
                 News::Failed(error) => {
@@ -306,7 +323,7 @@ impl<'a> Runner<'a> {
         if stamp != self.seen {
             self.seen = stamp;
             let wanted = self.wanted();
-            self.load(app, wanted);
+            self.load(app, &self.options.path, wanted);
         }
     }
 
@@ -316,6 +333,11 @@ impl<'a> Runner<'a> {
         app.loading = None;
         app.message = "cancelled".into();
         (self.seen, self.looked, self.took) = (None, Instant::now(), self.began.elapsed());
+    }
+
+    /// The file of a recording that is listed.
+    fn path(&self, app: &App, spot: Spot) -> PathBuf {
+        app.files.get(spot.file).map_or_else(|| self.options.path.clone(), |file| file.path.clone())
     }
 
     fn act(&mut self, app: &mut App, taken: &mut Taken, effect: Effect) -> io::Result<Option<End>> {
@@ -330,36 +352,47 @@ impl<'a> Runner<'a> {
                 }
             }
             Effect::Redraw => taken.clear()?,
-            Effect::Open(number) => self.load(app, Wanted::Number(number)),
+            Effect::Open(spot) => {
+                let path = self.path(app, spot);
+                self.load(app, &path, Wanted::Number(spot.number));
+            }
             Effect::Cancel => self.cancel(app),
             Effect::Save(form, None, target) => {
                 if let Some(model) = &app.model {
-                    let id = load::Which::Id(model.picked.summary.session.id);
-                    load::save(&model.picked.path, id, form, target, &self.tell);
+                    let id = copy::Which::Id(model.picked.summary.session.id);
+                    copy::save(&model.picked.path, id, form, target, &self.tell);
                 }
             }
-            Effect::Save(form, Some(number), target) => {
-                let entry = app.entries.iter().find(|entry| entry.number == number);
-                let which = entry.map_or(load::Which::Number(number), |entry| load::Which::Id(entry.id));
-                load::save(&self.options.path, which, form, target, &self.tell);
+            Effect::Save(form, Some(spot), target) => {
+                let entry = app.entries.iter().find(|entry| entry.spot == spot);
+                let which = entry.map_or(copy::Which::Number(spot.number), |entry| copy::Which::Id(entry.id));
+                copy::save(&self.path(app, spot), which, form, target, &self.tell);
             }
-            Effect::Delete => load::delete(&self.options.path, &self.tell),
+            Effect::Delete(file) => {
+                copy::delete(&self.path(app, Spot { file, number: 0 }), &self.tell);
+            }
             Effect::Rest => {
-                if let Some(number) = app.model.as_ref().map(|model| model.picked.number) {
-                    self.load(app, Wanted::All(number));
+                if let Some(model) = app.model.clone() {
+                    self.load(app, &model.picked.path, Wanted::All(model.picked.number));
                 }
             }
             Effect::Compare { a, b } => {
-                let with = a.map_or("the shutdown before".to_owned(), |a| format!("recording {a}"));
+                let with = match a {
+                    Some(a) if a.file == b.file => format!("recording {}", a.number),
+                    Some(a) => format!("recording {} of {}", a.number, app.files[a.file].title),
+                    None => "the shutdown before".to_owned(),
+                };
                 self.begin(app, format!("comparing with {with}"));
-                load::compare(&self.options.path, a, b, &self.gauge, &self.tell);
+                let named = |spot: Spot| (self.path(app, spot), spot.number);
+                survey::compare(a.map(named), named(b), &self.gauge, &self.tell);
             }
             Effect::Survey => {
                 if let Some(before) = &self.survey {
                     before.stop.store(true, Ordering::Relaxed);
                 }
                 let gauge = self.survey.insert(Arc::default());
-                load::survey(&self.options.path, gauge, &self.tell);
+                let files = app.files.iter().map(|file| file.path.clone()).collect();
+                survey::survey(files, gauge, &self.tell);
             }
         }
         Ok(None)
@@ -376,6 +409,7 @@ mod tests {
     fn a_file_that_is_followed_is_read_again_after_its_reading_was_stopped() {
         let options = Options {
             path: concat!(env!("CARGO_MANIFEST_DIR"), "/../traces/samples/power-cut.lrt").into(),
+            beside: Vec::new(),
             recording: None,
             live: true,
             tone: None,

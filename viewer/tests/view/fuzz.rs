@@ -1,14 +1,15 @@
 //! Random keys, clicks, sizes and damaged recordings: nothing panics, and nothing dangerous is drawn.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use lastrites::{
     explain::pick,
     safe,
     view::{
         action,
-        app::{App, Effect, Entry, Mode},
+        app::{App, Effect, Mode},
         compared::Compared,
+        listing::{Entry, Spot},
         load,
         model::Model,
     },
@@ -67,7 +68,12 @@ fn event(dice: &mut Dice) -> Event {
 fn play(dice: &mut Dice, model: Arc<Model>, events: usize) {
     let mut app = App::new(dark(), (100, 30));
     app.loaded(Arc::clone(&model));
-    app.entries = (1..9).rev().map(|number| Entry { number, ..Entry::default() }).collect();
+    // Of two files, one of them a ring.
+    let entry = |number| Entry { spot: Spot { file: number % 2, number }, ..Entry::default() };
+    for file in 0..2 {
+        let entries = (1..9).rev().map(entry).filter(|entry| entry.spot.file == file).collect();
+        app.listed(Path::new(["a.lrt", "b.lrt"][file]), entries, file == 1);
+    }
     for _ in 0..events {
         match app.event(&event(dice)) {
             // As the loop does it.
@@ -108,7 +114,7 @@ fn damaged_recordings_never_panic() {
         if dice.throw(3) == 0 {
             bytes.truncate(dice.throw(bytes.len()));
         }
-        let path = std::path::Path::new("damaged");
+        let path = Path::new("damaged");
         let Ok(trace) = Trace::from_bytes(path, bytes) else { continue };
         let Ok(picked) = pick::pick(&trace, path, None) else { continue };
         read += 1;

@@ -1,5 +1,7 @@
 //! Every action of the key table, through the events that a terminal sends.
 
+use std::path::Path;
+
 use lastrites::{
     story::world::Idx,
     view::{
@@ -7,6 +9,7 @@ use lastrites::{
         action::{Action, KEYS},
         app::{App, Effect, Focus, Form, Mode},
         filter::Kind,
+        listing::Spot,
     },
 };
 use ratatui::crossterm::event::{Event, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
@@ -313,12 +316,18 @@ fn what_cannot_go_further_need_not_come_back() {
     }
 }
 
+/// A recording of the file that is open.
+fn spot(number: usize) -> Spot {
+    Spot { file: 0, number }
+}
+
 #[test]
 fn the_list_of_recordings_opens_compares_saves_and_deletes_only_what_it_can() {
-    use lastrites::view::app::Entry;
+    use lastrites::view::listing::Entry;
     let listed = || {
         let mut app = founding();
-        app.entries = [3, 2, 1].map(|number| Entry { number, ..Entry::default() }).into();
+        let path = app.model.as_ref().expect("a recording").picked.path.clone();
+        app.listed(&path, [3, 2, 1].map(|n| Entry { spot: spot(n), ..Entry::default() }).into(), false);
         app.event(&Event::Key(key("o")));
         app
     };
@@ -326,43 +335,55 @@ fn the_list_of_recordings_opens_compares_saves_and_deletes_only_what_it_can() {
     let mut app = listed();
     press(&mut app, "Home Space");
     assert_eq!(enter(&mut app, "d"), None, "not with itself");
-    assert_eq!(app.mode, Mode::Recordings { at: 0, marked: Some(3) }, "the list stays");
+    assert_eq!(app.mode, Mode::Recordings { at: 0, marked: Some(spot(3)) }, "the list stays");
     assert!(screen(&app).contains("that is the marked one; choose another"), "{}", screen(&app));
     let mut app = listed();
-    app.entries.truncate(1);
+    let path = app.files[0].path.clone();
+    app.listed(&path, vec![Entry { spot: spot(1), ..Entry::default() }], false);
     press(&mut app, "Home");
     assert_eq!(enter(&mut app, "d"), None);
-    assert!(screen(&app).contains("`lastrites diff A B` compares two files"), "{}", screen(&app));
+    assert!(screen(&app).contains("one recording is in this file"), "{}", screen(&app));
     let mut app = listed();
     // The one that is open is chosen: it is the oldest.
     assert_eq!(app.mode, Mode::Recordings { at: 2, marked: None });
     press(&mut app, "Up");
-    assert_eq!(enter(&mut app, "Enter"), Some(Effect::Open(2)));
+    assert_eq!(enter(&mut app, "Enter"), Some(Effect::Open(spot(2))));
     let mut app = listed();
     press(&mut app, "Home");
-    assert_eq!(enter(&mut app, "d"), Some(Effect::Compare { a: Some(1), b: 3 }), "with the open one");
+    assert_eq!(
+        enter(&mut app, "d"),
+        Some(Effect::Compare { a: Some(spot(1)), b: spot(3) }),
+        "with the open one"
+    );
     let mut app = listed();
     press(&mut app, "Home Space");
     assert!(screen(&app).contains("* 3"), "{}", screen(&app));
     press(&mut app, "Down");
-    assert_eq!(enter(&mut app, "d"), Some(Effect::Compare { a: Some(2), b: 3 }), "with the marked one");
+    assert_eq!(
+        enter(&mut app, "d"),
+        Some(Effect::Compare { a: Some(spot(2)), b: spot(3) }),
+        "with the marked one"
+    );
     let mut app = listed();
     assert_eq!(
         enter(&mut app, "d"),
-        Some(Effect::Compare { a: None, b: 1 }),
+        Some(Effect::Compare { a: None, b: spot(1) }),
         "the open one with the one before"
     );
-    assert_eq!(founding().event(&Event::Key(key("d"))), Some(Effect::Compare { a: None, b: 1 }));
+    assert_eq!(founding().event(&Event::Key(key("d"))), Some(Effect::Compare { a: None, b: spot(1) }));
     let mut app = listed();
     press(&mut app, "Home s");
     typed(&mut app, "third.lrt");
-    assert_eq!(enter(&mut app, "Enter"), Some(Effect::Save(Form::Recording, Some(3), "third.lrt".into())));
+    assert_eq!(
+        enter(&mut app, "Enter"),
+        Some(Effect::Save(Form::Recording, Some(spot(3)), "third.lrt".into()))
+    );
     let mut app = listed();
     press(&mut app, "Home Down r");
     typed(&mut app, "r.tar.gz");
-    assert_eq!(enter(&mut app, "Enter"), Some(Effect::Save(Form::Report, Some(2), "r.tar.gz".into())));
+    assert_eq!(enter(&mut app, "Enter"), Some(Effect::Save(Form::Report, Some(spot(2)), "r.tar.gz".into())));
     let mut app = listed();
-    app.ring = true;
+    app.files[0].ring = true;
     press(&mut app, "D");
     assert!(screen(&app).contains("a ring deletes nothing by hand"), "{}", screen(&app));
     let mut app = listed();
@@ -374,7 +395,7 @@ fn the_list_of_recordings_opens_compares_saves_and_deletes_only_what_it_can() {
     let mut app = listed();
     press(&mut app, "D");
     typed(&mut app, "yes");
-    assert_eq!(enter(&mut app, "Enter"), Some(Effect::Delete));
+    assert_eq!(enter(&mut app, "Enter"), Some(Effect::Delete(0)));
 }
 
 /// The place that the first finding was gone to from had nothing to tell of.
@@ -471,46 +492,136 @@ fn a_second_click_follows() {
 /// Recordings of a ring make way while its list is looked at: numbers and places in the list change.
 #[test]
 fn what_is_chosen_in_a_list_stays_so_when_numbers_change() {
-    use lastrites::view::app::{Ask, Entry, Verdict};
+    use lastrites::view::{
+        app::Ask,
+        listing::{Entry, Verdict},
+    };
     use lastrites_traces::session::SessionId;
     let entries = |ids: &[u8], first: usize| -> Vec<Entry> {
         let entry = |(at, id): (usize, &u8)| Entry {
             id: SessionId([*id; 16]),
-            number: first - at,
+            spot: spot(first - at),
             ..Entry::default()
         };
         ids.iter().enumerate().map(entry).collect()
     };
     let listed = || {
         let mut app = founding();
-        app.listed(entries(&[13, 12, 11], 3), true);
+        app.listed(Path::new("ring.lrt"), entries(&[13, 12, 11], 3), true);
         press(&mut app, "o");
         app
     };
     let mut app = listed();
     app.entries[1].verdict = Some(Verdict { how: "rebooted".into(), ..Verdict::default() });
     press(&mut app, "Home Down Space Up");
-    assert_eq!(app.mode, Mode::Recordings { at: 0, marked: Some(2) });
-    app.listed(entries(&[15, 14, 13, 12], 4), true);
-    assert_eq!(app.mode, Mode::Recordings { at: 2, marked: Some(1) });
+    assert_eq!(app.mode, Mode::Recordings { at: 0, marked: Some(spot(2)) });
+    app.listed(Path::new("ring.lrt"), entries(&[15, 14, 13, 12], 4), true);
+    assert_eq!(app.mode, Mode::Recordings { at: 2, marked: Some(spot(1)) });
     assert!(app.entries[3].verdict.is_some(), "what was seen of it is known");
-    app.listed(entries(&[16, 15, 14], 3), true);
+    app.listed(Path::new("ring.lrt"), entries(&[16, 15, 14], 3), true);
     assert_eq!(app.mode, Mode::Recordings { at: 2, marked: None }, "it made way");
     for (ids, saves) in [(&[14, 13, 12][..], Some(1)), (&[15, 14, 13][..], None)] {
         let mut app = listed();
         press(&mut app, "Home Down s");
         typed(&mut app, "x");
         assert!(
-            matches!(app.mode, Mode::Ask { ask: Ask::Save(Form::Recording, Some(2)), .. }),
+            matches!(app.mode, Mode::Ask { ask: Ask::Save(Form::Recording, Some(two)), .. } if two == spot(2)),
             "{:?}",
             app.mode
         );
-        app.listed(entries(ids, 3), true);
+        app.listed(Path::new("ring.lrt"), entries(ids, 3), true);
         let said = app.message.clone();
         let effect = app.event(&Event::Key(key("Enter")));
         match saves {
-            Some(number) => assert_eq!(effect, Some(Effect::Save(Form::Recording, Some(number), "x".into()))),
+            Some(number) => {
+                assert_eq!(effect, Some(Effect::Save(Form::Recording, Some(spot(number)), "x".into())))
+            }
             None => assert!(effect.is_none() && said.contains("made way"), "{effect:?} {said}"),
+        }
+    }
+}
+
+/// One that was sent stands beside the machine's own: opened, compared with, saved and deleted as what it is.
+#[test]
+fn recordings_of_two_files_stand_beside_each_other() {
+    use lastrites::view::listing::{Entry, Listed};
+    let other = |number| Spot { file: 1, number };
+    let listed = || {
+        let mut app = founding();
+        let path = app.model.as_ref().expect("a recording").picked.path.clone();
+        app.files =
+            vec![Listed::new(path.clone(), None), Listed::new("elsewhere/x.lrt".into(), Some("bug-1"))];
+        let entry = |number, began_ms| Entry { spot: spot(number), began_ms, ..Entry::default() };
+        // What comes late stands where its file does.
+        app.listed(Path::new("elsewhere/x.lrt"), vec![entry(2, 500), entry(1, 50)], false);
+        app.listed(&path, vec![entry(1, 100)], true);
+        app.event(&Event::Key(key("o")));
+        app
+    };
+    let enter = |app: &mut App, name: &str| app.event(&Event::Key(key(name)));
+    let mut app = listed();
+    let spots: Vec<Spot> = app.entries.iter().map(|entry| entry.spot).collect();
+    assert_eq!(spots, [spot(1), other(2), other(1)]);
+    assert_eq!(app.mode, Mode::Recordings { at: 0, marked: None }, "the open one is chosen");
+    let seen = screen(&app);
+    let at = |words: &str| seen.find(words).unwrap_or_else(|| panic!("{words}: {seen}"));
+    assert!(at("sysvinit-respawn.lrt") < at("imported as bug-1"), "{seen}");
+    assert!(seen.contains("of a ring nothing is deleted by hand"), "{seen}");
+    press(&mut app, "Down");
+    assert!(screen(&app).contains("D deletes the file"), "{}", screen(&app));
+    assert_eq!(enter(&mut app, "Enter"), Some(Effect::Open(other(2))));
+    // The older one is A, wherever it is from.
+    for (keys, a, b) in
+        [("End", other(1), spot(1)), ("Down", spot(1), other(2)), ("End Space Up", other(1), other(2))]
+    {
+        let mut app = listed();
+        press(&mut app, keys);
+        assert_eq!(enter(&mut app, "d"), Some(Effect::Compare { a: Some(a), b }), "{keys}");
+    }
+    // Alone in its file it is compared with nothing by itself, and one is told how.
+    let mut app = listed();
+    assert_eq!(enter(&mut app, "d"), None);
+    assert!(app.message.contains("Space marks one"), "{}", app.message);
+    let mut app = listed();
+    press(&mut app, "End s");
+    typed(&mut app, "x.lrt");
+    assert_eq!(enter(&mut app, "Enter"), Some(Effect::Save(Form::Recording, Some(other(1)), "x.lrt".into())));
+    let mut app = listed();
+    press(&mut app, "End D");
+    assert!(screen(&app).contains("delete elsewhere/x.lrt?"), "{}", screen(&app));
+    typed(&mut app, "yes");
+    assert_eq!(enter(&mut app, "Enter"), Some(Effect::Delete(1)));
+    // It is gone, and what is listed of it.
+    let mut app = listed();
+    press(&mut app, "End");
+    app.unlisted(Path::new("elsewhere/x.lrt"));
+    assert_eq!(app.entries.iter().map(|entry| entry.spot).collect::<Vec<_>>(), [spot(1)]);
+    assert_eq!(app.mode, Mode::Recordings { at: 0, marked: None });
+}
+
+/// However many there are and however small the screen: the chosen one is seen, with what was found in it.
+#[test]
+fn the_chosen_one_of_a_long_list_is_seen_whole() {
+    use lastrites::view::listing::{Entry, Verdict};
+    for size in [(60, 15), (80, 24), (200, 60)] {
+        let mut app = app("sysvinit-respawn", dark(), size);
+        for file in ["a.lrt", "b.lrt", "c.lrt"] {
+            let entry = |number| Entry {
+                spot: spot(number),
+                host: format!("host-{number}-of-{file}"),
+                verdict: Some(Verdict { how: format!("verdict-{number}-of-{file}"), ..Verdict::default() }),
+                ..Entry::default()
+            };
+            app.listed(Path::new(file), (1..=20).rev().map(entry).collect(), false);
+        }
+        press(&mut app, "o Home");
+        for at in 0..60 {
+            let (number, file) = (20 - at % 20, ["a.lrt", "b.lrt", "c.lrt"][at / 20]);
+            let seen = screen(&app);
+            for words in [format!("host-{number}-of-{file}"), format!("verdict-{number}-of-{file}")] {
+                assert!(seen.contains(&words), "{words} at {size:?}:\n{seen}");
+            }
+            press(&mut app, "Down");
         }
     }
 }

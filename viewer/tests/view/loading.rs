@@ -19,6 +19,7 @@ use lastrites::{
         filter::Kind,
         load::{self, Gauge, News, Wanted},
         model::Model,
+        survey,
     },
 };
 use ratatui::crossterm::event::Event;
@@ -48,7 +49,7 @@ fn both(path: &Path) -> (Model, Model) {
     let mut models = Vec::new();
     loop {
         match next(&news) {
-            News::Entries(entries, ring) => assert!(ring && entries.len() == 1),
+            News::Entries(_, entries, ring) => assert!(ring && entries.len() == 1),
             News::Loaded { model, more, .. } => models.push((*model, more)),
             News::Done(_) => break,
             other => panic!("{other:?}"),
@@ -130,7 +131,7 @@ fn the_end_of_a_large_ring_is_seen_before_all_of_it_is_looked_at() {
     let mut screens = Vec::new();
     loop {
         match next(&news) {
-            News::Entries(entries, _) => {
+            News::Entries(_, entries, _) => {
                 assert_eq!(entries.len(), 1);
                 came.push("entries");
             }
@@ -262,7 +263,7 @@ fn a_machine_that_runs_is_seen_at_once_and_the_shutdown_before_it_is_what_one_se
             News::Loaded { model, more, .. } => {
                 break (model.picked.number, more, model.story().next.is_none());
             }
-            News::Entries(entries, _) => assert_eq!(entries.len(), 2),
+            News::Entries(_, entries, _) => assert_eq!(entries.len(), 2),
             other => panic!("{other:?}"),
         }
     };
@@ -284,7 +285,8 @@ fn two(dir: &Path) -> PathBuf {
 
 fn compared(path: &Path, a: Option<usize>, b: usize) -> Result<Compared, String> {
     let (tell, news) = channel();
-    load::compare(path, a, b, &Arc::default(), &tell);
+    let of_file = |number| (path.to_owned(), number);
+    survey::compare(a.map(of_file), of_file(b), &Arc::default(), &tell);
     match next(&news) {
         News::Compared(compared, _) => Ok(*compared),
         News::Failed(error) => Err(error.to_string()),

@@ -116,7 +116,8 @@ impl Tmux {
 
     /// The terminal is as it was: main screen, no mouse reports, a cursor, and a shell that echoes.
     fn is_restored(&self) {
-        self.wait("the shell", |screen| screen.contains("ready>") && screen.contains("view"));
+        // It asks for a line: what is typed before would be echoed by whoever has the terminal then.
+        self.wait("the shell", |screen| screen.contains("view") && screen.trim_end().ends_with("ready>"));
         assert_eq!(self.flag("#{alternate_on} #{mouse_any_flag} #{cursor_flag}"), "0 0 1");
         self.line("echo al''ive");
         self.wait("an echo", |screen| screen.lines().any(|line| line.trim() == "alive"));
@@ -406,6 +407,75 @@ fn recordings_of_a_file_are_compared_and_saved_from_their_list() {
     tmux.wait("the end", |screen| screen.contains("ended 0"));
     let saved = lastrites_traces::reader::Trace::open(&copy).expect("a recording");
     assert_eq!(saved.sessions()[0].session.boot_id, "boot-1", "the older one, not the one that is open");
+}
+
+/// A file that was sent beside one's own: listed, compared with, and opened.
+#[test]
+fn recordings_of_two_files_are_compared_from_their_list() {
+    let tmux = Tmux::shell((100, 30));
+    let [good, bad] = [("good.lrt", 1, Some(700)), ("bad.lrt", 2, None)].map(|(name, boot, mongod)| {
+        let file = tmux.dir.path().join(name);
+        let mut ring = made::Ring::create(&file);
+        ring.begin(boot);
+        ring.shut_down(mongod);
+        file
+    });
+    tmux.line(&format!(
+        "env LANG=C.UTF-8 TERM=screen-256color {} view {} {} {}; echo ended $?",
+        env!("CARGO_BIN_EXE_lastrites"),
+        bad.display(),
+        good.display(),
+        // What is no recording does not keep the others from being listed.
+        tmux.dir.path().display(),
+    ));
+    tmux.wait("the bad one", |screen| screen.contains("mongod 800 was killed by killall5 -9"));
+    tmux.keys("o");
+    tmux.wait("the list", |screen| {
+        let both = screen.contains("bad.lrt") && screen.contains("good.lrt");
+        both && screen.matches("rebooted").count() >= 2 && screen.contains("not a regular file")
+    });
+    tmux.keys("Down d");
+    tmux.wait("the comparison", |screen| {
+        let heads = screen.contains("recording 1 of good.lrt") && screen.contains("recording 1 of bad.lrt");
+        heads && screen.contains("ended differently")
+    });
+    // A key right behind Esc would be one with Alt.
+    tmux.keys("Escape");
+    tmux.wait("the bad one again", |screen| {
+        screen.contains("was killed by") && !screen.contains("of good.lrt")
+    });
+    tmux.keys("o Down Enter");
+    tmux.wait("the good one", |screen| screen.contains("nothing wrong") && !screen.contains("was killed by"));
+    tmux.keys("q");
+    tmux.wait("the end", |screen| screen.contains("ended 0"));
+}
+
+/// What was imported stands beside the machine's own.
+#[test]
+fn imported_recordings_are_listed_beside_the_own_ones() {
+    let tmux = Tmux::shell((100, 30));
+    let file = tmux.dir.path().join("ring.lrt");
+    let mut ring = made::Ring::create(&file);
+    ring.begin(1);
+    ring.shut_down(Some(700));
+    let lastrites = env!("CARGO_BIN_EXE_lastrites");
+    let sample = sample("runit-respawn");
+    let of = |what: &str| {
+        let (home, ring) = (tmux.dir.path().display(), file.display());
+        format!(
+            "env LANG=C.UTF-8 TERM=screen-256color XDG_DATA_HOME={home} LASTRITES_FILE={ring} {lastrites} {what}"
+        )
+    };
+    tmux.line(&of(&format!("import --as bug-1 {}; echo imported $?", sample.display())));
+    tmux.wait("the import", |screen| screen.contains("imported 0"));
+    tmux.line(&format!("clear; {}; echo ended $?", of("")));
+    tmux.wait("the own one", |screen| screen.contains("nothing wrong"));
+    tmux.keys("o");
+    tmux.wait("the list", |screen| screen.contains("ring.lrt") && screen.contains("imported as bug-1"));
+    tmux.keys("End Enter");
+    tmux.wait("the other", |screen| screen.contains("runsvdir") && !screen.contains("nothing wrong"));
+    tmux.keys("q");
+    tmux.wait("the end", |screen| screen.contains("ended 0"));
 }
 
 /// The recorder itself, in this kernel: what happens here is found by a search that was typed before it happened.

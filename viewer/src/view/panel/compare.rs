@@ -21,7 +21,7 @@ use crate::{
     time,
     view::{
         app::App,
-        compared::{Compared, Life, Line, Side},
+        compared::{Compared, Life, Line},
         palette::Look,
         text::{clear, fit, put, put_right, width},
         timeline::{Axis, Warp, Window, moment},
@@ -48,8 +48,8 @@ pub fn draw(app: &App, top: usize, area: Rect, buf: &mut Buffer) {
     clear(buf, area, app.theme.style(Look::Text));
     let Some(compared) = &app.compared else { return };
     let row = |y: u16| Rect { y: area.y + y, height: 1, ..area };
-    head(app, &compared.a, Which::A, None, row(0), buf);
-    head(app, &compared.b, Which::B, Some(&compared.a), row(1), buf);
+    head(app, compared, Which::A, row(0), buf);
+    head(app, compared, Which::B, row(1), buf);
     let names = (area.width / 4).clamp(12, 30);
     let span = compared.span_ns + compared.span_ns / 20 + 1;
     let warp = Warp::default();
@@ -75,7 +75,8 @@ pub fn draw(app: &App, top: usize, area: Rect, buf: &mut Buffer) {
     put(buf, area, area.x, last, &fit(help, area.width.into()), app.theme.style(Look::Dim));
 }
 
-fn head(app: &App, side: &Side, which: Which, other: Option<&Side>, area: Rect, buf: &mut Buffer) {
+fn head(app: &App, compared: &Compared, which: Which, area: Rect, buf: &mut Buffer) {
+    let side = compared.side(which);
     let model = &side.model;
     let x = put(buf, area, area.x, area.y, which.letter(), app.theme.style(Look::Key)) + 2;
     let host = safe::text(model.picked.summary.session.hostname.as_bytes());
@@ -83,12 +84,19 @@ fn head(app: &App, side: &Side, which: Which, other: Option<&Side>, area: Rect, 
     let when = model.clocks.wall(model.zero_ns).format("%-d %b %Y %H:%M:%S");
     let zone = model.clocks.zone(model.zero_ns);
     let mut text = format!("{host} {verb} {when} {zone} · {}", time::duration(side.took_ns()));
-    if let Some(other) = other {
+    if which == Which::B {
+        let other = &compared.a;
         let by = time::duration(side.took_ns().abs_diff(other.took_ns()));
         let word = if side.took_ns() >= other.took_ns() { "longer" } else { "shorter" };
         text.push_str(&format!(", {by} {word}"));
     }
     text.push_str(&format!(" · recording {}", model.picked.number));
+    // Which file, where they are of two.
+    if compared.a.model.picked.path != compared.b.model.picked.path
+        && let Some(file) = app.files.get(app.spot_of(model).file)
+    {
+        text.push_str(&format!(" of {}", file.title));
+    }
     let lost = model.picked.summary.lost;
     if lost > 0 {
         text.push_str(&format!(" · {lost} events lost: what is missing may look like a difference"));

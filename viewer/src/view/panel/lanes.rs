@@ -20,7 +20,7 @@ use crate::{
     },
     view::{
         app::{App, Focus},
-        lanes::Row,
+        lanes::{Group, Row},
         layout::Areas,
         model::Model,
         notes::LifeEnd,
@@ -126,9 +126,14 @@ impl Painter<'_> {
     fn title(&self, y: u16, row: &Row, areas: &Areas, buf: &mut Buffer) {
         let Row::Group { group, count, open } = row else { return };
         let glyphs = self.app.theme.glyphs;
+        let title = match group {
+            Group::Others if *count == 1 => "other process",
+            group => group.title(),
+        };
         let text = match open {
-            true => format!("{} {} ", glyphs.open, group.title()),
-            false => format!("{} {count} {} (Enter unfolds) ", glyphs.closed, group.title()),
+            true if *group == Group::Others => format!("{} {count} {title} ", glyphs.open),
+            true => format!("{} {title} ", glyphs.open),
+            false => format!("{} {count} {title} (Enter unfolds) ", glyphs.closed),
         };
         let line = Rect { y, height: 1, ..areas.lanes };
         put(buf, line, line.x + 1, y, &text, self.app.theme.style(Look::Dim));

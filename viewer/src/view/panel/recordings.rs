@@ -1,9 +1,13 @@
-//! The recordings of the file, with what was found in each.
+//! The recordings that can be opened, with what was found in each; those of several files stand below their names.
 //!
 //! ```text
 //! ╭ recordings: Enter opens ────────────────────────────────────────────────╮
+//! │ ring.lrt                                                                 │
 //! │   2  25 Nov 2026 02:29:15 UTC  db7  sysvinit 3.06  1523 events  sealed  │
 //! │     rebooted, 1 finding: runsvdir was restarted and then killed         │
+//! │ imported as bug-1                                                        │
+//! │   1  12 Nov 2026 03:14:07 UTC  web2  systemd 252  4310 events  sealed   │
+//! │     powered off                                                          │
 //! │ Space marks  d compares  s saves  r reports  D deletes a saved file      │
 //! ╰─────────────────────────────────────────────────────────────────────────╯
 //! ```
@@ -13,52 +17,110 @@ use ratatui::{buffer::Buffer, layout::Rect};
 use super::frame;
 use crate::view::{
     app::App,
+    listing::{Entry, Spot},
     palette::Look,
     text::{clear, fit, put, width},
 };
 
-pub fn draw(app: &App, at: usize, marked: Option<usize>, area: Rect, buf: &mut Buffer) {
+/// A line of the list: of an entry there are two.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Line {
+    /// A place in [`App::files`].
+    File(usize),
+    /// Places in [`App::entries`].
+    Head(usize),
+    Verdict(usize),
+}
+
+fn lines(app: &App) -> Vec<Line> {
+    let mut lines = Vec::new();
+    let mut file = None;
+    for (at, entry) in app.entries.iter().enumerate() {
+        if app.files.len() > 1 && file != Some(entry.spot.file) {
+            lines.push(Line::File(entry.spot.file));
+        }
+        file = Some(entry.spot.file);
+        lines.extend([Line::Head(at), Line::Verdict(at)]);
+    }
+    lines
+}
+
+/// The first line that is shown, so that the chosen entry is seen whole, and the name above the first one.
+fn top(lines: &[Line], at: usize, height: usize) -> usize {
+    let last = lines.iter().position(|line| *line == Line::Verdict(at)).unwrap_or(0);
+    let top = (last + 1).saturating_sub(height.max(2));
+    // An entry is not begun in its middle.
+    if matches!(lines.get(top), Some(Line::Verdict(_))) { top + 1 } else { top }
+}
+
+pub fn draw(app: &App, at: usize, marked: Option<Spot>, area: Rect, buf: &mut Buffer) {
     let theme = &app.theme;
-    let height = (app.entries.len() as u16).saturating_mul(2).saturating_add(4);
+    let lines = lines(app);
+    let height = u16::try_from(lines.len()).unwrap_or(u16::MAX).saturating_add(4);
     let inside = frame(app, area, 100, height, "recordings: Enter opens", buf);
     clear(buf, inside, theme.style(Look::Text));
     let list = Rect { height: inside.height.saturating_sub(1), ..inside };
-    let fit_in = usize::from(list.height / 2).max(1);
-    let top = (at + 1).saturating_sub(fit_in);
-    for (n, entry) in app.entries.iter().enumerate().skip(top).take(fit_in) {
-        let y = list.y + ((n - top) * 2) as u16;
-        let rect = Rect { y, height: 2.min(list.bottom().saturating_sub(y)), ..list };
-        if n == at {
-            buf.set_style(rect, theme.chosen(true));
-            put(buf, rect, rect.x, y, theme.glyphs.chosen, theme.style(Look::Key));
-        }
-        let mark = if marked == Some(entry.number) { "*" } else { " " };
-        let line = |when: &str| {
-            format!(
-                "{mark}{:>2}  {when}  {}  {}  {} events  {}",
-                entry.number, entry.host, entry.init, entry.events, entry.ending
-            )
-        };
-        let room = usize::from(rect.width).saturating_sub(2);
-        let zoned = line(&format!("{} {}", entry.when, entry.zone));
-        let text = if width(&zoned) <= room { zoned } else { line(&entry.when) };
-        put(buf, rect, rect.x + 1, y, &fit(&text, room), theme.style(Look::Strong));
-        let (text, look) = match &entry.verdict {
-            None => ("     looking ...".to_owned(), Look::Dim),
-            Some(verdict) if verdict.findings == 0 => (format!("     {}", verdict.how), Look::Good),
-            Some(verdict) => {
-                let many = if verdict.findings == 1 { "" } else { "s" };
-                (
-                    format!("     {}, {} finding{many}: {}", verdict.how, verdict.findings, verdict.worst),
-                    Look::Bad,
-                )
+    let top = top(&lines, at, list.height.into());
+    for (line, y) in lines.iter().skip(top).zip(list.top()..list.bottom()) {
+        let rect = Rect { y, height: 1, ..list };
+        match *line {
+            Line::File(file) => {
+                let title = app.files.get(file).map_or("", |file| &file.title);
+                put(buf, rect, rect.x, y, &fit(title, rect.width.into()), theme.style(Look::Title));
             }
-        };
-        put(buf, rect, rect.x + 1, y + 1, &fit(&text, room), theme.style(look));
+            Line::Head(n) | Line::Verdict(n) => {
+                let Some(entry) = app.entries.get(n) else { continue };
+                if n == at {
+                    buf.set_style(rect, theme.chosen(true));
+                }
+                if *line == Line::Head(n) {
+                    if n == at {
+                        put(buf, rect, rect.x, y, theme.glyphs.chosen, theme.style(Look::Key));
+                    }
+                    head(app, entry, marked == Some(entry.spot), rect, buf);
+                } else {
+                    verdict(app, entry, rect, buf);
+                }
+            }
+        }
     }
-    let what = if app.ring { "of a ring nothing is deleted by hand" } else { "D deletes the file" };
-    let keys = format!("Space marks  d compares with the marked or the open one  s saves  r reports  {what}");
-    let note = if app.message.is_empty() { &keys } else { &app.message };
+    let ring = app.entries.get(at).is_some_and(|entry| app.is_ring(entry.spot.file));
+    let keys = "Space marks  d compares  s saves  r reports";
+    let more = if ring { "of a ring nothing is deleted by hand" } else { "D deletes the file" };
+    let all = format!("{keys}  {more}");
+    // Half a sentence helps nobody.
+    let keys = if width(&all) <= usize::from(inside.width) { &all } else { keys };
+    let note = if app.message.is_empty() { keys } else { &app.message };
     let y = inside.bottom().saturating_sub(1);
     put(buf, inside, inside.x, y, &fit(note, inside.width.into()), theme.style(Look::Dim));
+}
+
+fn room(rect: Rect) -> usize {
+    usize::from(rect.width).saturating_sub(2)
+}
+
+fn head(app: &App, entry: &Entry, marked: bool, rect: Rect, buf: &mut Buffer) {
+    let mark = if marked { "*" } else { " " };
+    let line = |when: &str| {
+        format!(
+            "{mark}{:>2}  {when}  {}  {}  {} events  {}",
+            entry.spot.number, entry.host, entry.init, entry.events, entry.ending
+        )
+    };
+    let zoned = line(&format!("{} {}", entry.when, entry.zone));
+    let text = if width(&zoned) <= room(rect) { zoned } else { line(&entry.when) };
+    put(buf, rect, rect.x + 1, rect.y, &fit(&text, room(rect)), app.theme.style(Look::Strong));
+}
+
+fn verdict(app: &App, entry: &Entry, rect: Rect, buf: &mut Buffer) {
+    let (text, look) = match &entry.verdict {
+        None => ("     looking ...".to_owned(), Look::Dim),
+        Some(verdict) if verdict.findings == 0 => (format!("     {}", verdict.how), Look::Good),
+        Some(verdict) => {
+            let many = if verdict.findings == 1 { "" } else { "s" };
+            let text = format!("     {}, {} finding{many}: {}", verdict.how, verdict.findings, verdict.worst);
+            (text, Look::Bad)
+        }
+    };
+    put(buf, rect, rect.x + 1, rect.y, &fit(&text, room(rect)), app.theme.style(look));
 }

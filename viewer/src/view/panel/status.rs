@@ -39,7 +39,7 @@ const LEAST_RIGHT: usize = 12;
 pub fn draw(app: &App, model: Option<&Model>, area: Rect, buf: &mut Buffer) {
     let theme = &app.theme;
     if let Mode::Ask { ask, text } = &app.mode {
-        let offered;
+        let (offered, asked);
         let (name, hint) = match ask {
             Ask::Search => ("/", "names, arguments, pids, services"),
             Ask::Filter => (
@@ -47,11 +47,14 @@ pub fn draw(app: &App, model: Option<&Model>, area: Rect, buf: &mut Buffer) {
                 "killed, restarted, alive, signal TERM, user root, service x, phase KILL, a name",
             ),
             Ask::Jump => ("jump to: ", "+3.5, 02:29:15, #314, a phase, a pid"),
-            Ask::Save(form, number) => {
-                offered = format!("Enter: {}", app.offered(*form, *number));
+            Ask::Save(form, spot) => {
+                offered = format!("Enter: {}", app.offered(*form, *spot));
                 (if *form == Form::Recording { "save as: " } else { "report as: " }, offered.as_str())
             }
-            Ask::Delete => ("delete this file? ", "yes deletes it, Esc does not"),
+            Ask::Delete(file) => {
+                asked = delete(app, *file);
+                (asked.as_str(), "yes deletes it, Esc does not")
+            }
         };
         let x = put(buf, area, area.x, area.y, name, theme.style(Look::Title));
         let x = put(buf, area, x, area.y, &safe::text(text.as_bytes()), theme.style(Look::Strong));
@@ -94,6 +97,14 @@ pub fn draw(app: &App, model: Option<&Model>, area: Rect, buf: &mut Buffer) {
         }
     }
     put_right(buf, area, area.y, &right, theme.style(Look::Accent));
+}
+
+/// Which file, where there are several.
+fn delete(app: &App, file: usize) -> String {
+    match app.files.get(file).filter(|_| app.files.len() > 1) {
+        Some(file) => format!("delete {}? ", fit(&safe::text(file.path.as_os_str().as_encoded_bytes()), 40)),
+        None => "delete this file? ".into(),
+    }
 }
 
 /// What is hidden, and what is at work.
