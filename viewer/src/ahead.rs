@@ -1,7 +1,8 @@
 //! Two things at once: what comes next is made in a thread of its own, a recording decoded say, while somebody looks at
 //! what came before.
 //!
-//! Invariant: what is seen, and in which order, is as if one thread did both; where there is no second thread, one does.
+//! Invariant: what is seen, and in which order, is as if one thread did both. Where there is no second thread, one does;
+//! and where there is one CPU, on which two would only wait for each other.
 
 use std::{
     panic::resume_unwind,
@@ -19,6 +20,25 @@ const WAITING: usize = 4;
 /// Calls `see` with each of `items`, up to the first error of either, which is handed on.
 pub fn each<T: Send, E: Send>(
     items: impl Iterator<Item = Result<T, E>> + Send,
+    see: impl FnMut(&T) -> Result<(), E>,
+) -> Result<(), E> {
+    if has_one_cpu() { by_turns(items, see) } else { beside(thread::Builder::new(), items, see) }
+}
+
+fn has_one_cpu() -> bool {
+    thread::available_parallelism().is_ok_and(|cpus| cpus.get() == 1)
+}
+
+fn by_turns<T, E>(
+    mut items: impl Iterator<Item = Result<T, E>>,
+    mut see: impl FnMut(&T) -> Result<(), E>,
+) -> Result<(), E> {
+    items.try_for_each(|item| see(&item?))
+}
+
+fn beside<T: Send, E: Send>(
+    maker: thread::Builder,
+    items: impl Iterator<Item = Result<T, E>> + Send,
     mut see: impl FnMut(&T) -> Result<(), E>,
 ) -> Result<(), E> {
     let items = Mutex::new(Some(items));
@@ -31,8 +51,8 @@ pub fn each<T: Send, E: Send>(
                 fill(items, &full, &empty);
             }
         };
-        let Ok(making) = thread::Builder::new().spawn_scoped(scope, make) else {
-            return take().into_iter().flatten().try_for_each(|item| see(&item?));
+        let Ok(making) = maker.spawn_scoped(scope, make) else {
+            return take().map_or(Ok(()), |items| by_turns(items, see));
         };
         // Whoever makes them stops when nobody takes them any more.
         for (batch, error) in batches {
@@ -75,8 +95,16 @@ fn fill<T, E>(
 
 /// What `one` and `other` yield, which are done beside each other.
 pub fn both<A: Send, B>(one: impl Fn() -> A + Sync, other: impl FnOnce() -> B) -> (A, B) {
+    both_by((!has_one_cpu()).then(thread::Builder::new), one, other)
+}
+
+fn both_by<A: Send, B>(
+    maker: Option<thread::Builder>,
+    one: impl Fn() -> A + Sync,
+    other: impl FnOnce() -> B,
+) -> (A, B) {
     thread::scope(|scope| {
-        let beside = thread::Builder::new().spawn_scoped(scope, &one).ok();
+        let beside = maker.and_then(|maker| maker.spawn_scoped(scope, &one).ok());
         let other = other();
         let one = match beside {
             Some(beside) => beside.join().unwrap_or_else(|panic| resume_unwind(panic)),

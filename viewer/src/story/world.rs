@@ -16,7 +16,7 @@ use lastrites_traces::event::ProcId;
 
 pub use self::parts::{At, Call, Cause, Hole, Image, Means, Mount, Origin, Poll, Proc, Reboot, Sig};
 use super::{
-    index::{Index, Key, key},
+    index::{Index, key},
     intern::{Str, Strings},
 };
 
@@ -72,10 +72,7 @@ pub struct World {
     pub last: At,
     pub events: u64,
     index: Index,
-    /// What was asked of it last, by [`recent`]: most events are about somebody who was in one just before, and an index of
-    /// millions is in no cache.
-    recent: Vec<Option<(Key, Idx)>>,
-    /// Which program a file with its arguments was, likewise.
+    /// Which program a file with its arguments was, of those that were asked for last.
     programs: Vec<Option<(Str, Str, Str)>>,
     /// The youngest process of each pid, of those whose birth was not recorded.
     youngest: HashMap<u32, Idx>,
@@ -107,7 +104,6 @@ impl Default for World {
             last: At::default(),
             events: 0,
             index: Index::default(),
-            recent: vec![None; RECENT],
             programs: vec![None; RECENT],
             youngest: HashMap::new(),
             waiting: HashMap::default(),
@@ -146,7 +142,7 @@ impl World {
 
     /// The process that the kernel calls `id`.
     pub fn find(&self, id: ProcId) -> Option<Idx> {
-        self.at_key(key(id)).ok()
+        self.index.find(key(id), |idx| key(self.procs[idx as usize].id))
     }
 
     pub fn image(&self, number: u32) -> Option<&Image> {
@@ -191,5 +187,5 @@ impl World {
 const NONE_PROC: Idx = 0;
 /// So long a call to many may take.
 pub(super) const CALL_NS: u64 = 2_000_000_000;
-/// Places in [`World::recent`] and its like: a power of two.
+/// Places in [`World::programs`]: a power of two.
 const RECENT: usize = 4096;
