@@ -54,6 +54,8 @@ impl Hasher for Near {
 pub struct World {
     pub strings: Strings,
     pub procs: Vec<Proc>,
+    /// The dead, as events told of their ends: in order of time, or nearly so.
+    pub ended: Vec<Idx>,
     pub images: Vec<Image>,
     /// In order of time. Without those that neither stop nor ask for anything: see [`matters`].
     pub sigs: Vec<Sig>,
@@ -74,6 +76,8 @@ pub struct World {
     index: Index,
     /// Which program a file with its arguments was, of those that were asked for last.
     programs: Vec<Option<(Str, Str, Str)>>,
+    /// Whoever was pid 1.
+    inits: Vec<Idx>,
     /// The youngest process of each pid, of those whose birth was not recorded.
     youngest: HashMap<u32, Idx>,
     /// Signals that wait to be taken, by target and number.
@@ -90,6 +94,7 @@ impl Default for World {
         Self {
             strings: Strings::default(),
             procs: vec![Proc::nobody()],
+            ended: Vec::new(),
             images: Vec::new(),
             sigs: Vec::new(),
             calls: Vec::new(),
@@ -105,6 +110,7 @@ impl Default for World {
             events: 0,
             index: Index::default(),
             programs: vec![None; RECENT],
+            inits: Vec::new(),
             youngest: HashMap::new(),
             waiting: HashMap::default(),
             told_ns: HashMap::new(),
@@ -158,6 +164,11 @@ impl World {
     pub fn by_pid(&self, pid: u32, ns: u64) -> Option<Idx> {
         let of = self.all().filter(|(_, proc)| proc.id.tgid == pid && proc.born.ns <= ns);
         of.max_by_key(|(_, proc)| (proc.lives(ns), proc.born)).map(|(idx, _)| idx)
+    }
+
+    /// The last init of the machine.
+    pub fn init(&self) -> Option<Idx> {
+        self.inits.iter().copied().max_by_key(|idx| self.procs[*idx as usize].born)
     }
 
     /// The forefathers of `idx`, nearest first, never more than a file can honestly have.

@@ -77,6 +77,9 @@ impl World {
                 if !proc.dead() {
                     let peak_kib = u32::try_from(*peak_rss_kib).unwrap_or(u32::MAX);
                     (proc.exit, proc.status, proc.peak_rss_kib) = (at, *status as u16, peak_kib);
+                    if proc.dead() {
+                        self.ended.push(idx);
+                    }
                     // What it died of was not taken in any other way.
                     if proc.killed_by() != 0 {
                         let sig = proc.killed_by();
@@ -201,6 +204,9 @@ impl World {
         self.procs.push(Proc { id, origin, born, ..Proc::nobody() });
         let procs = &self.procs;
         self.index.add(idx, |idx| key(procs[idx as usize].id));
+        if id.tgid == 1 {
+            self.inits.push(idx);
+        }
         if origin != Origin::Forked {
             self.youngest.insert(id.tgid, idx);
         }
