@@ -87,8 +87,9 @@ pub fn asks(filename: &[u8], argv: &[u8]) -> Asks {
     let mut words = argv.split(|byte| *byte == 0).filter(|word| !word.is_empty());
     let called = base_name(words.next().unwrap_or(filename));
     let file = base_name(filename);
-    let words: Vec<&[u8]> = words.collect();
-    let has = |wanted: &[&[u8]]| words.iter().any(|word| wanted.contains(word));
+    // Every exec of a recording is asked about: nothing is kept of the many that ask for nothing.
+    let words = || words.clone();
+    let has = |wanted: &[&[u8]]| words().any(|word| wanted.contains(&word));
     let end_if = |yes: bool| if yes { Asks::End } else { Asks::Nothing };
     // systemctl is called by many names, an init script may be called by anything: both count.
     for name in [called, file] {
@@ -104,8 +105,8 @@ pub fn asks(filename: &[u8], argv: &[u8]) -> Asks {
             b"kexec" => return end_if(has(&[b"-e", b"--exec"])),
             b"systemctl" | b"loginctl" => {
                 // What is done is the first word that is no option; what follows are its objects.
-                let verb = words.iter().find(|word| !word.starts_with(b"-")).copied().unwrap_or_default();
-                if words.contains(&&b"--when=cancel"[..]) {
+                let verb = words().find(|word| !word.starts_with(b"-")).unwrap_or_default();
+                if has(&[b"--when=cancel"]) {
                     return Asks::Cancel;
                 }
                 let verbs: [&[u8]; 5] = [b"reboot", b"poweroff", b"halt", b"kexec", b"soft-reboot"];

@@ -236,9 +236,11 @@ impl Story {
     /// Whose exit was missed has no fate that could be told.
     fn forget_missed(&mut self) {
         let mut fates = std::mem::take(&mut self.fates);
-        fates.retain(|fate| {
-            self.world.proc_at(fate.proc).is_some_and(|proc| proc.dead()) || !self.is_missed(fate.proc)
-        });
+        if self.stops.is_some() {
+            fates.retain(|fate| {
+                self.world.proc_at(fate.proc).is_some_and(|proc| proc.dead()) || !self.is_missed(fate.proc)
+            });
+        }
         self.fate_of = vec![NONE; self.world.procs.len()];
         for (fate, at) in fates.iter().zip(0..) {
             self.fate_of[fate.proc as usize] = at;

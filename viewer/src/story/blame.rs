@@ -74,11 +74,13 @@ const ACTIVE_MAX: usize = 64;
 #[derive(Debug, Default)]
 struct Longest {
     some: Vec<Candidate>,
+    /// Shorter ones have no place among them.
+    least_ns: u64,
 }
 
 impl Longest {
     fn add(&mut self, candidate: Candidate) {
-        if candidate.from_ns < candidate.to_ns {
+        if candidate.from_ns < candidate.to_ns && !self.is_short(candidate.from_ns, candidate.to_ns) {
             self.some.push(candidate);
         }
         if self.some.len() >= CANDIDATES_MAX * 2 {
@@ -86,11 +88,16 @@ impl Longest {
         }
     }
 
+    fn is_short(&self, from_ns: u64, to_ns: u64) -> bool {
+        to_ns.saturating_sub(from_ns) < self.least_ns
+    }
+
     fn thin(&mut self) {
         let length =
             |c: &Candidate| (std::cmp::Reverse(c.to_ns.saturating_sub(c.from_ns)), c.proc, c.why as u8);
         if self.some.len() > CANDIDATES_MAX {
-            self.some.select_nth_unstable_by_key(CANDIDATES_MAX, length);
+            let (_, next, _) = self.some.select_nth_unstable_by_key(CANDIDATES_MAX, length);
+            self.least_ns = next.to_ns.saturating_sub(next.from_ns);
             self.some.truncate(CANDIDATES_MAX);
         }
     }
@@ -107,12 +114,23 @@ pub fn blame(
     shutdown: &Shutdown,
     fates: &[Fate],
     heir: impl Fn(Idx) -> bool,
-    of_unit: impl FnMut(Idx) -> bool,
+    mut of_unit: impl FnMut(Idx) -> bool,
 ) -> Vec<Wait> {
     let (begin, end) = (shutdown.begin.ns, shutdown.end.ns);
     let mut longest = Longest::default();
     stopping(world, shutdown, fates).for_each(|c| longest.add(c));
-    running(world, shutdown, heir, of_unit).for_each(|c| longest.add(c));
+    // rc itself outlives the last hook: it is no candidate, but there.
+    let mut rc_ns = u64::MAX;
+    for (idx, proc) in world.all().filter(|(_, proc)| proc.born.ns >= begin) {
+        if !proc.dead() && world.program_of(idx) == b"rc" {
+            rc_ns = rc_ns.min(proc.born.ns);
+        }
+        if !longest.is_short(proc.born.ns, proc.exit.ns.min(end))
+            && let Some(candidate) = running(world, shutdown, (idx, proc), &heir, &mut of_unit)
+        {
+            longest.add(candidate);
+        }
+    }
     let mut all = longest.take();
     let mut edges: Vec<u64> = all.iter().flat_map(|c| [c.from_ns, c.to_ns]).chain([begin, end]).collect();
     edges.retain(|ns| (begin..=end).contains(ns));
@@ -122,9 +140,6 @@ pub fn blame(
     let mut waits: Vec<Wait> = Vec::new();
     let mut active: Vec<Candidate> = Vec::new();
     let mut next = 0;
-    // rc itself outlives the last hook: it is no candidate, but there.
-    let rc = world.all().filter(|(idx, proc)| !proc.dead() && world.program_of(*idx) == b"rc");
-    let rc_ns = rc.map(|(_, proc)| proc.born.ns).filter(|ns| *ns >= begin).min().unwrap_or(u64::MAX);
     for pair in edges.windows(2) {
         let (from_ns, to_ns) = (pair[0], pair[1]);
         active.retain(|c| c.to_ns > from_ns);
@@ -179,35 +194,34 @@ fn stopping<'a>(
     fates.iter().filter_map(of)
 }
 
-/// Commands that the shutdown runs, once they run them.
-fn running<'a>(
-    world: &'a World,
-    shutdown: &'a Shutdown,
-    heir: impl Fn(Idx) -> bool + 'a,
-    mut of_unit: impl FnMut(Idx) -> bool + 'a,
-) -> impl Iterator<Item = Candidate> + 'a {
-    let of = move |(idx, proc): (Idx, &Proc)| {
-        let image = world.image(proc.image).filter(|image| image.proc == idx);
-        let born_in_it = proc.born >= shutdown.begin && proc.born < shutdown.end;
-        image.filter(|_| born_in_it && !world.is_init(idx))?;
-        // What is started and stays is a service, not a step; nobody waits for its end.
-        let of_rc = || {
-            world.ancestors(idx).any(|up| {
-                matches!(world.program_of(up), b"rc" | b"startpar" | b"openrc" | b"3" | b"rc.shutdown")
-            })
-        };
-        let step = !heir(idx) && (proc.dead() || !shutdown.ended && of_rc()) && is_step(world, shutdown, idx);
-        let to_ns = proc.exit.ns.min(shutdown.end.ns);
-        step.then(|| Candidate {
-            proc: idx,
-            from_ns: proc.born.ns,
-            to_ns,
-            why: Why::Running,
-            of_unit: of_unit(idx),
-            told_by: NONE,
-        })
+/// A command that the shutdown runs, once it runs it.
+fn running(
+    world: &World,
+    shutdown: &Shutdown,
+    (idx, proc): (Idx, &Proc),
+    heir: impl Fn(Idx) -> bool,
+    of_unit: impl FnOnce(Idx) -> bool,
+) -> Option<Candidate> {
+    let born_in_it = proc.born >= shutdown.begin && proc.born < shutdown.end;
+    if !born_in_it || world.is_init(idx) {
+        return None;
+    }
+    world.image(proc.image).filter(|image| image.proc == idx)?;
+    // What is started and stays is a service, not a step; nobody waits for its end.
+    let of_rc = || {
+        world
+            .ancestors(idx)
+            .any(|up| matches!(world.program_of(up), b"rc" | b"startpar" | b"openrc" | b"3" | b"rc.shutdown"))
     };
-    world.all().filter_map(of)
+    let step = !heir(idx) && (proc.dead() || !shutdown.ended && of_rc()) && is_step(world, shutdown, idx);
+    step.then(|| Candidate {
+        proc: idx,
+        from_ns: proc.born.ns,
+        to_ns: proc.exit.ns.min(shutdown.end.ns),
+        why: Why::Running,
+        of_unit: of_unit(idx),
+        told_by: NONE,
+    })
 }
 
 /// Whether a process born in the shutdown is part of it: a script of rc, a command of a unit.

@@ -105,20 +105,22 @@ pub struct ByTarget {
 impl ByTarget {
     pub fn new(world: &World, from: At) -> Self {
         let first = world.sigs.partition_point(|sent| sent.at < from);
-        let mut starts = vec![0u32; world.procs.len() + 1];
+        // Behind each one's place is first how many it has, then where they begin, and at last, when they have been put
+        // there, where they end: that is where those of the next begin.
+        let mut starts = vec![0u32; world.procs.len() + 2];
         for sent in &world.sigs[first..] {
-            starts[sent.target as usize + 1] += 1;
+            starts[sent.target as usize + 2] += 1;
         }
-        for at in 1..starts.len() {
+        for at in 2..starts.len() {
             starts[at] += starts[at - 1];
         }
-        let mut next = starts.clone();
         let mut order = vec![0; world.sigs.len() - first];
         for (number, sent) in world.sigs.iter().enumerate().skip(first) {
-            let place = &mut next[sent.target as usize];
+            let place = &mut starts[sent.target as usize + 1];
             order[*place as usize] = number as u32;
             *place += 1;
         }
+        starts.pop();
         Self { order, starts }
     }
 
@@ -155,19 +157,30 @@ pub fn fates(world: &World, shutdown: &Shutdown, by_target: &ByTarget) -> (Vec<F
     let mut rivals = Rivals::default();
     // As many as there can be: a list that grows leaves room behind that it had grown out of.
     let mut fates: Vec<Fate> = Vec::with_capacity(world.procs.len());
-    let those = world
-        .all()
-        .filter(|(idx, proc)| {
-            !world.is_init(*idx)
-                && proc.exit >= shutdown.begin
-                && proc.born < shutdown.end
-                && !(proc.dead() && proc.exit > shutdown.end)
-                && proc.id.tgid != 0
-        })
-        .filter_map(|(idx, _)| fate(world, shutdown, by_target, &mut rivals, idx));
-    fates.extend(those);
+    let mut lives = vec![true; world.procs.len()];
+    for idx in &world.ended {
+        lives[*idx as usize] = false;
+    }
+    // Looked at as they ended, and then those who never did by their places, they are in order, unless the events were not.
+    let alive = (0..).zip(&lives).filter(|(_, lives)| **lives).map(|(idx, _)| idx);
+    let (mut in_order, mut last) = (true, (At::default(), 0));
+    for idx in world.ended.iter().copied().chain(alive) {
+        let Some(proc) = world.proc_at(idx) else { continue };
+        let of_shutdown = !world.is_init(idx)
+            && proc.exit >= shutdown.begin
+            && proc.born < shutdown.end
+            && !(proc.dead() && proc.exit > shutdown.end)
+            && proc.id.tgid != 0;
+        if of_shutdown && let Some(fate) = fate(world, shutdown, by_target, &mut rivals, idx) {
+            in_order &= last <= (proc.exit, idx);
+            last = (proc.exit, idx);
+            fates.push(fate);
+        }
+    }
     fates.shrink_to_fit();
-    fates.sort_unstable_by_key(|fate| (world.procs[fate.proc as usize].exit, fate.proc));
+    if !in_order {
+        fates.sort_unstable_by_key(|fate| (world.procs[fate.proc as usize].exit, fate.proc));
+    }
     (fates, rivals)
 }
 

@@ -43,6 +43,21 @@ impl Default for Strings {
     }
 }
 
+/// What was found out about strings: each is looked at once, however many have it.
+#[derive(Debug, Default)]
+pub(super) struct PerString<T>(Vec<Option<T>>);
+
+impl<T: Copy> PerString<T> {
+    /// What `read` says of `text`, or said before.
+    pub fn of(&mut self, text: Str, read: impl FnOnce() -> T) -> T {
+        let place = text.0 as usize;
+        if self.0.len() <= place {
+            self.0.resize(place + 1, None);
+        }
+        *self.0[place].get_or_insert_with(read)
+    }
+}
+
 impl Strings {
     pub fn add(&mut self, text: &Bytes) -> Str {
         if text.is_empty() {
@@ -67,6 +82,11 @@ impl Strings {
         self.known.insert(text.clone(), new);
         self.list.push(text.clone());
         new
+    }
+
+    /// The one that says `text`, if any does.
+    pub fn find(&self, text: &[u8]) -> Option<Str> {
+        self.known.get(text).copied()
     }
 
     pub fn get(&self, text: Str) -> &[u8] {

@@ -6,18 +6,18 @@
 
 mod ordered;
 
-use std::{collections::HashMap, hash::BuildHasherDefault};
+use std::collections::HashMap;
 
-use crate::processes::{Quick, base_name};
+use crate::processes::base_name;
 
 use self::ordered::Orders;
 
 use super::{
     fate::ByTarget,
-    intern::Str,
+    intern::PerString,
     service::{Kind, ServiceId, Services},
     who::words,
-    world::{At, Idx, IdxMap, Image, NONE, Origin, World},
+    world::{At, Idx, IdxMap, Image, NONE, Origin, Proc, World},
 };
 
 /// Who did it.
@@ -81,14 +81,10 @@ pub fn restarts(
     from: At,
     until: At,
 ) -> Vec<Restart> {
-    let heirs = heirs(world);
-    let daemon = |idx: Idx| {
-        std::iter::successors(Some(idx), |idx| heirs.get(idx).copied()).take(4).last().unwrap_or(idx)
-    };
-    let exit = |idx: Idx| world.proc_at(idx).map_or(At::NEVER, |proc| proc.exit);
     // Few of those born in a shutdown are more than a command of somebody: only with these is anybody compared.
     let mut new: Vec<Idx> = Vec::new();
     let mut programs = Programs::default();
+    let (mut in_order, mut last) = (true, At::default());
     for (idx, proc) in world.all() {
         let born = proc.born >= from && proc.born <= until && proc.origin == Origin::Forked;
         if !born || world.is_init(idx) {
@@ -96,28 +92,44 @@ pub fn restarts(
         }
         if let Some(image) = program(world, idx)
             && (starter(world, idx).1 != By::Script || is_daemon(world, idx))
+            && programs.place(world, image, true).is_some()
         {
-            new.extend(programs.place(world, image, true).map(|_| idx));
+            in_order &= last <= proc.born;
+            last = proc.born;
+            new.push(idx);
         }
     }
-    new.sort_unstable_by_key(|idx| (world.procs[*idx as usize].born, *idx));
-    let mut gone = |idx: Idx| {
-        let last = daemon(idx);
-        let near = exit(last) != At::NEVER && exit(last).ns.saturating_add(WITHIN_NS) >= from.ns;
-        let image = program(world, idx).filter(|_| near)?;
-        Some((programs.place(world, image, false)?, Gone { ns: exit(last).ns, idx, last }))
+    if new.is_empty() {
+        return Vec::new();
+    }
+    if !in_order {
+        new.sort_unstable_by_key(|idx| (world.procs[*idx as usize].born, *idx));
+    }
+    let heirs = heirs(world);
+    let daemon = |idx: Idx| {
+        std::iter::successors(Some(idx), |idx| heirs.get(idx).copied()).take(4).last().unwrap_or(idx)
     };
-    let old = || world.all().filter(|(idx, proc)| proc.born <= until && !world.is_init(*idx));
+    let exit = |idx: Idx| world.proc_at(idx).map_or(At::NEVER, |proc| proc.exit);
     // Counted first: millions of them leave no room behind that lists had grown out of.
+    let mut places = vec![NONE; world.procs.len()];
     let mut counts: Vec<usize> = Vec::new();
-    for (place, _) in old().filter_map(|(idx, _)| gone(idx)) {
-        counts.resize(counts.len().max(place + 1), 0);
-        counts[place] += 1;
+    for (idx, proc) in world.all().filter(|(idx, proc)| proc.born <= until && !world.is_init(*idx)) {
+        let exit = exit(daemon(idx));
+        if exit != At::NEVER
+            && exit.ns.saturating_add(WITHIN_NS) >= from.ns
+            && let Some(image) = own_image(world, idx, proc)
+            && let Some(place) = programs.place(world, image, false)
+        {
+            counts.resize(counts.len().max(place as usize + 1), 0);
+            counts[place as usize] += 1;
+            places[idx as usize] = place;
+        }
     }
     let with_room = |count: usize| Dead { list: Vec::with_capacity(count), ..Dead::default() };
     let mut dead: Vec<Dead> = counts.into_iter().map(with_room).collect();
-    for (place, gone) in old().filter_map(|(idx, _)| gone(idx)) {
-        dead[place].list.push(gone);
+    for (idx, place) in (0..).zip(places).filter(|(_, place)| *place != NONE) {
+        let last = daemon(idx);
+        dead[place as usize].list.push(Gone { ns: exit(last).ns, idx, last });
     }
     for dead in &mut dead {
         dead.list.sort_unstable_by(|a, b| {
@@ -130,9 +142,8 @@ pub fn restarts(
     let mut found = Vec::with_capacity(new.len());
     for idx in new {
         let Some(image) = program(world, idx) else { continue };
-        let Some(dead) = programs.place(world, image, false).and_then(|place| dead.get_mut(place)) else {
-            continue;
-        };
+        let place = programs.place(world, image, false);
+        let Some(dead) = place.and_then(|place| dead.get_mut(place as usize)) else { continue };
         let (by, how) = starter(world, idx);
         let up = image.at;
         let born = world.procs[idx as usize].born;
@@ -252,7 +263,11 @@ fn heirs(world: &World) -> IdxMap<Idx> {
 
 /// The program that `idx` executed itself.
 fn program(world: &World, idx: Idx) -> Option<&Image> {
-    let image = world.image(world.proc_at(idx)?.image)?;
+    own_image(world, idx, world.proc_at(idx)?)
+}
+
+fn own_image<'a>(world: &'a World, idx: Idx, proc: &Proc) -> Option<&'a Image> {
+    let image = world.image(proc.image)?;
     (image.proc == idx && !image.filename.is_empty()).then_some(image)
 }
 
@@ -260,28 +275,22 @@ fn program(world: &World, idx: Idx) -> Option<&Image> {
 #[derive(Debug, Default)]
 struct Programs<'a> {
     /// By path; None for those that nobody new is, and for an init script, which is called like its service, and is none.
-    of: HashMap<Str, Option<usize>, BuildHasherDefault<Quick>>,
-    names: HashMap<&'a [u8], usize>,
+    of: PerString<Option<u32>>,
+    names: HashMap<&'a [u8], u32>,
 }
 
 impl<'a> Programs<'a> {
     /// The number of what `image` is; what is `new` gets the next, and comes before all that is not.
-    fn place(&mut self, world: &'a World, image: &Image, new: bool) -> Option<usize> {
-        if let Some(place) = self.of.get(&image.filename) {
-            return *place;
-        }
-        let file = world.strings.get(image.filename);
-        if file.starts_with(b"/etc/init.d/") || file.starts_with(b"/etc/rc") {
-            self.of.insert(image.filename, None);
-            return None;
-        }
-        let next = self.names.len();
-        let place = match new {
-            true => Some(*self.names.entry(base_name(file)).or_insert(next)),
-            false => self.names.get(base_name(file)).copied(),
-        };
-        self.of.insert(image.filename, place);
-        place
+    fn place(&mut self, world: &'a World, image: &Image, new: bool) -> Option<u32> {
+        self.of.of(image.filename, || {
+            let file = world.strings.get(image.filename);
+            let next = self.names.len() as u32;
+            match new {
+                _ if file.starts_with(b"/etc/init.d/") || file.starts_with(b"/etc/rc") => None,
+                true => Some(*self.names.entry(base_name(file)).or_insert(next)),
+                false => self.names.get(base_name(file)).copied(),
+            }
+        })
     }
 }
 

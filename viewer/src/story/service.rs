@@ -10,6 +10,7 @@ use lastrites_traces::session::Session;
 use crate::{processes::base_name, safe};
 
 use super::{
+    intern::PerString,
     who::words,
     world::{Idx, Image, World},
 };
@@ -139,6 +140,10 @@ pub struct Services {
     ids: HashMap<Service, ServiceId>,
     /// By process: [`UNASKED`], [`NONE_OF`], or its service.
     of: Vec<ServiceId>,
+    /// Which environments name a service, and which files and arguments an init script.
+    envs: PerString<bool>,
+    files: PerString<bool>,
+    argvs: PerString<bool>,
 }
 
 impl Services {
@@ -167,14 +172,15 @@ impl Services {
             return known;
         }
         let mut found = self.own(world, idx);
-        let mut met = vec![idx];
+        // Of its forefathers so many are looked at.
+        let mut met = 0;
         if found.is_none() {
             for forefather in world.ancestors(idx) {
                 if world.is_init(forefather) {
                     break;
                 }
                 let known = self.asked(forefather);
-                met.push(forefather);
+                met += 1;
                 found = known.unwrap_or_else(|| self.own(world, forefather));
                 // What a supervisor is is no answer for what it supervises.
                 if found.is_some() || known.is_some() {
@@ -185,7 +191,7 @@ impl Services {
         if self.of.len() < world.procs.len() {
             self.of.resize(world.procs.len(), UNASKED);
         }
-        for idx in met {
+        for idx in std::iter::once(idx).chain(world.ancestors(idx).take(met)) {
             if let Some(place) = self.of.get_mut(idx as usize) {
                 *place = found.unwrap_or(NONE_OF);
             }
@@ -226,7 +232,10 @@ impl Services {
             let name = name.to_owned();
             return self.add(kind, &name);
         }
-        if let Some((kind, name)) = of_env(world, idx) {
+        let env = world.image(world.image_of(idx)).map(|image| image.env).unwrap_or_default();
+        if self.envs.of(env, || of_variables(world.strings.get(env)).is_some())
+            && let Some((kind, name)) = of_env(world, idx)
+        {
             return self.add(kind, &name);
         }
         if let Some((kind, name)) = of_supervisor(world, idx) {
@@ -237,7 +246,13 @@ impl Services {
         {
             return self.add(Kind::Inittab, id.as_bytes());
         }
-        let script = world.images_of(idx).find_map(|image| script(world, image).map(<[u8]>::to_owned))?;
+        let mut names_script = |image: &&Image| {
+            let Image { filename, argv, .. } = **image;
+            self.files.of(filename, || is_of_rc(world.strings.get(filename)))
+                || self.argvs.of(argv, || script_word(world.strings.get(argv)).is_some())
+        };
+        let mut those = world.images_of(idx).filter(&mut names_script);
+        let script = those.find_map(|image| script(world, image).map(<[u8]>::to_owned))?;
         self.add(Kind::Script, &script)
     }
 
@@ -278,18 +293,27 @@ fn of_cgroup(path: &[u8]) -> Option<(Kind, &[u8])> {
     None
 }
 
+/// What a variable is set to, if it is set to something.
+fn variable<'a>(env: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
+    words(env).find_map(|pair| pair.strip_prefix(key)).filter(|value| !value.is_empty())
+}
+
+/// The service that an environment names.
+fn of_variables(env: &[u8]) -> Option<(Kind, &[u8])> {
+    VARIABLES.iter().find_map(|(key, kind)| Some((*kind, variable(env, key)?)))
+}
+
 fn of_env(world: &World, idx: Idx) -> Option<(Kind, Vec<u8>)> {
     let image = world.image(world.image_of(idx))?;
     let env = world.strings.get(image.env);
-    let value = |key: &[u8]| words(env).find_map(|pair| pair.strip_prefix(key)).filter(|v| !v.is_empty());
-    let (kind, name) = VARIABLES.iter().find_map(|(key, kind)| Some((*kind, value(key)?)))?;
+    let (kind, name) = of_variables(env)?;
     // The rc job of Upstart runs everybody else's stop scripts.
     if kind == Kind::Upstart && matches!(name, b"rc" | b"rcS" | b"rc-sysinit") {
         return None;
     }
     let mut name = name.to_owned();
     if kind == Kind::Upstart
-        && let Some(instance) = value(b"UPSTART_INSTANCE=")
+        && let Some(instance) = variable(env, b"UPSTART_INSTANCE=")
     {
         name.extend_from_slice(b" (");
         name.extend_from_slice(instance);
@@ -315,16 +339,21 @@ fn of_supervisor(world: &World, idx: Idx) -> Option<(Kind, Vec<u8>)> {
     None
 }
 
+fn is_of_rc(file: &[u8]) -> bool {
+    file.starts_with(b"/etc/init.d/") || file.starts_with(b"/etc/rc")
+}
+
+/// The init script that an interpreter is given.
+fn script_word(argv: &[u8]) -> Option<&[u8]> {
+    words(argv).skip(1).take(2).find(|word| {
+        word.starts_with(b"/etc/init.d/") || word.starts_with(b"/etc/rc") && word.contains(&b'.')
+    })
+}
+
 /// The service whose init script an image is.
 pub fn script<'a>(world: &'a World, image: &Image) -> Option<&'a [u8]> {
     let file = world.strings.get(image.filename);
-    let path = if file.starts_with(b"/etc/init.d/") || file.starts_with(b"/etc/rc") {
-        file
-    } else {
-        words(world.strings.get(image.argv)).skip(1).take(2).find(|word| {
-            word.starts_with(b"/etc/init.d/") || word.starts_with(b"/etc/rc") && word.contains(&b'.')
-        })?
-    };
+    let path = if is_of_rc(file) { file } else { script_word(world.strings.get(image.argv))? };
     let base = base_name(path);
     let name = match base {
         [b'K' | b'S', a, b, rest @ ..] if a.is_ascii_digit() && b.is_ascii_digit() && !rest.is_empty() => {

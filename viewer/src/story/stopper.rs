@@ -5,9 +5,10 @@
 
 use super::{
     fate::Fate,
+    intern::PerString,
     service::Services,
     who::words,
-    world::{At, Idx, World},
+    world::{At, Idx, IdxSet, Image, World},
 };
 
 /// What stop commands are told: `/etc/init.d/slapd stop`, `pg_ctl stop`, `redis-cli shutdown`, `nginx -s quit`.
@@ -34,15 +35,20 @@ pub struct Stoppers(Vec<(At, Idx)>);
 impl Stoppers {
     /// Those among the processes whose ends are known.
     pub fn new(world: &World, fates: &[Fate], begin: At) -> Self {
+        let mut known = PerString::default();
+        let mut stops = |image: &Image| {
+            let words = || words(world.strings.get(image.argv)).skip(1).take(8);
+            known.of(image.argv, || words().any(|word| WORDS.contains(&word)))
+        };
+        let those: IdxSet = world.images.iter().filter(|i| stops(i)).map(|image| image.proc).collect();
+        if those.is_empty() {
+            return Self::default();
+        }
         let mut list: Vec<(At, Idx)> = fates
             .iter()
+            .filter(|fate| those.contains(&fate.proc))
             .filter_map(|fate| Some((world.proc_at(fate.proc)?.born, fate.proc)))
-            .filter(|(born, idx)| {
-                *born >= begin
-                    && world.own_images(*idx).any(|image| {
-                        words(world.strings.get(image.argv)).skip(1).take(8).any(|word| WORDS.contains(&word))
-                    })
-            })
+            .filter(|(born, idx)| *born >= begin && world.own_images(*idx).any(&mut stops))
             .collect();
         list.sort_unstable();
         Self(list)

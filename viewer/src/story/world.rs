@@ -16,7 +16,7 @@ use lastrites_traces::event::ProcId;
 
 pub use self::parts::{At, Call, Cause, Hole, Image, Means, Mount, Origin, Poll, Proc, Reboot, Sig};
 use super::{
-    index::{Index, Key, key},
+    index::{Index, key},
     intern::{Str, Strings},
 };
 
@@ -54,6 +54,8 @@ impl Hasher for Near {
 pub struct World {
     pub strings: Strings,
     pub procs: Vec<Proc>,
+    /// The dead, as events told of their ends: in order of time, or nearly so.
+    pub ended: Vec<Idx>,
     pub images: Vec<Image>,
     /// In order of time. Without those that neither stop nor ask for anything: see [`matters`].
     pub sigs: Vec<Sig>,
@@ -72,11 +74,10 @@ pub struct World {
     pub last: At,
     pub events: u64,
     index: Index,
-    /// What was asked of it last, by [`recent`]: most events are about somebody who was in one just before, and an index of
-    /// millions is in no cache.
-    recent: Vec<Option<(Key, Idx)>>,
-    /// Which program a file with its arguments was, likewise.
+    /// Which program a file with its arguments was, of those that were asked for last.
     programs: Vec<Option<(Str, Str, Str)>>,
+    /// Whoever was pid 1.
+    inits: Vec<Idx>,
     /// The youngest process of each pid, of those whose birth was not recorded.
     youngest: HashMap<u32, Idx>,
     /// Signals that wait to be taken, by target and number.
@@ -93,6 +94,7 @@ impl Default for World {
         Self {
             strings: Strings::default(),
             procs: vec![Proc::nobody()],
+            ended: Vec::new(),
             images: Vec::new(),
             sigs: Vec::new(),
             calls: Vec::new(),
@@ -107,8 +109,8 @@ impl Default for World {
             last: At::default(),
             events: 0,
             index: Index::default(),
-            recent: vec![None; RECENT],
             programs: vec![None; RECENT],
+            inits: Vec::new(),
             youngest: HashMap::new(),
             waiting: HashMap::default(),
             told_ns: HashMap::new(),
@@ -146,7 +148,7 @@ impl World {
 
     /// The process that the kernel calls `id`.
     pub fn find(&self, id: ProcId) -> Option<Idx> {
-        self.at_key(key(id)).ok()
+        self.index.find(key(id), |idx| key(self.procs[idx as usize].id))
     }
 
     pub fn image(&self, number: u32) -> Option<&Image> {
@@ -162,6 +164,11 @@ impl World {
     pub fn by_pid(&self, pid: u32, ns: u64) -> Option<Idx> {
         let of = self.all().filter(|(_, proc)| proc.id.tgid == pid && proc.born.ns <= ns);
         of.max_by_key(|(_, proc)| (proc.lives(ns), proc.born)).map(|(idx, _)| idx)
+    }
+
+    /// The last init of the machine.
+    pub fn init(&self) -> Option<Idx> {
+        self.inits.iter().copied().max_by_key(|idx| self.procs[*idx as usize].born)
     }
 
     /// The forefathers of `idx`, nearest first, never more than a file can honestly have.
@@ -191,5 +198,5 @@ impl World {
 const NONE_PROC: Idx = 0;
 /// So long a call to many may take.
 pub(super) const CALL_NS: u64 = 2_000_000_000;
-/// Places in [`World::recent`] and its like: a power of two.
+/// Places in [`World::programs`]: a power of two.
 const RECENT: usize = 4096;

@@ -9,7 +9,7 @@ use crate::time;
 use super::{Case, Finding, Rule, Step, advice, steps};
 use crate::story::{
     Story,
-    fate::Verdict,
+    fate::{Fate, Verdict},
     service::{Kind, ServiceId},
     shutdown::PhaseKind,
     world::{At, Idx, Origin},
@@ -19,17 +19,18 @@ pub(super) fn check(case: &mut Case<'_>) {
     let story = case.story;
     let Some(shutdown) = &story.shutdown else { return };
     let from = shutdown.phase(PhaseKind::Stopping).map_or(shutdown.begin, |phase| phase.from);
-    let first = first_born(story);
-    for fate in &story.fates {
+    // Asked for by few.
+    let mut first = None;
+    let stayed =
+        |fate: &&Fate| matches!(fate.verdict, Verdict::Killed | Verdict::CutOff | Verdict::NeverTold);
+    for fate in story.fates.iter().filter(stayed) {
         let Some(proc) = story.world.proc_at(fate.proc) else { continue };
         let own = story.world.image(proc.image).is_some_and(|image| image.proc == fate.proc);
         let anew = proc.born > from && proc.origin == Origin::Forked && own;
-        let stayed = matches!(fate.verdict, Verdict::Killed | Verdict::CutOff | Verdict::NeverTold);
         if anew
-            && stayed
             && !case.is_taken(fate.proc)
             && is_service(story, fate.proc)
-            && !had_run(story, &first, fate.proc)
+            && !had_run(story, first.get_or_insert_with(|| first_born(story)), fate.proc)
         {
             let finding = tell(story, fate.proc);
             case.add(finding);

@@ -4,12 +4,11 @@
 //! says start, when there was something to start. Without an order a restart is what init or the supervisor did of its own
 //! accord.
 
-use std::collections::HashMap;
-
 use crate::{
     processes::base_name,
     story::{
         fate::{ByTarget, told},
+        intern::PerString,
         restart::Restart,
         service::{Kind, Services},
         who::words,
@@ -63,10 +62,10 @@ impl Orders {
     pub fn new(world: &World, from: At) -> Self {
         let from_ns = from.ns.saturating_sub(BEFORE_NS);
         // Few files are executed again and again, so each is looked at once.
-        let mut known = HashMap::new();
+        let mut known = PerString::default();
         let mut orders = Vec::new();
         for image in world.images.iter().filter(|image| image.at.ns >= from_ns) {
-            let is_command = *known.entry(image.filename).or_insert_with(|| {
+            let is_command = known.of(image.filename, || {
                 let base = base_name(world.strings.get(image.filename));
                 COMMANDS.contains(&base) || base == b"python" || base.starts_with(b"python3")
             });

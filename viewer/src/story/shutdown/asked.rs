@@ -65,11 +65,15 @@ pub(super) fn asked(world: &World, init: Init, began: Option<At>) -> Option<Aske
     let mut found: Option<&Image> = None;
     for image in &world.images {
         // systemctl goes on by itself; what begins first is then the request's own doing.
-        if image.at > until || world.is_init(image.proc) || is_contained(world, image.proc) {
+        if image.at > until {
+            continue;
+        }
+        let asks = asks(world.strings.get(image.filename), world.strings.get(image.argv));
+        if asks == Asks::Nothing || world.is_init(image.proc) || is_contained(world, image.proc) {
             continue;
         }
         let running = world.proc_at(image.proc).is_some_and(|p| image.at == p.born && image.before == NONE);
-        match asks(world.strings.get(image.filename), world.strings.get(image.argv)) {
+        match asks {
             // `reboot -d -f` of the last script is the end, not the beginning.
             Asks::End if !running && !by_script_of_init(world, image) => {
                 // The same process, or one of its children, goes on asking.

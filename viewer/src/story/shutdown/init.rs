@@ -5,6 +5,7 @@
 use crate::{
     processes::base_name,
     story::{
+        intern::PerString,
         who::words,
         world::{Image, World},
     },
@@ -44,8 +45,8 @@ impl Init {
         if let Some(init) = found.filter(|init| *init != Self::Sysvinit) {
             return init;
         }
-        let pid_1 = world.by_pid(1, u64::MAX);
-        let file = pid_1
+        let file = world
+            .init()
             .and_then(|idx| world.image(world.image_of(idx)))
             .map_or(&b""[..], |image| base_name(world.strings.get(image.filename)));
         match file {
@@ -59,9 +60,12 @@ impl Init {
             b"upstart" => return Self::Upstart,
             _ => {}
         }
-        let sets =
-            |image: &Image| words(world.strings.get(image.env)).any(|pair| pair.starts_with(b"UPSTART_JOB="));
-        if world.images.iter().any(sets) { Self::Upstart } else { found.unwrap_or(Self::Unknown) }
+        let mut known = PerString::default();
+        let mut sets = |image: &Image| {
+            let env = || world.strings.get(image.env);
+            known.of(image.env, || words(env()).any(|pair| pair.starts_with(b"UPSTART_JOB=")))
+        };
+        if world.images.iter().any(&mut sets) { Self::Upstart } else { found.unwrap_or(Self::Unknown) }
     }
 
     pub const fn is_rc(self) -> bool {

@@ -4,7 +4,7 @@
 
 use crate::story::{
     who::words,
-    world::{At, CALL_NS, Idx, Means, NONE, Sig, World},
+    world::{At, CALL_NS, Idx, Image, Means, NONE, Sig, World},
 };
 
 use super::{
@@ -53,41 +53,35 @@ pub(super) fn marks(world: &World, init: Init) -> Vec<Mark> {
     let mut marks = Vec::new();
     let mut mark = |at: At, kind, rule, aim| marks.push(Mark { at, kind, rule, aim });
     let mut shutdown_image = At::NEVER;
+    // What was running already begins nothing.
+    let begins = |image: &Image| {
+        world.proc_at(image.proc).is_some_and(|proc| image.at != proc.born || image.before != NONE)
+            && !is_contained(world, image.proc)
+    };
     for image in &world.images {
-        // What was running already begins nothing.
-        if world.proc_at(image.proc).is_none_or(|proc| image.at == proc.born && image.before == NONE)
-            || is_contained(world, image.proc)
-        {
-            continue;
-        }
         let argv = || words(world.strings.get(image.argv)).skip(1).take(4);
         let has = |wanted: &[u8]| argv().any(|word| word == wanted);
         let under_init = || world.ancestors(image.proc).count() <= 1;
-        match world.program(image) {
+        let sign = match world.program(image) {
             b"rc" if has(b"6") || has(b"0") || has(b"1") => {
                 let level = argv().find(|word| matches!(*word, b"6" | b"0" | b"1"));
-                mark(
-                    image.at,
-                    PhaseKind::Stopping,
-                    "init runs rc for that runlevel",
-                    Aim::of_level(level.map_or(b"", |l| l)),
-                );
+                let aim = Aim::of_level(level.map_or(b"", |l| l));
+                (PhaseKind::Stopping, "init runs rc for that runlevel", aim)
             }
             b"openrc" if has(b"reboot") || has(b"shutdown") || has(b"off") => {
                 let aim = if has(b"reboot") { Aim::Reboot } else { Aim::Unknown };
-                mark(image.at, PhaseKind::Stopping, "openrc changes to that runlevel", aim);
+                (PhaseKind::Stopping, "openrc changes to that runlevel", aim)
             }
             b"3" if world.strings.get(image.filename) == b"/etc/runit/3" => {
-                mark(image.at, PhaseKind::Stopping, "runit runs its stage 3", Aim::Unknown);
+                (PhaseKind::Stopping, "runit runs its stage 3", Aim::Unknown)
             }
             b"rc.shutdown" if under_init() || init == Init::S6 => {
-                mark(image.at, PhaseKind::Stopping, "init runs rc.shutdown", Aim::Unknown);
+                (PhaseKind::Stopping, "init runs rc.shutdown", Aim::Unknown)
             }
             b"shutdown" if init == Init::Dinit && has(b"--system") => {
-                mark(image.at, PhaseKind::Stopping, "dinit runs its shutdown helper", Aim::Unknown);
+                (PhaseKind::Stopping, "dinit runs its shutdown helper", Aim::Unknown)
             }
             b"systemd-shutdown" if world.is_init(image.proc) => {
-                shutdown_image = image.at;
                 let aim = match argv().next() {
                     Some(b"reboot") => Aim::Reboot,
                     Some(b"poweroff") => Aim::PowerOff,
@@ -95,23 +89,31 @@ pub(super) fn marks(world: &World, init: Init) -> Vec<Mark> {
                     Some(b"kexec") => Aim::Kexec,
                     _ => Aim::Unknown,
                 };
-                mark(image.at, PhaseKind::TermSpree, "pid 1 becomes systemd-shutdown", aim);
+                (PhaseKind::TermSpree, "pid 1 becomes systemd-shutdown", aim)
             }
             b"killall5" if has(b"-15") || has(b"-TERM") => {
-                mark(image.at, PhaseKind::TermSpree, "killall5 -15 is executed", Aim::Unknown);
+                (PhaseKind::TermSpree, "killall5 -15 is executed", Aim::Unknown)
             }
             b"killall5" if has(b"-9") || has(b"-KILL") => {
-                mark(image.at, PhaseKind::KillSpree, "killall5 -9 is executed", Aim::Unknown);
+                (PhaseKind::KillSpree, "killall5 -9 is executed", Aim::Unknown)
             }
             b"kill_all" if has(b"15") || has(b"9") => {
                 let kind = if has(b"9") { PhaseKind::KillSpree } else { PhaseKind::TermSpree };
-                mark(image.at, kind, "kill_all is executed", Aim::Unknown);
+                (kind, "kill_all is executed", Aim::Unknown)
             }
             b"umountnfs.sh" | b"umountfs" | b"umountroot" | b"mount-ro" if init != Init::Systemd => {
-                mark(image.at, PhaseKind::Unmounting, "a script that unmounts is run", Aim::Unknown);
+                (PhaseKind::Unmounting, "a script that unmounts is run", Aim::Unknown)
             }
-            _ => {}
+            _ => continue,
+        };
+        if !begins(image) {
+            continue;
         }
+        if world.program(image) == b"systemd-shutdown" {
+            shutdown_image = image.at;
+        }
+        let (kind, rule, aim) = sign;
+        mark(image.at, kind, rule, aim);
     }
     for call in world.calls.iter().filter(|call| call.target == -1 && call.ret >= 0) {
         let kind = match call.sig {

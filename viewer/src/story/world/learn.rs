@@ -15,10 +15,7 @@ use super::{
     At, CALL_NS, Call, Cause, Hole, Idx, Image, Means, Mount, NONE, NONE_PROC, Origin, Poll, Proc, RECENT,
     Reboot, Sig, Str, World, matters, parts::RESULT_IGNORED,
 };
-use crate::story::{
-    index::{Free, Key, key},
-    who,
-};
+use crate::story::{index::key, who};
 
 impl World {
     /// Reads all of `items`; an error ends it and is handed on.
@@ -80,6 +77,9 @@ impl World {
                 if !proc.dead() {
                     let peak_kib = u32::try_from(*peak_rss_kib).unwrap_or(u32::MAX);
                     (proc.exit, proc.status, proc.peak_rss_kib) = (at, *status as u16, peak_kib);
+                    if proc.dead() {
+                        self.ended.push(idx);
+                    }
                     // What it died of was not taken in any other way.
                     if proc.killed_by() != 0 {
                         let sig = proc.killed_by();
@@ -197,32 +197,20 @@ impl World {
 
     /// The process `id`, which is from now on what `origin` and `born` say if nobody has told of it.
     fn known_or(&mut self, id: ProcId, origin: Origin, born: At) -> Idx {
-        let key = key(id);
-        let place = recent(key);
-        if let Some((of, idx)) = self.recent[place]
-            && of == key
-        {
-            return idx;
+        if let Some(known) = self.find(id) {
+            return known;
         }
-        let idx = match self.at_key(key) {
-            Ok(known) => known,
-            Err(free) => {
-                let idx = u32::try_from(self.procs.len()).unwrap_or(NONE_PROC);
-                self.procs.push(Proc { id, origin, born, ..Proc::nobody() });
-                let procs = &self.procs;
-                self.index.add(free, idx, |idx| self::key(procs[idx as usize].id));
-                if origin != Origin::Forked {
-                    self.youngest.insert(id.tgid, idx);
-                }
-                idx
-            }
-        };
-        self.recent[place] = Some((key, idx));
+        let idx = u32::try_from(self.procs.len()).unwrap_or(NONE_PROC);
+        self.procs.push(Proc { id, origin, born, ..Proc::nobody() });
+        let procs = &self.procs;
+        self.index.add(idx, |idx| key(procs[idx as usize].id));
+        if id.tgid == 1 {
+            self.inits.push(idx);
+        }
+        if origin != Origin::Forked {
+            self.youngest.insert(id.tgid, idx);
+        }
         idx
-    }
-
-    pub(super) fn at_key(&self, key: Key) -> Result<Idx, Free> {
-        self.index.find(key, |idx| self::key(self.procs[idx as usize].id) == key)
     }
 
     fn described(&mut self, process: &Process, at: At) {
@@ -322,7 +310,7 @@ impl World {
     /// Adds an image, and says once which program it is: that is asked again and again.
     fn add_image(&mut self, mut image: Image) -> u32 {
         let (file, argv) = (image.filename, image.argv);
-        let place = recent((file.number(), argv.number()));
+        let place = (file.number() ^ argv.number().wrapping_mul(0x9e37_79b1)) as usize % RECENT;
         image.program = match self.programs[place] {
             Some((known, words, program)) if (known, words) == (file, argv) => program,
             _ => {
@@ -407,7 +395,3 @@ const SI_TIMER: i32 = -2;
 const FORKED_LOOKED_AT: usize = 4096;
 /// The out-of-memory killer marks its victim this soon after the signal.
 const MARK_NS: u64 = 1_000_000_000;
-
-fn recent(key: Key) -> usize {
-    (key.0 ^ key.1.wrapping_mul(0x9e37_79b1)) as usize % RECENT
-}
