@@ -139,8 +139,8 @@ fn main() {
     while recorder.status.events < total {
         shown += 1 << 20;
         let rings = recorder.rings_mut();
-        for cpu in 0..ends.len() {
-            rings.heads[cpu] = whole(&rings.cpus[cpu], rings.heads[cpu], shown.min(ends[cpu]));
+        for ((head, bytes), end) in rings.heads.iter_mut().zip(&rings.cpus).zip(&ends) {
+            *head = whole(bytes, *head, shown.min(*end));
         }
         while recorder.drain(Patience::Later).unwrap().more {}
     }
