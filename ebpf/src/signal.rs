@@ -10,12 +10,30 @@ use lastrites_traces::abi::{
 
 use crate::config::config;
 use crate::ring::{fill_header, reserve};
-use crate::task::{Id, Pointer, current_id, id, is_kernel_thread, load, peek};
+use crate::task::{Id, Pointer, current_id, id, is_kernel_thread, load};
 
 /// What the kernel passes in place of a siginfo.
 const SEND_SIG_NOINFO: u64 = 0;
 const SEND_SIG_PRIV: u64 = 1;
 const SI_KERNEL: i32 = 0x80;
+
+/// `si_code` of a siginfo that is one.
+///
+/// # Safety
+/// The verifier knows the type of `info`.
+#[cfg(not(feature = "v2"))]
+#[inline(always)]
+unsafe fn code(info: u64) -> i32 {
+    // SAFETY: the caller's promise.
+    unsafe { load(info as Pointer, config!(siginfo_code)) }
+}
+
+/// The same, copied.
+#[cfg(feature = "v2")]
+#[inline(always)]
+unsafe fn code(info: u64) -> i32 {
+    crate::task::peek(info, config!(siginfo_code))
+}
 
 #[btf_tracepoint(function = "signal_generate")]
 pub fn signal_generate(ctx: BtfTracePointContext) -> i32 {
@@ -24,14 +42,22 @@ pub fn signal_generate(ctx: BtfTracePointContext) -> i32 {
     let task: Pointer = ctx.arg(2);
     let group: i32 = ctx.arg(3);
     let result: i32 = ctx.arg(4);
-    // SAFETY: the verifier knows the type of `task`; `info` is only handed to a helper.
+    // SAFETY: the verifier knows the types of `task` and `info`, which is read where it is no number; the record is
+    // reserved room of its size.
     unsafe {
         // kill(-1) goes to every kernel thread too, and none of them cares.
         if is_kernel_thread(task) {
             return 0;
         }
+        const LEN: usize = size_of::<Signal>();
+        let Some(reserved) = reserve(kind::SIGNAL, LEN as u64) else { return 0 };
+        let record: *mut Signal = reserved.as_ptr();
+        // Of a pointer among the arguments verifiers take for granted that it is not null, and leave out what
+        // would happen if it were. What was put down and taken up again is a number.
+        let place = &raw mut (*record).target_start_ns;
+        place.write_volatile(info);
         let mut flags = if group != 0 { SIGNAL_FLAG_GROUP } else { 0 };
-        let code: i32 = match info {
+        let code: i32 = match place.read_volatile() {
             SEND_SIG_NOINFO => {
                 flags |= SIGNAL_FLAG_NOINFO;
                 0
@@ -40,16 +66,13 @@ pub fn signal_generate(ctx: BtfTracePointContext) -> i32 {
                 flags |= SIGNAL_FLAG_PRIV;
                 SI_KERNEL
             }
-            info => peek(info, config!(siginfo_code)),
+            _ => code(info),
         };
-        const LEN: usize = size_of::<Signal>();
-        let Some(reserved) = reserve(kind::SIGNAL, LEN as u64) else { return 0 };
         // A timer runs out in somebody else's time: neither is that one the sender, nor was it a call of its.
         let sender = if is_of_an_occurrence(code) { Id::KERNEL } else { current_id() };
         if code <= 0 && !is_of_an_occurrence(code) {
             crate::call::remember(reserved.head());
         }
-        let record: *mut Signal = reserved.as_ptr();
         fill_header(&raw mut (*record).header, kind::SIGNAL, flags, LEN as u16, sender);
         let target = id(task);
         (*record).target_start_ns = target.start_ns;

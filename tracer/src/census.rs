@@ -220,7 +220,7 @@ pub fn merge(before: Vec<What>, after: Vec<What>, now_ns: u64) -> Vec<(u64, What
 ///
 /// The hooks are attached one after the other, which takes seconds on a slow machine: whose fork was heard of may
 /// have executed something before anybody listened for that. What it was at the census is told right behind its fork.
-pub fn put_first(events: &[(u64, What)], census: &mut Vec<(u64, What)>) {
+pub fn put_first(events: &[&(u64, What)], census: &mut Vec<(u64, What)>) {
     let first_ns = events.iter().map(|(time_ns, _)| *time_ns).min().unwrap_or(u64::MAX);
     let birth = |id: ProcId| {
         let is_it = |what: &What| matches!(what, What::Fork { child, .. } if child.same(id));
@@ -396,7 +396,7 @@ mod tests {
             (600, exit(3)),
             (1000, exit(2)),
         ];
-        put_first(&events, &mut census);
+        put_first(&events.iter().collect::<Vec<_>>(), &mut census);
         assert_eq!(told(&census), [(499, 3), (499, 1), (499, 2), (521, 6)]);
         let mut census = merge(before, after, 900);
         put_first(&[], &mut census);

@@ -59,6 +59,7 @@ fn terminal(padded: &[u8]) -> Bytes {
 }
 
 /// The event that `record` tells of, with its time. `page_kib` is the size of a page in KiB.
+#[inline]
 pub fn convert(record: &[u8], page_kib: u64) -> Option<(u64, What)> {
     let header: abi::Header = read(record)?;
     let record = record.get(..header.len.into())?;
@@ -75,7 +76,6 @@ pub fn convert(record: &[u8], page_kib: u64) -> Option<(u64, What)> {
                 ns_pid: r.ns_pid,
             }
         }
-        kind::EXEC => exec(record, process)?,
         kind::EXIT => {
             let r: abi::Exit = read(record)?;
             What::Exit {
@@ -85,7 +85,6 @@ pub fn convert(record: &[u8], page_kib: u64) -> Option<(u64, What)> {
                 peak_rss_kib: r.peak_rss_pages.saturating_mul(page_kib),
             }
         }
-        kind::RENAME => What::Rename { process, comm: name(&read::<abi::Rename>(record)?.comm) },
         kind::SIGNAL => {
             let r: abi::Signal = read(record)?;
             What::Signal(Signal {
@@ -109,6 +108,17 @@ pub fn convert(record: &[u8], page_kib: u64) -> Option<(u64, What)> {
             };
             What::Deliver { process, tid: r.tid, sig: r.sig, disposition }
         }
+        _ => rare(record, header, process)?,
+    };
+    Some((header.time_ns, what))
+}
+
+/// What has strings, or comes seldom.
+#[inline(never)]
+fn rare(record: &[u8], header: abi::Header, process: ProcId) -> Option<What> {
+    Some(match header.kind {
+        kind::EXEC => exec(record, process)?,
+        kind::RENAME => What::Rename { process, comm: name(&read::<abi::Rename>(record)?.comm) },
         kind::CALL => {
             let r: abi::Call = read(record)?;
             What::Call {
@@ -144,8 +154,7 @@ pub fn convert(record: &[u8], page_kib: u64) -> Option<(u64, What)> {
             What::Oom { process, victim: ProcId { tgid: r.victim_tgid, start_ns: r.victim_start_ns } }
         }
         _ => return None,
-    };
-    Some((header.time_ns, what))
+    })
 }
 
 /// The path whose names stand in `slots`, the innermost first; `cut` when there were more in front.

@@ -25,8 +25,11 @@ pub mod sys;
 
 use sys::Mapping;
 
-/// Bytes that are copied out of a ring at a time.
-const BLOCK: usize = 64 << 10;
+/// Bytes that are copied out of a ring at a time: they are still at hand when they are handed out.
+const BLOCK: usize = 16 << 10;
+/// Chunks that are mapped at a time, so that a storm maps each but once. They count as this process's memory
+/// as long as they are, of which the out-of-memory killer takes account.
+const WINDOWS_MAX: usize = 64;
 /// Looks at an unfinished record before it counts as stuck: some microseconds.
 const SPINS: u32 = 200;
 /// A record unfinished for so long is given up: its writer was torn from it.
@@ -79,8 +82,9 @@ pub struct KernelRing {
     /// What only [`Self::look`] finds out.
     missed: BTreeMap<(u32, u8), u64>,
     bell: Bell,
-    /// Per CPU the chunk that is mapped.
-    windows: Vec<Option<(u64, Mapping)>>,
+    /// The chunks that are mapped, and how many they are.
+    windows: Vec<Option<Mapping>>,
+    mapped: usize,
     block: Vec<u8>,
     /// Since when which record of a CPU has been unfinished.
     unfinished: BTreeMap<u32, (u64, Instant)>,
@@ -175,7 +179,8 @@ impl KernelRing {
                 .collect(),
             missed: BTreeMap::new(),
             bell: Bell::open(&dir.join("BELL")).map_err(fail("BELL"))?,
-            windows: (0..meta.cpus).map(|_| None).collect(),
+            windows: (0..u64::from(ring_cpus) * chunks).map(|_| None).collect(),
+            mapped: 0,
             block: Vec::new(),
             unfinished: BTreeMap::new(),
             stuck_max: STUCK_MAX,
@@ -201,7 +206,12 @@ impl KernelRing {
     /// Hands back the copying buffer and the windows.
     pub fn slim(&mut self) {
         self.block = Vec::new();
+        self.unmap();
+    }
+
+    fn unmap(&mut self) {
         self.windows.fill_with(|| None);
+        self.mapped = 0;
     }
 
     fn head(&self, cpu: u32) -> u64 {
@@ -234,7 +244,7 @@ impl KernelRing {
         cpu: u32,
         from: u64,
         until: u64,
-        f: &mut dyn FnMut(RawRecord<'_>),
+        f: &mut impl FnMut(RawRecord<'_>),
     ) -> Result<CpuRead, ProbeError> {
         if cpu >= self.cpus {
             return Err(ProbeError::Foreign { path: self.dir.clone(), why: "it knows fewer CPUs" });
@@ -308,12 +318,12 @@ impl KernelRing {
         let wanted = distance(head, until) as usize;
         while offset < CHUNK && offset - first < wanted.min(BLOCK) {
             let mut spins = if offset == first { SPINS } else { 0 };
-            while window.load(offset) != abi::stamp(at, key) && spins > 0 {
+            while window.load(offset) != abi::stamp(at, key) {
+                if spins == 0 {
+                    return Ok(at);
+                }
                 spins -= 1;
                 std::hint::spin_loop();
-            }
-            if window.load(offset) != abi::stamp(at, key) {
-                break;
             }
             let len = record_len(window.load(offset + 16));
             if !is_record_len(len) || offset + len > ENTRY {
@@ -336,7 +346,7 @@ impl KernelRing {
     }
 
     /// Hands out the records in the block.
-    fn hand_out(&self, from: u64, end: u64, f: &mut dyn FnMut(RawRecord<'_>)) -> u64 {
+    fn hand_out(&self, from: u64, end: u64, f: &mut impl FnMut(RawRecord<'_>)) -> u64 {
         let mut rest = self.block.as_slice();
         let mut head = from;
         while head != end {
@@ -393,15 +403,18 @@ impl KernelRing {
     fn window(&mut self, cpu: u32, head: u64) -> Result<(usize, &Mapping), ProbeError> {
         let position = head & POS_MASK;
         let entry = u64::from(cpu) * self.chunks + (position / CHUNK as u64) % self.chunks;
-        let window = &mut self.windows[cpu as usize];
-        if window.as_ref().is_none_or(|(mapped, _)| *mapped != entry) {
-            *window = None;
+        let index = entry as usize;
+        if self.windows[index].is_none() {
+            if self.mapped == WINDOWS_MAX {
+                self.unmap();
+            }
             let mapping = Mapping::new(&self.rings, entry * ENTRY as u64, ENTRY, false)
                 .map_err(|source| ProbeError::Open { path: self.dir.join("RINGS"), source })?;
-            *window = Some((entry, mapping));
+            self.windows[index] = Some(mapping);
+            self.mapped += 1;
         }
-        match window {
-            Some((_, mapping)) => Ok((position as usize % CHUNK, mapping)),
+        match &self.windows[index] {
+            Some(mapping) => Ok((position as usize % CHUNK, mapping)),
             None => unreachable!("set above"),
         }
     }

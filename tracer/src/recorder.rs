@@ -26,7 +26,7 @@ mod rings;
 
 pub use rings::{Patience, Rings, Taken};
 
-use gather::Left;
+use gather::{BATCH_BYTES, Batch, Lane, ROUND_BYTES};
 
 /// Key of [`Session::extra`] that says that no seal was to be expected.
 pub const NO_SEAL_KEY: &str = "seal";
@@ -75,8 +75,7 @@ pub struct Recorder<R> {
     clock: Clock,
     page_kib: u64,
     /// Reused between batches while there is much to do.
-    events: Events,
-    heads: Vec<u64>,
+    lanes: Vec<Lane>,
 }
 
 impl<R: Rings> Recorder<R> {
@@ -98,8 +97,7 @@ impl<R: Rings> Recorder<R> {
             unread: String::new(),
             status,
             page_kib: machine::page_kib(),
-            events: Vec::new(),
-            heads: Vec::new(),
+            lanes: Vec::new(),
         }
     }
 
@@ -162,15 +160,16 @@ impl<R: Rings> Recorder<R> {
         }
         let writer = Writer::open(FileStorage::new(&self.path))?;
         let found = writer.resume().filter(|found| found.session.id == self.session.id);
-        let numbered = self.status.events;
         match &found {
             Some(found) => self.adopt(found),
             None => self.begun = false,
         }
         if let Some(failed) = self.failed.take() {
-            if found.is_some_and(|found| found.next_number > numbered) {
+            let number = found.map_or(0, |found| found.next_number);
+            let lost = failed.lost.iter().filter(|(behind, _)| *behind <= number);
+            self.status.lost += lost.map(|(_, count)| count).sum::<u64>();
+            if number >= failed.told {
                 self.status.reported.extend(failed.reported);
-                self.status.lost += failed.lost;
             } else {
                 self.pending.splice(0..0, failed.only_here);
             }
@@ -210,85 +209,123 @@ impl<R: Rings> Recorder<R> {
         // Where the last batch failed, the file may hold it all the same: what follows begins there.
         let anew = self.writer.is_none();
         self.open()?;
-        let heads = self.rings.heads();
-        let mut next = self.positions.clone();
-        let mut left = Left::default();
-        let mut events = std::mem::take(&mut self.events);
-        events.clear();
-        self.gather(&heads, &mut next, &mut events, &mut left, patience);
+        let mut batch = Batch::new(self.rings.heads(), self.positions.clone());
         let now_ns = machine::boottime_ns();
         if patience == Patience::Last {
-            events.extend(self.rings.polls(u64::MAX));
+            batch.others.extend(self.rings.polls(u64::MAX));
         } else if self.polls_due(now_ns) {
             self.polled_ns = now_ns;
-            events.extend(self.rings.polls(now_ns.saturating_sub(POLLS_QUIET_NS)));
+            batch.others.extend(self.rings.polls(now_ns.saturating_sub(POLLS_QUIET_NS)));
         }
-        let reported = self.losses(&mut events);
-        if !self.begun {
-            census::put_first(&events, &mut self.pending);
-        }
-        events.append(&mut self.pending);
-        let done = self.write(&mut events, &next, anew);
+        let reported = self.losses(&mut batch.others);
+        let mut lanes = std::mem::take(&mut self.lanes);
+        let done = self.take(&mut batch, &mut lanes, patience, anew);
+        lanes.iter_mut().for_each(Lane::forget);
+        self.lanes = lanes;
         match done {
             Ok(()) => {
-                let count = events.len() as u64;
-                self.note(&events, reported);
-                self.positions = next;
-                events.clear();
-                self.events = events;
-                let waits = left.unfinished && patience == Patience::Last;
+                self.note(batch.events, batch.lost.iter().map(|(_, count)| count).sum(), reported);
+                self.positions = batch.next;
+                let waits = batch.unfinished && patience == Patience::Last;
                 if waits {
                     // Whoever has not finished a record may need this very processor for it.
                     std::thread::park_timeout(UNFINISHED_PAUSE);
                 }
-                Ok(Drained { events: count, more: left.capped || waits })
+                Ok(Drained { events: batch.events, more: batch.capped || waits })
             }
             Err(error) => {
                 self.writer = None;
                 // What came out of the kernel rings is read again; the rest is only here.
-                let lost = lost_in(&events);
-                let only_here = events.into_iter().filter(|(_, what)| only_here(what)).collect();
-                self.failed = Some(Failed { only_here, reported, lost });
+                batch.others.retain(|(_, what)| only_here(what));
+                let Batch { others: only_here, told, lost, .. } = batch;
+                self.failed = Some(Failed { only_here, reported, told, lost });
                 Err(error)
             }
         }
     }
 
-    /// With `anew` the file was opened anew, and what it holds has to be synced even if nothing is added.
-    fn write(&mut self, events: &mut Events, next: &[u64], anew: bool) -> Result<(), TraceError> {
-        if events.is_empty() && next == self.positions && self.begun && !anew {
-            return Ok(());
+    /// Takes a batch from the rings to the file, round by round, and syncs it. With `anew` the file was opened anew,
+    /// and what it holds has to be synced even if nothing is added.
+    fn take(
+        &mut self,
+        batch: &mut Batch,
+        lanes: &mut Vec<Lane>,
+        patience: Patience,
+        anew: bool,
+    ) -> Result<(), TraceError> {
+        // The census has to see all of the first batch.
+        let round_bytes = if self.begun { ROUND_BYTES } else { BATCH_BYTES };
+        let stepped = self.stepped();
+        let mut untold = stepped;
+        loop {
+            let last = !self.gather(batch, lanes, round_bytes, patience);
+            let mut events: Vec<&(u64, What)> = Vec::new();
+            for lane in &*lanes {
+                events.extend(lane.taken());
+            }
+            let overwritten = std::mem::take(&mut batch.overwritten);
+            events.extend(&overwritten);
+            let mut lost = lost_in(&overwritten);
+            if last {
+                if !self.begun {
+                    let all: Vec<_> = events.iter().copied().chain(&batch.others).collect();
+                    census::put_first(&all, &mut self.pending);
+                }
+                batch.others.append(&mut self.pending);
+                events.extend(&batch.others);
+                lost += lost_in(&batch.others);
+                if events.is_empty() && batch.next == self.positions && self.begun && !anew {
+                    return Ok(());
+                }
+            }
+            let writer = self.writer()?;
+            if let Some(clock) = untold.take() {
+                writer.clock(clock)?;
+            }
+            batch.events += events.len() as u64;
+            let number = writer.next_number() + events.len() as u64;
+            if lost > 0 {
+                batch.lost.push((number, lost));
+            }
+            if last {
+                batch.told = number;
+            }
+            if last || !events.is_empty() {
+                writer.append_each(events, &batch.next)?;
+            }
+            if last {
+                return self.sync(stepped);
+            }
         }
-        let clock = machine::clock();
-        let stepped = self.clock.realtime_of(clock.boottime_ns).abs_diff(clock.realtime_ns) > 50_000_000
-            || self.clock.utc_offset_s != clock.utc_offset_s;
+    }
+
+    /// What the clocks say, when that is not what was told of them.
+    fn stepped(&self) -> Option<Clock> {
+        let now = machine::clock();
+        let apart_ns = self.clock.realtime_of(now.boottime_ns).abs_diff(now.realtime_ns);
+        (apart_ns > 50_000_000 || self.clock.utc_offset_s != now.utc_offset_s).then_some(now)
+    }
+
+    fn sync(&mut self, stepped: Option<Clock>) -> Result<(), TraceError> {
         let writer = self.writer()?;
-        if stepped {
-            writer.clock(clock)?;
-        }
-        events.sort_by_key(|(time_ns, _)| *time_ns);
-        writer.append(events, next)?;
         writer.sync()?;
         writer.release();
-        if stepped {
-            self.clock = clock;
-        }
+        self.clock = stepped.unwrap_or(self.clock);
         Ok(())
     }
 
     /// Hands back what a storm needed of memory; idle, a recorder should hold next to nothing.
     pub fn slim(&mut self) {
-        self.events = Vec::new();
-        self.heads = Vec::new();
+        self.lanes = Vec::new();
         self.rings.slim();
     }
 
-    fn note(&mut self, events: &Events, reported: Vec<((u32, u8), u64)>) {
+    fn note(&mut self, events: u64, lost: u64, reported: Vec<((u32, u8), u64)>) {
         self.status.reported.extend(reported);
-        self.status.events += events.len() as u64;
-        self.status.lost += lost_in(events);
+        self.status.events += events;
+        self.status.lost += lost;
         self.status.session = self.session.id.to_string();
-        if !events.is_empty() {
+        if events > 0 {
             self.status.written_ns = machine::realtime_ns();
         }
         self.status.problem = std::mem::take(&mut self.unread);
@@ -301,10 +338,12 @@ struct Failed {
     /// Events that nobody else has.
     only_here: Events,
     reported: Vec<((u32, u8), u64)>,
-    lost: u64,
+    /// Number behind all of that, should it be in the file.
+    told: u64,
+    lost: Vec<(u64, u64)>,
 }
 
-/// How many events were lost, by what a batch says of it.
+/// How many events were lost, by what these say of it.
 fn lost_in(events: &Events) -> u64 {
     let lost = events.iter().map(|(_, what)| if let What::Lost { count, .. } = what { *count } else { 0 });
     lost.sum()

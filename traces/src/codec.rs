@@ -5,6 +5,7 @@
 
 mod decode;
 mod encode;
+mod find;
 mod state;
 
 pub(crate) use decode::{decode_event, decode_positions, start_frame};

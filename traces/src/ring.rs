@@ -204,13 +204,16 @@ impl<S: Storage> Writer<S> {
     /// the kernel ring was drained for it (empty: as before). All of it counts, or nothing.
     /// Events are stored in order of time; those of the same time as given.
     pub fn append(&mut self, events: &[(u64, What)], positions: &[u64]) -> Result<(), Error> {
+        self.append_each(events.iter().collect(), positions)
+    }
+
+    /// The same, of events that lie in several places.
+    pub fn append_each(&mut self, mut events: Vec<&(u64, What)>, positions: &[u64]) -> Result<(), Error> {
         self.need_session()?;
-        if events.is_sorted_by_key(|(time_ns, _)| *time_ns) {
-            return self.guarded(|writer| writer.batch(&mut events.iter(), positions));
+        if !events.is_sorted_by_key(|(time_ns, _)| *time_ns) {
+            events.sort_by_key(|(time_ns, _)| *time_ns);
         }
-        let mut sorted: Vec<&(u64, What)> = events.iter().collect();
-        sorted.sort_by_key(|(time_ns, _)| *time_ns);
-        self.guarded(|writer| writer.batch(&mut sorted.into_iter(), positions))
+        self.guarded(|writer| writer.batch(&events, positions))
     }
 
     /// Says what stretch of time a layer vouches for.
@@ -327,12 +330,7 @@ impl<S: Storage> Writer<S> {
         })
     }
 
-    fn batch(
-        &mut self,
-        events: &mut dyn Iterator<Item = &'_ (u64, What)>,
-        positions: &[u64],
-    ) -> Result<(), Error> {
-        let mut events = events.peekable();
+    fn batch(&mut self, mut events: &[&(u64, What)], positions: &[u64]) -> Result<(), Error> {
         let reserve = 3 + 10 * positions.len().min(crate::codec::POSITIONS_MAX);
         let mut frames = 0;
         loop {
@@ -344,11 +342,11 @@ impl<S: Storage> Writer<S> {
             let mut header = FrameHeader {
                 kind: kind::EVENTS,
                 first_number: current.next_number,
-                first_ns: events.peek().map_or(current.last_ns, |(time_ns, _)| *time_ns),
+                first_ns: events.first().map_or(current.last_ns, |(time_ns, _)| *time_ns),
                 ..Default::default()
             };
             let mut time_ns = header.first_ns;
-            while let Some((event_ns, what)) = events.peek() {
+            while let [(event_ns, what), rest @ ..] = events {
                 if frame.len() + Encoder::bound(what) + reserve > full {
                     break;
                 }
@@ -358,10 +356,10 @@ impl<S: Storage> Writer<S> {
                 if let What::Lost { count, .. } = what {
                     header.lost = header.lost.saturating_add(u32::try_from(*count).unwrap_or(u32::MAX));
                 }
-                events.next();
+                events = rest;
             }
             header.last_ns = time_ns;
-            let done = events.peek().is_none() && frame.len() + reserve <= full;
+            let done = events.is_empty() && frame.len() + reserve <= full;
             if done {
                 current.encoder.positions(positions, &mut frame);
             } else {

@@ -92,12 +92,24 @@ impl<'a> Reader<'a> {
 }
 
 #[inline(always)]
-pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
+pub(crate) fn put_varint(out: &mut Vec<u8>, value: u64) {
+    // Nearly all have one byte or two; each append asks for room, so they are appended at once.
+    match value {
+        0..0x80 => out.push(value as u8),
+        0x80..0x4000 => out.extend_from_slice(&[value as u8 | 0x80, (value >> 7) as u8]),
+        _ => put_varint_rest(out, value),
     }
-    out.push(value as u8);
+}
+
+fn put_varint_rest(out: &mut Vec<u8>, mut value: u64) {
+    let (mut bytes, mut len) = ([0; 10], 0);
+    while value >= 0x80 {
+        bytes[len] = value as u8 | 0x80;
+        value >>= 7;
+        len += 1;
+    }
+    bytes[len] = value as u8;
+    out.extend_from_slice(&bytes[..=len]);
 }
 
 #[inline(always)]

@@ -12,7 +12,7 @@ use lastrites_traces::{
     storage::FileStorage,
 };
 
-use super::{Events, NO_SEAL_KEY, Patience, Recorder, Rings};
+use super::{Events, NO_SEAL_KEY, Patience, Recorder, Rings, lost_in};
 use crate::machine;
 
 /// Batches in one go at the end: bounds the time that a stop takes.
@@ -34,9 +34,10 @@ impl<R: Rings> Recorder<R> {
             let bytes = head.wrapping_sub(*at) & POS_MASK;
             (time_ns, What::Lost { cpu: cpu as u32, kind: 0, count, bytes })
         });
-        let mut lost: Events = lost.collect();
-        self.write(&mut lost, &heads, false)?;
-        self.note(&lost, Vec::new());
+        let lost: Events = lost.collect();
+        self.writer()?.append(&lost, &heads)?;
+        self.sync(None)?;
+        self.note(lost.len() as u64, lost_in(&lost), Vec::new());
         self.positions = heads;
         Ok(())
     }

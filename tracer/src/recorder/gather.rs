@@ -1,94 +1,181 @@
 //! One batch: what the rings of all CPUs have, in order of time, and what is lost.
 //!
-//! Invariant: what is gathered up to the positions in `next` is complete on every CPU; what waits for something
-//! that is not finished is read again, and counted by nobody until then.
+//! Invariant: what has been taken up to the positions in [`Batch::next`] is complete on every CPU; what waits for
+//! something that is not finished is read again, and counted by nobody until then.
+//!
+//! A batch is what is synced at once, and is taken in rounds: what one reads, converts and encodes stays in the
+//! processor's cache, and going through a whole batch several times would cost more than all the rest.
 
 use lastrites_traces::{abi::POS_MASK, event::What};
 
 use super::{Events, Patience, Recorder, Rings};
 use crate::{convert, machine};
 
-/// Bytes that one batch takes of each CPU: bounds memory, not speed.
-const BATCH_BYTES: u64 = 512 << 10;
+/// Bytes that one batch takes of each CPU: bounds the time to the next look at the signals, and how often is synced.
+pub(super) const BATCH_BYTES: u64 = 1 << 20;
+/// Bytes that one round reads of each CPU: bounds memory.
+pub(super) const ROUND_BYTES: u64 = 128 << 10;
 
-/// What a batch left in the rings.
+/// A batch in the making.
 #[derive(Debug, Default)]
-pub(super) struct Left {
-    /// More than a batch takes.
+pub(super) struct Batch {
+    /// Head counters at its beginning: it goes no further.
+    heads: Vec<u64>,
+    /// Up to where it was taken.
+    pub(super) next: Vec<u64>,
+    /// What did not come out of the rings; told in the last round.
+    pub(super) others: Events,
+    /// What the rings have lost, of this round.
+    pub(super) overwritten: Events,
+    /// The rings hold more than a batch takes.
     pub(super) capped: bool,
     /// A record that its writer has not finished, and what is behind it.
     pub(super) unfinished: bool,
+    /// Events so far, and what they say is lost: (number of the event behind, how many).
+    pub(super) events: u64,
+    pub(super) lost: Vec<(u64, u64)>,
+    /// Number behind `others`.
+    pub(super) told: u64,
+}
+
+impl Batch {
+    pub(super) fn new(heads: Vec<u64>, next: Vec<u64>) -> Self {
+        Self { heads, next, told: u64::MAX, ..Self::default() }
+    }
+}
+
+/// What has been read of one CPU's ring.
+#[derive(Debug, Default)]
+pub(super) struct Lane {
+    events: Events,
+    /// Head counter of each.
+    heads: Vec<u64>,
+    /// Which of them this round takes; those before are taken, those behind wait.
+    from: usize,
+    to: usize,
+    latest_ns: u64,
+    /// Head counter to read on at, and bytes read for this batch.
+    at: u64,
+    bytes: u64,
+    stuck: bool,
+    failed: bool,
+}
+
+impl Lane {
+    /// What this round takes.
+    pub(super) fn taken(&self) -> &[(u64, What)] {
+        &self.events[self.from..self.to]
+    }
+
+    /// Ready for the next batch, which begins where this one was taken to.
+    pub(super) fn forget(&mut self) {
+        self.empty();
+        (self.bytes, self.stuck, self.failed) = (0, false, false);
+    }
+
+    fn empty(&mut self) {
+        self.events.clear();
+        self.heads.clear();
+        (self.from, self.to, self.latest_ns) = (0, 0, 0);
+    }
+
+    fn waits(&self) -> bool {
+        self.to < self.events.len()
+    }
+
+    /// Whether there is more up to `head` than has been read, as far as anybody can tell now.
+    fn has_more(&self, head: u64) -> bool {
+        self.at & POS_MASK != head & POS_MASK && !self.stuck && !self.failed
+    }
 }
 
 impl<R: Rings> Recorder<R> {
-    /// Reads all CPUs, in order of time as far as bounded batches allow.
+    /// Reads the next round of all CPUs, in order of time as far as bounded batches allow. False when it is the last.
     pub(super) fn gather(
         &mut self,
-        heads: &[u64],
-        next: &mut [u64],
-        events: &mut Events,
-        left: &mut Left,
+        batch: &mut Batch,
+        lanes: &mut Vec<Lane>,
+        round_bytes: u64,
         patience: Patience,
-    ) {
-        // Up to this time the batch is complete on every CPU; what is later waits for the next one.
+    ) -> bool {
+        lanes.resize_with(batch.heads.len(), Lane::default);
+        // Up to this time the round is complete on every CPU; what is later waits for the next one.
         let mut horizon_ns = u64::MAX;
-        let mut at = std::mem::take(&mut self.heads);
-        at.clear();
-        // Where the events of each CPU end.
-        let mut ends = Vec::with_capacity(heads.len());
-        let mut losses = Vec::new();
-        for (cpu, (head, from)) in heads.iter().zip(next.iter_mut()).enumerate() {
-            let begin = events.len();
-            let available = head.wrapping_sub(*from) & POS_MASK;
-            let capped = available > BATCH_BYTES;
-            let until = if capped { advance(*from, BATCH_BYTES) } else { *head };
-            let page_kib = self.page_kib;
-            let read = self.rings.read(cpu as u32, *from, until, patience, &mut |head, record| {
-                if let Some(event) = convert::convert(record, page_kib) {
-                    events.push(event);
-                    at.push(head);
+        for (cpu, lane) in lanes.iter_mut().enumerate() {
+            lane.from = lane.to;
+            if !lane.waits() {
+                lane.empty();
+                if lane.bytes == 0 {
+                    lane.at = batch.next[cpu];
                 }
-            });
-            match read {
-                Ok(taken) => {
-                    if taken.overwritten_records > 0 || taken.overwritten_bytes > 0 {
-                        let time_ns = events.get(begin).map_or_else(machine::boottime_ns, |(time, _)| *time);
-                        let (count, bytes) = (taken.overwritten_records, taken.overwritten_bytes);
-                        losses.push((time_ns, What::Lost { cpu: cpu as u32, kind: 0, count, bytes }));
-                    }
-                    left.capped |= capped;
-                    left.unfinished |= taken.stuck;
-                    if capped || taken.stuck {
-                        let last = events[begin..].iter().map(|(time, _)| *time).max();
-                        horizon_ns = horizon_ns.min(last.unwrap_or(u64::MAX));
-                    }
-                    *from = taken.next;
-                }
-                Err(why) => {
-                    self.unread = format!("CPU {cpu}: cannot read its ring: {why}");
-                    events.truncate(begin);
-                    at.truncate(begin);
-                }
+                self.fill(cpu, lane, batch, round_bytes, patience);
             }
-            ends.push(events.len());
-        }
-        // What waits is read again, so it goes; the last CPU first, lest the places of the others move.
-        for (cpu, end) in ends.iter().enumerate().rev() {
-            let begin = if cpu == 0 { 0 } else { ends[cpu - 1] };
-            if let Some(first) = (begin..*end).find(|index| events[*index].0 > horizon_ns) {
-                next[cpu] = at[first];
-                events.drain(first..*end);
+            let ends = lane.has_more(batch.heads[cpu]) || lane.stuck;
+            if ends && !lane.events.is_empty() {
+                horizon_ns = horizon_ns.min(lane.latest_ns);
             }
         }
+        let (mut waits, mut more, mut full) = (false, false, false);
+        for (cpu, lane) in lanes.iter_mut().enumerate() {
+            let later = if lane.latest_ns > horizon_ns {
+                lane.events[lane.from..].iter().position(|(time_ns, _)| *time_ns > horizon_ns)
+            } else {
+                None
+            };
+            lane.to = later.map_or(lane.events.len(), |later| lane.from + later);
+            batch.next[cpu] = lane.heads.get(lane.to).copied().unwrap_or(lane.at);
+            let has_more = lane.has_more(batch.heads[cpu]);
+            waits |= lane.waits();
+            more |= has_more;
+            full |= has_more && lane.bytes >= BATCH_BYTES;
+            batch.unfinished |= lane.stuck;
+        }
+        batch.capped = more;
         if let Some(settle) = &mut self.settle {
-            for (time_ns, what) in events.iter() {
+            for (time_ns, what) in lanes.iter().flat_map(Lane::taken) {
                 if let What::Exec(exec) = what {
                     settle.exec(*time_ns, &exec.filename);
                 }
             }
         }
-        events.append(&mut losses);
-        self.heads = at;
+        (waits || more) && !full && !batch.unfinished
+    }
+
+    /// Reads on in the ring of `cpu`.
+    fn fill(&mut self, cpu: usize, lane: &mut Lane, batch: &mut Batch, round_bytes: u64, patience: Patience) {
+        let head = batch.heads[cpu];
+        let room = round_bytes.min(BATCH_BYTES.saturating_sub(lane.bytes));
+        if !lane.has_more(head) || room == 0 {
+            return;
+        }
+        let available = head.wrapping_sub(lane.at) & POS_MASK;
+        let until = if available > room { advance(lane.at, room) } else { head };
+        let page_kib = self.page_kib;
+        let Lane { events, heads, latest_ns, .. } = lane;
+        let read = self.rings.read(cpu as u32, lane.at, until, patience, &mut |head, record| {
+            if let Some(event) = convert::convert(record, page_kib) {
+                *latest_ns = event.0.max(*latest_ns);
+                events.push(event);
+                heads.push(head);
+            }
+        });
+        match read {
+            Ok(taken) => {
+                if taken.overwritten_records > 0 || taken.overwritten_bytes > 0 {
+                    let time_ns = lane.events.first().map_or_else(machine::boottime_ns, |(time, _)| *time);
+                    let (count, bytes) = (taken.overwritten_records, taken.overwritten_bytes);
+                    batch.overwritten.push((time_ns, What::Lost { cpu: cpu as u32, kind: 0, count, bytes }));
+                }
+                lane.bytes += taken.next.wrapping_sub(lane.at) & POS_MASK;
+                lane.at = taken.next;
+                lane.stuck = taken.stuck;
+            }
+            Err(why) => {
+                self.unread = format!("CPU {cpu}: cannot read its ring: {why}");
+                lane.empty();
+                lane.failed = true;
+            }
+        }
     }
 
     /// What the probe could not store since it was last reported.

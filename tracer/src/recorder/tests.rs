@@ -194,8 +194,12 @@ fn a_batch_that_failed_and_is_in_the_file_all_the_same_is_not_told_twice() {
         recorder.writer = None;
         recorder.positions = vec![head(3)];
         recorder.status.events = 4;
-        recorder.failed =
-            Some(Failed { only_here: std::mem::take(&mut recorder.pending), reported: Vec::new(), lost: 0 });
+        recorder.failed = Some(Failed {
+            only_here: std::mem::take(&mut recorder.pending),
+            reported: Vec::new(),
+            told: 5,
+            lost: Vec::new(),
+        });
         if stored {
             recorder.failed.as_mut().expect("set").only_here = vec![(
                 7,

@@ -364,3 +364,34 @@ fn nothing_else(story: &Story, sender: ProcId, sent: usize) {
     assert_eq!(all.len(), sent + news, "{all:?}");
     assert_eq!(news, 1);
 }
+
+/// Verifiers take for granted that no pointer among the arguments is null, and left out what was to be done if it is: the
+/// signal looked like one of kill(2).
+#[test]
+fn what_is_told_when_a_parent_dies_has_no_siginfo() {
+    let sandbox = Sandbox::new();
+    let recording = Recording::start(&sandbox);
+    let mut parent = Child::fork(|| {
+        let (ready, told) = std::io::pipe().expect("a pipe");
+        // SAFETY: this process has one thread, so the child may run ordinary code.
+        if unsafe { libc::fork() } == 0 {
+            let sig = libc::SIGUSR2.into();
+            assert_eq!(sys::call(libc::SYS_prctl, &[libc::PR_SET_PDEATHSIG.into(), sig]), 0);
+            drop(told);
+            sleep_for_ever();
+        }
+        drop(told);
+        // The end of the pipe: the child has asked to be told.
+        assert_eq!(std::io::Read::read(&mut &ready, &mut [0]).expect("an end"), 0);
+        0
+    });
+    parent.succeed();
+    let story = recording.stop();
+    let told = story.pick(story.id(&parent), |what| match *what {
+        What::Signal(Signal { sig, code, no_info, .. }) if i32::from(sig) == libc::SIGUSR2 => {
+            Some((code, no_info))
+        }
+        _ => None,
+    });
+    assert_eq!(told, [(0, true)]);
+}

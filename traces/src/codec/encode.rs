@@ -1,61 +1,40 @@
 //! Events to bytes.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 
+use super::find::Finder;
 use super::state::{Index, Known, State, StringId};
 use super::{POSITIONS_MAX, SHAPES_MAX, STRING_MAX, Shape, reference, tag};
 use crate::event::{Bytes, Disposition, Exec, ProcId, Process, What};
 use crate::wire::{put_bytes, put_varint, put_zigzag};
 
-/// One multiplication: keys are pids and shapes, which nobody chooses to our harm.
-#[derive(Debug, Default)]
-pub(super) struct Mix(u64);
-
-impl Hasher for Mix {
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|&byte| self.write_u64(byte.into()));
-    }
-
-    fn write_u32(&mut self, value: u32) {
-        self.write_u64(value.into());
-    }
-
-    fn write_u64(&mut self, value: u64) {
-        let wide = u128::from(self.0 ^ value) * 0x9e37_79b9_7f4a_7c15;
-        self.0 = (wide >> 64) as u64 ^ wide as u64;
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
-
-type Fast<K, V> = HashMap<K, V, BuildHasherDefault<Mix>>;
+/// Most bytes of an event without its strings.
+const FIELDS_BOUND: usize = 128;
 
 /// Encodes events, and keeps what it needs to find things in the state by name.
 #[derive(Debug, Default)]
 pub(crate) struct Encoder {
     pub state: State,
     /// The newest process of each tgid.
-    by_tgid: Fast<u32, Index>,
-    by_shape: Fast<u64, u8>,
+    by_tgid: Finder<u32, Index>,
+    by_shape: Finder<u64, u8>,
     by_string: HashMap<Bytes, StringId>,
 }
 
 impl Encoder {
     /// Goes on with a state that decoding built.
     pub fn resume(state: State) -> Self {
-        let mut by_tgid = Fast::default();
+        let (mut by_tgid, mut by_shape) = (Finder::default(), Finder::default());
         for (index, known) in state.processes.iter().enumerate() {
             // Of two with one tgid the living one counts: the other's exit frees its index.
             let index = index as Index;
-            if !known.dead || !by_tgid.contains_key(&known.id.tgid) {
+            if !known.dead || by_tgid.get(known.id.tgid).is_none() {
                 by_tgid.insert(known.id.tgid, index);
             }
         }
-        let shapes = state.shapes.iter().enumerate();
-        let by_shape = shapes.map(|(number, shape)| (shape.key(), number as u8)).collect();
+        for (number, shape) in state.shapes.iter().enumerate() {
+            by_shape.insert(shape.key(), number as u8);
+        }
         let strings = state.strings.iter().enumerate();
         let by_string = strings.map(|(id, string)| (string.clone(), id as StringId)).collect();
         Self { state, by_tgid, by_shape, by_string }
@@ -77,7 +56,7 @@ impl Encoder {
 
     /// What is known of a process.
     pub fn find(&self, process: ProcId) -> Option<&Known> {
-        let known = self.state.known(*self.by_tgid.get(&process.tgid)?);
+        let known = self.state.known(self.by_tgid.get(process.tgid)?);
         process.same(known.id).then_some(known)
     }
 
@@ -89,7 +68,7 @@ impl Encoder {
         self.by_string.insert(self.state.strings[0].clone(), 0);
         let (mut payload, mut count, mut used) = (Vec::new(), 0, 0);
         for known in old.state.living() {
-            let index = old.by_tgid.get(&known.id.tgid).copied();
+            let index = old.by_tgid.get(known.id.tgid);
             let newest = index.is_some_and(|index| old.state.known(index).id == known.id);
             let nothing_known = known.comm == 0 && known.filename == 0 && known.cgroup == 0;
             if !newest || nothing_known {
@@ -143,23 +122,12 @@ impl Encoder {
     }
 
     /// Most bytes that [`Encoder::event`] may need for `what`.
+    #[inline]
     pub fn bound(what: &What) -> usize {
-        const FIELDS: usize = 128;
-        let string = |bytes: &Bytes| bytes.len().min(STRING_MAX);
-        FIELDS
-            + match what {
-                What::Process(process) => described_bound(process),
-                What::Exec(exec) => {
-                    [&exec.comm, &exec.filename, &exec.argv, &exec.env, &exec.tty].map(string).iter().sum()
-                }
-                What::Rename { comm, .. } => string(comm),
-                What::Umount { path, .. }
-                | What::Remount { path, .. }
-                | What::CgroupMkdir { path, .. }
-                | What::CgroupRmdir { path, .. }
-                | What::CgroupAttach { path, .. } => string(path),
-                _ => 0,
-            }
+        match what {
+            What::Signal(_) | What::Deliver { .. } | What::Exit { .. } | What::Fork { .. } => FIELDS_BOUND,
+            _ => FIELDS_BOUND + strings_bound(what),
+        }
     }
 
     /// Appends an event that happened at `time_ns`, `dt_ns` after the one before.
@@ -370,7 +338,7 @@ impl Encoder {
     /// begins one with `tag` that carries its own (of an exit: not yet), and returns false.
     #[inline]
     fn shape(&mut self, out: &mut Vec<u8>, dt_ns: u64, shape: Shape, tag: u8) -> bool {
-        if let Some(&number) = self.by_shape.get(&shape.key()) {
+        if let Some(number) = self.by_shape.find(shape.key()) {
             head(out, tag::SHAPED + number, dt_ns);
             return true;
         }
@@ -418,7 +386,7 @@ impl Encoder {
     /// The index of exactly this process.
     #[inline]
     fn exact(&self, id: ProcId) -> Option<Index> {
-        let index = *self.by_tgid.get(&id.tgid)?;
+        let index = self.by_tgid.get(id.tgid)?;
         (self.state.known(index).id == id).then_some(index)
     }
 
@@ -429,7 +397,7 @@ impl Encoder {
             return None;
         }
         let start = id.start_ns.wrapping_sub(time_ns) as i64;
-        if let Some(&index) = self.by_tgid.get(&id.tgid) {
+        if let Some(index) = self.by_tgid.find(id.tgid) {
             let known = self.state.known(index).id;
             if known == id {
                 put_varint(out, reference::FIRST + u64::from(index));
@@ -453,12 +421,30 @@ impl Encoder {
         let index = self.state.next_index();
         if let Some(old) = self.state.processes.get(index as usize) {
             let old = old.id.tgid;
-            if self.by_tgid.get(&old) == Some(&index) {
-                self.by_tgid.remove(&old);
+            if self.by_tgid.get(old) == Some(index) {
+                self.by_tgid.remove(old);
             }
         }
         self.by_tgid.insert(known.id.tgid, index);
         self.state.add(known)
+    }
+}
+
+/// Most bytes of the strings of an event.
+fn strings_bound(what: &What) -> usize {
+    let string = |bytes: &Bytes| bytes.len().min(STRING_MAX);
+    match what {
+        What::Process(process) => described_bound(process),
+        What::Exec(exec) => {
+            [&exec.comm, &exec.filename, &exec.argv, &exec.env, &exec.tty].map(string).iter().sum()
+        }
+        What::Rename { comm, .. } => string(comm),
+        What::Umount { path, .. }
+        | What::Remount { path, .. }
+        | What::CgroupMkdir { path, .. }
+        | What::CgroupRmdir { path, .. }
+        | What::CgroupAttach { path, .. } => string(path),
+        _ => 0,
     }
 }
 
