@@ -315,15 +315,18 @@ fn of_supervisor(world: &World, idx: Idx) -> Option<(Kind, Vec<u8>)> {
     None
 }
 
+/// Whether a path is that of an init script, or of a link of a runlevel to one.
+pub fn of_rc(path: &[u8]) -> bool {
+    path.starts_with(b"/etc/init.d/") || path.starts_with(b"/etc/rc") && path.contains(&b'.')
+}
+
 /// The service whose init script an image is.
 pub fn script<'a>(world: &'a World, image: &Image) -> Option<&'a [u8]> {
     let file = world.strings.get(image.filename);
     let path = if file.starts_with(b"/etc/init.d/") || file.starts_with(b"/etc/rc") {
         file
     } else {
-        words(world.strings.get(image.argv)).skip(1).take(2).find(|word| {
-            word.starts_with(b"/etc/init.d/") || word.starts_with(b"/etc/rc") && word.contains(&b'.')
-        })?
+        words(world.strings.get(image.argv)).skip(1).take(2).find(|word| of_rc(word))?
     };
     let base = base_name(path);
     let name = match base {

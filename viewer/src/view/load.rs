@@ -328,6 +328,7 @@ pub fn survey(path: &Path, gauge: &Arc<Gauge>, out: &Sender<News>) {
 fn verdict(picked: &Picked) -> Verdict {
     let story = &picked.story;
     let how = match &story.shutdown {
+        Some(shutdown) if !shutdown.ended && story.unseen => "was going down, its end not seen".to_owned(),
         Some(shutdown) if !shutdown.ended && story.cut => "cut off while going down".to_owned(),
         Some(_) => story.verb().to_owned(),
         None => "no shutdown".into(),
