@@ -148,7 +148,7 @@ pub fn blame(
         // A spree waits for those who do not go; so who outlives it is who it waited for.
         let spree = phase.is_some_and(|phase| phase.kind == PhaseKind::TermSpree);
         let phase_end = phase.filter(|_| !spree).map_or(end, |phase| phase.to_ns);
-        let (proc, why) = choose(world, &active, from_ns, phase_end, rc_ns <= from_ns, &pollers);
+        let (proc, why) = choose(world, &active, to_ns, phase_end, rc_ns <= from_ns, &pollers);
         match waits.last_mut() {
             Some(last) if last.proc == proc && last.why == why => last.to_ns = to_ns,
             _ => waits.push(Wait { proc, from_ns, to_ns, why }),
@@ -287,15 +287,16 @@ fn pollers(world: &World) -> IdxSet {
     world.polls.iter().map(|poll| script_of(world, poll.proc)).collect()
 }
 
+/// Who is waited for in a stretch up to `to_ns`: what was born in it is known by then by what it executed.
 fn choose(
     world: &World,
     active: &[Candidate],
-    from_ns: u64,
+    to_ns: u64,
     phase_end: u64,
     rc: bool,
     pollers: &IdxSet,
 ) -> (Idx, Why) {
-    let waits = |c: &Candidate| c.why == Why::Running && WAITERS.contains(&world.program_at(c.proc, from_ns));
+    let waits = |c: &Candidate| c.why == Why::Running && WAITERS.contains(&world.program_at(c.proc, to_ns));
     // Who waits for its own child is not what is waited for.
     let has_child = |c: &Candidate| {
         active
@@ -310,7 +311,7 @@ fn choose(
     // A script that sleeps again and again, and waits for nobody who could be seen, is itself what is waited for.
     let sleeper = |c: &Candidate| {
         let script = script_of(world, c.proc);
-        let sleeps = script != c.proc && world.program_at(c.proc, from_ns) == b"sleep";
+        let sleeps = script != c.proc && world.program_at(c.proc, to_ns) == b"sleep";
         let of_script = |other: &&Candidate| other.why == Why::Running && other.proc == script;
         let alone = sleeps && !pollers.contains(&script) && !told(script);
         active.iter().find(of_script).filter(|_| alone).copied()
@@ -326,7 +327,7 @@ fn choose(
     };
     let working = last(&mut steps.iter());
     let of_units = last(&mut steps.iter().filter(|c| c.of_unit));
-    let rc = rc || active.iter().any(|c| c.why == Why::Running && world.program_at(c.proc, from_ns) == b"rc");
+    let rc = rc || active.iter().any(|c| c.why == Why::Running && world.program_at(c.proc, to_ns) == b"rc");
     let stopping = || {
         let all = active.iter().filter(|c| c.why == Why::Stopping);
         // Of those who end in this phase the last; who outlives it was not waited for to its end.

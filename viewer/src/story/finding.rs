@@ -156,6 +156,11 @@ impl Case<'_> {
         self.taken.contains(&idx)
     }
 
+    /// Whether it is the first whom a finding is about, not only in its company.
+    pub fn is_subject(&self, idx: Idx) -> bool {
+        self.found.iter().any(|finding| finding.procs.first() == Some(&idx))
+    }
+
     pub fn add(&mut self, mut finding: Finding) {
         let mut met = IdxSet::default();
         finding.procs.retain(|idx| met.insert(*idx));

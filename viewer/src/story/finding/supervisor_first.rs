@@ -34,8 +34,10 @@ fn stopped(case: &mut Case<'_>) {
         }
     }
     for fate in story.fates.iter().filter(|fate| fate.verdict == Verdict::Stopped) {
-        let Some(children) = left.remove(&fate.proc).filter(|_| !case.is_taken(fate.proc)) else { continue };
-        if !children.iter().all(|child| case.is_taken(*child)) {
+        let Some(children) = left.remove(&fate.proc) else { continue };
+        // What came again, with its supervisor or without, may have the supervisor in its company.
+        let told = case.is_subject(fate.proc) || story.replaced(fate.proc).is_some();
+        if !told && !children.iter().all(|child| case.is_subject(*child)) {
             case.add(tell_left(story, fate, &children));
         }
     }
