@@ -2,6 +2,8 @@
 //!
 //! Invariant: the stretches are in order, do not overlap, and add up to the length of the shutdown.
 
+use std::cmp::Reverse;
+
 use super::{
     fate::Fate,
     shutdown::{PhaseKind, Shutdown},
@@ -43,7 +45,7 @@ struct Candidate {
     why: Why,
     /// A stop command of a unit, which init waits for itself.
     of_unit: bool,
-    /// Who told it to stop.
+    /// Who told it to stop, or killed it where nobody had.
     told_by: Idx,
 }
 
@@ -92,8 +94,7 @@ impl Longest {
     }
 
     fn thin(&mut self) {
-        let length =
-            |c: &Candidate| (std::cmp::Reverse(c.to_ns.saturating_sub(c.from_ns)), c.proc, c.why as u8);
+        let length = |c: &Candidate| (Reverse(c.to_ns.saturating_sub(c.from_ns)), c.proc, c.why as u8);
         if self.some.len() > CANDIDATES_MAX {
             self.some.select_nth_unstable_by_key(CANDIDATES_MAX, length);
             self.some.truncate(CANDIDATES_MAX);
@@ -141,7 +142,7 @@ pub fn blame(
             }
         }
         if active.len() > ACTIVE_MAX {
-            active.sort_by_key(|c| std::cmp::Reverse(c.to_ns.saturating_sub(c.from_ns)));
+            active.sort_by_key(|c| Reverse(c.to_ns.saturating_sub(c.from_ns)));
             active.truncate(ACTIVE_MAX);
         }
         let phase = shutdown.phase_at(from_ns);
@@ -179,7 +180,13 @@ fn stopping<'a>(
             to_ns: exit.min(shutdown.end.ns),
             why: Why::Stopping,
             of_unit: false,
-            told_by: fate.told.and_then(|told| world.sig(told.sent)).map_or(NONE, |sent| sent.sender),
+            // Or killed it: a spree that has told everybody waits for those too whom it did not meet then.
+            told_by: fate
+                .told
+                .map(|told| told.sent)
+                .or(fate.killer)
+                .and_then(|sent| world.sig(sent))
+                .map_or(NONE, |sent| sent.sender),
         })
     };
     fates.iter().filter_map(of)
@@ -331,8 +338,11 @@ fn choose(
     let stopping = || {
         let all = active.iter().filter(|c| c.why == Why::Stopping);
         // Of those who end in this phase the last; who outlives it was not waited for to its end.
-        // Among equals not the supervisor, which only waits for its children.
-        all.max_by_key(|c| (c.to_ns <= phase_end, !world.is_supervisor(c.proc), c.to_ns, c.proc)).copied()
+        // Among equals not the supervisor, which only waits for its children, and of two who end together who was told first.
+        let rank = |c: &&Candidate| {
+            (c.to_ns <= phase_end, !world.is_supervisor(c.proc), c.to_ns, Reverse(c.from_ns), c.proc)
+        };
+        all.max_by_key(rank).copied()
     };
     // rc waits for its scripts, and for others only where a script does nothing but wait. Of units that are stopped side
     // by side the last counts; a command that ends right behind a process that it told to stop has waited for that one.
@@ -379,6 +389,6 @@ pub fn totals(waits: &[Wait]) -> Vec<(Idx, u64, Why)> {
             None => totals.push((wait.proc, wait.ns(), wait.why)),
         }
     }
-    totals.sort_by_key(|(proc, ns, _)| (std::cmp::Reverse(*ns), *proc));
+    totals.sort_by_key(|(proc, ns, _)| (Reverse(*ns), *proc));
     totals
 }
