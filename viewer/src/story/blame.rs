@@ -303,7 +303,12 @@ fn choose(
     rc: bool,
     pollers: &IdxSet,
 ) -> (Idx, Why) {
-    let waits = |c: &Candidate| c.why == Why::Running && WAITERS.contains(&world.program_at(c.proc, to_ns));
+    // Whatever the script of the sprees runs, it waits for whom it has told.
+    let waits = |c: &Candidate| {
+        c.why == Why::Running
+            && (WAITERS.contains(&world.program_at(c.proc, to_ns))
+                || world.program_of(script_of(world, c.proc)) == b"sendsigs")
+    };
     // Who waits for its own child is not what is waited for.
     let has_child = |c: &Candidate| {
         active
