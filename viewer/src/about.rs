@@ -17,6 +17,8 @@ pub enum Ending {
     Stopped,
     /// No seal: power cut, panic or hang.
     Cut,
+    /// No seal, and the recorder was told to stop before: nothing of what came then was seen.
+    Unseen,
     /// What is left of the file does not reach to its end.
     Damaged,
     /// Its machine is this one, its boot is this one, and nothing ended it.
@@ -30,7 +32,7 @@ impl Ending {
             Some(End { how: How::Sealed, .. }) => Self::Sealed,
             Some(End { how: How::Disarmed, .. }) => Self::Disarmed,
             Some(End { how: How::Stopped, .. }) => Self::Stopped,
-            Some(End { how: How::NoSeal, .. }) => Self::Cut,
+            Some(End { how: How::NoSeal, .. }) => Self::unsealed(summary),
             None if newest
                 && !summary.session.boot_id.is_empty()
                 && boot_id == Some(&summary.session.boot_id) =>
@@ -38,8 +40,16 @@ impl Ending {
                 Self::Recording
             }
             None if summary.gaps.iter().any(|gap| gap.to >= summary.next_number) => Self::Damaged,
-            None => Self::Cut,
+            None => Self::unsealed(summary),
         }
+    }
+
+    fn unsealed(summary: &Summary) -> Self {
+        if stopped_unsealed(summary) { Self::Unseen } else { Self::Cut }
+    }
+
+    pub const fn has_no_seal(self) -> bool {
+        matches!(self, Self::Cut | Self::Unseen)
     }
 
     /// For tables and programs.
@@ -48,7 +58,7 @@ impl Ending {
             Self::Sealed => "sealed",
             Self::Disarmed => "disarmed",
             Self::Stopped => "stopped",
-            Self::Cut => "no seal",
+            Self::Cut | Self::Unseen => "no seal",
             Self::Damaged => "damaged",
             Self::Recording => "recording",
         }
@@ -60,10 +70,19 @@ impl Ending {
             Self::Disarmed => "recording was switched off",
             Self::Stopped => "recording was stopped",
             Self::Cut => "ended without a seal: power cut, panic or hang",
+            Self::Unseen => {
+                "ended without a seal: the recorder was told to stop, and what came then was not seen"
+            }
             Self::Damaged => "its file is cut or damaged: how it ended cannot be read",
             Self::Recording => "still recording",
         }
     }
+}
+
+/// Whether nothing followed the drainer's own end, which it says only when it was told to stop: the machine went on for
+/// a while that nobody has written down.
+pub fn stopped_unsealed(summary: &Summary) -> bool {
+    summary.coverage.iter().any(|c| c.layer == Layer::Drainer && c.to_ns >= summary.last_ns)
 }
 
 /// The boot that this program runs in.

@@ -87,8 +87,13 @@ impl Row<'_> {
         }
         let mut ended = self.ending.sentence().to_owned();
         // The recorder that noted the missing seal knows best why there is none.
-        let noted =
-            self.summary.end.as_ref().filter(|end| self.ending == Ending::Cut && !end.note.is_empty());
+        // But not that it had been told to stop itself before.
+        let knows = |note: &str| match self.ending {
+            Ending::Cut => !note.is_empty(),
+            Ending::Unseen => note.contains("as foreseen"),
+            _ => false,
+        };
+        let noted = self.summary.end.as_ref().filter(|end| knows(&end.note));
         if let Some(end) = noted {
             ended = safe::text(end.note.as_bytes());
         }
@@ -98,10 +103,11 @@ impl Row<'_> {
         if let Some(end) = &self.summary.end
             && !end.note.is_empty()
             && noted.is_none()
+            && !self.ending.has_no_seal()
         {
             let _ = write!(ended, " ({})", safe::text(end.note.as_bytes()));
         }
-        let bad = matches!(self.ending, Ending::Cut | Ending::Damaged);
+        let bad = self.ending.has_no_seal() || self.ending == Ending::Damaged;
         lines.push((if bad { Look::Bad } else { Look::Dim }, format!("ended:   {ended}")));
         for text in about::coverage(self.summary) {
             lines.push(match text.strip_prefix("missing: ") {

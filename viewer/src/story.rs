@@ -59,10 +59,14 @@ pub struct Story {
     pub restarts: Vec<Restart>,
     /// In order of time; their lengths add up to that of the shutdown.
     pub waits: Vec<Wait>,
+    /// What the shutdown still ran when its recording ended without an end of its own; who had run longest is first.
+    pub at_work: Vec<Idx>,
     pub doubt: Doubt,
     pub next: Option<NextBoot>,
-    /// Nothing was written any more: power cut, panic or hang.
+    /// Nothing was written any more: power cut, panic or hang, or the recorder alone had ended.
     pub cut: bool,
+    /// The recorder had been told to stop before that, so how the machine ended is not known.
+    pub unseen: bool,
     /// Worst first.
     pub findings: Vec<Finding>,
     pub by_target: ByTarget,
@@ -90,6 +94,7 @@ impl Story {
         // What killed somebody in the shutdown may have been sent a moment before it.
         let by_target = ByTarget::new(&world, At { ns: begin.ns.saturating_sub(BEFORE_NS), number: 0 });
         let (mut fates, mut restarts, mut waits) = (Vec::new(), Vec::new(), Vec::new());
+        let mut at_work = Vec::new();
         let mut rivals = Rivals::default();
         if let Some(shutdown) = &shutdown {
             ((fates, rivals), restarts) = ahead::both(
@@ -108,10 +113,16 @@ impl Story {
         let (heir_of, old_of) = (places(|restart| restart.old), places(|restart| restart.new));
         if let Some(shutdown) = &shutdown {
             let heir = |idx: Idx| old_of[idx as usize] != NONE;
-            let of_unit = |idx: Idx| {
+            let mut of_unit = |idx: Idx| {
                 services.of(&world, idx).is_some_and(|id| services.get(id).kind == service::Kind::Unit)
             };
-            waits = blame::blame(&world, shutdown, &fates, heir, of_unit);
+            waits = blame::blame(&world, shutdown, &fates, heir, &mut of_unit);
+            if !shutdown.ended {
+                at_work = blame::at_work(&world, shutdown, heir, &mut of_unit);
+                for idx in &at_work {
+                    services.of(&world, *idx);
+                }
+            }
         }
         for fate in &fates {
             services.of(&world, fate.proc);
@@ -127,6 +138,7 @@ impl Story {
             Some(End { how, .. }) => *how == How::NoSeal,
             None => false,
         };
+        let unseen = cut && crate::about::stopped_unsealed(summary);
         if cut {
             for (idx, _) in world.all().filter(|(_, proc)| !proc.dead()) {
                 services.of(&world, idx);
@@ -141,9 +153,11 @@ impl Story {
             fates,
             restarts,
             waits,
+            at_work,
             doubt,
             next,
             cut,
+            unseen,
             findings: Vec::new(),
             by_target,
             rivals,
@@ -187,7 +201,11 @@ impl Story {
 
     /// The last moment of a shutdown whose end was not recorded.
     pub fn at_the_last(&self) -> &'static str {
-        if self.cut { "when the recording broke off" } else { "at the last event" }
+        match (self.cut, self.unseen) {
+            (_, true) => "when the recorder was told to stop",
+            (true, false) => "when the recording broke off",
+            (false, false) => "at the last event",
+        }
     }
 
     /// What took the place of `idx`.

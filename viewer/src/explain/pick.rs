@@ -178,7 +178,7 @@ fn ended(trace: &Trace, number: usize, asked: bool) -> Summary {
     let newest = number == trace.sessions().len();
     if asked
         && summary.end.is_none()
-        && Ending::of(&summary, newest, about::boot_id().as_deref()) == Ending::Cut
+        && Ending::of(&summary, newest, about::boot_id().as_deref()).has_no_seal()
     {
         summary.end = Some(End { how: How::NoSeal, time_ns: summary.last_ns, note: String::new() });
     }

@@ -373,7 +373,12 @@ impl Page<'_> {
             sums[..told].iter().map(|(who, ns)| format!("{who} {}", seconds(*ns))).collect();
         let rest: u64 = sums[told..].iter().map(|(_, ns)| ns).sum();
         if rest >= WAIT_NS && told > 0 {
-            items.push(format!("others {}", seconds(rest)));
+            // What is shown adds up to the whole, as it is shown.
+            let tenths = |ns: u64| (ns + WAIT_NS / 2) / WAIT_NS;
+            let shown: u64 = sums[..told].iter().map(|(_, ns)| tenths(*ns)).sum();
+            let all = tenths(sums.iter().map(|(_, ns)| ns).sum());
+            let rest = all.saturating_sub(shown).max(1);
+            items.push(format!("others {}", seconds(rest * WAIT_NS)));
         }
         items
     }

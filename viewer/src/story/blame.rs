@@ -2,10 +2,12 @@
 //!
 //! Invariant: the stretches are in order, do not overlap, and add up to the length of the shutdown.
 
+use std::cmp::Reverse;
+
 use super::{
     fate::Fate,
     shutdown::{PhaseKind, Shutdown},
-    world::{Idx, NONE, Proc, World},
+    world::{Idx, IdxSet, NONE, Proc, World},
 };
 
 /// A stretch of waiting.
@@ -43,7 +45,7 @@ struct Candidate {
     why: Why,
     /// A stop command of a unit, which init waits for itself.
     of_unit: bool,
-    /// Who told it to stop.
+    /// Who told it to stop, or killed it where nobody had.
     told_by: Idx,
 }
 
@@ -62,6 +64,11 @@ const WAITERS: [&[u8]; 12] = [
     b"invoke-rc.d",
     b"service",
 ];
+
+/// Whether it is a program that does nothing but wait for others.
+pub fn only_waits(world: &World, idx: Idx) -> bool {
+    WAITERS.contains(&world.program_of(idx))
+}
 
 /// A command that ends so soon behind a process has waited for it.
 const BEHIND_NS: u64 = 3_000_000_000;
@@ -93,8 +100,7 @@ impl Longest {
     }
 
     fn thin(&mut self) {
-        let length =
-            |c: &Candidate| (std::cmp::Reverse(c.to_ns.saturating_sub(c.from_ns)), c.proc, c.why as u8);
+        let length = |c: &Candidate| (Reverse(c.to_ns.saturating_sub(c.from_ns)), c.proc, c.why as u8);
         if self.some.len() > CANDIDATES_MAX {
             let (_, next, _) = self.some.select_nth_unstable_by_key(CANDIDATES_MAX, length);
             self.least_ns = next.to_ns.saturating_sub(next.from_ns);
@@ -137,6 +143,7 @@ pub fn blame(
     edges.sort_unstable();
     edges.dedup();
     all.sort_by_key(|c| (c.from_ns, c.proc));
+    let pollers = pollers(world);
     let mut waits: Vec<Wait> = Vec::new();
     let mut active: Vec<Candidate> = Vec::new();
     let mut next = 0;
@@ -150,14 +157,14 @@ pub fn blame(
             }
         }
         if active.len() > ACTIVE_MAX {
-            active.sort_by_key(|c| std::cmp::Reverse(c.to_ns.saturating_sub(c.from_ns)));
+            active.sort_by_key(|c| Reverse(c.to_ns.saturating_sub(c.from_ns)));
             active.truncate(ACTIVE_MAX);
         }
         let phase = shutdown.phase_at(from_ns);
         // A spree waits for those who do not go; so who outlives it is who it waited for.
         let spree = phase.is_some_and(|phase| phase.kind == PhaseKind::TermSpree);
         let phase_end = phase.filter(|_| !spree).map_or(end, |phase| phase.to_ns);
-        let (proc, why) = choose(world, &active, from_ns, phase_end, rc_ns <= from_ns);
+        let (proc, why) = choose(world, &active, to_ns, phase_end, rc_ns <= from_ns, &pollers);
         match waits.last_mut() {
             Some(last) if last.proc == proc && last.why == why => last.to_ns = to_ns,
             _ => waits.push(Wait { proc, from_ns, to_ns, why }),
@@ -188,7 +195,13 @@ fn stopping<'a>(
             to_ns: exit.min(shutdown.end.ns),
             why: Why::Stopping,
             of_unit: false,
-            told_by: fate.told.and_then(|told| world.sig(told.sent)).map_or(NONE, |sent| sent.sender),
+            // Or killed it: a spree that has told everybody waits for those too whom it did not meet then.
+            told_by: fate
+                .told
+                .map(|told| told.sent)
+                .or(fate.killer)
+                .and_then(|sent| world.sig(sent))
+                .map_or(NONE, |sent| sent.sender),
         })
     };
     fates.iter().filter_map(of)
@@ -208,20 +221,62 @@ fn running(
     }
     world.image(proc.image).filter(|image| image.proc == idx)?;
     // What is started and stays is a service, not a step; nobody waits for its end.
-    let of_rc = || {
-        world
-            .ancestors(idx)
-            .any(|up| matches!(world.program_of(up), b"rc" | b"startpar" | b"openrc" | b"3" | b"rc.shutdown"))
-    };
-    let step = !heir(idx) && (proc.dead() || !shutdown.ended && of_rc()) && is_step(world, shutdown, idx);
+    let of_rc = || world.ancestors(idx).any(|up| runs_scripts(world.program_of(up)));
+    // But where nobody saw the end, a stop command may be what it hung on: units are not started in a shutdown.
+    if heir(idx) || shutdown.ended && !proc.dead() || !is_step(world, shutdown, idx) {
+        return None;
+    }
+    let of_unit = of_unit(idx);
+    let step = proc.dead() || of_unit || of_rc();
     step.then(|| Candidate {
         proc: idx,
         from_ns: proc.born.ns,
         to_ns: proc.exit.ns.min(shutdown.end.ns),
         why: Why::Running,
-        of_unit: of_unit(idx),
+        of_unit,
         told_by: NONE,
     })
+}
+
+/// The commands and scripts of the shutdown that had not ended at its last event; who had run longest is first.
+pub fn at_work(
+    world: &World,
+    shutdown: &Shutdown,
+    heir: impl Fn(Idx) -> bool,
+    mut of_unit: impl FnMut(Idx) -> bool,
+) -> Vec<Idx> {
+    let asked = shutdown.asked.as_ref().map_or(NONE, |asked| asked.by);
+    let asks = |idx: Idx| asked != NONE && (idx == asked || world.ancestors(asked).any(|up| up == idx));
+    let ours = |idx: Idx| world.is_ours(idx) || world.program_of(idx) == b"lastrites-seal";
+    let open = world.all().filter(|(_, proc)| !proc.dead());
+    let open = open.filter_map(|who| Some(running(world, shutdown, who, &heir, &mut of_unit)?.proc));
+    let mut steps: Vec<Idx> = open
+        .map(|idx| step_of(world, idx))
+        .filter(|idx| !asks(*idx) && !ours(*idx) && !runs_scripts(world.program_of(*idx)))
+        .collect();
+    steps.sort_unstable_by_key(|idx| (world.proc_at(*idx).map(|proc| proc.born), *idx));
+    steps.dedup();
+    steps
+}
+
+/// Programs that run the scripts of a shutdown, one by one or side by side.
+fn runs_scripts(program: &[u8]) -> bool {
+    matches!(program, b"rc" | b"startpar" | b"openrc" | b"3" | b"rc.shutdown")
+}
+
+/// The script that a command is a part of: what whoever runs the scripts, or init itself, has started.
+fn step_of(world: &World, idx: Idx) -> Idx {
+    let mut at = idx;
+    for up in world.ancestors(idx) {
+        if world.is_init(up) {
+            break;
+        }
+        if runs_scripts(world.program_of(up)) {
+            return at;
+        }
+        at = up;
+    }
+    at
 }
 
 /// Whether a process born in the shutdown is part of it: a script of rc, a command of a unit.
@@ -248,45 +303,83 @@ fn is_step(world: &World, shutdown: &Shutdown, idx: Idx) -> bool {
     !world.is_supervisor(at) && world.proc_at(idx).is_some_and(|proc| proc.killed_by() == 0)
 }
 
-fn choose<'a>(world: &World, active: &'a [Candidate], from_ns: u64, phase_end: u64, rc: bool) -> (Idx, Why) {
-    let waits = |c: &Candidate| c.why == Why::Running && WAITERS.contains(&world.program_at(c.proc, from_ns));
+/// Those whose scripts ask for somebody with signal 0: they wait for that one.
+fn pollers(world: &World) -> IdxSet {
+    world.polls.iter().map(|poll| script_of(world, poll.proc)).collect()
+}
+
+/// Who is waited for in a stretch up to `to_ns`: what was born in it is known by then by what it executed.
+fn choose(
+    world: &World,
+    active: &[Candidate],
+    to_ns: u64,
+    phase_end: u64,
+    rc: bool,
+    pollers: &IdxSet,
+) -> (Idx, Why) {
+    // Whatever the script of the sprees runs, it waits for whom it has told.
+    let waits = |c: &Candidate| {
+        c.why == Why::Running
+            && (WAITERS.contains(&world.program_at(c.proc, to_ns))
+                || world.program_of(script_of(world, c.proc)) == b"sendsigs")
+    };
     // Who waits for its own child is not what is waited for.
     let has_child = |c: &Candidate| {
         active
             .iter()
             .any(|other| other.why == Why::Running && world.ancestors(other.proc).any(|up| up == c.proc))
     };
-    let steps: Vec<&'a Candidate> =
-        active.iter().filter(|c| c.why == Why::Running && !has_child(c)).collect();
-    let last = |steps: &mut dyn Iterator<Item = &'a Candidate>| {
-        steps.filter(|c| !waits(c)).max_by_key(|c| (c.to_ns.min(phase_end), c.proc))
+    let told = |script: Idx| {
+        let all = active.iter().filter(|c| c.why == Why::Stopping && c.told_by != NONE);
+        let mut all = all.filter(|c| world.proc_at(c.told_by).is_some());
+        all.any(|c| c.told_by == script || world.ancestors(c.told_by).any(|up| up == script))
     };
-    let working = last(&mut steps.iter().copied());
-    let of_units = last(&mut steps.iter().copied().filter(|c| c.of_unit));
-    let rc = rc || active.iter().any(|c| c.why == Why::Running && world.program_at(c.proc, from_ns) == b"rc");
+    // A script that sleeps again and again, and waits for nobody who could be seen, is itself what is waited for.
+    let sleeper = |c: &Candidate| {
+        let script = script_of(world, c.proc);
+        let sleeps = script != c.proc && world.program_at(c.proc, to_ns) == b"sleep";
+        let of_script = |other: &&Candidate| other.why == Why::Running && other.proc == script;
+        let alone = sleeps && !pollers.contains(&script) && !told(script);
+        active.iter().find(of_script).filter(|_| alone).copied()
+    };
+    let steps: Vec<Candidate> = active
+        .iter()
+        .filter(|c| c.why == Why::Running && !has_child(c))
+        .map(|c| sleeper(c).unwrap_or(*c))
+        .collect();
+    let steps = &steps;
+    let last = |steps: &mut dyn Iterator<Item = &Candidate>| -> Option<Candidate> {
+        steps.filter(|c| !waits(c)).max_by_key(|c| (c.to_ns.min(phase_end), c.proc)).copied()
+    };
+    let working = last(&mut steps.iter());
+    let of_units = last(&mut steps.iter().filter(|c| c.of_unit));
+    let rc = rc || active.iter().any(|c| c.why == Why::Running && world.program_at(c.proc, to_ns) == b"rc");
     let stopping = || {
         let all = active.iter().filter(|c| c.why == Why::Stopping);
         // Of those who end in this phase the last; who outlives it was not waited for to its end.
-        // Among equals not the supervisor, which only waits for its children.
-        all.max_by_key(|c| (c.to_ns <= phase_end, !world.is_supervisor(c.proc), c.to_ns, c.proc))
+        // Among equals not the supervisor, which only waits for its children, and of two who end together who was told first.
+        let rank = |c: &&Candidate| {
+            (c.to_ns <= phase_end, !world.is_supervisor(c.proc), c.to_ns, Reverse(c.from_ns), c.proc)
+        };
+        all.max_by_key(rank).copied()
     };
     // rc waits for its scripts, and for others only where a script does nothing but wait. Of units that are stopped side
     // by side the last counts; a command that ends right behind a process that it told to stop has waited for that one.
     let chosen = if rc && !steps.iter().any(|c| waits(c)) {
         working.or_else(stopping)
     } else {
-        let outlasts = |step: &&Candidate| {
+        let outlasts = |step: &Candidate| {
             let ends = |c: &Candidate| (c.to_ns <= phase_end, c.to_ns);
             stopping().is_none_or(|c| {
                 let told = c.told_by == step.proc || world.ancestors(c.told_by).any(|up| up == step.proc);
                 let waited =
-                    told && ends(step).0 == ends(c).0 && step.to_ns - c.to_ns.min(step.to_ns) < BEHIND_NS;
-                ends(step) > ends(c) && !waited
+                    told && ends(step).0 == ends(&c).0 && step.to_ns - c.to_ns.min(step.to_ns) < BEHIND_NS;
+                ends(step) > ends(&c) && !waited
             })
         };
         of_units.filter(outlasts).or_else(stopping).or(working)
     };
-    let chosen = chosen.or(steps.into_iter().max_by_key(|c| c.to_ns));
+    let chosen = chosen.or(steps.iter().max_by_key(|c| c.to_ns).copied());
     match chosen {
         Some(c) if c.why == Why::Running => (script_of(world, c.proc), c.why),
         Some(c) => (c.proc, c.why),
@@ -315,6 +408,6 @@ pub fn totals(waits: &[Wait]) -> Vec<(Idx, u64, Why)> {
             None => totals.push((wait.proc, wait.ns(), wait.why)),
         }
     }
-    totals.sort_by_key(|(proc, ns, _)| (std::cmp::Reverse(*ns), *proc));
+    totals.sort_by_key(|(proc, ns, _)| (Reverse(*ns), *proc));
     totals
 }

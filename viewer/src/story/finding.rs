@@ -156,6 +156,11 @@ impl Case<'_> {
         self.taken.contains(&idx)
     }
 
+    /// Whether it is the first whom a finding is about, not only in its company.
+    pub fn is_subject(&self, idx: Idx) -> bool {
+        self.found.iter().any(|finding| finding.procs.first() == Some(&idx))
+    }
+
     pub fn add(&mut self, mut finding: Finding) {
         let mut met = IdxSet::default();
         finding.procs.retain(|idx| met.insert(*idx));
@@ -192,12 +197,14 @@ pub fn all(story: &Story) -> Vec<Finding> {
     dirty_failed::check(&mut case);
     let mut found = case.found;
     // What failed at the next boot is worse than its like that did not.
-    found.sort_by_key(|finding| (weight(finding), finding.rule, finding.at()));
+    found.sort_by_key(|finding| (weight(story, finding), finding.rule, finding.at()));
     found
 }
 
-fn weight(finding: &Finding) -> u8 {
+fn weight(story: &Story, finding: &Finding) -> u8 {
     match finding.rule {
+        // That an end was not seen is not the worst that was.
+        Rule::NoEnd if story.unseen && !finding.failed => 3,
         Rule::NoEnd | Rule::Forced => 0,
         _ if finding.failed => 1,
         Rule::WaitedFor | Rule::EventsLost => 3,

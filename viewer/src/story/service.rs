@@ -339,15 +339,19 @@ fn of_supervisor(world: &World, idx: Idx) -> Option<(Kind, Vec<u8>)> {
     None
 }
 
+/// Whether a path is that of an init script, or of a link of a runlevel to one.
+pub fn of_rc(path: &[u8]) -> bool {
+    path.starts_with(b"/etc/init.d/") || path.starts_with(b"/etc/rc") && path.contains(&b'.')
+}
+
+/// Whether a file that is executed lies where init scripts do.
 fn is_of_rc(file: &[u8]) -> bool {
     file.starts_with(b"/etc/init.d/") || file.starts_with(b"/etc/rc")
 }
 
 /// The init script that an interpreter is given.
 fn script_word(argv: &[u8]) -> Option<&[u8]> {
-    words(argv).skip(1).take(2).find(|word| {
-        word.starts_with(b"/etc/init.d/") || word.starts_with(b"/etc/rc") && word.contains(&b'.')
-    })
+    words(argv).skip(1).take(2).find(|word| of_rc(word))
 }
 
 /// The service whose init script an image is.

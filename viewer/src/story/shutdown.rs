@@ -226,7 +226,7 @@ fn phases(shutdown: &Shutdown, began: Option<At>, marks: &[Mark], call: Option<A
         push(PhaseKind::Asked, asked.at, "who asked was executed");
     }
     if let Some(began) = began {
-        let rule = marks.iter().find(|mark| mark.at == began && mark.kind == PhaseKind::Stopping);
+        let rule = marks.iter().find(|mark| mark.at == began);
         push(PhaseKind::Stopping, began, rule.map_or("pid 1 sends its first stop signal", |mark| mark.rule));
     }
     for mark in marks.iter().filter(|mark| mark.at >= shutdown.begin && mark.kind > PhaseKind::Stopping) {

@@ -41,7 +41,8 @@ impl Worst {
                 // The finding itself is told below: here is what is known of the last moment.
                 let phase = shutdown.phases.last().map_or("the request", |phase| named(phase.kind));
                 let took = time::duration(shutdown.took_ns());
-                worst.head = format!("it got no further than {phase}, at +{took}");
+                let seen = if story.unseen { "was seen no further than" } else { "got no further than" };
+                worst.head = format!("it {seen} {phase}, at +{took}");
                 worst.because = Default::default();
                 worst.after = still_there(model);
             }
@@ -121,7 +122,10 @@ fn still_there(model: &Model) -> String {
             && !model.is_ours(*idx)
     };
     let mut names: Vec<String> = Vec::new();
-    for name in story.fates.iter().map(|fate| fate.proc).filter(there).map(|idx| model.name(idx)) {
+    // What the shutdown itself still ran is what it hung on, if it did.
+    let at_work = story.at_work.iter().copied();
+    let others = story.fates.iter().map(|fate| fate.proc).filter(there);
+    for name in at_work.chain(others).map(|idx| model.name(idx)) {
         if !names.contains(&name) {
             names.push(name);
         }

@@ -24,7 +24,7 @@ pub struct Recorded {
 }
 
 /// `+0.00` of a scene, after boot; the recording begins [`EARLIER_NS`] before.
-const ZERO_NS: u64 = 1_000_000_000_000;
+pub const ZERO_NS: u64 = 1_000_000_000_000;
 const EARLIER_NS: u64 = 100_000_000_000;
 /// Events of one written moment are this far apart.
 const APART_NS: u64 = 1_000;
@@ -85,6 +85,8 @@ pub struct Boot {
     labels: HashMap<String, Vec<u64>>,
     session: Session,
     how: Option<(How, u64)>,
+    /// The recorder was told to stop then, and nothing sealed what it left; 0: at the end.
+    told_ns: Option<u64>,
     begun_ns: u64,
     now_ns: u64,
     number: u64,
@@ -102,6 +104,7 @@ impl Boot {
             labels: HashMap::new(),
             session: Session { id: SessionId([1; 16]), cpus: 2, ..Session::default() },
             how: None,
+            told_ns: None,
             begun_ns,
             now_ns: begun_ns,
             number: 0,
@@ -126,6 +129,7 @@ impl Boot {
     /// Whether a line that begins with this word tells of a boot.
     pub fn knows(first: &str) -> bool {
         matches!(first, "init" | "inittab" | "has" | "began" | "sealed" | "stopped" | "cut" | "disarmed")
+            || first == "unsealed"
             || first.starts_with(['+', '-'])
     }
 
@@ -155,6 +159,10 @@ impl Boot {
             ["sealed", time] => self.how = Some((How::Sealed, moment(time)?)),
             ["stopped"] => self.how = Some((How::Stopped, 0)),
             ["cut"] => self.how = Some((How::NoSeal, 0)),
+            ["unsealed"] => (self.how, self.told_ns) = (Some((How::NoSeal, 0)), Some(0)),
+            ["unsealed", time] => {
+                (self.how, self.told_ns) = (Some((How::NoSeal, 0)), Some(moment(time)?));
+            }
             ["disarmed"] => self.how = Some((How::Disarmed, 0)),
             [time, rest @ ..] if time.starts_with(['+', '-']) => self.event(moment(time)?, rest, &options)?,
             _ => return Err(format!("not understood: {line}")),
@@ -179,6 +187,12 @@ impl Boot {
             layer: Layer::Kernel,
             note: String::new(),
         };
+        let drainer = self.told_ns.map(|ns| Coverage {
+            from_ns: self.begun_ns,
+            to_ns: if ns == 0 { last_ns } else { ns },
+            layer: Layer::Drainer,
+            note: "until it was told to stop".into(),
+        });
         let summary = Summary {
             session: Session { hostname: "db7".into(), started, ..self.session },
             first_segment: 1,
@@ -189,7 +203,7 @@ impl Boot {
             last_ns,
             lost: self.lost,
             clocks: vec![started],
-            coverage: vec![coverage],
+            coverage: std::iter::once(coverage).chain(drainer).collect(),
             end: Some(end),
             ..Summary::default()
         };
@@ -580,7 +594,7 @@ pub fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
 }
 
 /// `+0.41` and `-3` are seconds from the scene's zero.
-fn moment(text: &str) -> Result<u64, String> {
+pub fn moment(text: &str) -> Result<u64, String> {
     let seconds: f64 = number(text)?;
     let ns = (seconds * 1e6).round() as i64 * 1_000;
     ZERO_NS.checked_add_signed(ns).ok_or_else(|| format!("{text} is before the boot"))

@@ -14,7 +14,10 @@ use lastrites::story::{
     world::{Idx, NONE, Sig},
 };
 
-use crate::{boot::number, scene::words};
+use crate::{
+    boot::{ZERO_NS, moment, number},
+    scene::words,
+};
 
 type Labels = HashMap<String, Vec<u64>>;
 
@@ -41,13 +44,14 @@ struct Wanted {
 const DETAILS: [&str; 9] =
     ["step", "no-step", "advice", "no-advice", "certain", "likely", "possible", "failed", "about"];
 /// Words that begin a line about the whole story.
-const FACTS: [&str; 11] = [
+const FACTS: [&str; 12] = [
     "asked",
     "aim",
     "forced",
     "not-forced",
     "no-shutdown",
     "phases",
+    "phase",
     "fate",
     "restart",
     "no-restart",
@@ -243,6 +247,14 @@ fn check_fact(story: &Story, fact: &str) -> Result<Option<String>, String> {
                 shutdown.map_or(Vec::new(), |s| s.phases.iter().map(|phase| phase.kind.word()).collect());
             (is == wanted, is.join(" "))
         }
+        ["phase", word, time] => {
+            let ns = moment(time)?;
+            let phases = || shutdown.into_iter().flat_map(|shutdown| &shutdown.phases);
+            let phase = phases().find(|phase| phase.kind.word() == *word);
+            let is = phase.map_or_else(|| "none".to_owned(), |phase| from_zero(phase.from.ns));
+            // Events of one written moment are microseconds apart.
+            (phase.is_some_and(|phase| phase.from.ns.abs_diff(ns) < 1_000_000), is)
+        }
         ["asked", ..] => {
             let is = asked(story);
             (fact == is, is)
@@ -284,6 +296,11 @@ fn check_fact(story: &Story, fact: &str) -> Result<Option<String>, String> {
         _ => return Err("not understood".into()),
     };
     Ok((!said).then_some(is))
+}
+
+/// `+0.100`: a time as scenes write it.
+fn from_zero(ns: u64) -> String {
+    format!("{:+.3}", (ns as f64 - ZERO_NS as f64) / 1e9)
 }
 
 /// The youngest process of a pid.
@@ -351,6 +368,9 @@ pub fn found(story: &Story) -> String {
             let forced = if shutdown.forced { "forced" } else { "not-forced" };
             let _ = writeln!(text, "    {}\n    aim {}\n    {forced}", asked(story), shutdown.aim.word());
             let _ = writeln!(text, "    phases {}", phases.join(" "));
+            for phase in &shutdown.phases {
+                let _ = writeln!(text, "    phase {} {}", phase.kind.word(), from_zero(phase.from.ns));
+            }
         }
         None => text.push_str("    no-shutdown\n"),
     }

@@ -58,9 +58,11 @@ const REFUSED: [(&str, &str, &str); 24] = [
 ];
 
 /// Facts that cannot be understood, which only the check can tell.
-const NOT_UNDERSTOOD: [(&str, &str); 4] = [
+const NOT_UNDERSTOOD: [(&str, &str); 6] = [
     ("aim sideways", "no such aim"),
     ("phases requested lunch", "no such phase: lunch"),
+    ("phase stopping soon", "soon is no number"),
+    ("phase stopping +0.10", "it is none"),
     ("fate 500 killed", "there is no process 500"),
     ("waits 1 long", "long is no number"),
 ];

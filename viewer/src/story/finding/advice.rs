@@ -66,6 +66,9 @@ fn service_of_init(story: &Story, idx: Idx) -> Option<String> {
     let service = story.services.get(id);
     match service.kind {
         Kind::Inittab => match story.services.entry(id) {
+            Some(entry) if story.world.program_of(idx) == b"runsvdir" => inittab(story, entry).map(|advice| {
+                format!("{advice}; {RUNSVDIR_LEAVES}, with `sv force-stop /etc/service/*` in a script that rc runs with K")
+            }),
             Some(entry) => inittab(story, entry),
             None => Some(format!("take {} out of the runlevels of inittab entry {}; {STOPS_ITSELF}", level(story), service.name)),
         },
@@ -173,6 +176,25 @@ pub fn for_supervisor(story: &Story, supervisor: Idx) -> Option<String> {
         _ => format!("give {name} the time to stop its children, in the unit that runs it"),
     })
 }
+
+/// For a supervisor that was stopped and left its children to themselves.
+pub fn for_leaver(story: &Story, supervisor: Idx) -> Option<String> {
+    let name = story.world.name(supervisor);
+    Some(match (name.as_str(), story.init) {
+        ("runsvdir", Init::Systemd) => {
+            "stop the services with runsvdir, which leaves them on SIGTERM: KillSignal=SIGHUP in its unit has it stop them"
+                .into()
+        }
+        ("runsvdir", Init::Runit) => {
+            "stop the services first: `sv force-stop /etc/service/*` in stage 3; runsvdir leaves them on SIGTERM".into()
+        }
+        ("runsvdir", _) => format!("{RUNSVDIR_LEAVES}: `sv force-stop /etc/service/*` in a script that rc runs with K"),
+        _ => format!("have what {name} looks after stopped before {name} itself, or by it"),
+    })
+}
+
+/// What SIGTERM does to runsvdir, for those whom init sends it to.
+const RUNSVDIR_LEAVES: &str = "stop the services too, which runsvdir leaves on SIGTERM";
 
 /// Against a kill: time, a handler, or being asked at all.
 pub fn against_kill(story: &Story, fate: &Fate) -> Option<String> {
@@ -286,14 +308,22 @@ pub fn against_crossfire(deed: &str, whose: &str) -> String {
     format!("have {whose}'s stop script kill by pid file instead of by `{deed}`, which hits others")
 }
 
-pub fn against_oom(story: &Story, idx: Idx) -> String {
+/// `in_root`: it was in no cgroup that could have a limit.
+pub fn against_oom(story: &Story, idx: Idx, in_root: bool) -> String {
     let name = story.world.name(idx);
+    if in_root {
+        return format!("see what took the memory; oom_score_adj spares {name}");
+    }
     match story.service(idx).map(|id| story.services.get(id)).filter(|service| service.kind == Kind::Unit) {
         Some(unit) => format!(
-            "see what took the memory; MemoryMax= bounds it, OOMScoreAdjust= of {} spares {name}",
+            "if unit {0} has a MemoryMax= (or a slice above it), {name} met that: raise it, or see what {name} needs so much \
+             for; if not, see what took the machine's memory, and OOMScoreAdjust= of {0} spares {name}",
             unit.name
         ),
-        None => format!("see what took the memory; oom_score_adj spares {name}"),
+        None => format!(
+            "if its cgroup has a limit, {name} met that: raise it; if not, see what took the machine's memory, and \
+             oom_score_adj spares {name}"
+        ),
     }
 }
 

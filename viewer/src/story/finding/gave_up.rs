@@ -5,10 +5,16 @@
 use crate::time;
 
 use super::{Case, Finding, Rule, Step, advice, restarted, steps};
-use crate::story::{Story, restart::Restart, world::Idx};
+use crate::story::{
+    Story,
+    fate::tells_to_stop,
+    restart::Restart,
+    world::{Idx, Sig},
+};
 
 /// A run of this length is no failure to start.
 pub const BRIEF_NS: u64 = 5_000_000_000;
+const STOP: u8 = 19;
 /// So many restarts in a row are a loop.
 const LOOP: usize = 3;
 
@@ -71,11 +77,19 @@ fn tell(story: &Story, chain: &[&Restart], brief: usize) -> Finding {
 }
 
 /// Whether nobody tried any more, though there was time: for twice the longest pause before. Without that the machine,
-/// or whoever restarted it, may just have come to its end first.
+/// or whoever restarted it, may just have come to its end first, or have been told to; so is whoever is frozen.
 fn given_up(story: &Story, chain: &[&Restart]) -> bool {
     let exit = |idx: Idx| story.world.proc_at(idx).map_or(u64::MAX, |proc| proc.exit.ns);
     let pause =
         chain.iter().map(|restart| restart.at.ns.saturating_sub(exit(restart.old))).max().unwrap_or(0);
     let Some(last) = chain.last() else { return false };
-    story.end_of(last.by).ns.saturating_sub(exit(last.new)) > pause.saturating_mul(2)
+    let world = &story.world;
+    let halted = |sent: &Sig| sent.sig == STOP || tells_to_stop(world, sent) && !sent.overflowed();
+    let began = story.shutdown.as_ref().map_or(chain[0].at, |shutdown| shutdown.begin);
+    // What told pid 1 to end the machine did not end its looking after others.
+    let mut those = story.by_target.to(world, last.by).filter(|_| !world.is_init(last.by));
+    let halted =
+        those.find(|(_, sent)| sent.at >= began && halted(sent)).map_or(u64::MAX, |(_, sent)| sent.at.ns);
+    let until = story.end_of(last.by).ns.min(halted);
+    until.saturating_sub(exit(last.new)) > pause.saturating_mul(2)
 }

@@ -39,7 +39,13 @@ pub(super) fn check(case: &mut Case<'_>) {
     // A shim is there for as long as its container is.
     let holders: IdxSet = alive.iter().flat_map(|other| world.ancestors(other.proc)).collect();
     let has_container = |fate: &Fate| world.is_shim(fate.proc) && holders.contains(&fate.proc);
-    let heads = alive.iter().filter(|fate| !elder(fate) && !has_container(fate));
+    // What a supervisor tries that was itself started again is told of with it.
+    let tried = |fate: &Fate| {
+        let mut above =
+            world.ancestors(fate.proc).filter(|up| world.is_supervisor(*up) && !world.is_shim(*up));
+        above.any(|up| case.is_taken(up) && story.replaces(up).is_some())
+    };
+    let heads = alive.iter().filter(|fate| !elder(fate) && !has_container(fate) && !tried(fate));
     let heads: Vec<&&Fate> = heads.collect();
     for fate in heads {
         if let Some(sent) = kill(fate) {

@@ -1,19 +1,27 @@
 //! The recording ends without a seal: power cut, panic or hang.
+//!
+//! Found: a recording that broke off. Where our own recorder had been told to stop before, and nothing was written behind
+//! that, only the recording is known to have ended: how the machine did is then not said.
 
-use crate::time;
+use crate::{safe, time};
 
-use super::{Case, Finding, Rule, Step, steps};
+use super::{Case, Finding, Rule, Step, steps, waited_for::LONG_NS};
 use crate::story::{
     Story,
-    blame::{Wait, Why},
+    blame::{self, Wait, Why},
+    doubt::Confidence,
     fate::{Fate, Told, Verdict},
-    world::NONE,
+    service::{Kind, of_rc},
+    who::words,
+    world::{Idx, NONE},
 };
 
 /// A shorter wait than that says nothing about why it went no further.
 const WAITED_NS: u64 = 100_000_000;
 /// Of so many who had still to stop is told who had told them to.
 const STOPPING: usize = 3;
+/// So many commands that had still to end are told of.
+const RUNNING: usize = 4;
 
 pub(super) fn check(case: &mut Case<'_>) {
     let story = case.story;
@@ -22,25 +30,31 @@ pub(super) fn check(case: &mut Case<'_>) {
     }
     let last = story.world.last;
     let stopping = stopping(story);
-    let names: Vec<String> = stopping.iter().map(|(fate, _)| story.called(fate.proc)).collect();
-    let headline = match &story.shutdown {
-        Some(shutdown) => format!(
-            "the shutdown never ended: nothing was recorded after {}{}",
-            time::duration(last.ns.saturating_sub(shutdown.begin.ns)),
-            match names.as_slice() {
-                [] => String::new(),
-                [one] => format!(", while {one} was still stopping"),
-                names => format!(", while {} were still stopping", steps::list(names)),
-            }
-        ),
-        None => "the machine ended without a shutdown".to_owned(),
+    // Who had told somebody to stop only waits for that one, as do some programs whoever told it.
+    let waits = |idx: Idx| {
+        stopping.iter().any(|(_, told)| {
+            let by = story.world.sig(told.sent).map_or(NONE, |sent| sent.sender);
+            by == idx || story.world.ancestors(by).any(|up| up == idx) || blame::only_waits(&story.world, idx)
+        })
     };
-    let mut finding = Finding::new(Rule::NoEnd, headline);
+    let working: Vec<Idx> = story.at_work.iter().copied().filter(|idx| !waits(*idx)).collect();
+    let mut finding = Finding::new(Rule::NoEnd, headline(story, &stopping, &working));
     finding.steps.extend(stopping.iter().take(STOPPING).map(|(fate, told)| steps::told(story, fate, told)));
-    finding.steps.push(Step::at(last, "the last event that reached the disk; then power cut, panic or hang"));
+    finding.steps.extend(story.at_work.iter().take(RUNNING).filter_map(|idx| still_ran(story, *idx)));
+    finding.steps.push(Step::at(
+        last,
+        match story.unseen {
+            true => {
+                "the last event that was written: the recorder had been told to stop, and no seal followed; \
+                 its hook did not run or could not write, or power cut, panic or hang came first"
+            }
+            false => "the last event that reached the disk; then power cut, panic or hang",
+        },
+    ));
     // Our own recorder is nobody whom a shutdown waits for.
     let told = |wait: &&Wait| wait.proc != NONE && wait.ns() >= WAITED_NS && !story.world.is_ours(wait.proc);
-    if let Some(wait) = story.waits.last().filter(told) {
+    let waited = story.waits.last().filter(told);
+    if let Some(wait) = waited {
         let for_what = match wait.why {
             Why::Stopping => "to stop",
             Why::Running | Why::Init => "to end",
@@ -58,13 +72,95 @@ pub(super) fn check(case: &mut Case<'_>) {
             steps::next_boot(story, &mut finding, fate.proc);
         }
     }
-    finding.advice = Some(match story.shutdown {
-        Some(_) => {
-            "look for a panic or a hung task on the console or in the firmware's log of that time".into()
-        }
-        None => "look for a power failure, a panic or a reset button at that time".into(),
-    });
+    finding.procs.extend(&story.at_work);
+    if story.unseen {
+        finding.confidence = Confidence::Likely;
+    }
+    finding.advice = Some(advice(story, &working, waited));
     case.add(finding);
+}
+
+fn headline(story: &Story, stopping: &[(&Fate, Told)], working: &[Idx]) -> String {
+    let Some(shutdown) = &story.shutdown else {
+        return match story.unseen {
+            true => "how the machine ended was not recorded: the recorder was told to stop before".into(),
+            false => "the machine ended without a shutdown".into(),
+        };
+    };
+    let state = |names: Vec<String>, what: &str| {
+        let verb = if names.len() == 1 { "was" } else { "were" };
+        (!names.is_empty()).then(|| format!("{} {verb} still {what}", steps::list(&names)))
+    };
+    let stopping = stopping.iter().map(|(fate, _)| story.called(fate.proc)).collect();
+    let working = working.iter().map(|idx| command(story, *idx)).collect();
+    let both: Vec<String> =
+        [state(stopping, "stopping"), state(working, "running")].into_iter().flatten().collect();
+    let meanwhile = if both.is_empty() { String::new() } else { format!(", while {}", both.join(" and ")) };
+    let took = time::duration(story.world.last.ns.saturating_sub(shutdown.begin.ns));
+    match story.unseen {
+        true => format!(
+            "how the shutdown ended was not recorded: the recorder was told to stop, and wrote nothing after {took}{meanwhile}"
+        ),
+        false => format!("the shutdown never ended: nothing was recorded after {took}{meanwhile}"),
+    }
+}
+
+/// `rc -> startpar ran /etc/init.d/hang stop, which still ran 3.1 s later, when the recording broke off`.
+fn still_ran(story: &Story, idx: Idx) -> Option<Step> {
+    let world = &story.world;
+    let proc = world.proc_at(idx)?;
+    let ran = world.own_images(idx).last().map_or(proc.born, |image| image.at);
+    let by = match world.proc_at(proc.parent) {
+        Some(_) => world.chain(proc.parent, proc.born.ns),
+        None => "somebody".into(),
+    };
+    let since = time::duration(world.last.ns.saturating_sub(proc.born.ns));
+    let text =
+        format!("{by} ran {}, which still ran {since} later, {}", command(story, idx), story.at_the_last());
+    Some(Step { at: Some(proc.born), text, events: vec![ran.number] })
+}
+
+/// `/etc/init.d/hang stop`, `sv force-stop mongod`, `ifdown -a of unit networking.service`.
+fn command(story: &Story, idx: Idx) -> String {
+    let world = &story.world;
+    let ns = world.last.ns;
+    let argv = world.image_at(idx, ns).map_or(&b""[..], |image| world.strings.get(image.argv));
+    let script: Vec<&[u8]> = words(argv).take(4).skip_while(|word| !of_rc(word)).take(2).collect();
+    if let [path, rest @ ..] = script.as_slice() {
+        let mut text = safe::text(path);
+        for word in rest {
+            text.push(' ');
+            safe::push(&mut text, word);
+        }
+        return text;
+    }
+    let deed = world.deed(idx, ns);
+    match story.service(idx).map(|id| story.services.get(id)).filter(|service| service.kind == Kind::Unit) {
+        Some(unit) => format!("{deed} of unit {}", unit.name),
+        None => deed,
+    }
+}
+
+fn advice(story: &Story, working: &[Idx], waited: Option<&Wait>) -> String {
+    let world = &story.world;
+    if story.unseen {
+        return "see whether the machine went down all the same: then its last hook did not do its work, and \
+                `lastrites doctor` tells whether it can"
+            .into();
+    }
+    if story.shutdown.is_none() {
+        return "look for a power failure, a panic or a reset button at that time".into();
+    }
+    let age = |idx: Idx| world.proc_at(idx).map_or(0, |proc| world.last.ns.saturating_sub(proc.born.ns));
+    let stuck = working.first().filter(|idx| age(**idx) >= LONG_NS).map(|idx| command(story, *idx));
+    let first = match (stuck, waited) {
+        (Some(command), _) => format!("see why {command} did not end; else "),
+        (None, Some(wait)) if wait.why == Why::Stopping && wait.ns() >= LONG_NS => {
+            format!("see why {} did not stop; else ", world.name(wait.proc))
+        }
+        _ => String::new(),
+    };
+    format!("{first}look for a panic or a hung task on the console or in the firmware's log of that time")
 }
 
 /// Those that anybody would ask about who had been told to stop, and of whom no end was recorded; who was told first

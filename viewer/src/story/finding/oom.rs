@@ -1,7 +1,10 @@
 //! The out-of-memory killer chose somebody during the shutdown.
 
 use super::{Case, Finding, Rule, Step, advice, steps};
-use crate::story::world::{Idx, Means};
+use crate::story::{
+    Story,
+    world::{Idx, Means},
+};
 
 pub(super) fn check(case: &mut Case<'_>) {
     let story = case.story;
@@ -30,7 +33,9 @@ pub(super) fn check(case: &mut Case<'_>) {
         let fate = story.fate(victim);
         // The kernel kills first, and says whom it chose right after it.
         let killed = fate.and_then(|fate| world.sig(fate.killer?)).map(|sent| sent.at);
-        let chosen = format!("the kernel ran out of memory and chose {}{memory}", world.label(victim));
+        // The event does not say whose memory it was: the machine's, or what a cgroup may have.
+        let whose = if in_root(story, victim) { "" } else { ", of the machine or of its cgroup's limit," };
+        let chosen = format!("the kernel ran out of memory{whose} and chose {}{memory}", world.label(victim));
         finding.steps.extend(fate.and_then(|fate| Some(steps::told(story, fate, fate.told.as_ref()?))));
         finding.steps.push(
             match killed.filter(|killed| *killed < at && at.ns.saturating_sub(killed.ns) < 1_000_000_000) {
@@ -54,7 +59,13 @@ pub(super) fn check(case: &mut Case<'_>) {
         });
         finding.procs.extend(with_it.map(|fate| fate.proc));
         steps::next_boot(story, &mut finding, victim);
-        finding.advice = Some(advice::against_oom(story, victim));
+        finding.advice = Some(advice::against_oom(story, victim, in_root(story, victim)));
         case.add(finding);
     }
+}
+
+/// Whether no cgroup but the root, which has no limit, is known of it.
+fn in_root(story: &Story, idx: Idx) -> bool {
+    let path = story.world.proc_at(idx).and_then(|proc| story.world.cgroups.get(&proc.cgroup));
+    path.is_some_and(|path| story.world.strings.get(*path) == b"/")
 }

@@ -1,15 +1,113 @@
-//! A supervisor that was killed before its children: it could not stop them any more.
+//! A supervisor that ended before its children: it could not stop them any more.
 //!
-//! Found: a supervisor killed by SIGKILL while a child of it still ran, and the child died dirty as well.
+//! Found: a supervisor killed by SIGKILL while a child of it still ran, and the child died dirty as well; or one that was
+//! told to stop and did, and left a child behind that nobody had told, and that went on for long.
+
+use crate::time;
 
 use super::{Case, Finding, Rule, advice, steps};
 use crate::story::{
     Story,
     fate::{Fate, Verdict},
+    restart::Restart,
     world::{Idx, IdxMap, IdxSet},
 };
 
+/// Who is told so much later than its supervisor was not told with it.
+const GOES_ON_NS: u64 = 2_000_000_000;
+/// More children are not told of one by one.
+const TOLD: usize = 4;
+
 pub(super) fn check(case: &mut Case<'_>) {
+    killed(case);
+    stopped(case);
+}
+
+/// Those that obeyed, and left children behind.
+fn stopped(case: &mut Case<'_>) {
+    let story = case.story;
+    let mut left: IdxMap<Vec<Idx>> = IdxMap::default();
+    for fate in &story.fates {
+        let Some(parent) = story.world.proc_at(fate.proc).map(|proc| proc.parent) else { continue };
+        if stops_children(story, parent) && goes_on(story, parent, fate) {
+            left.entry(parent).or_default().push(fate.proc);
+        }
+    }
+    for fate in story.fates.iter().filter(|fate| fate.verdict == Verdict::Stopped) {
+        let Some(children) = left.remove(&fate.proc) else { continue };
+        // What came again, with its supervisor or without, may have the supervisor in its company.
+        let told = case.is_subject(fate.proc) || story.replaced(fate.proc).is_some();
+        if !told && !children.iter().all(|child| case.is_subject(*child)) {
+            case.add(tell_left(story, fate, &children));
+        }
+    }
+}
+
+/// Supervisors whose end is meant to be that of what they look after; containers outlive their engine on purpose.
+fn stops_children(story: &Story, idx: Idx) -> bool {
+    matches!(
+        story.world.program_of(idx),
+        b"runsvdir" | b"runsv" | b"s6-svscan" | b"s6-supervise" | b"svscan" | b"supervise" | b"supervisord"
+    )
+}
+
+/// Whether `child` outlived its supervisor, which had been told to stop, without having been told itself.
+fn goes_on(story: &Story, supervisor: Idx, child: &Fate) -> bool {
+    let world = &story.world;
+    let stopped = story.fate(supervisor).is_some_and(|fate| fate.verdict == Verdict::Stopped);
+    let died = story.end_of(supervisor);
+    let later_ns = died.ns.saturating_add(GOES_ON_NS);
+    let told_later = child.told.is_none_or(|told| told.at(world).ns >= later_ns);
+    let born = world.proc_at(child.proc).is_some_and(|proc| proc.born < died);
+    let matters = world.is_supervisor(child.proc) || story.matters(child.proc);
+    stopped && born && matters && told_later && story.end_of(child.proc).ns >= later_ns
+}
+
+fn tell_left(story: &Story, fate: &Fate, children: &[Idx]) -> Finding {
+    let world = &story.world;
+    let died = story.end_of(fate.proc);
+    let names: Vec<String> = children.iter().map(|child| story.called(*child)).collect();
+    let longest = children.iter().map(|child| story.end_of(*child).ns.saturating_sub(died.ns)).max();
+    let headline = format!(
+        "{} was stopped before its {}: {} went on for {}",
+        world.name(fate.proc),
+        if children.len() == 1 { "child" } else { "children" },
+        steps::list(&names),
+        time::duration(longest.unwrap_or(0))
+    );
+    let mut finding = Finding::new(Rule::SupervisorFirst, headline);
+    finding.steps.extend(fate.told.as_ref().map(|told| steps::told(story, fate, told)));
+    finding.steps.extend(steps::end(story, fate));
+    for child in children.iter().take(TOLD).filter_map(|child| story.fate(*child)) {
+        let started: Vec<&Restart> =
+            story.restarts.iter().filter(|restart| restart.by == child.proc && restart.at > died).collect();
+        if let [first, rest @ ..] = started.as_slice() {
+            let mut step = steps::restart(story, first);
+            if let Some(last) = rest.last() {
+                step.text.push_str(&format!(", and {} more times", rest.len()));
+                step = step.and(last.at);
+            }
+            finding.steps.push(step);
+        }
+        finding.steps.extend(child.told.as_ref().map(|told| steps::told(story, child, told)));
+        finding.steps.extend(steps::end(story, child));
+    }
+    finding.procs = [fate.proc].into_iter().chain(children.iter().copied()).collect();
+    for child in children {
+        if steps::next_boot(story, &mut finding, *child) {
+            break;
+        }
+    }
+    // That nobody told them is a matter of all that time.
+    if let Some(shutdown) = &story.shutdown {
+        finding.confidence = story.doubt.of(shutdown.begin.ns, died.ns.saturating_add(longest.unwrap_or(0)));
+    }
+    finding.advice = advice::for_leaver(story, fate.proc);
+    finding
+}
+
+/// Those that were killed with children still running.
+fn killed(case: &mut Case<'_>) {
     let story = case.story;
     let killed = |fate: &&Fate| fate.verdict == Verdict::Killed && story.world.is_supervisor(fate.proc);
     let supervisors: Vec<&Fate> = story.fates.iter().filter(killed).collect();

@@ -169,16 +169,21 @@ pub(super) fn systemd_began(world: &World, init: Init, until: At) -> At {
             began = sent.at;
         }
     }
-    // A unit that was restarted shortly before the request was not stopped by the shutdown.
+    let first_behind = |request: At| {
+        world
+            .sigs
+            .iter()
+            .find(|sent| sent.at > request && stops(sent))
+            .map_or(until, |sent| sent.at.min(until))
+    };
     match asked(world, init, Some(began)) {
-        Some(asked) if began.ns.saturating_sub(asked.at.ns) < LATER_NS => return began,
-        // Nor is it another occasion where a stop command takes its time: of that systemd sends no signal.
+        // What was asked for this moment begins with the first signal behind the request, however long a stop command
+        // takes then: of that systemd sends none. A unit that was restarted shortly before was not stopped by the shutdown.
         Some(asked) if asked.now && until.ns.saturating_sub(asked.at.ns) < STOPPING_NS => {
-            let first = world.sigs.iter().find(|sent| sent.at > asked.at && stops(sent));
-            return first.map_or(until, |sent| sent.at.min(until));
+            return first_behind(asked.at);
         }
+        Some(asked) if began.ns.saturating_sub(asked.at.ns) < LATER_NS => return began,
         _ => {}
     }
-    let Some(request) = first_request(world, init, began, until) else { return began };
-    world.sigs.iter().find(|sent| sent.at > request && stops(sent)).map_or(until, |sent| sent.at.min(until))
+    first_request(world, init, began, until).map_or(began, first_behind)
 }
