@@ -218,36 +218,30 @@ fn of_systemd<'a>(heard: &Heard<'_, 'a>, request: &'a Value) -> Vec<Sign<'a>> {
         console: None,
     }));
     let Some(becomes) = becomes else { return signs };
-    let said = |words: &str| known.console.when(words);
+    let earliest = |words: &str, what| known.console.earliest(words).map(|at| (at, what));
+    let latest = |words: &str, what| known.console.latest(words).map(|at| (at, what));
     signs.push(Sign {
         phase: TERM_SPREE,
         event: becomes,
         not_before: heard.stop_by_pid_1().map(|at| (at, "pid 1 stopped anybody")),
-        not_after: said("Sending SIGTERM to remaining processes")
-            .and_then(|(_, to)| Some((to?, "it said that it sends SIGTERM"))),
+        not_after: latest("Sending SIGTERM to remaining processes", "it said that it sends SIGTERM"),
         console: None,
     });
     let kill = first(known, becomes, |event| by_pid_1(event, &[SIGKILL]));
-    signs.extend(kill.map(|event| {
-        Sign {
-            phase: KILL_SPREE,
-            event,
-            not_before: said("Sending SIGKILL to remaining processes")
-                .map(|(from, _)| (from, "it said that it sends SIGKILL")),
-            not_after: heard.death_by(SIGKILL, time(becomes)).map(|at| (at, "somebody was killed")),
-            console: None,
-        }
+    signs.extend(kill.map(|event| Sign {
+        phase: KILL_SPREE,
+        event,
+        not_before: earliest("Sending SIGKILL to remaining processes", "it said that it sends SIGKILL"),
+        not_after: heard.death_by(SIGKILL, time(becomes)).map(|at| (at, "somebody was killed")),
+        console: None,
     }));
     let unmounts = first(known, becomes, |event| event["type"] == "umount" || event["type"] == "remount");
-    signs.extend(unmounts.map(|event| {
-        Sign {
-            phase: UNMOUNTING,
-            event,
-            not_before: said("Unmounting file systems.").map(|(from, _)| (from, "it said that it unmounts")),
-            not_after: said("All filesystems unmounted.")
-                .and_then(|(_, to)| Some((to?, "it said that it has unmounted"))),
-            console: None,
-        }
+    signs.extend(unmounts.map(|event| Sign {
+        phase: UNMOUNTING,
+        event,
+        not_before: earliest("Unmounting file systems.", "it said that it unmounts"),
+        not_after: latest("All filesystems unmounted.", "it said that it has unmounted"),
+        console: None,
     }));
     signs
 }
@@ -288,17 +282,13 @@ fn of_sysvinit<'a>(heard: &Heard<'_, 'a>, request: &'a Value) -> Vec<Sign<'a>> {
         let script = argv.split(' ').nth(1).and_then(|path| path.rsplit('/').next());
         event["type"] == "exec" && matches!(script, Some("umountnfs.sh" | "umountfs" | "umountroot"))
     });
-    signs.extend(unmounts.map(|event| {
-        Sign {
-            phase: UNMOUNTING,
-            event,
-            not_before: None,
-            not_after: known
-                .console
-                .when("re-mounted")
-                .and_then(|(_, to)| Some((to?, "the root file system was read-only"))),
-            console: None,
-        }
+    // Of these scripts neither witness nor console tells.
+    signs.extend(unmounts.map(|event| Sign {
+        phase: UNMOUNTING,
+        event,
+        not_before: None,
+        not_after: None,
+        console: None,
     }));
     // Whatever begins later than it should is out of order.
     signs.sort_by_key(|sign| time(sign.event));
@@ -350,5 +340,195 @@ impl Heard<'_, '_> {
     fn stop_by_pid_1(&self) -> Option<u64> {
         let stops = [self.stop_by(|from| from == 1), self.death_by(SIGTERM, self.after)];
         stops.into_iter().flatten().min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    /// An event with a number and a time in seconds.
+    fn event(number: u64, second: u64, mut more: Value) -> Value {
+        more["event"] = number.into();
+        more["time_ns"] = (second * SECOND).into();
+        more
+    }
+
+    fn exec(number: u64, second: u64, pid: u64, parent: u64, argv: &str) -> Value {
+        let words: Vec<&str> = argv.split(' ').collect();
+        let process = json!({"pid": pid, "name": "x"});
+        let more = json!({"type": "exec", "process": process, "parent": {"pid": parent}, "argv": words, "filename": words[0]});
+        event(number, second, more)
+    }
+
+    fn signal(number: u64, second: u64, signal: u64, sender: u64) -> Value {
+        event(
+            number,
+            second,
+            json!({"type": "signal", "signal_number": signal, "sender": {"pid": sender}, "by_kernel": false}),
+        )
+    }
+
+    fn story(phases: &[(&str, u64, u64)], end: u64) -> Value {
+        let next = phases.iter().skip(1).map(|(_, second, _)| *second).chain([end]);
+        let told = phases.iter().zip(next).map(|((phase, second, event), to)| {
+            json!({"phase": phase, "from": {"time_ns": second * SECOND, "event": event}, "to_ns": to * SECOND})
+        });
+        let told: Vec<Value> = told.collect();
+        json!({"shutdown": {"phases": told, "begin": told[0]["from"], "end": {"time_ns": end * SECOND}}})
+    }
+
+    fn systemd() -> Recording {
+        let events = vec![
+            signal(1, 9, 15, 1),
+            exec(2, 11, 50, 40, "systemctl reboot"),
+            signal(3, 12, 15, 1),
+            signal(4, 13, 9, 1),
+            exec(5, 20, 1, 0, "/lib/systemd/systemd-shutdown reboot"),
+            signal(6, 21, 15, 1),
+            signal(7, 31, 9, 1),
+            event(8, 41, json!({"type": "umount"})),
+        ];
+        let phases = [
+            (REQUESTED, 11, 2),
+            (STOPPING, 12, 3),
+            (TERM_SPREE, 20, 5),
+            (KILL_SPREE, 31, 7),
+            (UNMOUNTING, 41, 8),
+        ];
+        Recording { about: json!({"init": "systemd", "end": "sealed"}), events, story: story(&phases, 50) }
+    }
+
+    const SYSTEMD_WITNESS: [&str; 3] = [
+        "w lab-agent 40 10000000000 obeys systemctl reboot",
+        "w polite 60 12100000000 got signal=15 from=1 code=0",
+        "w lab-coroner 2 32000000000 exit pid=61 status=9 parent=1 at=32000000000",
+    ];
+
+    const SYSTEMD_CONSOLE: &str = "\
+[   20.500000] systemd-shutdown[1]: Sending SIGTERM to remaining processes...
+[   30.500000] systemd-shutdown[1]: Sending SIGKILL to remaining processes...
+[   31.000000] systemd-shutdown[1]: Sending SIGKILL to PID 61 (leftover).
+[   40.500000] systemd-shutdown[1]: Unmounting file systems.
+[   42.000000] systemd-shutdown[1]: All filesystems unmounted.
+[   32.100000] reboot: Restarting system
+";
+
+    fn sysvinit() -> Recording {
+        let events = vec![
+            exec(1, 11, 50, 40, "reboot"),
+            exec(2, 13, 70, 1, "/bin/sh /etc/init.d/rc 6"),
+            exec(3, 20, 71, 70, "killall5 -15 -o 2"),
+            exec(4, 30, 72, 70, "/bin/sh /etc/init.d/umountnfs.sh stop"),
+        ];
+        let phases = [(REQUESTED, 11, 1), (STOPPING, 13, 2), (TERM_SPREE, 20, 3), (UNMOUNTING, 30, 4)];
+        Recording { about: json!({"init": "sysvinit", "end": "sealed"}), events, story: story(&phases, 50) }
+    }
+
+    const SYSVINIT_WITNESS: [&str; 3] = [
+        "w lab-agent 40 10000000000 obeys reboot",
+        "w lab-coroner 2 12000000000 exit pid=60 status=15 parent=1 at=12000000000",
+        "w mongod 62 20100000000 got signal=15 from=71 code=0",
+    ];
+
+    const SYSVINIT_CONSOLE: &str =
+        "INIT: Switching to runlevel: 6\nAsking all remaining processes to terminate...done.\n";
+
+    fn judged(recording: &Recording, lines: &[&str], console: &str, orderly: bool) -> (Tally, Vec<String>) {
+        let testimony: Vec<Line> = lines.iter().map(|line| Line::parse(line).expect("a line")).collect();
+        let heard = crate::lab::judge::deaths_heard(&testimony);
+        let console = Console::new(console.into(), &heard);
+        compare(&Known { recording, testimony: &testimony, heard: &heard, console: &console, orderly })
+    }
+
+    #[test]
+    fn true_phases_have_nothing_against_them() {
+        let (tally, complaints) = judged(&systemd(), &SYSTEMD_WITNESS, SYSTEMD_CONSOLE, true);
+        assert_eq!((complaints, tally), (vec![], Tally { told: 5, truly: 5, right: 5 }));
+        let (tally, complaints) = judged(&sysvinit(), &SYSVINIT_WITNESS, SYSVINIT_CONSOLE, true);
+        assert_eq!((complaints, tally), (vec![], Tally { told: 4, truly: 4, right: 4 }));
+    }
+
+    #[test]
+    fn a_phase_too_late_too_early_left_out_or_made_up_is_found() {
+        let told = |phases: &[(&str, u64, u64)]| {
+            let mut recording = systemd();
+            recording.story = story(phases, 50);
+            judged(&recording, &SYSTEMD_WITNESS, SYSTEMD_CONSOLE, true).0
+        };
+        let all = [
+            (REQUESTED, 11, 2),
+            (STOPPING, 12, 3),
+            (TERM_SPREE, 20, 5),
+            (KILL_SPREE, 31, 7),
+            (UNMOUNTING, 41, 8),
+        ];
+        assert_eq!(told(&all).right, 5);
+        let but = |at: usize, phase: (&'static str, u64, u64)| {
+            let mut phases = all;
+            phases[at] = phase;
+            told(&phases).right
+        };
+        assert_eq!(but(1, (STOPPING, 20, 5)), 4, "only when systemd-shutdown comes");
+        assert_eq!(but(1, (STOPPING, 11, 2)), 4, "with the request");
+        assert_eq!(but(1, (STOPPING, 12, 4)), 4, "at that time, by another event");
+        assert_eq!(but(3, (KILL_SPREE, 13, 4)), 4, "a SIGKILL of systemd's");
+        let (tally, fewer) = (told(&all[..4]), told(&all[1..]));
+        assert_eq!((tally.told, tally.truly, tally.right, fewer.right), (4, 5, 4, 4));
+    }
+
+    #[test]
+    fn witness_and_console_know_better_than_a_recording() {
+        let systemd_but = |from: &str, to: &str| {
+            let lines: Vec<String> = SYSTEMD_WITNESS.iter().map(|line| line.replace(from, to)).collect();
+            let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+            judged(&systemd(), &lines, &SYSTEMD_CONSOLE.replace(from, to), true).1.len()
+        };
+        assert_eq!(systemd_but("12100000000 got", "11900000000 got"), 1, "stopped before");
+        assert_eq!(systemd_but("[   20.500000]", "[   18.500000]"), 1, "SIGTERM was sent before");
+        assert_eq!(systemd_but("[   30.500000]", "[   32.500000]"), 1, "SIGKILL only later");
+        assert_eq!(systemd_but("[   42.000000]", "[   39.000000]"), 1, "unmounted before");
+        assert_eq!(systemd_but("SIGKILL to PID 61", "nothing to PID 61"), 1, "nobody was left to kill");
+        let sysvinit_but = |at: usize, line: &'static str| {
+            let mut lines = SYSVINIT_WITNESS;
+            lines[at] = line;
+            judged(&sysvinit(), &lines, SYSVINIT_CONSOLE, true).1.len()
+        };
+        let killed = "w lab-coroner 2 14000000000 exit pid=60 status=15 parent=1 at=14000000000";
+        assert_eq!(sysvinit_but(1, killed), 1, "init had not yet stopped its entries");
+        assert_eq!(
+            sysvinit_but(2, "w mongod 62 19900000000 got signal=15 from=71 code=0"),
+            1,
+            "before the spree"
+        );
+        let console = format!("{SYSVINIT_CONSOLE}Killing all remaining processes...failed.\n");
+        assert_eq!(
+            judged(&sysvinit(), &SYSVINIT_WITNESS, &console, true).1.len(),
+            1,
+            "a spree that is not recorded"
+        );
+        assert_eq!(
+            judged(&sysvinit(), &SYSVINIT_WITNESS, "", true).1.len(),
+            2,
+            "a console that knows of none"
+        );
+    }
+
+    #[test]
+    fn of_what_was_cut_off_only_what_is_recorded_has_to_be_told() {
+        let mut cut = systemd();
+        cut.about["end"] = "no seal".into();
+        cut.events.truncate(5);
+        cut.story = story(&[(REQUESTED, 11, 2), (STOPPING, 12, 3), (TERM_SPREE, 20, 5)], 20);
+        let (tally, complaints) = judged(&cut, &SYSTEMD_WITNESS, "", false);
+        assert_eq!((complaints, tally.right), (vec![], 3));
+        cut.story = json!({"shutdown": null});
+        assert_eq!(judged(&cut, &SYSTEMD_WITNESS, "", false).1.len(), 1, "a shutdown that is not told");
+        cut.events.truncate(2);
+        assert_eq!(judged(&cut, &SYSTEMD_WITNESS, "", false).1.len(), 0, "asked for, and cut off");
     }
 }

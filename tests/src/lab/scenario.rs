@@ -353,6 +353,14 @@ impl Scenario {
         Ok(scenario)
     }
 
+    /// The boots of whose stories something is said.
+    pub fn boots_told_of(&self) -> impl Iterator<Item = usize> {
+        let findings = self.finding.iter().map(|wanted| wanted.boot);
+        let possible = self.possible_finding.iter().map(|possible| possible.boot);
+        let phases = self.phases.iter().map(|wanted| wanted.boot);
+        findings.chain(possible).chain(phases).chain(self.waited.iter().map(|wanted| wanted.boot))
+    }
+
     pub fn names() -> Result<Vec<String>> {
         names_in(&scenarios_dir())
     }

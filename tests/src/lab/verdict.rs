@@ -80,6 +80,9 @@ pub fn judge(
         scores: BTreeMap::new(),
     };
     bench.chain();
+    if let Some(boot) = scenario.boots_told_of().find(|boot| !(1..=boots.len()).contains(boot)) {
+        bench.complain(boot, "the scenario wants something of its story, and there is no such boot");
+    }
     for number in 1..=boots.len() {
         let said = log(dir, "witness", number)?;
         let testimony: Vec<Line> = said.lines().filter_map(Line::parse).collect();
@@ -202,9 +205,8 @@ impl<'a> Bench<'a> {
     fn told(&mut self, number: usize, testimony: &[Line], heard: &[Death], console: &Console) {
         let (scenario, booted) = (self.scenario, &self.boots[number - 1]);
         let Some(recording) = self.of(number) else {
-            let mut boots = scenario.finding.iter().map(|wanted| wanted.boot);
-            if boots.any(|boot| boot == number) {
-                self.complain(number, "there is no recording of it to find anything in");
+            if scenario.boots_told_of().any(|boot| boot == number) {
+                self.complain(number, "there is no recording of it that could tell a story");
             }
             return;
         };
