@@ -1,6 +1,7 @@
 //! The lab's parts, from the disk up.
 
 mod attachment;
+mod console;
 mod disk;
 mod error;
 mod findings;
@@ -9,6 +10,7 @@ mod image;
 mod judge;
 mod packages;
 mod pattern;
+mod phases;
 mod place;
 mod readers;
 mod recording;
@@ -21,6 +23,7 @@ mod services;
 mod testimony;
 mod truth;
 mod verdict;
+mod waits;
 
 pub use error::Error;
 pub use guest::Guest;

@@ -64,11 +64,18 @@ pub struct Scenario {
     /// What must have happened, in this order; and what must not.
     #[serde(default)]
     pub story: Vec<Story>,
-    /// What `lastrites explain` must find, and what it must not.
+    /// What `lastrites explain` must find. Whatever else it finds, in whatever boot, is wrong.
     #[serde(default)]
     pub finding: Vec<WantedFinding>,
+    /// What it may find or not: it depends on how fast the machine is, or on when it is cut off.
     #[serde(default)]
-    pub no_finding: Vec<UnwantedFinding>,
+    pub possible_finding: Vec<PossibleFinding>,
+    /// Phases of a shutdown, where more is known of them than what every shutdown of that init is held against.
+    #[serde(default)]
+    pub phases: Vec<WantedPhases>,
+    /// Who must have been waited for.
+    #[serde(default)]
+    pub waited: Vec<WantedWait>,
     /// Programs besides the lab's own that are restarted in a shutdown: the witness hears nothing of them.
     #[serde(default)]
     pub restarted: Vec<String>,
@@ -253,37 +260,57 @@ pub struct WantedReport {
     pub unrecorded: Vec<String>,
 }
 
-/// A finding that must be there.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// A finding that must be there. Several of the same rule about the same process are one finding that says all of it.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct WantedFinding {
     pub boot: usize,
     /// Id of its rule.
     pub is: String,
-    /// Name of one of its processes.
-    pub about: String,
+    /// Name of one of its processes; without it, it may be about anybody, or about nobody.
+    pub about: Option<String>,
     /// A part of its headline, of one of its steps, or of its advice.
     #[serde(default)]
     pub says: String,
+    /// What none of these may contain.
+    #[serde(default)]
+    pub never_says: Vec<String>,
+    /// Names of processes that it may name besides.
+    #[serde(default)]
+    pub with: Vec<String>,
 }
 
-/// What must not be found.
+/// A finding that is true if it is there, and that need not be there.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct UnwantedFinding {
+pub struct PossibleFinding {
     pub boot: usize,
-    /// Id of a rule; `*`: nothing at all must be found.
-    #[serde(default = "anything")]
     pub is: String,
-    /// Name of a process; without it, whomever it is about.
-    pub about: Option<String>,
-    /// Rules that may find something all the same: an emulated machine on a busy one may wait long for anything.
-    #[serde(default)]
-    pub but: Vec<String>,
+    /// Name of one of its processes.
+    pub about: String,
+    /// On what it depends; for people.
+    pub why: String,
 }
 
-fn anything() -> String {
-    "*".into()
+/// The phases of a shutdown, all of them, in this order.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WantedPhases {
+    pub boot: usize,
+    pub are: Vec<String>,
+}
+
+/// Somebody who was waited for.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WantedWait {
+    pub boot: usize,
+    /// Name of the process.
+    #[serde(rename = "for")]
+    pub name: String,
+    /// Until the end: nobody else was left to wait for.
+    #[serde(default)]
+    pub last: bool,
 }
 
 /// What the witness cannot know, or only thinks it knows.
@@ -324,6 +351,14 @@ impl Scenario {
         let mut scenario: Self = table.try_into().map_err(fail)?;
         scenario.name = name.to_owned();
         Ok(scenario)
+    }
+
+    /// The boots of whose stories something is said.
+    pub fn boots_told_of(&self) -> impl Iterator<Item = usize> {
+        let findings = self.finding.iter().map(|wanted| wanted.boot);
+        let possible = self.possible_finding.iter().map(|possible| possible.boot);
+        let phases = self.phases.iter().map(|wanted| wanted.boot);
+        findings.chain(possible).chain(phases).chain(self.waited.iter().map(|wanted| wanted.boot))
     }
 
     pub fn names() -> Result<Vec<String>> {

@@ -74,6 +74,7 @@ fn percent(ratio: Option<f64>) -> String {
 
 /// What is compared of one boot, or of several.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Score {
     /// Deaths of all processes in the shutdown: pid and status.
     pub deaths: Tally,
@@ -81,13 +82,31 @@ pub struct Score {
     pub services: Tally,
     /// What took the place of what, and who had it started.
     pub restarts: Tally,
+    /// Findings, against what the scenario knows to be true; without those that are true of any guest of the lab.
+    pub findings: Tally,
+    /// Phases: which, by what event, and whether at a time that the witness and the console allow.
+    pub phases: Tally,
 }
 
 impl Score {
+    /// What is compared, and how it came out.
+    pub fn tallies(self) -> [(&'static str, Tally); 5] {
+        let Self { deaths, services, restarts, findings, phases } = self;
+        [
+            ("deaths", deaths),
+            ("services' ends", services),
+            ("restarts", restarts),
+            ("findings", findings),
+            ("phases", phases),
+        ]
+    }
+
     fn add(&mut self, other: Self) {
         self.deaths.add(other.deaths);
         self.services.add(other.services);
         self.restarts.add(other.restarts);
+        self.findings.add(other.findings);
+        self.phases.add(other.phases);
     }
 }
 
@@ -103,19 +122,13 @@ pub fn keep(dir: &Path, scores: &Scores) -> Result<()> {
 
 /// The scores of the last runs as a Markdown table; scenarios that were not run, or compare nothing, are not in it.
 pub fn table() -> Result<String> {
-    let mut out = String::from(
-        "| scenario | deaths told | true | precision | recall | services' ends told | true | precision | recall \
-         | restarts told | true | precision | recall |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
-    );
     let mut all = Score::default();
+    let columns = all.tallies().len();
+    let heads = all.tallies().map(|(what, _)| format!(" {what} told | true | precision | recall |")).concat();
+    let mut out = format!("| scenario |{heads}\n|---|{}\n", "--:|--:|--:|--:|".repeat(columns));
     let mut row = |name: &str, score: Score| {
-        let Score { deaths, services, restarts } = score;
-        out.push_str(&format!(
-            "| {name} | {} | {} | {} |\n",
-            deaths.cells(),
-            services.cells(),
-            restarts.cells()
-        ));
+        let cells = score.tallies().map(|(_, tally)| format!(" {} |", tally.cells())).concat();
+        out.push_str(&format!("| {name} |{cells}\n"));
     };
     for name in Scenario::names()? {
         let path = lab_dir(&name).join(FILE);

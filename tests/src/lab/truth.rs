@@ -463,7 +463,8 @@ mod tests {
         assert_eq!(truth.misses, []);
         let two = Tally { told: 2, truly: 2, right: 2 };
         let one = Tally { told: 1, truly: 1, right: 1 };
-        assert_eq!(truth.score, Score { deaths: two, services: two, restarts: one });
+        let score = Score { deaths: two, services: two, restarts: one, ..Score::default() };
+        assert_eq!(truth.score, score);
     }
 
     #[test]

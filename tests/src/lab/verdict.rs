@@ -9,16 +9,19 @@ use serde_json::Value;
 
 use super::{
     attachment,
+    console::Console,
     error::{Error, Result},
-    findings, judge,
+    findings,
+    judge::{self, Death},
     pattern::{self, Bound},
+    phases,
     place::lab_dir,
     recording::{self, Recording},
     run::Outcome,
     scenario::Scenario,
     score::{self, Scores},
     testimony::Line,
-    truth,
+    truth, waits,
 };
 
 /// The ring file, in the directory of a run.
@@ -77,19 +80,29 @@ pub fn judge(
         scores: BTreeMap::new(),
     };
     bench.chain();
+    if let Some(boot) = scenario.boots_told_of().find(|boot| !(1..=boots.len()).contains(boot)) {
+        bench.complain(boot, "the scenario wants something of its story, and there is no such boot");
+    }
     for number in 1..=boots.len() {
-        let path = dir.join(format!("witness-{number}.log"));
-        let said = fs::read(&path).map_err(|e| Error::file(&path, "read the witness", e))?;
-        let said = String::from_utf8_lossy(&said);
+        let said = log(dir, "witness", number)?;
         let testimony: Vec<Line> = said.lines().filter_map(Line::parse).collect();
+        let heard = judge::deaths_heard(&testimony);
+        let console = Console::new(log(dir, "console", number)?, &heard);
         bench.boot(number, &testimony);
+        bench.told(number, &testimony, &heard, &console);
     }
     bench.wanted();
     bench.stories();
-    bench.findings();
     bench.report(dir)?;
     score::keep(dir, &bench.scores)?;
     Ok(bench.complaints)
+}
+
+/// What was heard on a port in a boot.
+fn log(dir: &Path, port: &str, number: usize) -> Result<String> {
+    let path = dir.join(format!("{port}-{number}.log"));
+    let said = fs::read(&path).map_err(|e| Error::file(&path, &format!("read the {port}"), e))?;
+    Ok(String::from_utf8_lossy(&said).into_owned())
 }
 
 struct Bench<'a> {
@@ -178,12 +191,6 @@ impl<'a> Bench<'a> {
         let Some(truth) = truth::compare(recording, testimony, orderly, &self.scenario.restarted) else {
             return;
         };
-        let score = truth.score;
-        for (what, tally) in
-            [("deaths", score.deaths), ("services' ends", score.services), ("restarts", score.restarts)]
-        {
-            (self.note)(&format!("boot {number}: {what}: {}", tally.words()));
-        }
         for miss in truth.misses {
             let mut excuses = self.scenario.unknowable.iter();
             match excuses.find(|excuse| excuse.boot == number && excuse.about == miss.about) {
@@ -191,8 +198,57 @@ impl<'a> Bench<'a> {
                 None => self.complain(number, format!("the story: {}", miss.text)),
             }
         }
-        self.scores.insert(number, score);
-        for headline in findings::headlines(&recording.story) {
+        self.scores.insert(number, truth.score);
+    }
+
+    /// The rest of one boot's story: what is found, its phases, and who was waited for.
+    fn told(&mut self, number: usize, testimony: &[Line], heard: &[Death], console: &Console) {
+        let (scenario, booted) = (self.scenario, &self.boots[number - 1]);
+        let Some(recording) = self.of(number) else {
+            if scenario.boots_told_of().any(|boot| boot == number) {
+                self.complain(number, "there is no recording of it that could tell a story");
+            }
+            return;
+        };
+        let story = &recording.story;
+        let last_ns = judge::covered(recording).map_or(0, |(_, to)| to);
+        let cut = !booted.orderly && recording.text("end") == "no seal";
+        let services = scenario.service.iter().map(|service| service.name.as_str()).collect();
+        let known = findings::Known::new(
+            number,
+            &scenario.finding,
+            &scenario.possible_finding,
+            cut,
+            services,
+            heard,
+            last_ns,
+        );
+        let found = findings::compare(story, &known);
+        let orderly = booted.orderly;
+        let (phases, mut wrong) =
+            phases::compare(&phases::Known { recording, testimony, heard, console, orderly });
+        wrong.extend(waits::compare(story, heard));
+        wrong.extend(found.complaints);
+        wrong.extend(scenario.phases.iter().filter(|wanted| wanted.boot == number).filter_map(|wanted| {
+            let told = phases::names(story);
+            (told != wanted.are)
+                .then(|| format!("its phases are {}; told are {}", wanted.are.join(", "), told.join(", ")))
+        }));
+        let waited = scenario.waited.iter().filter(|wanted| wanted.boot == number);
+        wrong.extend(waited.filter_map(|wanted| waits::missing(story, wanted)));
+        for why in wrong {
+            self.complain(number, format!("the story: {why}"));
+        }
+        let score = self.scores.entry(number).or_default();
+        (score.findings, score.phases) = (found.tally, phases);
+        let score = *score;
+        if score == score::Score::default() {
+            return;
+        }
+        for (what, tally) in score.tallies() {
+            (self.note)(&format!("boot {number}: {what}: {}", tally.words()));
+        }
+        for headline in findings::headlines(story) {
             (self.note)(&format!("boot {number}: found: {headline}"));
         }
     }
@@ -226,32 +282,6 @@ impl<'a> Bench<'a> {
                     let events = places.iter().map(|&at| recording.events[at]["event"].clone()).collect();
                     (self.note)(&format!("told: {}  (events {})", story.says, Value::Array(events)));
                 }
-            }
-        }
-    }
-
-    /// What `lastrites explain` must find and must not.
-    fn findings(&mut self) {
-        let scenario = self.scenario;
-        let boots = scenario.finding.iter().map(|wanted| wanted.boot);
-        let boots = boots.chain(scenario.no_finding.iter().map(|never| never.boot));
-        let mut silent: Vec<usize> = boots.filter(|boot| self.of(*boot).is_none()).collect();
-        silent.dedup();
-        for boot in silent {
-            self.complain(boot, "there is no recording of it to find anything in");
-        }
-        for wanted in &scenario.finding {
-            if let Some(why) =
-                self.of(wanted.boot).and_then(|recording| findings::missing(&recording.story, wanted))
-            {
-                self.complain(wanted.boot, why);
-            }
-        }
-        for never in &scenario.no_finding {
-            if let Some(why) =
-                self.of(never.boot).and_then(|recording| findings::unwanted(&recording.story, never))
-            {
-                self.complain(never.boot, why);
             }
         }
     }
