@@ -162,6 +162,7 @@ impl Redactor {
             kernel_release: scrub(&session.kernel_release),
             kernel_version: scrub(&session.kernel_version),
             machine: scrub(&session.machine),
+            distribution: scrub(&session.distribution),
             init: scrub(&session.init),
             init_version: scrub(&session.init_version),
             tool_version: scrub(&session.tool_version),
