@@ -2,7 +2,7 @@
 //!
 //! Invariant: [`Redactor::judge`] answers only for what a rule knows; everything else is an argument, and goes.
 
-use super::{Kind, Redactor, address, path::is_known_path, shape, vocabulary};
+use super::{Kind, Redactor, address, path::is_known_path, seek::is_stand_in, shape, vocabulary};
 
 /// Longest name of a program or a service that is kept.
 const NAME_MAX: usize = 64;
@@ -71,6 +71,10 @@ impl Redactor {
         if depth > DEPTH_MAX {
             return None;
         }
+        if self.is_done(word) {
+            self.names.take(word);
+            return Some(word.to_vec());
+        }
         if let Some(kind) = self.names.sought.kind(word) {
             return Some(self.named(kind, word));
         }
@@ -97,6 +101,25 @@ impl Redactor {
             .or_else(|| self.list(word, depth).filter(|_| !is_made_up(word)))
             .or_else(|| self.composite(word))
             .or_else(|| shape::is_random(word).then(|| self.secret(word)))
+    }
+
+    /// Whether an earlier report has left nothing in `word` but stand-ins and what everybody knows: `user-1@host-1:22`.
+    fn is_done(&self, word: &[u8]) -> bool {
+        if !self.names.again {
+            return false;
+        }
+        let parts = || {
+            let parts = word.split(|byte| !byte.is_ascii_alphanumeric() && !matches!(byte, b'-' | b'_'));
+            parts.filter(|part| part.len() > 1)
+        };
+        let harmless = |part: &[u8]| {
+            is_stand_in(part)
+                || vocabulary::holds(part)
+                || vocabulary::is_scheme(part)
+                || self.is_harmless_number(part)
+                || self.programs.contains(part)
+        };
+        parts().any(is_stand_in) && parts().all(harmless)
     }
 
     pub(super) fn secret(&mut self, word: &[u8]) -> Vec<u8> {
