@@ -259,7 +259,7 @@ pub(super) fn is_stand_in(lower: &[u8]) -> bool {
 }
 
 /// Names of interfaces that are made of their MAC address.
-const OF_MACS: [&[u8]; 6] = [b"enx", b"wlx", b"wwx", b"slx", b"ibx", b"mac"];
+pub(super) const OF_MACS: [&[u8]; 6] = [b"enx", b"wlx", b"wwx", b"slx", b"ibx", b"mac"];
 
 /// Where a MAC address that begins at `at` ends: six pairs of hexadecimal digits with `:`, `-` or `_` between them, or
 /// none behind the letters of an interface.

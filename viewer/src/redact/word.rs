@@ -2,7 +2,7 @@
 //!
 //! Invariant: [`Redactor::judge`] answers only for what a rule knows; everything else is an argument, and goes.
 
-use super::{Kind, Redactor, address, path::is_known_path, seek::is_stand_in, shape, vocabulary};
+use super::{Kind, Redactor, address, path::is_known_path, seek::OF_MACS, shape, vocabulary};
 
 /// Longest name of a program or a service that is kept.
 const NAME_MAX: usize = 64;
@@ -108,18 +108,27 @@ impl Redactor {
         if !self.names.again {
             return false;
         }
-        let parts = || {
-            let parts = word.split(|byte| !byte.is_ascii_alphanumeric() && !matches!(byte, b'-' | b'_'));
-            parts.filter(|part| part.len() > 1)
+        let parts: Vec<&[u8]> =
+            word.split(|byte| !byte.is_ascii_alphanumeric()).filter(|part| !part.is_empty()).collect();
+        // `mac` of `enxmac-1` as well.
+        let begins = |at: usize| {
+            let part = parts[at];
+            Kind::ALL.iter().any(|kind| part == kind.word().as_bytes())
+                || part.strip_suffix(b"mac").is_some_and(|start| OF_MACS.contains(&start))
         };
-        let harmless = |part: &[u8]| {
-            is_stand_in(part)
+        let numbers = |at: usize| parts.get(at).is_some_and(|part| part.iter().all(u8::is_ascii_digit));
+        let harmless = |at: usize| {
+            let part = parts[at];
+            part.len() == 1
+                || begins(at)
+                || at > 0 && begins(at - 1) && numbers(at)
                 || vocabulary::holds(part)
                 || vocabulary::is_scheme(part)
                 || self.is_harmless_number(part)
                 || self.programs.contains(part)
         };
-        parts().any(is_stand_in) && parts().all(harmless)
+        let all = 0..parts.len();
+        all.clone().any(|at| begins(at) && numbers(at + 1)) && all.clone().all(harmless)
     }
 
     pub(super) fn secret(&mut self, word: &[u8]) -> Vec<u8> {

@@ -109,13 +109,13 @@ fn the_newest_shutdown_that_went_wrong_is_taken_and_the_newer_one_is_named() {
     let (said, listed) = said(&[(0, Went::Wrong), (1, Went::Well)], &[]);
     assert!(
         said.starts_with(
-            "this is the shutdown of 12 Nov 2026 at 03:54:01 UTC+1 (recording 1 of 2): mongod 302 was killed"
+            "this is the shutdown of 12 Nov 2026 at 03:14:01 UTC+1 (recording 1 of 2): mongod was killed"
         ),
         "{said}"
     );
     assert!(
         said.contains(
-            "\nthe shutdown of 13 Nov 2026 at 03:54:01 UTC+1 (recording 2) is newer, and nothing went wrong in it: \
+            "\nthe shutdown of 13 Nov 2026 at 03:14:01 UTC+1 (recording 2) is newer, and nothing went wrong in it: \
              `--last` takes that one\n"
         ),
         "{said}"

@@ -118,7 +118,7 @@ fn what_would_be_removed_is_shown_line_by_line_and_nothing_is_written() {
     let text = good(home.path(), &["report", file, "--list-removed"]);
     assert!(text.contains("host-1  db7  (") && text.contains("session record"), "{text}");
     // What nobody knows by itself is told by what is around it, and how often it was there.
-    assert!(text.contains("arg-1  ") && text.contains(" texts, arguments; as in: "), "{text}");
+    assert!(text.contains("arg-1  ") && text.contains(" text, arguments; as in: "), "{text}");
     for line in text.lines() {
         let (_, told) = line.split_once("  (").unwrap_or_else(|| panic!("{line}"));
         let count: u64 = told.split(' ').next().and_then(|count| count.parse().ok()).expect("a number");
@@ -233,28 +233,25 @@ fn who_keeps_arguments_is_told_that_unknown_secrets_stay() {
 fn the_distribution_is_that_of_the_recording() {
     use lastrites_traces::{ring::Writer, session::Session, storage::FileStorage};
     let home = home();
-    let write = |name: &str, distribution: &str| {
+    let here = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let write = |name: &str, host: &str, distribution: &str| {
         let (storage, _) = FileStorage::create(&home.path().join(name), 1 << 20).expect("a ring file");
         let mut writer = Writer::open(storage).expect("opened");
-        let session = Session {
-            distribution: distribution.into(),
-            ..super::machine::session(&rustix::system::uname().nodename().to_string_lossy())
-        };
+        let session = Session { distribution: distribution.into(), ..super::machine::session(host) };
         writer.begin(&session).expect("begun");
         writer.sync().expect("synced");
     };
-    write("x.lrt", "Plan 9 (fourth edition)");
+    write("x.lrt", &here, "Plan 9 (fourth edition)");
     let text = good(home.path(), &["report", "x.lrt", "--markdown"]);
     assert!(text.contains("| distribution | `Plan 9 (fourth edition)` |"), "{text}");
     let json = good(home.path(), &["list", "x.lrt", "--json"]);
     assert!(json.contains("\"distribution\":\"Plan 9 (fourth edition)\""), "{json}");
     // One that a recorder has not noted is nobody's: LASTRITES_FILE, which this is, may be of any machine.
-    write("ring.lrt", "");
+    write("ring.lrt", &here, "");
     let text = good(home.path(), &["report", "--markdown"]);
     assert!(text.contains("| distribution | unknown |"), "{text}");
     // Whoever made it gave it a name of his own.
-    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    write("y.lrt", &format!("Linux of {host}"));
+    write("y.lrt", "prod-berlin7", "Linux of prod-berlin7");
     let text = good(home.path(), &["report", "y.lrt", "--markdown"]);
     assert!(text.contains("| distribution | `Linux of host-1` |"), "{text}");
 }

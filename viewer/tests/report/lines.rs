@@ -119,7 +119,7 @@ fn no_stand_in_tells_that_a_password_is_somebodys_name() {
         (&["mysql", "-h", "dbz7", "-pdbz7"], "mysql | -h | host-1 | -psecret-1"),
         (
             &["tool", "zork", "--password", "zork", "/srv/zork/x"],
-            "tool | secret-1 | --password | secret-1 | /srv/secret-1/x",
+            "tool | secret-1 | --password | secret-1 | /srv/secret-1/path-1",
         ),
         (&["tool", "ab", "--password", "ab"], "tool | arg-1 | --password | secret-1"),
         (&["curl", "--user", "iana:iana", "x"], "curl | --user | secret-1 | x"),
