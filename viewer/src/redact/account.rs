@@ -198,8 +198,11 @@ const NUMBER_LEN: usize = 8;
 
 /// What an earlier report has put in the place of something, and its number.
 fn stand_in(word: &[u8]) -> Option<(String, u64)> {
-    let text = std::str::from_utf8(word).ok().filter(|_| is_stand_in(word))?;
-    Some((text.to_owned(), text.rsplit('-').next()?.parse().ok()?))
+    let text = std::str::from_utf8(word).ok()?;
+    // As a unit's name has it.
+    let plain = text.replace("\\x2d", "-");
+    let number = plain.rsplit('-').next()?.parse().ok()?;
+    is_stand_in(plain.as_bytes()).then(|| (text.to_owned(), number))
 }
 
 /// The pseudonym of the same thing in another case is the same where case says nothing.

@@ -179,7 +179,7 @@ fn the_account_names_what_was_removed_with_its_stand_in() {
     let listed = lastrites::report::list_removed(&report.account);
     let line = format!("{}  hunter2hunter2  ({} texts, ", secrets[0].pseudonym, secrets[0].count);
     let line = listed.lines().find(|listed| listed.starts_with(&line)).unwrap_or_else(|| panic!("{listed}"));
-    for part in ["arguments", "environment", "session record", "; as in: ", "hunter2hunter2)"] {
+    for part in ["arguments", "environment", "session record", "; as in: ", "=hunter2hunter2 "] {
         assert!(line.contains(part), "{part}: {line}");
     }
     assert!(report.account.sentence().contains("secret"), "{}", report.account.sentence());
