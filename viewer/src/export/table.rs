@@ -10,7 +10,7 @@ mod processes;
 mod services;
 mod who;
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use lastrites_traces::reader::Summary;
 
@@ -120,7 +120,12 @@ impl Rows for InFile<'_> {
 
 /// What files are called in rows: by their names, with as many of the directories before them as tell them apart.
 pub fn file_names(paths: &[&Path]) -> Vec<String> {
-    let whole = |path: &Path| path.components().collect::<PathBuf>();
+    // `./x` is `x`.
+    let plain = |path: &Path| {
+        let parts = path.components().filter(|part| *part != Component::CurDir);
+        parts.collect::<PathBuf>()
+    };
+    let paths: Vec<PathBuf> = paths.iter().map(|path| plain(path)).collect();
     let last = |path: &Path, count: usize| {
         let parts: Vec<_> = path.components().collect();
         parts[parts.len().saturating_sub(count)..].iter().collect::<PathBuf>()
@@ -129,7 +134,7 @@ pub fn file_names(paths: &[&Path]) -> Vec<String> {
         let most = path.components().count().max(1);
         let alone = |count: &usize| {
             let name = last(path, *count);
-            paths.iter().all(|other| whole(other) == whole(path) || last(other, *count) != name)
+            paths.iter().all(|other| other == path || last(other, *count) != name)
         };
         last(path, (1..most).find(alone).unwrap_or(most))
     };
