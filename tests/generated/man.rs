@@ -112,7 +112,40 @@ fn tracer_page(whole: &Command) -> String {
 }
 
 fn man(command: &Command, title: &str, section: &str) -> Man {
-    Man::new(command.clone()).title(title).section(section).source("lastrites").manual("lastrites").date("")
+    // What the short help leaves out has room here.
+    let whole = command.clone().mut_args(|arg| arg.hide_short_help(false)).override_usage(usage(command));
+    Man::new(whole).title(title).section(section).source("lastrites").manual("lastrites").date("")
+}
+
+/// How it is called, with the values of its options, which clap_mangen leaves out.
+fn usage(command: &Command) -> String {
+    let mut usage = command.get_bin_name().unwrap_or(command.get_name()).to_owned();
+    let shown = || command.get_arguments().filter(|arg| !arg.is_hide_set());
+    let in_brackets =
+        |text: String, required: bool| if required { format!(" {text}") } else { format!(" [{text}]") };
+    for arg in shown().filter(|arg| !arg.is_positional()) {
+        let short = arg.get_short().map(|short| format!("-{short}"));
+        let names: Vec<String> =
+            short.into_iter().chain(arg.get_long().map(|long| format!("--{long}"))).collect();
+        let mut text = names.join("|");
+        if arg.get_num_args().is_some_and(|count| count.takes_values()) {
+            for name in arg.get_value_names().unwrap_or_default() {
+                text.push_str(&format!(" {name}"));
+            }
+        }
+        usage.push_str(&in_brackets(text, arg.is_required_set()));
+    }
+    for arg in shown().filter(|arg| arg.is_positional()) {
+        let name = arg.get_value_names().map(|names| names.join(" ")).unwrap_or_default();
+        usage.push_str(&in_brackets(name, arg.is_required_set()));
+        if arg.get_num_args().is_some_and(|count| count.max_values() > 1) {
+            usage.push_str("...");
+        }
+    }
+    if commands::visible(command).next().is_some() {
+        usage.push_str(&in_brackets("COMMAND".to_owned(), command.is_subcommand_required_set()));
+    }
+    usage
 }
 
 fn head(man: &Man) -> String {

@@ -2,7 +2,7 @@
 //!
 //! Invariant: what cannot be found out is empty, never guessed; nothing here asks the network.
 
-use std::{fs, io::Read as _};
+use std::{fs, io::Read as _, path::Path};
 
 use lastrites_traces::session::{Clock, Session, SessionId};
 use rustix::time::{ClockId, clock_gettime};
@@ -59,6 +59,37 @@ fn session_id() -> SessionId {
     SessionId(id)
 }
 
+/// Bytes of a distribution's name that are kept.
+const DISTRIBUTION_MAX: usize = 100;
+
+/// `Debian GNU/Linux 12 (bookworm)`: `PRETTY_NAME` of the os-release(5) below `root`.
+pub fn distribution(root: &Path) -> String {
+    let read = |path: &str| fs::read_to_string(root.join(path)).ok();
+    let text = read("etc/os-release").or_else(|| read("usr/lib/os-release")).unwrap_or_default();
+    // The last one counts, as to a shell that reads the file.
+    let value = text.lines().rev().find_map(|line| line.trim().strip_prefix("PRETTY_NAME="));
+    let mut name = unquoted(value.unwrap_or_default());
+    let end = (0..=DISTRIBUTION_MAX.min(name.len())).rev().find(|at| name.is_char_boundary(*at));
+    name.truncate(end.unwrap_or(0));
+    name
+}
+
+/// What a shell makes of a value: quotes are not in it, and a backslash quotes one sign, but within single quotes.
+fn unquoted(value: &str) -> String {
+    let mut out = String::new();
+    let mut quote = None;
+    let mut chars = value.chars();
+    while let Some(c) = chars.next() {
+        match (quote, c) {
+            (Some(open), c) if c == open => quote = None,
+            (None, '\'' | '"') => quote = Some(c),
+            (Some('"') | None, '\\') => out.extend(chars.next()),
+            (_, c) => out.push(c),
+        }
+    }
+    out.trim().to_owned()
+}
+
 /// A session record of this machine, now. What the caller knows better it fills in.
 pub fn session() -> Session {
     let uname = rustix::system::uname();
@@ -69,6 +100,7 @@ pub fn session() -> Session {
         kernel_release: uname.release().to_string_lossy().into_owned(),
         kernel_version: uname.version().to_string_lossy().into_owned(),
         machine: uname.machine().to_string_lossy().into_owned(),
+        distribution: distribution(Path::new("/")),
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
         started: clock(),
         ..Session::default()
@@ -120,6 +152,38 @@ mod tests {
     #[test]
     fn sessions_never_share_an_id() {
         assert_ne!(session().id, session().id);
+    }
+
+    #[test]
+    fn the_distribution_is_what_os_release_calls_it_and_unknown_without_it() {
+        let root = tempfile::tempdir().expect("a directory");
+        assert_eq!(distribution(root.path()), "");
+        let put = |dir: &str, text: &str| {
+            fs::create_dir_all(root.path().join(dir)).expect("made");
+            fs::write(root.path().join(dir).join("os-release"), text).expect("written");
+        };
+        put("usr/lib", "NAME=Debian\nPRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nVERSION_ID=\"12\"\n");
+        assert_eq!(distribution(root.path()), "Debian GNU/Linux 12 (bookworm)");
+        // That of /etc comes first.
+        for (text, name) in [
+            ("PRETTY_NAME='Arch Linux'\n", "Arch Linux"),
+            ("PRETTY_NAME=Alpine\n", "Alpine"),
+            (r#"PRETTY_NAME="Bob\"s \$1 \\ \`x\`""#, r#"Bob"s $1 \ `x`"#),
+            ("PRETTY_NAME=Old\nPRETTY_NAME=\"New\"\n", "New"),
+            ("NAME=x\n", ""),
+        ] {
+            put("etc", text);
+            assert_eq!(distribution(root.path()), name, "{text}");
+        }
+        put("etc", &format!("PRETTY_NAME=\"{}\"", "ü".repeat(200)));
+        assert_eq!(distribution(root.path()), "ü".repeat(50));
+    }
+
+    #[test]
+    fn a_session_says_what_it_is_recorded_on() {
+        let session = session();
+        assert_eq!(session.distribution, distribution(Path::new("/")));
+        assert!(!session.kernel_release.is_empty() && !session.machine.is_empty());
     }
 
     #[test]

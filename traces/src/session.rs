@@ -68,6 +68,8 @@ pub struct Session {
     pub kernel_release: String,
     pub kernel_version: String,
     pub machine: String,
+    /// `PRETTY_NAME` of os-release(5), as it was when the session began.
+    pub distribution: String,
     /// `systemd`, `sysvinit`, ... and its version as it says itself.
     pub init: String,
     pub init_version: String,
@@ -95,7 +97,7 @@ impl Session {
     pub const PAIRS_MAX: u64 = 1024;
 
     /// Keys of the record, in the order in which they are written.
-    pub const KEYS: [&str; 16] = [
+    pub const KEYS: [&str; 17] = [
         "id",
         "previous",
         "boot_id",
@@ -103,6 +105,7 @@ impl Session {
         "kernel_release",
         "kernel_version",
         "machine",
+        "distribution",
         "init",
         "init_version",
         "tool_version",
@@ -124,6 +127,7 @@ impl Session {
             ("kernel_release", &self.kernel_release),
             ("kernel_version", &self.kernel_version),
             ("machine", &self.machine),
+            ("distribution", &self.distribution),
             ("init", &self.init),
             ("init_version", &self.init_version),
             ("tool_version", &self.tool_version),
@@ -156,6 +160,7 @@ impl Session {
             "kernel_release" => self.kernel_release = value,
             "kernel_version" => self.kernel_version = value,
             "machine" => self.machine = value,
+            "distribution" => self.distribution = value,
             "init" => self.init = value,
             "init_version" => self.init_version = value,
             "tool_version" => self.tool_version = value,

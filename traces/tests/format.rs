@@ -57,6 +57,7 @@ fn session_keys_are_those_of_the_code() {
         kernel_release: text(),
         kernel_version: text(),
         machine: text(),
+        distribution: text(),
         init: text(),
         init_version: text(),
         tool_version: text(),

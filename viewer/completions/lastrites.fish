@@ -36,7 +36,7 @@ complete -c lastrites -n "__fish_lastrites_needs_command" -f -a "explain" -d 'Ex
 complete -c lastrites -n "__fish_lastrites_needs_command" -f -a "diff" -d 'Compare two shutdowns: what took longer, died differently, was restarted, or is there in one only'
 complete -c lastrites -n "__fish_lastrites_needs_command" -f -a "save" -d 'Copy one recording out as a file of its own, which every command accepts in place of the ring'
 complete -c lastrites -n "__fish_lastrites_needs_command" -f -a "report" -d 'Make one file for a bug report: what happened in words, and the recording without secrets and names'
-complete -c lastrites -n "__fish_lastrites_needs_command" -f -a "export" -d 'Write a recording and its story for other tools: JSON, CSV, Parquet, Perfetto, SVG, Graphviz'
+complete -c lastrites -n "__fish_lastrites_needs_command" -f -a "export" -d 'Write a recording and its story for other tools: JSON, CSV, Parquet, Perfetto, SVG, Graphviz, HTML'
 complete -c lastrites -n "__fish_lastrites_needs_command" -f -a "import" -d 'Keep recordings and reports of other machines, to be listed and opened beside the own ones'
 complete -c lastrites -n "__fish_lastrites_needs_command" -f -a "demo" -d 'Stage a miniature runlevel 6 in namespaces of its own, record it, and show what was seen'
 complete -c lastrites -n "__fish_lastrites_needs_command" -f -a "arm" -d 'Records from now on, through the next shutdown, until the boot after it has settled'
@@ -59,7 +59,7 @@ complete -c lastrites -n "__fish_lastrites_using_subcommand list" -l file -d 'Th
 complete -c lastrites -n "__fish_lastrites_using_subcommand list" -l color -d 'When to use colours; NO_COLOR is respected' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t''
 never\t''"
-complete -c lastrites -n "__fish_lastrites_using_subcommand list" -l json -d 'One JSON object a line (documented in viewer/JSON.md)'
+complete -c lastrites -n "__fish_lastrites_using_subcommand list" -l json -d 'One JSON object a line (documented in /usr/share/doc/lastrites/JSON.md)'
 complete -c lastrites -n "__fish_lastrites_using_subcommand list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c lastrites -n "__fish_lastrites_using_subcommand show" -l file -d 'The same as FILE' -r -F
 complete -c lastrites -n "__fish_lastrites_using_subcommand show" -l recording -d 'newest, previous, a number as `list` shows it, or the beginning of an id' -r
@@ -75,7 +75,7 @@ always\t''
 never\t''"
 complete -c lastrites -n "__fish_lastrites_using_subcommand show" -l wall -d 'Show times of the recorded machine\'s clock'
 complete -c lastrites -n "__fish_lastrites_using_subcommand show" -l no-head -d 'Without the lines about the recording at the beginning'
-complete -c lastrites -n "__fish_lastrites_using_subcommand show" -l json -d 'One JSON object a line (documented in viewer/JSON.md)'
+complete -c lastrites -n "__fish_lastrites_using_subcommand show" -l json -d 'One JSON object a line (documented in /usr/share/doc/lastrites/JSON.md)'
 complete -c lastrites -n "__fish_lastrites_using_subcommand show" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c lastrites -n "__fish_lastrites_using_subcommand explain" -l file -d 'The same as FILE' -r -F
 complete -c lastrites -n "__fish_lastrites_using_subcommand explain" -l recording -d 'newest, previous, a number as `list` shows it, or the beginning of an id [default: the newest shutdown]' -r
@@ -86,13 +86,13 @@ complete -c lastrites -n "__fish_lastrites_using_subcommand explain" -l color -d
 always\t''
 never\t''"
 complete -c lastrites -n "__fish_lastrites_using_subcommand explain" -l all -d 'Everything: all findings with all evidence, every restart and every end'
-complete -c lastrites -n "__fish_lastrites_using_subcommand explain" -l json -d 'One JSON object (documented in viewer/JSON.md)'
+complete -c lastrites -n "__fish_lastrites_using_subcommand explain" -l json -d 'One JSON object (documented in /usr/share/doc/lastrites/JSON.md)'
 complete -c lastrites -n "__fish_lastrites_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c lastrites -n "__fish_lastrites_using_subcommand diff" -l file -d 'The file that A and B are recordings of, instead of the ring' -r -F
 complete -c lastrites -n "__fish_lastrites_using_subcommand diff" -l color -d 'When to use colours; NO_COLOR is respected' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t''
 never\t''"
-complete -c lastrites -n "__fish_lastrites_using_subcommand diff" -l json -d 'One JSON object (documented in viewer/JSON.md)'
+complete -c lastrites -n "__fish_lastrites_using_subcommand diff" -l json -d 'One JSON object (documented in /usr/share/doc/lastrites/JSON.md)'
 complete -c lastrites -n "__fish_lastrites_using_subcommand diff" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c lastrites -n "__fish_lastrites_using_subcommand save" -l file -d 'The file to copy it from, instead of the ring' -r -F
 complete -c lastrites -n "__fish_lastrites_using_subcommand save" -l recording -d 'newest, previous, a number as `list` shows it, or the beginning of an id' -r
@@ -101,7 +101,7 @@ always\t''
 never\t''"
 complete -c lastrites -n "__fish_lastrites_using_subcommand save" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c lastrites -n "__fish_lastrites_using_subcommand report" -l file -d 'The same as FILE' -r -F
-complete -c lastrites -n "__fish_lastrites_using_subcommand report" -l recording -d 'newest, previous, a number as `list` shows it, or the beginning of an id [default: the newest shutdown that went wrong, or else the newest]' -r
+complete -c lastrites -n "__fish_lastrites_using_subcommand report" -l recording -d 'newest, previous, a number as `list` shows it, or the beginning of an id [default: the newest of the last three shutdowns that went wrong, or else the newest]' -r
 complete -c lastrites -n "__fish_lastrites_using_subcommand report" -s o -l output -d 'The new file; nothing is overwritten. `-` is standard output [default: lastrites-report-TIME.tar.gz]' -r -F
 complete -c lastrites -n "__fish_lastrites_using_subcommand report" -l keep -d 'Leave these in' -r -f -a "hosts\t'Host names and addresses'
 users\t'User names'
@@ -120,7 +120,7 @@ csv\t'A table for spreadsheets, see --table'
 perfetto\t'For Perfetto\'s viewer (ui.perfetto.dev) and other readers of trace events'
 svg\t'The timeline as a picture'
 dot\t'Who signalled and restarted whom, for Graphviz'
-html\t'One page for any browser: what happened, a time axis, search; see viewer/PAGE.md'
+html\t'One page for any browser: what happened, a time axis, search; see /usr/share/doc/lastrites/PAGE.md'
 parquet\t'A table for DuckDB, Spark, pandas, see --table'"
 complete -c lastrites -n "__fish_lastrites_using_subcommand export" -s o -l output -d 'The new file; nothing is overwritten. `-` is standard output, which is the default' -r -F
 complete -c lastrites -n "__fish_lastrites_using_subcommand export" -l recording -d 'newest, previous, a number as `list` shows it, or the beginning of an id [default: the newest shutdown]' -r

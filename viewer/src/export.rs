@@ -55,7 +55,7 @@ pub enum Format {
     Svg,
     /// Who signalled and restarted whom, for Graphviz
     Dot,
-    /// One page for any browser: what happened, a time axis, search; see viewer/PAGE.md
+    /// One page for any browser: what happened, a time axis, search; see /usr/share/doc/lastrites/PAGE.md
     Html,
     /// A table for DuckDB, Spark, pandas, see --table
     Parquet,
@@ -137,19 +137,20 @@ fn check(options: &Options) -> Result<(), Error> {
 /// Writes all that is asked for; returns of how many recordings. One file is open at a time: a fleet has many.
 fn write(options: &Options, paths: &[PathBuf], out: &mut (dyn Write + Send)) -> Result<usize, Error> {
     let table = options.table.unwrap_or_default();
+    let names = table::file_names(&paths.iter().map(PathBuf::as_path).collect::<Vec<_>>());
     let mut count = 0;
     match options.format {
         Format::Csv => {
             let mut rows = csv::Csv::new(out, &table.head())?;
-            for path in paths {
-                count += tabulate(options, path, table, &mut rows)?;
+            for (path, name) in paths.iter().zip(&names) {
+                count += tabulate(options, path, name, table, &mut rows)?;
             }
             rows.finish()?;
         }
         Format::Parquet => {
             let mut rows = parquet::Parquet::new(out, table.word(), &table.head())?;
-            for path in paths {
-                count += tabulate(options, path, table, &mut rows)?;
+            for (path, name) in paths.iter().zip(&names) {
+                count += tabulate(options, path, name, table, &mut rows)?;
             }
             rows.finish()?;
         }
@@ -204,10 +205,11 @@ fn numbers(options: &Options, path: &Path, trace: &Trace) -> Result<Vec<usize>, 
     }
 }
 
-/// Adds the rows of the recordings that are meant of one file.
+/// Adds the rows of the recordings that are meant of one file, which is called `name` in them.
 fn tabulate(
     options: &Options,
     path: &Path,
+    name: &str,
     table: Table,
     rows: &mut dyn table::Rows,
 ) -> Result<usize, Error> {
@@ -215,7 +217,7 @@ fn tabulate(
     if table == Table::Events {
         let numbers = numbers(options, path, trace)?;
         for number in &numbers {
-            table::events::rows(trace, &trace.sessions()[number - 1], rows)?;
+            table::events::rows(trace, &trace.sessions()[number - 1], name, rows)?;
         }
         return Ok(numbers.len());
     }
@@ -231,7 +233,7 @@ fn tabulate(
             }
             return Ok(());
         }
-        table::of_story(table, picked, rows)
+        table::of_story(table, picked, name, rows)
     };
     if !options.all {
         tell(&pick::pick(trace, path, options.recording.as_ref())?)?;

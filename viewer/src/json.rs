@@ -194,6 +194,7 @@ pub fn push_recording(
         ("hostname", &session.hostname),
         ("kernel_release", &session.kernel_release),
         ("machine", &session.machine),
+        ("distribution", &session.distribution),
         ("init", &session.init),
         ("init_version", &session.init_version),
         ("tool_version", &session.tool_version),

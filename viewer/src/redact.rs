@@ -49,6 +49,19 @@ enum Place {
     Path,
 }
 
+impl Place {
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Comm => "names of processes",
+            Self::File => "programs",
+            Self::Environment => "environment",
+            Self::Tty => "terminals",
+            Self::Cgroup => "cgroups",
+            Self::Path => "mounts",
+        }
+    }
+}
+
 /// Takes secrets and names out of recordings of one machine.
 #[derive(Debug, Default)]
 pub struct Redactor {
@@ -84,6 +97,14 @@ const PROGRAMS_MAX: usize = 1 << 16;
 impl Redactor {
     pub fn new(keep: Keep) -> Self {
         Self { keep, learning: true, ..Self::default() }
+    }
+
+    /// For a recording of a report: the stand-ins that are in it stay as they are, so that what is said of one report is true
+    /// of the other.
+    pub fn of_report(keep: Keep) -> Self {
+        let mut redactor = Self::new(keep);
+        redactor.names.again = true;
+        redactor
     }
 
     /// Learns of one recording who and what is called how. Every recording has to be learned, with all of its items,
@@ -151,6 +172,7 @@ impl Redactor {
             String::new()
         } else {
             // It stands in every line of a journal.
+            self.names.look_at("session record", session.boot_id.as_bytes());
             self.name(Kind::Id, session.boot_id.as_bytes())
         };
         let mut scrub = |text: &String| self.note(text);
@@ -162,6 +184,7 @@ impl Redactor {
             kernel_release: scrub(&session.kernel_release),
             kernel_version: scrub(&session.kernel_version),
             machine: scrub(&session.machine),
+            distribution: scrub(&session.distribution),
             init: scrub(&session.init),
             init_version: scrub(&session.init_version),
             tool_version: scrub(&session.tool_version),
@@ -262,6 +285,7 @@ impl Redactor {
         if let Some(done) = self.done.get(&(place, text.clone())) {
             return done.clone();
         }
+        self.names.look_at(place.words(), text);
         let new = match place {
             Place::Comm => self.comm(text),
             Place::File => self.program_file(text),
@@ -289,6 +313,7 @@ impl Redactor {
         let new = match self.commands.get(&key) {
             Some(done) => done.clone(),
             None => {
+                self.names.look_at("arguments", argv);
                 let new = self.arguments(file, argv);
                 let new = self.whole(&new);
                 self.remember(file.len() + argv.len() + new.len());

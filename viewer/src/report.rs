@@ -5,6 +5,7 @@
 //! holds is a list of named parts ([`archive::Part`]): a further one (a page, an export) is one more entry of that list.
 
 pub mod archive;
+pub mod choose;
 mod rewrite;
 pub mod summary;
 
@@ -31,10 +32,9 @@ use crate::{
     locate,
     output::Output,
     page,
-    pick::{self as recordings, Recording},
+    pick::Recording,
     redact::{Account, Keep, Kind},
     safe::{self, Safe},
-    story::finding::Rule,
     time::Clocks,
     view::model::Model,
 };
@@ -45,7 +45,7 @@ pub struct Options {
     /// None: the ring of this machine.
     pub file: Option<PathBuf>,
     pub recording: Option<Recording>,
-    /// The newest shutdown, however it went.
+    /// The newest shutdown, however it went; without it, [`choose`] says which.
     pub last: bool,
     pub output: Option<PathBuf>,
     pub markdown: bool,
@@ -90,23 +90,28 @@ pub fn run(options: &Options) -> Result<u8, Error> {
         ));
     }
     let path = locate::find(options.file.as_deref())?;
-    let trace = locate::open(&path)?;
-    let picked = pick_bad(&trace, &path, options)?;
-    let here = rustix::system::uname();
-    let own =
-        options.file.is_none() && here.nodename().to_bytes() == picked.summary.session.hostname.as_bytes();
+    let (trace, again) = locate::open_any(&path)?;
+    let (picked, passed) = choose::choose(&trace, &path, options.recording.as_ref(), options.last)?;
     if let Some(target) = &options.output {
         refuse_existing(target)?;
     }
-    let mut report = make(&trace, &picked, options.keep, own)?;
+    let mut report = make(&trace, &picked, options.keep, again)?;
+    let told = choose::told(picked.number, picked.count, &report.picked, passed.as_ref());
+    told.iter().for_each(|line| say(line));
     if options.markdown {
         let mut out = Output::stdout();
         out.write_all(report.markdown.as_bytes())?;
         out.finish()?;
         say(&format!("removed {}", report.account.sentence()));
+        if options.keep.args {
+            say(ARGUMENTS_LEFT);
+        }
         return Ok(0);
     }
     say(&format!("removed {}", report.account.sentence()));
+    if options.keep.args {
+        say(ARGUMENTS_LEFT);
+    }
     report.limits.iter().for_each(|limit| say(limit));
     if options.list_removed {
         let mut out = Output::stdout();
@@ -174,36 +179,8 @@ fn stamp(picked: &Picked) -> String {
     Clocks::new(&picked.summary).wall(begin).format("%Y%m%d-%H%M%S").to_string()
 }
 
-/// The recording that is meant: the one named, or the newest shutdown that went wrong, or else the newest.
-fn pick_bad(trace: &Trace, path: &Path, options: &Options) -> Result<Picked, Error> {
-    if options.recording.is_some() || options.last {
-        return pick::pick(trace, path, options.recording.as_ref());
-    }
-    let (newest, _) = recordings::pick(trace, path, &Recording::Newest)?;
-    let mut first = None;
-    for number in (1..=newest).rev() {
-        if !pick::may_have_shutdown(&trace.sessions()[number - 1]) {
-            continue;
-        }
-        let picked = pick::read(trace, path, number)?;
-        if went_wrong(&picked) {
-            return Ok(picked);
-        }
-        if first.is_none() && (picked.story.shutdown.is_some() || picked.story.cut) {
-            first = Some(picked);
-        }
-    }
-    first.map_or_else(|| pick::read(trace, path, newest), Ok)
-}
-
-/// Whether anything but waiting is to be told of it.
-fn went_wrong(picked: &Picked) -> bool {
-    let harmless = [Rule::WaitedFor, Rule::EventsLost, Rule::Spared];
-    picked.story.findings.iter().any(|finding| finding.failed || !harmless.contains(&finding.rule))
-}
-
-/// Makes the report of `picked`, a recording of `trace`. `own`: it is of the machine that this runs on.
-pub fn make(trace: &Trace, picked: &Picked, keep: Keep, own: bool) -> Result<Report, Error> {
+/// Makes the report of `picked`, a recording of `trace`. `again`: that is one of a report, whose stand-ins stay.
+pub fn make(trace: &Trace, picked: &Picked, keep: Keep, again: bool) -> Result<Report, Error> {
     let newest = picked.number == trace.sessions().len();
     let goes_on = Ending::of(&picked.summary, newest, about::boot_id().as_deref()) == Ending::Recording;
     let mut limits = Vec::new();
@@ -219,15 +196,14 @@ pub fn make(trace: &Trace, picked: &Picked, keep: Keep, own: bool) -> Result<Rep
         limits.extend(left_out.clone());
         wanted.push(Wanted { summary: after, segments, goes_on, left_out });
     }
-    let (mut file, mut redactor) = rewrite::rewrite(trace, &wanted, keep)?;
-    let distribution = if own { distribution().map(|name| redactor.note(&name)) } else { None };
+    let (mut file, redactor) = rewrite::rewrite(trace, &wanted, keep, again)?;
     let account = redactor.account().clone();
     limits.extend(account.limits.iter().map(|limit| (*limit).to_owned()));
-    let again = file.try_clone().map_err(Error::Output)?;
-    let redacted = Trace::from_file(Path::new(archive::TRACE), again)?;
+    let copy = file.try_clone().map_err(Error::Output)?;
+    let redacted = Trace::from_file(Path::new(archive::TRACE), copy)?;
     let read = pick::read(&redacted, Path::new(archive::TRACE), 1)?;
     let ending = Ending::of(&read.summary, redacted.sessions().len() == 1, None);
-    let summary = Summary { picked: &read, ending, account: &account, keep, distribution, limits: &limits };
+    let summary = Summary { picked: &read, ending, account: &account, keep, again, limits: &limits };
     let markdown = summary.markdown(false);
     let readme = summary.markdown(true);
     let model = Model::new(read, ending);
@@ -294,25 +270,27 @@ fn boot(trace: &Trace, summary: &traces::Summary) -> Result<(Range<usize>, Optio
     Ok((0..count, left_out))
 }
 
-/// `Debian GNU/Linux 12 (bookworm)`, as os-release(5) of this machine has it.
-fn distribution() -> Option<String> {
-    let text = ["/etc/os-release", "/usr/lib/os-release"]
-        .iter()
-        .find_map(|path| std::fs::read_to_string(path).ok())?;
-    let value = text.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="))?;
-    Some(value.trim_matches(['"', '\'']).to_owned()).filter(|name| !name.is_empty() && name.len() <= 100)
-}
-
-/// What was removed, one thing a line: for the eyes of who may read the recording.
+/// What was removed, one thing a line, with where and how often it stood: for the eyes of who may read the recording.
 pub fn list_removed(account: &Account) -> String {
     let mut out = String::new();
     for kind in Kind::ALL {
         for removed in account.removed.iter().filter(|removed| removed.kind == kind) {
-            out.push_str(&format!("{}  {}\n", removed.pseudonym, safe::text(&removed.original)));
+            let texts = if removed.count == 1 { "text" } else { "texts" };
+            out.push_str(&format!(
+                "{}  {}  ({} {texts}, {}; as in: {})\n",
+                removed.pseudonym,
+                safe::text(&removed.original),
+                removed.count,
+                removed.places.join(", "),
+                safe::text(&removed.example)
+            ));
         }
     }
     out
 }
+
+const ARGUMENTS_LEFT: &str = "arguments are left in (--keep args), and with them every secret that no rule knows: look through \
+     `lastrites show` on the report before you send it";
 
 const TOO_LARGE: &str = "take a shorter recording, or allow larger files; nothing was left behind";
 

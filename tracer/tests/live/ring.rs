@@ -215,6 +215,7 @@ fn when_a_drainer_vanishes_the_seal_takes_the_rest_and_every_event_is_there_once
     let story = Story::read(&ring);
     story.must_be_whole();
     assert_eq!(story.summary.session.id, first.id);
+    assert_eq!(story.summary.session.distribution, machine::distribution(std::path::Path::new("/")));
     assert_eq!(story.summary.end.as_ref().map(|end| end.how), Some(How::Sealed));
     // The kernel kept for it what came after the last event that the drainer had written.
     let vouches = |c: &Coverage| c.layer == Layer::Seal && c.from_ns < began_ns && c.to_ns >= began_ns;

@@ -221,6 +221,7 @@ fn a_session_comes_back_with_all_that_was_said_of_it() {
         kernel_release: "6.1.0".into(),
         kernel_version: "#1 SMP".into(),
         machine: "x86_64".into(),
+        distribution: "Debian GNU/Linux 12 (bookworm)".into(),
         init: "sysvinit".into(),
         init_version: "3.06".into(),
         tool_version: "0.1".into(),

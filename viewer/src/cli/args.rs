@@ -43,7 +43,7 @@ pub(super) enum Command {
     List {
         #[command(flatten)]
         file: FileArgs,
-        /// One JSON object a line (documented in viewer/JSON.md)
+        /// One JSON object a line (documented in /usr/share/doc/lastrites/JSON.md)
         #[arg(long)]
         json: bool,
     },
@@ -66,7 +66,7 @@ pub(super) enum Command {
         /// The file that A and B are recordings of, instead of the ring
         #[arg(long, value_name = "FILE")]
         file: Option<PathBuf>,
-        /// One JSON object (documented in viewer/JSON.md)
+        /// One JSON object (documented in /usr/share/doc/lastrites/JSON.md)
         #[arg(long)]
         json: bool,
     },
@@ -85,7 +85,7 @@ pub(super) enum Command {
     /// Make one file for a bug report: what happened in words, and the recording without secrets and names
     #[command(after_help = REPORT_EXAMPLES)]
     Report(Box<ReportArgs>),
-    /// Write a recording and its story for other tools: JSON, CSV, Parquet, Perfetto, SVG, Graphviz
+    /// Write a recording and its story for other tools: JSON, CSV, Parquet, Perfetto, SVG, Graphviz, HTML
     #[command(after_help = EXPORT_EXAMPLES)]
     Export(Box<ExportArgs>),
     /// Keep recordings and reports of other machines, to be listed and opened beside the own ones
@@ -143,14 +143,14 @@ impl FileArgs {
 }
 
 const SHOW_EXAMPLES: &str = "\
-Filters of different kinds must all match; of one kind given several times, any. Events that were lost
+Filters of different kinds must all match; of one kind given several times, any. Events that were lost \
 in the time asked for are always shown, and are not counted as matches.
 
 Examples:
   lastrites show --signal KILL                      who was killed, by whom
   lastrites show --name mongod --kind exec,exit     when it was started, and how it ended
   lastrites show --name 'postgres*' --from -10      the last ten seconds of everything like it
-  lastrites show --pid 812 --json                   for programs; see viewer/JSON.md
+  lastrites show --pid 812 --json                   for programs
   lastrites show --color always | less -R";
 
 #[derive(Debug, Args)]
@@ -189,13 +189,13 @@ pub(super) struct ShowArgs {
     /// Without the lines about the recording at the beginning
     #[arg(long)]
     pub(super) no_head: bool,
-    /// One JSON object a line (documented in viewer/JSON.md)
+    /// One JSON object a line (documented in /usr/share/doc/lastrites/JSON.md)
     #[arg(long)]
     pub(super) json: bool,
 }
 
 const EXPLAIN_EXAMPLES: &str = "\
-Times with a sign count from the beginning of the shutdown. Evidence is given by numbers of events:
+Times with a sign count from the beginning of the shutdown. Evidence is given by numbers of events: \
 `lastrites show --event N` shows them.
 
 Examples:
@@ -204,17 +204,17 @@ Examples:
   lastrites explain --finding 1           one finding with all of its evidence
   lastrites explain --service mongod      what happened to it
   lastrites explain --pid 812             what happened to this process, and what it did to others
-  lastrites explain --json                for programs; see viewer/JSON.md";
+  lastrites explain --json                for programs";
 
 const DIFF_EXAMPLES: &str = "\
-Processes are matched by service and program, never by pid. Differences of less than half a second,
-or of less than half as much again, are none. newest and previous count only recordings with a
+Processes are matched by service and program, never by pid. Differences of less than half a second, \
+or of less than half as much again, are none. newest and previous count only recordings with a \
 shutdown in them.
 
 Examples:
   lastrites diff                          the newest two shutdowns
   lastrites diff 3                        the newest shutdown, against recording 3
-  lastrites diff previous newest --json   for programs; see viewer/JSON.md
+  lastrites diff previous newest --json   for programs
   lastrites diff good.lrt ring.lrt:2      a saved recording, and one of another file";
 
 #[derive(Debug, Args)]
@@ -236,25 +236,30 @@ pub(super) struct ExplainArgs {
     /// What happened to this process, and what it did to others
     #[arg(long, conflicts_with_all = ["json", "all"])]
     pub(super) pid: Option<u32>,
-    /// One JSON object (documented in viewer/JSON.md)
+    /// One JSON object (documented in /usr/share/doc/lastrites/JSON.md)
     #[arg(long)]
     pub(super) json: bool,
 }
 
 const REPORT_EXAMPLES: &str = "\
-The report is a .tar.gz that every lastrites command opens as it is. Passwords, tokens, unknown arguments, names of
-hosts and users, addresses and private paths are replaced by stand-ins (host-1, secret-2); viewer/REPORT.md says what
-is removed and what is not. Read it before you send it.
+The report is a .tar.gz that every lastrites command opens as it is. Passwords, tokens, unknown arguments, names of \
+hosts and users, addresses and private paths are replaced by stand-ins (host-1, secret-2); \
+/usr/share/doc/lastrites/REPORT.md says what is removed and what is not. Read it before you send it.
+
+Without --recording and --last it is the newest shutdown that went wrong of the last three, unless it is more than a \
+week older than the newest; else the newest. It says which one it took.
 
 Examples:
-  lastrites report                        the newest shutdown that went wrong
+  lastrites report                        the newest shutdown that went wrong, of the last three
+  lastrites report --last                 the newest shutdown, however it went
   lastrites report --list-removed | less  what would be removed, line by line; writes nothing
   lastrites report --markdown             its summary alone, to paste
   lastrites report saved.lrt -o bug-1.tar.gz --keep hosts";
 
 const EXPORT_EXAMPLES: &str = "\
-An export holds what the recording holds: command lines, and the secrets in them. `lastrites report` makes a recording
-without secrets and names; exported from that report, nothing has them. viewer/EXPORT.md describes each format.
+An export holds what the recording holds: command lines, and the secrets in them. `lastrites report` makes a recording \
+without secrets and names; exported from that report, nothing has them. /usr/share/doc/lastrites/EXPORT.md describes \
+each format.
 
 Examples:
   lastrites export --format svg -o shutdown.svg        the timeline as a picture
@@ -310,8 +315,8 @@ pub(super) enum Kept {
 pub(super) struct ReportArgs {
     #[command(flatten)]
     pub(super) file: FileArgs,
-    /// newest, previous, a number as `list` shows it, or the beginning of an id [default: the newest shutdown that
-    /// went wrong, or else the newest]
+    /// newest, previous, a number as `list` shows it, or the beginning of an id [default: the newest of the last three
+    /// shutdowns that went wrong, or else the newest]
     #[arg(long, value_name = "WHICH", conflicts_with = "last")]
     pub(super) recording: Option<Recording>,
     /// The newest shutdown, whether it went wrong or not

@@ -16,9 +16,12 @@ pub fn document(a: &Side, b: &Side, diff: &Diff) -> String {
     let mut out = String::new();
     let mut doc = Object::open(&mut out);
     doc.text("schema", SCHEMA);
-    for (key, Side { picked, ending }) in [("a", a), ("b", b)] {
+    for (key, Side { picked, ending, imported }) in [("a", a), ("b", b)] {
         doc.object(key, |object| {
             object.bytes("file", picked.path.as_os_str().as_encoded_bytes());
+            if let Some(name) = imported {
+                object.text("imported", name);
+            }
             explained::recording(object, picked, *ending);
             explained::shutdown(object, &picked.story);
         });

@@ -19,6 +19,8 @@ use crate::{
 pub struct Side {
     pub picked: Picked,
     pub ending: Ending,
+    /// Under which name it was imported.
+    pub imported: Option<String>,
 }
 
 /// What one argument names.
@@ -76,7 +78,8 @@ impl Source {
     fn side(&self, picked: Picked) -> Side {
         let newest = picked.number == self.trace.sessions().len();
         let ending = Ending::of(&picked.summary, newest, about::boot_id().as_deref());
-        Side { picked, ending }
+        let imported = import::all().into_iter().find(|imported| imported.path == self.path);
+        Side { picked, ending, imported: imported.map(|imported| imported.name) }
     }
 
     /// The newest `most` with a shutdown, newest first.

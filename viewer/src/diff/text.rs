@@ -21,8 +21,8 @@ pub fn page(a: &Side, b: &Side, diff: &Diff, width: usize, palette: Palette) -> 
     let of_a = Page { picked: &a.picked, ending: a.ending, width, palette };
     let of_b = Page { picked: &b.picked, ending: b.ending, width, palette };
     let mut out = String::new();
-    of_a.put(&mut out, Some(Look::Strong), &head(&of_a, Which::A, None), 4);
-    of_b.put(&mut out, Some(Look::Strong), &head(&of_b, Which::B, Some(&of_a)), 4);
+    of_a.put(&mut out, Some(Look::Strong), &head(&of_a, Which::A, [a, b], None), 4);
+    of_b.put(&mut out, Some(Look::Strong), &head(&of_b, Which::B, [b, a], Some(&of_a)), 4);
     for (page, which) in [(&of_a, Which::A), (&of_b, Which::B)] {
         for doubt in doubts(page, which) {
             page.put(&mut out, Some(Look::Warn), &doubt, 4);
@@ -43,13 +43,22 @@ pub fn page(a: &Side, b: &Side, diff: &Diff, width: usize, palette: Palette) -> 
 }
 
 /// `A  db7 rebooted on 12 Nov 2026 at 03:14:07 UTC · 11.8 s to the last hook · recording 3 of 5`.
-fn head(page: &Page<'_>, which: Which, other: Option<&Page<'_>>) -> String {
+/// `this` is its side, `that` the other.
+fn head(page: &Page<'_>, which: Which, [this, that]: [&Side; 2], other: Option<&Page<'_>>) -> String {
     let picked = page.picked;
+    let file = |side: &Side| match &side.imported {
+        Some(name) => name.clone(),
+        None => safe::text(side.picked.path.display().to_string().as_bytes()),
+    };
+    // Reports of different machines all call theirs `host-1`.
+    let host = |side: &Side| side.picked.summary.session.hostname.clone();
+    let alike = host(this) == host(that) && this.picked.path != that.picked.path;
+    let of = if alike && this.imported.is_some() { format!("{}: ", file(this)) } else { String::new() };
     let took = |page: &Page<'_>| {
         let shutdown = page.story().shutdown.as_ref().filter(|shutdown| shutdown.ended)?;
         Some(shutdown.took_ns())
     };
-    let mut text = format!("{}  {} · {}", which.letter(), page.title(), page.length());
+    let mut text = format!("{}  {of}{} · {}", which.letter(), page.title(), page.length());
     if let Some((this, that)) = took(page).zip(other.and_then(took)) {
         let by = seconds(this.abs_diff(that));
         match this.abs_diff(that) < 100_000_000 {
@@ -66,8 +75,8 @@ fn head(page: &Page<'_>, which: Which, other: Option<&Page<'_>>) -> String {
     if picked.count > 1 {
         let _ = write!(text, " · recording {} of {}", picked.number, picked.count);
     }
-    if other.is_none_or(|other| other.picked.path != picked.path) {
-        let _ = write!(text, " · {}", safe::text(picked.path.display().to_string().as_bytes()));
+    if of.is_empty() && other.is_none_or(|other| other.picked.path != picked.path) {
+        let _ = write!(text, " · {}", file(this));
     }
     text
 }

@@ -10,6 +10,8 @@ mod processes;
 mod services;
 mod who;
 
+use std::path::{Component, Path, PathBuf};
+
 use lastrites_traces::reader::Summary;
 
 use crate::{error::Error, explain::Picked, safe, story::world::At, time::Clocks};
@@ -42,12 +44,14 @@ impl Table {
 
     /// Names and kinds of its columns, in order.
     pub fn head(self) -> Vec<Head> {
-        match self {
+        let mut head = match self {
             Self::Services => head(&services::columns()),
             Self::Processes => head(&processes::columns()),
             Self::Findings => head(&findings::columns()),
             Self::Events => head(&events::columns()),
-        }
+        };
+        head.push(FILE);
+        head
     }
 }
 
@@ -99,13 +103,52 @@ pub trait Rows {
     fn row(&mut self, values: &[Value]) -> Result<(), Error>;
 }
 
+/// The last column of every table: in which file the recording is. Reports of different machines all call theirs `host-1`.
+const FILE: Head = ("file", Kind::Text);
+
+/// Rows of one file.
+struct InFile<'a> {
+    file: Value,
+    rows: &'a mut dyn Rows,
+}
+
+impl Rows for InFile<'_> {
+    fn row(&mut self, values: &[Value]) -> Result<(), Error> {
+        self.rows.row(&[values, std::slice::from_ref(&self.file)].concat())
+    }
+}
+
+/// What files are called in rows: by their names, with as many of the directories before them as tell them apart.
+pub fn file_names(paths: &[&Path]) -> Vec<String> {
+    // `./x` is `x`.
+    let plain = |path: &Path| {
+        let parts = path.components().filter(|part| *part != Component::CurDir);
+        parts.collect::<PathBuf>()
+    };
+    let paths: Vec<PathBuf> = paths.iter().map(|path| plain(path)).collect();
+    let last = |path: &Path, count: usize| {
+        let parts: Vec<_> = path.components().collect();
+        parts[parts.len().saturating_sub(count)..].iter().collect::<PathBuf>()
+    };
+    let name = |path: &Path| {
+        let most = path.components().count().max(1);
+        let alone = |count: &usize| {
+            let name = last(path, *count);
+            paths.iter().all(|other| other == path || last(other, *count) != name)
+        };
+        last(path, (1..most).find(alone).unwrap_or(most))
+    };
+    paths.iter().map(|path| safe::text(name(path).as_os_str().as_encoded_bytes())).collect()
+}
+
 fn push<R>(columns: &[Column<R>], row: &R, rows: &mut dyn Rows) -> Result<(), Error> {
     let values: Vec<Value> = columns.iter().map(|column| (column.of)(row)).collect();
     rows.row(&values)
 }
 
-/// Adds the rows of a story. [`events`] are not of it.
-pub fn of_story(table: Table, picked: &Picked, rows: &mut dyn Rows) -> Result<(), Error> {
+/// Adds the rows of a story, which is in `file`. [`events`] are not of it.
+pub fn of_story(table: Table, picked: &Picked, file: &str, rows: &mut dyn Rows) -> Result<(), Error> {
+    let rows = &mut InFile { file: Value::text(file), rows };
     match table {
         Table::Services => services::rows(picked, rows),
         Table::Processes => processes::rows(picked, rows),
@@ -178,5 +221,23 @@ impl Of<'_> {
             return Value::Null;
         }
         Value::Real((i128::from(at.ns) - i128::from(self.zero_ns())) as f64 / 1e9)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_told_apart_by_as_little_as_does_it() {
+        let names = |paths: &[&str]| {
+            let paths: Vec<&Path> = paths.iter().map(|path| Path::new(*path)).collect();
+            file_names(&paths)
+        };
+        assert_eq!(names(&["/home/ada/bug.tar.gz"]), ["bug.tar.gz"]);
+        assert_eq!(names(&["a/ring.lrt", "b/ring.lrt", "c/x.lrt"]), ["a/ring.lrt", "b/ring.lrt", "x.lrt"]);
+        assert_eq!(names(&["1/a/r", "2/a/r", "r"]), ["1/a/r", "2/a/r", "r"]);
+        assert_eq!(names(&["x.lrt", "./x.lrt", "x.lrt"]), ["x.lrt"; 3], "it is the same one");
+        assert_eq!(names(&["a\x1b[2J"]), ["a\\x1b[2J"]);
     }
 }

@@ -141,6 +141,7 @@ impl Teller<'_> {
         pair("Recorded", &format!("{} events, {} lost", summary.events, summary.lost));
         pair("Ended", model.ending.sentence());
         let kernel = format!("{} {}", summary.session.kernel_release, summary.session.machine);
+        pair("System", &summary.session.distribution);
         pair("Kernel", kernel.trim());
         out.push_str("</dl>\n");
         for gap in summary.gaps.iter().take(COVERAGE) {

@@ -1,11 +1,13 @@
 //! What was removed, and what stands in its place.
 //!
-//! Invariant: the same original has the same pseudonym everywhere in one report; numbers are given in the order in
-//! which things are first met; nothing that was removed is forgotten in the account.
+//! Invariant: the same original has the same pseudonym everywhere in one report, but for what is said to be a secret:
+//! that is called `secret-N` and nothing else is called so that is not one, else `-u user-1 -p user-1` would tell what
+//! the password is. Numbers are given in the order in which things are first met; nothing that was removed is forgotten
+//! in the account.
 
 use std::collections::HashMap;
 
-use super::seek::{Sought, dashed};
+use super::seek::{Sought, dashed, is_stand_in};
 
 /// What kind of thing was removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -102,8 +104,14 @@ pub struct Removed {
     pub pseudonym: String,
     /// As it stood in the recording: hostile.
     pub original: Vec<u8>,
-    /// Different strings of the recording that it was removed from.
+    /// Different texts of the recording that it was removed from.
     pub count: u64,
+    /// What kinds of texts these are.
+    pub places: Vec<&'static str>,
+    /// What stood around it in the first of them: hostile.
+    pub example: Vec<u8>,
+    /// The last of them.
+    text: u64,
 }
 
 /// Everything that was removed, in the order in which it was met.
@@ -149,12 +157,52 @@ const MORE_SOUGHT: &str = "More names and secrets were met than can be looked fo
 /// Gives out pseudonyms, and finds again what got one.
 #[derive(Debug, Default)]
 pub(super) struct Pseudonyms {
-    of: HashMap<Vec<u8>, usize>,
+    /// By whether it is a secret, and what it is.
+    of: HashMap<(bool, Vec<u8>), usize>,
     given: HashMap<Kind, u64>,
+    /// Stand-ins of an earlier report stay.
+    pub again: bool,
+    /// Their highest numbers.
+    taken: HashMap<Kind, u64>,
     originals_len: usize,
     pub account: Account,
     /// What has to go wherever it stands.
     pub sought: Sought,
+    /// The text that is looked at, where such texts stand, and how many were before it.
+    text: Vec<u8>,
+    place: &'static str,
+    texts: u64,
+}
+
+/// Bytes that are shown before and behind what was removed.
+const AROUND: usize = 28;
+/// Longer texts are not looked through for it: most are the arguments of one process.
+const EXAMPLE_TEXT_MAX: usize = 4096;
+
+/// Some of `text` with `original` in it.
+fn around(text: &[u8], original: &[u8]) -> Vec<u8> {
+    let found = text.windows(original.len().max(1)).position(|part| part.eq_ignore_ascii_case(original));
+    let at = found.unwrap_or(0);
+    let (from, to) = (at.saturating_sub(AROUND), (at + original.len().min(AROUND) + AROUND).min(text.len()));
+    let inner = text[from..to].strip_suffix(b"\0").unwrap_or(&text[from..to]);
+    let mut out = if from > 0 { b"...".to_vec() } else { Vec::new() };
+    out.extend(inner.iter().map(|byte| if *byte == 0 { b' ' } else { *byte }));
+    if to < text.len() && !text[to..].iter().all(|byte| *byte == 0) {
+        out.extend_from_slice(b"...");
+    }
+    out
+}
+
+/// Digits of the numbers of stand-ins.
+const NUMBER_LEN: usize = 8;
+
+/// What an earlier report has put in the place of something, and its number.
+fn stand_in(word: &[u8]) -> Option<(String, u64)> {
+    let text = std::str::from_utf8(word).ok()?;
+    // As a unit's name has it.
+    let plain = text.replace("\\x2d", "-");
+    let number = plain.rsplit('-').next()?.parse().ok()?;
+    is_stand_in(plain.as_bytes()).then(|| (text.to_owned(), number))
 }
 
 /// The pseudonym of the same thing in another case is the same where case says nothing.
@@ -171,10 +219,15 @@ fn key(kind: Kind, original: &[u8]) -> Vec<u8> {
 impl Pseudonyms {
     /// The pseudonym of `original`, and its number within its kind.
     pub fn name(&mut self, kind: Kind, original: &[u8]) -> (String, u64) {
-        let (kind, key) = match self.sought.kind(original) {
-            Some(learned) => (learned, key(learned, original)),
-            None => (kind, key(kind, original)),
-        };
+        if self.again
+            && let Some((stand_in, number)) = stand_in(original)
+        {
+            self.take(original);
+            return (stand_in, number);
+        }
+        // Where a secret is said to be, it is no matter who else is called so.
+        let kind = self.sought.kind(original).filter(|_| kind != Kind::Secret).unwrap_or(kind);
+        let key = (kind == Kind::Secret, key(kind, original));
         let at = match self.of.get(&key) {
             Some(at) => *at,
             None => {
@@ -184,7 +237,8 @@ impl Pseudonyms {
                     self.limit(MORE_STAND_INS);
                     return (format!("{}-more", kind.word()), STAND_INS_MAX as u64 + 1);
                 }
-                let number = self.given.entry(kind).or_default();
+                let taken = self.taken.get(&kind).copied().unwrap_or(0);
+                let number = self.given.entry(kind).or_insert(taken);
                 *number += 1;
                 let mut pseudonym = format!("{}-{number}", kind.word());
                 // Somebody may be called so.
@@ -193,16 +247,52 @@ impl Pseudonyms {
                     pseudonym = format!("{}-{number}", kind.word());
                 }
                 self.originals_len += original.len();
-                let removed = Removed { kind, pseudonym, original: original.to_vec(), count: 0 };
-                self.account.removed.push(removed);
+                self.account.removed.push(Removed {
+                    kind,
+                    pseudonym,
+                    original: original.to_vec(),
+                    count: 0,
+                    places: Vec::new(),
+                    example: around(&self.text, original),
+                    text: 0,
+                });
                 self.of.insert(key, self.account.removed.len() - 1);
                 self.account.removed.len() - 1
             }
         };
         let removed = &mut self.account.removed[at];
-        removed.count += 1;
+        if removed.text != self.texts || removed.count == 0 {
+            (removed.text, removed.count) = (self.texts, removed.count + 1);
+        }
+        if !removed.places.contains(&self.place) && !self.place.is_empty() {
+            removed.places.push(self.place);
+        }
         let number = removed.pseudonym.rsplit('-').next().and_then(|n| n.parse().ok()).unwrap_or(0);
         (removed.pseudonym.clone(), number)
+    }
+
+    /// Says which text is looked at from now on, and where such texts stand.
+    pub fn look_at(&mut self, place: &'static str, text: &[u8]) {
+        self.place = place;
+        self.texts += 1;
+        self.text.clear();
+        self.text.extend_from_slice(&text[..text.len().min(EXAMPLE_TEXT_MAX)]);
+    }
+
+    /// Gives nobody else the numbers of stand-ins in `text`, if they are those of an earlier report.
+    pub fn take(&mut self, text: &[u8]) {
+        if !self.again {
+            return;
+        }
+        for dash in text.iter().enumerate().filter(|(_, byte)| **byte == b'-').map(|(at, _)| at) {
+            let digits = text[dash + 1..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+            let number = std::str::from_utf8(&text[dash + 1..dash + 1 + digits.min(NUMBER_LEN)]);
+            let Some(number) = number.ok().and_then(|text| text.parse::<u64>().ok()) else { continue };
+            for kind in Kind::ALL.into_iter().filter(|kind| text[..dash].ends_with(kind.word().as_bytes())) {
+                let taken = self.taken.entry(kind).or_default();
+                *taken = number.max(*taken);
+            }
+        }
     }
 
     fn limit(&mut self, sentence: &'static str) {

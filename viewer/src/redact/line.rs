@@ -6,8 +6,8 @@
 use super::{
     Kind, Redactor, address,
     options::{
-        self, AT_WORD, HOST, OF_GROUPS, OF_HOSTS, OF_LOGINS, OF_PROCESSES, OF_USERS, SECRETS_FOLLOW,
-        SECRETS_FOLLOW_AT, USER, USER_IS_NO_VALUE,
+        self, AT_WORD, HOST, OF_DSNS, OF_GROUPS, OF_HOSTS, OF_LOGINS, OF_PROCESSES, OF_USERS, SECRETS_FOLLOW,
+        SECRETS_FOLLOW_AT, USER, USER_IS_NO_VALUE, VALUES_FOLLOW_AT,
     },
     path::is_known_path,
     services::Words,
@@ -44,6 +44,10 @@ pub(super) struct Line {
     pub secret: bool,
     /// All words are that follow, options and paths apart.
     secrets_follow: bool,
+    /// What stands behind the equals signs of those that follow is.
+    values_follow: bool,
+    /// `read PASS` was: what it reads is one.
+    pub reads: bool,
     /// What is printed here is read as a secret by another program.
     pub feeds: bool,
     /// `login` was among its words.
@@ -249,6 +253,20 @@ impl Redactor {
             return self.secret(word);
         }
         line.secrets_follow |= SECRETS_FOLLOW.contains(&word) || line.is_at(&SECRETS_FOLLOW_AT, word);
+        if !option
+            && line.values_follow
+            && let Some(at) = word.iter().position(|byte| *byte == b'=').filter(|at| *at > 0)
+        {
+            let name = self.word(&word[..at]);
+            return [name.as_slice(), b"=", &self.secret(&word[at + 1..])].concat();
+        }
+        line.values_follow |= line.is_at(&VALUES_FOLLOW_AT, word);
+        line.reads |= !is_program && line.is_of(&[b"read"]) && shape::is_secretish(word);
+        if line.program.starts_with(OF_DSNS)
+            && let Some(judged) = self.dsn(word)
+        {
+            return judged;
+        }
         if let Some(judged) = self.known_option(word, line) {
             return judged;
         }
@@ -324,9 +342,8 @@ impl Redactor {
                 line.pending = Some(Kind::Secret);
                 return Some(word.to_vec());
             }
-            if !word.starts_with(b"--") && !word[option.len()..].starts_with(b"=") {
-                return Some([option, self.secret(&word[option.len()..]).as_slice()].concat());
-            }
+            let (sign, value) = word[option.len()..].split_at(usize::from(word[option.len()] == b'='));
+            return Some([option, sign, self.secret(value).as_slice()].concat());
         }
         if let Some(at) = options::together(&line.programs, word) {
             if at == word.len() {
@@ -349,6 +366,29 @@ impl Redactor {
             }
         }
         None
+    }
+
+    /// `h=db7,D=shop,u=ada,p=pw`
+    fn dsn(&mut self, word: &[u8]) -> Option<Vec<u8>> {
+        let pair = |part: &[u8]| part.len() >= 2 && part[0].is_ascii_alphabetic() && part[1] == b'=';
+        if !word.split(|byte| *byte == b',').all(pair) {
+            return None;
+        }
+        let mut out = Vec::with_capacity(word.len());
+        for (at, part) in word.split(|byte| *byte == b',').enumerate() {
+            if at > 0 {
+                out.push(b',');
+            }
+            out.extend_from_slice(&part[..2]);
+            let value = &part[2..];
+            out.extend(match part[0] {
+                b'p' => self.secret(value),
+                b'u' => self.user(value),
+                b'h' => self.host_word(value),
+                _ => self.word(value),
+            });
+        }
+        Some(out)
     }
 
     /// `Authorization: Bearer ...`, `password: ...`
@@ -492,7 +532,9 @@ fn says_secret(word: &[u8]) -> bool {
         b"preshared-key",
         b"apikey",
     ];
-    let ends: [&[u8]; 8] = [
+    let ends: [&[u8]; 10] = [
+        b"authtoken",
+        b"_auth",
         b"_password",
         b"-password",
         b".password",
@@ -502,11 +544,15 @@ fn says_secret(word: &[u8]) -> bool {
         b"_access_key",
         b"_secret_key",
     ];
-    let plain = lower.iter().all(|b| b.is_ascii_lowercase() || matches!(b, b'_' | b'-' | b'.'));
-    plain
-        && !vocabulary::holds(&lower)
+    // `//registry.example.com/:_password`
+    let name = lower.rsplit(|byte| *byte == b':').next().unwrap_or_default();
+    let letters = |byte: &u8| byte.is_ascii_lowercase() || matches!(byte, b'_' | b'-' | b'.');
+    // `802-1x.password`
+    let plain = |byte: &u8| letters(byte) || byte.is_ascii_digit();
+    !vocabulary::holds(&lower)
         && !lower.starts_with(b"-")
-        && (words.contains(&lower.as_slice()) || ends.iter().any(|end| lower.ends_with(end)))
+        && (words.contains(&lower.as_slice())
+            || name.iter().all(plain) && ends.iter().any(|end| name.ends_with(end)))
 }
 
 pub(super) fn base(path: &[u8]) -> &[u8] {

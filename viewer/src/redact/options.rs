@@ -4,7 +4,7 @@
 //! a program that is missing here costs a stand-in of another kind, and a few letters that are words as well.
 
 /// Programs (`*`: and those whose names begin so) and their options whose value is a secret.
-pub(super) const SECRET: [(&[u8], &[&[u8]]); 60] = [
+pub(super) const SECRET: [(&[u8], &[&[u8]]); 80] = [
     (b"mysql*", &[b"-p"]),
     (b"maria*", &[b"-p"]),
     (b"mongo*", &[b"-p"]),
@@ -64,7 +64,7 @@ pub(super) const SECRET: [(&[u8], &[&[u8]]); 60] = [
     (b"unzip", &[b"-P"]),
     (b"7z*", &[b"-p"]),
     (b"rar", &[b"-p", b"-hp"]),
-    (b"unrar", &[b"-p"]),
+    (b"unrar", &[b"-p", b"-hp"]),
     (
         b"openssl",
         &[b"-k", b"-K", b"-iv", b"-pass", b"-passin", b"-passout", b"-password", b"-passwd", b"-hmac"],
@@ -85,7 +85,28 @@ pub(super) const SECRET: [(&[u8], &[&[u8]]); 60] = [
     (b"supervisorctl", &[b"-p"]),
     (b"vncviewer", &[b"-passwd"]),
     (b"monit", &[b"-p"]),
-    (b"xfreerdp", &[b"/p:", b"/u:"]),
+    (b"xfreerdp*", &[b"/p:", b"/u:", b"-p"]),
+    (b"rdesktop", &[b"-p"]),
+    (b"ssh-keygen", &[b"-N", b"-P"]),
+    (b"aws", &[b"--value"]),
+    (b"az", &[b"--value"]),
+    (b"gh", &[b"-b", b"--body"]),
+    // What lftp is told to do: `lftp -e 'open -u a,pw host'`.
+    (b"open", &[b"-u"]),
+    (b"fence_*", &[b"-p"]),
+    (b"racadm", &[b"-p"]),
+    (b"upscmd", &[b"-p"]),
+    (b"upsrw", &[b"-p"]),
+    (b"check_mysql*", &[b"-p"]),
+    (b"check_pgsql", &[b"-p"]),
+    (b"check_http", &[b"-a", b"-b"]),
+    (b"check_curl", &[b"-a", b"-b"]),
+    (b"check_snmp", &[b"-C", b"-A", b"-X"]),
+    (b"check_ldap*", &[b"-P"]),
+    (b"mydumper", &[b"-p", b"-a"]),
+    (b"myloader", &[b"-p", b"-a"]),
+    (b"gitlab-runner", &[b"-r", b"-t"]),
+    (b"doctl", &[b"-t"]),
 ];
 
 /// Servers that are called like a family of clients; the same letters mean ports and files to them.
@@ -102,7 +123,7 @@ const NO_CLIENTS: [&[u8]; 11] = [
     b"influxd",
     b"influx_inspect",
 ];
-/// Their option is for a secret only behind `login`; for a port or a file elsewhere.
+/// Their `-p` is for a secret only behind `login`; for a port or a file elsewhere.
 const AT_LOGIN: [&[u8]; 7] = [b"docker", b"podman", b"nerdctl", b"buildah", b"skopeo", b"oc", b"az"];
 /// Their letters can stand together behind one dash, the one with the value last: `curl -sSfu alice:pw`. And of their
 /// other letters those that take a value: of `-XPUT` what follows is that.
@@ -259,7 +280,9 @@ pub(super) const OF_PROCESSES: [&[u8]; 14] = [
 ];
 
 /// Words behind which everything of a line is a user and a secret: `rabbitmqctl change_password shop hunter2`.
-pub(super) const SECRETS_FOLLOW: [&[u8]; 10] = [
+pub(super) const SECRETS_FOLLOW: [&[u8]; 12] = [
+    b"isql",
+    b"iusql",
     b"add_user",
     b"change_password",
     b"authenticate_user",
@@ -273,7 +296,12 @@ pub(super) const SECRETS_FOLLOW: [&[u8]; 10] = [
 ];
 
 /// The same of words that mean that to one program only.
-pub(super) const SECRETS_FOLLOW_AT: [(&[u8], &[&[u8]]); 4] = [
+pub(super) const SECRETS_FOLLOW_AT: [(&[u8], &[&[u8]]); 8] = [
+    // `mc alias set s3 https://x KEY SECRET`
+    (b"mc", &[b"set", b"add"]),
+    (b"mcli", &[b"set", b"add"]),
+    (b"rclone", &[b"obscure"]),
+    (b"ansible-vault", &[b"encrypt_string"]),
     (b"openssl", &[b"passwd"]),
     (b"samba-tool", &[b"create", b"add", b"setpassword"]),
     (b"vault", &[b"login", b"unseal"]),
@@ -281,13 +309,26 @@ pub(super) const SECRETS_FOLLOW_AT: [(&[u8], &[&[u8]]); 4] = [
 ];
 
 /// Words of programs behind which one secret stands.
-pub(super) const AT_WORD: [(&[u8], &[&[u8]]); 5] = [
+pub(super) const AT_WORD: [(&[u8], &[&[u8]]); 6] = [
+    (b"rclone", &[b"pass", b"token", b"bearer_token", b"access_key_id", b"key"]),
     (b"redis-cli", &[b"AUTH", b"auth"]),
     (b"valkey-cli", &[b"AUTH", b"auth"]),
     (b"iwconfig", &[b"key", b"enc"]),
     (b"iw", &[b"key", b"keys"]),
     (b"ipmitool", &[b"password"]),
 ];
+
+/// Words of programs behind which the values of `name=value` are secrets.
+pub(super) const VALUES_FOLLOW_AT: [(&[u8], &[&[u8]]); 6] = [
+    (b"vault", &[b"put", b"patch", b"write"]),
+    (b"bao", &[b"put", b"patch", b"write"]),
+    (b"fly", &[b"secrets"]),
+    (b"flyctl", &[b"secrets"]),
+    (b"heroku", &[b"config:set"]),
+    (b"kubectl", &[b"secret"]),
+];
+/// Programs that are told where to log in by `D=shop,u=ada,p=pw`.
+pub(super) const OF_DSNS: &[u8] = b"pt-";
 
 /// Programs and options that read a secret from what another program prints.
 pub(super) const READS_SECRETS: [&[u8]; 28] = [
@@ -335,8 +376,7 @@ pub(super) fn is_client(program: &[u8]) -> bool {
 
 /// The option with a secret that `word` is, or begins with. `login`: one of the programs was told to log in.
 pub(super) fn secret_of(programs: &[Vec<u8>], login: bool, word: &[u8]) -> Option<&'static [u8]> {
-    let told = programs.iter().filter(|program| login || !AT_LOGIN.contains(&program.as_slice()));
-    option_of(&SECRET, told, login, word)
+    option_of(&SECRET, programs.iter(), login, word)
 }
 
 /// The option of one of `programs` that `word` is, or begins with.
@@ -350,12 +390,14 @@ pub(super) fn option_of<'a>(
         let elsewhere = !login && AT_LOGIN.contains(&program.as_slice());
         let options = table.iter().filter(|(name, _)| is_of(name, program));
         let options = options.flat_map(|(_, options)| options.iter()).copied();
+        let options = options.filter(|option| !elsewhere || **option != *b"-p");
         let exact = options.clone().find(|option| *option == word);
-        // Options of one letter have their values attached, and those that end in a colon.
+        // Options of one letter have their values attached, and those that end in a colon; others an equals sign.
         let attached = |option: &&[u8]| {
             (option.len() == 2 && !elsewhere && !is_named_so(word)
                 || option.ends_with(b":")
-                || **option == *b"-hp")
+                || **option == *b"-hp"
+                || word.get(option.len()) == Some(&b'='))
                 && word.starts_with(option)
         };
         exact.or_else(|| options.clone().find(attached))

@@ -16,6 +16,7 @@ impl Redactor {
             return String::new();
         }
         let name = hostname.as_bytes();
+        self.names.look_at("session record", name);
         self.seek(Kind::Host, name.split(|byte| *byte == b'.').next().unwrap_or_default());
         self.seek_host(name);
         self.name(Kind::Host, name)
@@ -23,6 +24,7 @@ impl Redactor {
 
     /// A text of the recorder's own, which may quote a path.
     pub fn note(&mut self, note: &str) -> String {
+        self.names.look_at("notes", note.as_bytes());
         let words: Vec<String> = note
             .split(' ')
             .map(|word| {
@@ -45,6 +47,7 @@ impl Redactor {
         if !plain {
             return None;
         }
+        self.names.look_at("session record", value.as_bytes());
         let new = match key {
             INITTAB => self.inittab(value.as_bytes()),
             // It names one loading of the probe on one machine.

@@ -50,10 +50,26 @@ fn replace(text: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
     out
 }
 
+/// What is known of something that has to go wherever it stands.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Known {
+    /// The gravest of what it is, [`Kind::Secret`] apart if it is anything else as well.
+    kind: Kind,
+    /// It is a secret, too.
+    secret: bool,
+}
+
+impl Known {
+    /// Secrets go whatever is kept.
+    fn stays(self, keep: Keep) -> bool {
+        keep.holds(self.kind) && !self.secret
+    }
+}
+
 /// All that has to go wherever it stands. All of it in lower case.
 #[derive(Debug, Default)]
 pub(super) struct Sought {
-    kinds: BTreeMap<Vec<u8>, Kind>,
+    kinds: BTreeMap<Vec<u8>, Known>,
     /// How long they are, the longest first, by how they begin: `db7.example.com` is found before `db7`.
     lengths: HashMap<Gram, Vec<usize>>,
     /// Those of more than [`HEAD_MAX`] bytes, by these.
@@ -91,9 +107,14 @@ impl Sought {
         if Kind::ALL.iter().any(|kind| kind.word().as_bytes() == lower) || is_stand_in(&lower) {
             return;
         }
-        // The graver kind wins: what is a secret somewhere is one everywhere.
+        let secret = kind == Kind::Secret;
         if let Some(met) = self.kinds.get_mut(&lower) {
-            *met = (*met).min(kind);
+            met.secret |= secret;
+            // Whoever is called so is told of by that name: as a secret he would say what the secret is.
+            met.kind = match (met.kind, kind) {
+                (Kind::Secret, other) | (other, Kind::Secret) => other,
+                (met, other) => met.min(other),
+            };
             return;
         }
         if self.kinds.len() >= SOUGHT_MAX {
@@ -112,19 +133,19 @@ impl Sought {
                 alike.push(lower.clone());
             }
         }
-        self.kinds.insert(lower, kind);
+        self.kinds.insert(lower, Known { kind, secret });
     }
 
-    /// What kind of thing `word` is known to be.
+    /// What kind of thing `word` is known to be; a secret only if it is nothing else.
     pub fn kind(&self, word: &[u8]) -> Option<Kind> {
-        self.kinds.get(word.to_ascii_lowercase().as_slice()).copied()
+        self.kinds.get(word.to_ascii_lowercase().as_slice()).map(|known| known.kind)
     }
 
     /// Forgets what `harmless` says of, and secrets that are a part of a name that a package brought.
     pub fn forget(&mut self, harmless: impl Fn(&[u8]) -> bool) {
         let packaged = &self.packaged;
         let packaged = |word: &[u8], kind: Kind| is_weak(word, kind) && packaged.contains(word);
-        self.kinds.retain(|word, kind| !harmless(word) && !packaged(word, *kind));
+        self.kinds.retain(|word, known| !harmless(word) && !packaged(word, known.kind));
     }
 
     /// A package brought a file, a directory or a program of this name.
@@ -140,8 +161,8 @@ impl Sought {
         }
     }
 
-    /// Where something that is sought begins at `at` in `lower`: its end and kind.
-    pub fn found_at(&self, lower: &[u8], at: usize) -> Option<(usize, Kind)> {
+    /// Where something that is sought begins at `at` in `lower`: its end, and what it is.
+    fn found_at(&self, lower: &[u8], at: usize) -> Option<(usize, Known)> {
         self.lengths.get(&gram(&lower[at..])?)?.iter().find_map(|len| {
             let part = lower.get(at..at + len)?;
             if *len == HEAD_MAX
@@ -149,25 +170,26 @@ impl Sought {
             {
                 return Some(found);
             }
-            let kind = *self.kinds.get(part)?;
-            self.fits(lower, at, at + len, kind).then_some((at + len, kind))
+            let known = *self.kinds.get(part)?;
+            self.fits(lower, at, at + len, known).then_some((at + len, known))
         })
     }
 
     /// A long one goes as far as it is there, and on to the end of the word.
-    fn long_at(&self, lower: &[u8], at: usize, head: &[u8]) -> Option<(usize, Kind)> {
+    fn long_at(&self, lower: &[u8], at: usize, head: &[u8]) -> Option<(usize, Known)> {
         let rest = &lower[at..];
         let common = |full: &[u8]| full.iter().zip(rest).take_while(|(a, b)| a == b).count();
         let alike =
             self.long.get(head)?.iter().filter_map(|full| Some((common(full), *self.kinds.get(full)?)));
-        let (len, kind) = alike.max()?;
+        let (len, known) = alike.max_by_key(|(len, _)| *len)?;
         let ends = |byte: &u8| *byte <= b' ' || b"\"'`;,|<>()".contains(byte);
         let word = rest[len..].iter().take_while(|byte| !ends(byte)).count();
-        Some((at + len + word, kind))
+        Some((at + len + word, known))
     }
 
     /// Whether what was found from `at` to `end` is the thing itself, and no part of something else.
-    fn fits(&self, lower: &[u8], at: usize, end: usize, kind: Kind) -> bool {
+    fn fits(&self, lower: &[u8], at: usize, end: usize, known: Known) -> bool {
+        let Known { kind, secret } = known;
         let before = at.checked_sub(1).and_then(|at| lower.get(at));
         let after = lower.get(end);
         let wanted = &lower[at..end];
@@ -179,7 +201,7 @@ impl Sought {
         if edges(u8::is_ascii_alphanumeric) {
             return !is_weak(wanted, kind) || !self.is_packaged(lower, at, end);
         }
-        let inside = wanted.len() >= INSIDE_MIN || kind == Kind::Secret && wanted.len() > SOUGHT_MIN;
+        let inside = wanted.len() >= INSIDE_MIN || secret && wanted.len() > SOUGHT_MIN;
         inside && !self.everybodys(lower, at, end, kind)
     }
 
@@ -205,9 +227,9 @@ impl Sought {
     /// The first of what is sought that begins with `tail` and goes on.
     fn begun(&self, tail: &[u8], keep: Keep) -> Option<(Kind, Vec<u8>)> {
         let lower = tail.to_ascii_lowercase();
-        let (wanted, kind) =
+        let (wanted, known) =
             self.kinds.range(lower.clone()..).find(|(wanted, _)| wanted.len() > tail.len())?;
-        (wanted.starts_with(&lower) && !keep.holds(*kind)).then(|| (*kind, wanted.clone()))
+        (wanted.starts_with(&lower) && !known.stays(keep)).then(|| (known.kind, wanted.clone()))
     }
 }
 
@@ -237,7 +259,7 @@ pub(super) fn is_stand_in(lower: &[u8]) -> bool {
 }
 
 /// Names of interfaces that are made of their MAC address.
-const OF_MACS: [&[u8]; 6] = [b"enx", b"wlx", b"wwx", b"slx", b"ibx", b"mac"];
+pub(super) const OF_MACS: [&[u8]; 6] = [b"enx", b"wlx", b"wwx", b"slx", b"ibx", b"mac"];
 
 /// Where a MAC address that begins at `at` ends: six pairs of hexadecimal digits with `:`, `-` or `_` between them, or
 /// none behind the letters of an interface.
@@ -287,15 +309,17 @@ impl Pseudonyms {
 
     /// `text` with pseudonyms in place of all that is sought; `kept` kinds stay.
     pub fn scrub(&mut self, text: &[u8], keep: Keep) -> Vec<u8> {
+        self.take(text);
         let lower = text.to_ascii_lowercase();
         let mut out = Vec::with_capacity(text.len());
         let mut at = 0;
         while at < text.len() {
-            let found = self.sought.found_at(&lower, at).or_else(|| Some((mac_at(&lower, at)?, Kind::Mac)));
-            match found.filter(|(_, kind)| !keep.holds(*kind)) {
-                Some((end, kind)) => {
+            let mac = |at| Some((mac_at(&lower, at)?, Known { kind: Kind::Mac, secret: false }));
+            let found = self.sought.found_at(&lower, at).or_else(|| mac(at));
+            match found.filter(|(_, known)| !known.stays(keep)) {
+                Some((end, known)) => {
                     // As it stands where MAC addresses stand in another form.
-                    out.extend_from_slice(self.name(kind, &text[at..end]).0.as_bytes());
+                    out.extend_from_slice(self.name(known.kind, &text[at..end]).0.as_bytes());
                     at = end;
                 }
                 None => {

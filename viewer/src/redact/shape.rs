@@ -221,14 +221,20 @@ pub fn is_number(word: &[u8]) -> bool {
 
 /// What has more may be somebody's number with a letter behind it.
 const QUANTITY_DIGITS_MAX: usize = 5;
+/// Nobody's number has these letters behind it, and `--timeout=90000000us` says why a SIGKILL came when it did.
+const SMALL_UNITS: [&[u8]; 2] = [b"us", b"ns"];
+const SMALL_DIGITS_MAX: usize = 10;
 
-/// `30s`, `64M`, `40000us`.
+/// `30s`, `64M`, `4000000us`.
 pub fn is_quantity(word: &[u8]) -> bool {
     let digits = word.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let unit = &word[digits..];
-    let known: [&[u8]; 19] = [
-        b"s", b"ms", b"us", b"ns", b"min", b"h", b"d", b"k", b"K", b"kB", b"m", b"M", b"MB", b"MiB", b"g",
-        b"G", b"GB", b"GiB", b"%",
+    if SMALL_UNITS.contains(&unit) {
+        return (1..=SMALL_DIGITS_MAX).contains(&digits);
+    }
+    let known: [&[u8]; 17] = [
+        b"s", b"ms", b"min", b"h", b"d", b"k", b"K", b"kB", b"m", b"M", b"MB", b"MiB", b"g", b"G", b"GB",
+        b"GiB", b"%",
     ];
     digits <= QUANTITY_DIGITS_MAX && is_number(&word[..digits]) && (unit.is_empty() || known.contains(&unit))
 }

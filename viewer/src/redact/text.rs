@@ -8,7 +8,7 @@ use super::{
     line::{Line, NUMBERS_MAX, base, number_run},
     options::READS_SECRETS,
     path::is_known_path,
-    shape,
+    shape, vocabulary,
 };
 
 /// What separates words in the text of a shell and in the title of a process.
@@ -107,8 +107,8 @@ impl Redactor {
                     line.begin_anew();
                     line.secret = in_call > 0;
                 }
-                // `chpasswd <<< root:pw`
-                b'<' if feeds && text[..at].ends_with(b"<<<") => line.secret = true,
+                // `chpasswd <<< root:pw`, `read PASS <<< pw`
+                b'<' if (feeds || line.reads) && text[..at].ends_with(b"<<<") => line.secret = true,
                 b'<' if text[..at].ends_with(b"<<") && text.get(at) != Some(&b'<') => {
                     let (start, word) = delimiter(&text[at..]);
                     out.extend_from_slice(&text[at..at + start]);
@@ -176,10 +176,27 @@ fn quoted(text: &[u8], quote: u8, escaped: bool) -> usize {
 /// Whether what follows in brackets is secret: `db.auth("a", "b")`, `login('a', 'b')`.
 fn is_call(word: &[u8], behind: &[u8]) -> bool {
     let behind = behind.trim_ascii_start();
-    let name = word.rsplit(|byte| matches!(byte, b'.' | b'>' | b':')).next().unwrap_or_default();
+    // `$db=mysqli_connect(`, `@PDO(`
+    let name = word
+        .rsplit(|byte| matches!(byte, b'.' | b'>' | b':' | b'=' | b'@' | b'!'))
+        .next()
+        .unwrap_or_default();
     let lower = name.to_ascii_lowercase();
-    let known: [&[u8]; 7] =
-        [b"login", b"connect", b"adduser", b"createuser", b"mysqli_connect", b"mysql_connect", b"pg_connect"];
+    let known: [&[u8]; 13] = [
+        b"login",
+        b"connect",
+        b"real_connect",
+        b"adduser",
+        b"createuser",
+        b"mysqli",
+        b"mysqli_connect",
+        b"mysqli_real_connect",
+        b"mysql_connect",
+        b"mysql_pconnect",
+        b"pg_connect",
+        b"odbc_connect",
+        b"pdo",
+    ];
     behind.starts_with(b"(")
         && !behind.starts_with(b"()")
         && (known.contains(&lower.as_slice()) || shape::is_secretish(word))
@@ -219,6 +236,20 @@ fn feeds_secrets(text: &[u8]) -> bool {
             && word[1..].iter().all(u8::is_ascii_alphabetic)
             && word.contains(&b'S')
     };
-    let reads = |word: &[u8]| READS_SECRETS.contains(&base(word)) || from_input(word);
-    piped && text.split(|byte| is_separator(*byte)).any(reads)
+    let words: Vec<&[u8]> = text.split(|byte| is_separator(*byte)).filter(|word| !word.is_empty()).collect();
+    let reads = |at: usize| {
+        let word = words[at];
+        let known = READS_SECRETS.contains(&base(word)) && !is_su_of_root(&words[at..]);
+        known || from_input(word)
+    };
+    piped && (0..words.len()).any(reads)
+}
+
+/// `su postgres -c psql`: root becomes the user of a service and is asked for nothing, so that what is piped is for the
+/// command.
+fn is_su_of_root(words: &[&[u8]]) -> bool {
+    let [su, rest @ ..] = words else { return false };
+    let user = rest.iter().find(|word| !word.starts_with(b"-")).copied().unwrap_or_default();
+    let told = |word: &&[u8]| matches!(*word, b"-c" | b"--command");
+    base(su) == b"su" && user != b"root" && vocabulary::is_system_user(user) && rest.iter().take(6).any(told)
 }

@@ -2,7 +2,7 @@
 //!
 //! Invariant: [`Redactor::judge`] answers only for what a rule knows; everything else is an argument, and goes.
 
-use super::{Kind, Redactor, address, path::is_known_path, shape, vocabulary};
+use super::{Kind, Redactor, address, path::is_known_path, seek::OF_MACS, shape, vocabulary};
 
 /// Longest name of a program or a service that is kept.
 const NAME_MAX: usize = 64;
@@ -71,6 +71,10 @@ impl Redactor {
         if depth > DEPTH_MAX {
             return None;
         }
+        if self.is_done(word) {
+            self.names.take(word);
+            return Some(word.to_vec());
+        }
         if let Some(kind) = self.names.sought.kind(word) {
             return Some(self.named(kind, word));
         }
@@ -97,6 +101,34 @@ impl Redactor {
             .or_else(|| self.list(word, depth).filter(|_| !is_made_up(word)))
             .or_else(|| self.composite(word))
             .or_else(|| shape::is_random(word).then(|| self.secret(word)))
+    }
+
+    /// Whether an earlier report has left nothing in `word` but stand-ins and what everybody knows: `user-1@host-1:22`.
+    fn is_done(&self, word: &[u8]) -> bool {
+        if !self.names.again {
+            return false;
+        }
+        let parts: Vec<&[u8]> =
+            word.split(|byte| !byte.is_ascii_alphanumeric()).filter(|part| !part.is_empty()).collect();
+        // `mac` of `enxmac-1` as well.
+        let begins = |at: usize| {
+            let part = parts[at];
+            Kind::ALL.iter().any(|kind| part == kind.word().as_bytes())
+                || part.strip_suffix(b"mac").is_some_and(|start| OF_MACS.contains(&start))
+        };
+        let numbers = |at: usize| parts.get(at).is_some_and(|part| part.iter().all(u8::is_ascii_digit));
+        let harmless = |at: usize| {
+            let part = parts[at];
+            part.len() == 1
+                || begins(at)
+                || at > 0 && begins(at - 1) && numbers(at)
+                || vocabulary::holds(part)
+                || vocabulary::is_scheme(part)
+                || self.is_harmless_number(part)
+                || self.programs.contains(part)
+        };
+        let all = 0..parts.len();
+        all.clone().any(|at| begins(at) && numbers(at + 1)) && all.clone().all(harmless)
     }
 
     pub(super) fn secret(&mut self, word: &[u8]) -> Vec<u8> {

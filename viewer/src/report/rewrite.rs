@@ -44,8 +44,13 @@ const BATCH: usize = 4096;
 
 /// Teaches `redactor` all of `wanted`, then writes them anew through it; the new recording is a stand-alone trace in a
 /// file without a name.
-pub fn rewrite(trace: &Trace, wanted: &[Wanted<'_>], keep: Keep) -> Result<(File, Redactor), Error> {
-    let mut redactor = Redactor::new(keep);
+pub fn rewrite(
+    trace: &Trace,
+    wanted: &[Wanted<'_>],
+    keep: Keep,
+    again: bool,
+) -> Result<(File, Redactor), Error> {
+    let mut redactor = if again { Redactor::of_report(keep) } else { Redactor::new(keep) };
     let mut counted = Vec::new();
     for Wanted { summary, segments, left_out, .. } in wanted {
         redactor.learn(&summary.session);

@@ -25,15 +25,19 @@ pub struct Summary<'a> {
     pub ending: Ending,
     pub account: &'a Account,
     pub keep: Keep,
-    /// As its os-release says, where the recording is this machine's.
-    pub distribution: Option<String>,
+    /// It is of a report, which had its stand-ins already.
+    pub again: bool,
     /// What is not in it because there was too much.
     pub limits: &'a [String],
 }
 
+/// The same in a table, where a bar would end the cell even in code.
+fn cell(text: &str) -> String {
+    code(&text.replace('|', "\\|"))
+}
+
 /// `text` as code, whatever it holds.
 fn code(text: &str) -> String {
-    let text = text.replace('|', "\\|");
     let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest + 1);
     let pad = if longest > 0 { " " } else { "" };
@@ -88,7 +92,7 @@ impl Summary<'_> {
                 "| {} | {} | {took} | {} (event {}) |",
                 phase.kind.title(),
                 page.when(phase.from),
-                code(phase.rule),
+                cell(phase.rule),
                 phase.from.number
             );
         }
@@ -97,18 +101,16 @@ impl Summary<'_> {
     fn environment(&self, out: &mut String) {
         let summary = &self.picked.summary;
         let session = &summary.session;
-        let text = |text: &str| code(&safe::text(text.as_bytes()));
+        let text = |text: &str| cell(&safe::text(text.as_bytes()));
         out.push_str("\n## Environment\n\n| | |\n|---|---|\n");
-        let _ = writeln!(out, "| init | {} |", code(&about::init(summary)));
+        let _ = writeln!(out, "| init | {} |", cell(&about::init(summary)));
         let kernel = format!("{} {}", session.kernel_release, session.machine);
         let _ = writeln!(out, "| kernel | {} |", text(kernel.trim()));
         let _ = writeln!(out, "| built | {} |", text(&session.kernel_version));
-        if let Some(distribution) = &self.distribution {
-            let _ = writeln!(out, "| distribution | {} |", text(distribution));
-        }
+        let _ = writeln!(out, "| distribution | {} |", text(&session.distribution));
         let _ = writeln!(out, "| CPUs | {} |", session.cpus);
         let _ = writeln!(out, "| recorded by | lastrites {} |", text(&session.tool_version));
-        let _ = writeln!(out, "| reported by | lastrites {} |", code(env!("CARGO_PKG_VERSION")));
+        let _ = writeln!(out, "| reported by | lastrites {} |", cell(env!("CARGO_PKG_VERSION")));
     }
 
     fn coverage(&self, out: &mut String) {
@@ -132,6 +134,11 @@ impl Summary<'_> {
              as they were.\n",
             capital(&self.account.sentence())
         );
+        if self.again {
+            out.push_str(
+                "\nIt is the report of a report: what had a stand-in there has the same one here, and is not counted.\n",
+            );
+        }
         let kept = self.keep.words();
         if !kept.is_empty() {
             let _ =
@@ -152,7 +159,8 @@ mod tests {
     #[test]
     fn what_others_have_chosen_cannot_end_its_code() {
         assert_eq!(code("a"), "`a`");
-        assert_eq!(code("a``b|c"), "``` a``b\\|c ```");
+        assert_eq!(code("a``b|c"), "``` a``b|c ```");
+        assert_eq!(cell("a``b|c"), "``` a``b\\|c ```", "in a table only is the backslash not shown");
         assert!(block("x\n```\n# y").starts_with("````text\n"));
     }
 }

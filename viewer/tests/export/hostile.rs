@@ -46,13 +46,13 @@ fn whatever_a_recording_says_every_format_stays_one() {
             let head = table.head();
             let csv = written(|out| {
                 let mut rows = Csv::new(out, &head)?;
-                table::of_story(table, &picked(seed), &mut rows)?;
+                table::of_story(table, &picked(seed), "x.lrt", &mut rows)?;
                 rows.finish()
             });
             assert!(csv.lines().count() >= 1 && csv.ends_with("\r\n"), "{seed}");
             let mut bytes = Vec::new();
             let mut rows = parquet::Parquet::new(&mut bytes, table.word(), &head).expect("begun");
-            table::of_story(table, &picked(seed), &mut rows).expect("rows");
+            table::of_story(table, &picked(seed), "x.lrt", &mut rows).expect("rows");
             rows.finish().expect("written");
             assert!(bytes.starts_with(b"PAR1") && bytes.ends_with(b"PAR1"), "{seed}");
         }

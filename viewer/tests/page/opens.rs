@@ -92,6 +92,10 @@ fn without_a_script_the_story_the_tables_and_the_losses_are_there() {
     assert!(rows.iter().any(|row| row.contains("SIGTERM") && row.contains("mongod 872")), "{rows:?}");
     assert!(seen(&mut browser, ".coverage li").len() > 1);
     assert_eq!(seen(&mut browser, "#phases tbody tr").len(), 5);
+    // They stood in a narrow column beside a time axis that was not there.
+    browser.resize(1400, 900);
+    let width = browser.number("document.querySelector('.finding').getBoundingClientRect().width");
+    assert!(width > 1000.0, "{width} of 1400");
     all_is_quiet(&mut browser, &page);
 }
 

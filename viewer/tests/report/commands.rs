@@ -116,7 +116,14 @@ fn what_would_be_removed_is_shown_line_by_line_and_nothing_is_written() {
     let file = sample("sysvinit-respawn");
     let file = file.to_str().expect("UTF-8");
     let text = good(home.path(), &["report", file, "--list-removed"]);
-    assert!(text.contains("host-1  db7\n"), "{text}");
+    assert!(text.contains("host-1  db7  (") && text.contains("session record"), "{text}");
+    // What nobody knows by itself is told by what is around it, and how often it was there.
+    assert!(text.contains("arg-1  ") && text.contains(" text, arguments; as in: "), "{text}");
+    for line in text.lines() {
+        let (_, told) = line.split_once("  (").unwrap_or_else(|| panic!("{line}"));
+        let count: u64 = told.split(' ').next().and_then(|count| count.parse().ok()).expect("a number");
+        assert!(count >= 1 && told.contains("; as in: ") && told.ends_with(')'), "{line}");
+    }
     assert_eq!(std::fs::read_dir(home.path()).expect("readable").count(), 0, "nothing was written");
     let kept = good(home.path(), &["report", file, "--list-removed", "--keep", "hosts,args", "-o", "r"]);
     assert!(!kept.contains("db7"), "{kept}");
@@ -203,6 +210,50 @@ fn no_room_for_temporary_files_is_nobodys_fault_but_ours() {
         }
     }
     assert_eq!(std::fs::read_dir(home.path()).expect("readable").count(), 1);
+}
+
+/// `--keep args` printed what every report prints.
+#[test]
+fn who_keeps_arguments_is_told_that_unknown_secrets_stay() {
+    let home = home();
+    let file = sample("power-cut");
+    let file = file.to_str().expect("UTF-8");
+    for (keep, warned) in [("args", true), ("hosts,args", true), ("hosts", false)] {
+        for how in [&["-o", keep][..], &["--markdown"], &["--list-removed"]] {
+            let output = run(home.path(), &[&["report", file, "--keep", keep], how].concat());
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(0), "{said}");
+            assert_eq!(said.contains("every secret that no rule knows"), warned, "{keep} {how:?}: {said}");
+        }
+    }
+}
+
+/// It was read from the machine that made the report, and missing from those of every saved recording.
+#[test]
+fn the_distribution_is_that_of_the_recording() {
+    use lastrites_traces::{ring::Writer, session::Session, storage::FileStorage};
+    let home = home();
+    let here = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let write = |name: &str, host: &str, distribution: &str| {
+        let (storage, _) = FileStorage::create(&home.path().join(name), 1 << 20).expect("a ring file");
+        let mut writer = Writer::open(storage).expect("opened");
+        let session = Session { distribution: distribution.into(), ..super::machine::session(host) };
+        writer.begin(&session).expect("begun");
+        writer.sync().expect("synced");
+    };
+    write("x.lrt", &here, "Plan 9 (fourth edition)");
+    let text = good(home.path(), &["report", "x.lrt", "--markdown"]);
+    assert!(text.contains("| distribution | `Plan 9 (fourth edition)` |"), "{text}");
+    let json = good(home.path(), &["list", "x.lrt", "--json"]);
+    assert!(json.contains("\"distribution\":\"Plan 9 (fourth edition)\""), "{json}");
+    // One that a recorder has not noted is nobody's: LASTRITES_FILE, which this is, may be of any machine.
+    write("ring.lrt", &here, "");
+    let text = good(home.path(), &["report", "--markdown"]);
+    assert!(text.contains("| distribution | unknown |"), "{text}");
+    // Whoever made it gave it a name of his own.
+    write("y.lrt", "prod-berlin7", "Linux of prod-berlin7");
+    let text = good(home.path(), &["report", "y.lrt", "--markdown"]);
+    assert!(text.contains("| distribution | `Linux of host-1` |"), "{text}");
 }
 
 #[test]

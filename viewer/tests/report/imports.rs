@@ -44,6 +44,23 @@ fn what_was_imported_is_listed_and_opened_beside_the_own_recordings() {
 }
 
 #[test]
+fn machines_that_are_called_the_same_are_told_apart_by_the_names_of_their_imports() {
+    let home = home();
+    for (name, report) in [("sysvinit-respawn", "ada.tar.gz"), ("runit-respawn", "bob.tar.gz")] {
+        let file = sample(name);
+        good(home.path(), &["report", file.to_str().expect("UTF-8"), "-o", report]);
+        good(home.path(), &["import", report]);
+    }
+    let compared = good(home.path(), &["diff", "ada", "bob"]);
+    assert!(compared.starts_with("A  ada: host-1 rebooted on "), "{compared}");
+    assert!(compared.contains("\nB  bob: host-1 rebooted on "), "{compared}");
+    let json = good(home.path(), &["diff", "ada", "bob", "--json"]);
+    assert!(json.contains("\"imported\":\"ada\"") && json.contains("\"imported\":\"bob\""), "{json}");
+    let own = good(home.path(), &["diff", "newest", "bob"]);
+    assert!(own.starts_with("A  ") && !own.contains("bob: ") && own.contains(" · bob\n"), "{own}");
+}
+
+#[test]
 fn a_file_comes_before_what_was_imported_under_its_name() {
     let home = home();
     std::fs::copy(sample("power-cut"), home.path().join("x.lrt")).expect("copied");

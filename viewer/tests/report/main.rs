@@ -1,6 +1,7 @@
 //! Reports: what is removed, that the story stays, archives of friends and of enemies, and what is imported.
 
 mod archives;
+mod choice;
 mod commands;
 mod imports;
 mod lines;

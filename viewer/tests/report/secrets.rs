@@ -177,6 +177,10 @@ fn the_account_names_what_was_removed_with_its_stand_in() {
     assert!(secrets[0].count > 10, "{secrets:?}");
     assert_eq!(of(&planted.user).first().map(|removed| removed.kind), Some(Kind::User));
     let listed = lastrites::report::list_removed(&report.account);
-    assert!(listed.contains(&format!("{}  hunter2hunter2\n", secrets[0].pseudonym)), "{listed}");
+    let line = format!("{}  hunter2hunter2  ({} texts, ", secrets[0].pseudonym, secrets[0].count);
+    let line = listed.lines().find(|listed| listed.starts_with(&line)).unwrap_or_else(|| panic!("{listed}"));
+    for part in ["arguments", "environment", "session record", "; as in: ", "=hunter2hunter2 "] {
+        assert!(line.contains(part), "{part}: {line}");
+    }
     assert!(report.account.sentence().contains("secret"), "{}", report.account.sentence());
 }

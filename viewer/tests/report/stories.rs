@@ -361,3 +361,63 @@ fn a_report_of_a_recording_that_goes_on_says_so_and_is_no_power_cut() {
     assert!(end.how == How::Stopped && end.note.contains("still being recorded"), "{end:?}");
     assert!(!report.picked.summary.session.boot_id.contains(&boot_id));
 }
+
+/// What a report says of `secret-1` was not true of the report of that report, where it was called `secret-2`.
+#[test]
+fn a_report_of_a_report_keeps_the_stand_ins() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let strings = |trace: &Trace| {
+        let mut all = Vec::new();
+        for summary in trace.sessions() {
+            let mut session = summary.session.clone();
+            session.extra.sort();
+            all.push(format!("{session:?}"));
+            let each = &mut |event: &Event| all.push(format!("{:?}", event.what));
+            trace.for_each(summary.session.id, each).expect("read");
+        }
+        all
+    };
+    let planted = super::machine::Planted::new("Quail.77pw", "adaqxer", "prod-berlin7");
+    let made = super::machine::ring(dir.path(), &planted);
+    for (at, path) in samples().into_iter().chain([made]).enumerate() {
+        let (_, _, mut report) = reported(&path, Keep::default());
+        let first = dir.path().join(format!("{at}.tar.gz"));
+        report.write_to(&first).expect("written");
+        let opened = lastrites::report::archive::open(&first).expect("it opens");
+        let picked = lastrites::explain::pick::read(&opened.trace, &first, 1).expect("it reads");
+        let mut again =
+            lastrites::report::make(&opened.trace, &picked, Keep::default(), true).expect("a report");
+        // What stood in the middle of a name that nobody knows goes with that name.
+        let odd =
+            |removed: &&lastrites::redact::Removed| removed.kind == lastrites::redact::Kind::Name && at == 4;
+        let gone: Vec<_> = again.account.removed.iter().filter(|removed| !odd(removed)).collect();
+        assert!(gone.is_empty(), "{path:?}: {gone:?}");
+        assert!(again.markdown.contains("report of a report"), "{}", again.markdown);
+        let second = dir.path().join(format!("{at}-again.tar.gz"));
+        again.write_to(&second).expect("written");
+        let reopened = lastrites::report::archive::open(&second).expect("it opens");
+        let (before, after) = (strings(&opened.trace), strings(&reopened.trace));
+        let differing: Vec<_> = before.iter().zip(&after).filter(|(before, after)| before != after).collect();
+        let odd = again.account.removed.len();
+        assert!(differing.len() <= odd && before.len() == after.len(), "{path:?}: {differing:#?}");
+    }
+}
+
+/// A report that was made with `--keep` is reported again without it: its new stand-ins are no other's.
+#[test]
+fn what_goes_from_a_report_has_numbers_that_nobody_has() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (_, _, mut report) =
+        reported(&super::sample("sysvinit-respawn"), Keep { hosts: true, ..Keep::default() });
+    let first = dir.path().join("r.tar.gz");
+    report.write_to(&first).expect("written");
+    let opened = lastrites::report::archive::open(&first).expect("it opens");
+    let picked = lastrites::explain::pick::read(&opened.trace, &first, 1).expect("it reads");
+    let old: Vec<String> = report.account.removed.iter().map(|removed| removed.pseudonym.clone()).collect();
+    let again = lastrites::report::make(&opened.trace, &picked, Keep::default(), true).expect("a report");
+    assert!(again.picked.summary.session.hostname.starts_with("host-"), "{:?}", again.picked.summary.session);
+    assert!(!again.account.removed.is_empty());
+    for removed in &again.account.removed {
+        assert!(!old.contains(&removed.pseudonym), "{removed:?}");
+    }
+}

@@ -7,7 +7,7 @@ use lastrites_traces::{
     reader::{Gap, Item, Summary, Trace},
 };
 
-use super::{Column, Kind, Rows, Value, column, moment, push};
+use super::{Column, InFile, Kind, Rows, Value, column, moment, push};
 use crate::{about, error::Error, filter, line, names, processes::Processes, show, time::Clocks};
 
 pub(crate) struct Row<'a> {
@@ -94,8 +94,9 @@ fn pid(id: Option<ProcId>) -> Value {
     Value::or_null(id.filter(|id| id.tgid != 0), |id| Value::whole(id.tgid))
 }
 
-/// Adds all events of a recording.
-pub fn rows(trace: &Trace, summary: &Summary, rows: &mut dyn Rows) -> Result<(), Error> {
+/// Adds all events of a recording, which is in `file`.
+pub fn rows(trace: &Trace, summary: &Summary, file: &str, rows: &mut dyn Rows) -> Result<(), Error> {
+    let rows = &mut InFile { file: Value::text(file), rows };
     let clocks = Clocks::new(summary);
     let mut processes = Processes::default();
     for item in trace.events(summary.session.id)? {
