@@ -258,8 +258,11 @@ pub fn life(model: &Model, idx: Idx) -> Vec<Fact> {
         .is_some_and(|fate| matches!(fate.verdict, Verdict::Killed | Verdict::CutOff | Verdict::NeverTold));
     let mut facts = vec![Fact::new(Look::Title, called(model, idx))];
     if let Some(at) = model.finding_of(idx) {
-        let text = format!("finding [{}]: {}", at + 1, story.findings[at].headline);
-        facts.push(Fact::new(Look::Bad, text).to(Subject::Finding(at)));
+        let finding = &story.findings[at];
+        let text = format!("finding [{}]: {}", at + 1, finding.headline);
+        // What is only noted is nothing bad.
+        let look = if finding.rule == Rule::Spared && !finding.failed { Look::Dim } else { Look::Bad };
+        facts.push(Fact::new(look, text).to(Subject::Finding(at)));
     }
     // What it did, how it ended and what came of that, in order of time; the rest of what is known of it stands below.
     let mut course: Vec<(u64, Vec<Fact>)> = Vec::new();

@@ -34,8 +34,11 @@ pub(super) fn check(case: &mut Case<'_>) {
         // The kernel kills first, and says whom it chose right after it.
         let killed = fate.and_then(|fate| world.sig(fate.killer?)).map(|sent| sent.at);
         // The event does not say whose memory it was: the machine's, or what a cgroup may have.
-        let whose = if in_root(story, victim) { "" } else { ", of the machine or of its cgroup's limit," };
-        let chosen = format!("the kernel ran out of memory{whose} and chose {}{memory}", world.label(victim));
+        let ran_out = match in_root(story, victim) {
+            true => "the kernel ran out of memory and",
+            false => "there was no memory left, of the machine's or of what its cgroup may have: the kernel",
+        };
+        let chosen = format!("{ran_out} chose {}{memory}", world.label(victim));
         finding.steps.extend(fate.and_then(|fate| Some(steps::told(story, fate, fate.told.as_ref()?))));
         finding.steps.push(
             match killed.filter(|killed| *killed < at && at.ns.saturating_sub(killed.ns) < 1_000_000_000) {
