@@ -177,7 +177,11 @@ pub fn unasked(story: &Story, idx: Idx) -> Confidence {
         let to_ns = spree.to_ns.min(end_ns);
         story.doubt.of_kinds(spree.from.ns, to_ns, &[kind::SIGNAL]) != Confidence::Certain
     });
-    if missing { Confidence::Possible } else { Confidence::Certain }
+    // Nor can it be excluded that there was a spree where its beginning may be missing as well.
+    let lost = |kind: u8| {
+        story.doubt.of_kinds(shutdown.begin.ns.max(born_ns), end_ns, &[kind]) != Confidence::Certain
+    };
+    if missing || lost(kind::SIGNAL) && lost(kind::EXEC) { Confidence::Possible } else { Confidence::Certain }
 }
 
 /// `: likely init, which sent it to everybody then`; `: rc -> killall5 -9, which sent it to others then, cannot be excluded`.
