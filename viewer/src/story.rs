@@ -276,7 +276,9 @@ impl Story {
     pub fn matters(&self, idx: Idx) -> bool {
         let Some(proc) = self.world.proc_at(idx) else { return false };
         let program = self.world.program_of(idx);
-        if proc.id.tgid <= 2 || NOBODIES.contains(&program) || self.is_step(idx) {
+        // What systemd forks for itself is called `(sd-sync)`, or `(mongod)` up to its exec.
+        let of_init = program.starts_with(b"(");
+        if proc.id.tgid <= 2 || of_init || NOBODIES.contains(&program) || self.is_step(idx) {
             return false;
         }
         match self.service(idx).map(|id| self.services.get(id)) {
