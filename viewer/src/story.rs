@@ -7,6 +7,7 @@
 //! [`finding`].
 
 pub mod across;
+mod behalf;
 pub mod blame;
 pub mod doubt;
 pub mod fate;
@@ -17,15 +18,18 @@ pub mod restart;
 pub mod service;
 pub mod shutdown;
 pub mod stopper;
+pub mod suspects;
 pub mod who;
 pub mod world;
+
+use std::{collections::BTreeSet, sync::OnceLock};
 
 use lastrites_traces::{
     reader::Summary,
     session::{End, How},
 };
 
-use crate::ahead;
+use crate::{ahead, safe};
 
 use self::{
     across::NextBoot,
@@ -81,6 +85,9 @@ pub struct Story {
     stopped: IdxSet,
     /// When everybody was stopped at once: who lived then was hit.
     stops: Option<At>,
+    /// Asked for by few findings, and once.
+    earlier: OnceLock<behalf::Earlier>,
+    scripts: OnceLock<BTreeSet<String>>,
 }
 
 impl Story {
@@ -167,6 +174,8 @@ impl Story {
             stoppers,
             stopped,
             stops,
+            earlier: OnceLock::new(),
+            scripts: OnceLock::new(),
         };
         story.forget_missed();
         story.findings = finding::all(&story);
@@ -222,6 +231,22 @@ impl Story {
         self.services.known(idx)
     }
 
+    /// The init script of that name that was seen to run: supervisord's is called supervisor.
+    pub fn script(&self, name: &str) -> Option<&str> {
+        let scripts = self.scripts.get_or_init(|| {
+            let all = self.world.images.iter().filter_map(|image| service::script(&self.world, image));
+            all.map(safe::text).collect()
+        });
+        let like = |script: &&String| script.len() > 2 && alike(script, name);
+        scripts.get(name).or_else(|| scripts.iter().find(like)).map(String::as_str)
+    }
+
+    /// The version of systemd; None of another init, or where it is not known.
+    pub fn systemd(&self) -> Option<u32> {
+        let version = self.init_text.strip_prefix("systemd ")?;
+        version.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+    }
+
     /// The stop command of its service that ran when `idx` ended without having been told to.
     pub fn stopper(&self, idx: Idx) -> Option<Idx> {
         self.stoppers.of(&self.world, &self.services, idx)
@@ -271,7 +296,9 @@ impl Story {
     pub fn matters(&self, idx: Idx) -> bool {
         let Some(proc) = self.world.proc_at(idx) else { return false };
         let program = self.world.program_of(idx);
-        if proc.id.tgid <= 2 || NOBODIES.contains(&program) || self.is_step(idx) {
+        // What systemd forks for itself is called `(sd-sync)`, or `(mongod)` up to its exec.
+        let of_init = program.starts_with(b"(");
+        if proc.id.tgid <= 2 || of_init || NOBODIES.contains(&program) || self.is_step(idx) {
             return false;
         }
         match self.service(idx).map(|id| self.services.get(id)) {

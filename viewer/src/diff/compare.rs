@@ -17,7 +17,7 @@ use crate::{
         finding::{Finding, Rule},
         restart::By,
         service::{self, Kind},
-        world::{Idx, Means, NONE, Sig, World},
+        world::{Idx, Means, NONE, Sig},
     },
 };
 
@@ -368,7 +368,7 @@ fn running(story: &Story) -> HashSet<String> {
 
 fn end(story: &Story, fate: &Fate) -> End {
     let world = &story.world;
-    let sent = |number: u32| world.sig(number).map(|sig| sent(world, sig));
+    let sent = |number: u32| world.sig(number).map(|sig| sent(story, sig));
     End {
         verdict: fate.verdict,
         status: world.proc_at(fate.proc).filter(|proc| proc.dead()).map(|proc| proc.status.into()),
@@ -388,7 +388,8 @@ fn life(story: &Story, idx: Idx) -> (usize, usize) {
     (before + 1, before + 1 + after.take(LIVES_MAX).count())
 }
 
-fn sent(world: &World, sig: &Sig) -> Sent {
+fn sent(story: &Story, sig: &Sig) -> Sent {
+    let world = &story.world;
     let kernel = match sig.means {
         Means::Oom => Some("the kernel, out of memory"),
         Means::Timer => Some("a timer of its own"),
@@ -400,7 +401,7 @@ fn sent(world: &World, sig: &Sig) -> Sent {
     };
     let (by, chain) = match kernel {
         Some(kernel) => (kernel.to_owned(), kernel.to_owned()),
-        None => (world.name_at(sig.sender, sig.at.ns), world.chain(sig.sender, sig.at.ns)),
+        None => (world.name_at(sig.sender, sig.at.ns), story.chain(sig.sender, sig.at.ns)),
     };
     Sent { signal: names::signal(sig.sig).into_owned(), by, chain }
 }

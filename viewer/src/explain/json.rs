@@ -36,6 +36,13 @@ pub fn document(picked: &Picked, ending: Ending) -> String {
         object.text("headline", &finding.headline);
         object.text("confidence", finding.confidence.word());
         object.truth("failed_at_next_boot", finding.failed);
+        match finding.failure {
+            Some((recording, event)) => object.object("failure", |object| {
+                object.number("recording", recording as u64);
+                object.number("event", event);
+            }),
+            None => object.null("failure"),
+        }
         object.list("processes", finding.procs.iter(), |out, idx| one_process(out, story, *idx, u64::MAX));
         object.list("steps", finding.steps.iter(), |out, step| {
             let mut object = Object::open(out);
@@ -56,7 +63,7 @@ pub fn document(picked: &Picked, ending: Ending) -> String {
     });
     doc.list("waits", story.waits.iter(), |out, wait| {
         let mut object = Object::open(out);
-        process(&mut object, story, "for", wait.proc, wait.from_ns);
+        process(&mut object, story, "for", wait.proc, u64::MAX);
         object.text(
             "why",
             match wait.why {
@@ -177,7 +184,7 @@ fn signal(object: &mut Object<'_>, story: &Story, sent: &Sig) {
     at(object, "at", sent.at);
     object.text("signal", &names::signal(sent.sig));
     process(object, story, "sender", sent.sender, sent.at.ns);
-    object.text("chain", &story.world.sender(sent));
+    object.text("chain", &story.sender(sent));
     object.text("means", sent.means.word());
 }
 

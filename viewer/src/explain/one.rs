@@ -1,6 +1,9 @@
 //! One process, or one service: what happened to it, and what it did to others.
 
-use std::{collections::BTreeSet, fmt::Write as _};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
 
 use super::{
     not_there,
@@ -15,7 +18,7 @@ use crate::{
     story::{
         Story,
         fate::Fate,
-        finding,
+        finding::{self, Finding},
         who::clip,
         world::{At, Idx, Image, Means, Origin, Sig, World},
     },
@@ -45,10 +48,12 @@ pub fn pid(page: &Page<'_>, pid: u32) -> Result<String, Error> {
         out.push('\n');
         life(page, &mut out, *idx);
     }
+    concerning(page, &mut out, &all);
     Ok(out)
 }
 
-/// Everybody of this service, or of this program where no service has the name.
+/// Everybody of this service, or of this program where no service has the name; a part of the name is enough where it is
+/// in one only.
 pub fn service(page: &Page<'_>, name: &str) -> Result<String, Error> {
     let story = page.story();
     let bare = |service: &str| {
@@ -62,8 +67,7 @@ pub fn service(page: &Page<'_>, name: &str) -> Result<String, Error> {
         all = fates().filter(of_program).collect();
     }
     if all.is_empty() {
-        let why = format!("no service {} in this shutdown; {}", safe::text(name.as_bytes()), there(story));
-        return Err(not_there(&why, &page.picked.path));
+        all = by_part(story, name).map_err(|why| not_there(&why, &page.picked.path))?;
     }
     // Those who forked the others come first.
     all.sort_by_key(|idx| (story.world.proc_at(*idx).map(|proc| proc.born), *idx));
@@ -77,21 +81,89 @@ pub fn service(page: &Page<'_>, name: &str) -> Result<String, Error> {
         out.push('\n');
         page.put(&mut out, Some(Look::Dim), &format!("and {} more processes", all.len() - MOST), 4);
     }
+    concerning(page, &mut out, &all);
     Ok(out)
 }
 
-/// `there are cron, mongod, rsyslog`: names that would have been understood.
+/// What a person may call somebody: its service, and its program.
+fn names_of(story: &Story, idx: Idx) -> (Option<String>, String) {
+    (story.service(idx).map(|id| story.services.get(id).name.clone()), story.world.name(idx))
+}
+
+/// Those of whom anybody would want to hear: what a script of the shutdown runs is no service of it.
+fn matter(story: &Story) -> impl Iterator<Item = Idx> {
+    story.fates.iter().map(|fate| fate.proc).filter(|idx| story.matters(*idx))
+}
+
+/// Everybody of the one service or program whose name begins with `part`, or else has it in it.
+fn by_part(story: &Story, part: &str) -> Result<Vec<Idx>, String> {
+    let shown = safe::text(part.as_bytes());
+    let fitting = |fits: fn(&str, &str) -> bool| -> BTreeMap<String, Vec<Idx>> {
+        let mut found: BTreeMap<String, Vec<Idx>> = BTreeMap::new();
+        for idx in matter(story).filter(|_| !part.is_empty()) {
+            let (service, program) = names_of(story, idx);
+            if fits(&program, part) || service.as_ref().is_some_and(|service| fits(service, part)) {
+                found.entry(service.unwrap_or(program)).or_default().push(idx);
+            }
+        }
+        found
+    };
+    let mut found = fitting(|name, part| name.starts_with(part));
+    if found.is_empty() {
+        found = fitting(|name, part| name.contains(part));
+    }
+    match found.len() {
+        0 => Err(format!("no service {shown} in this shutdown; {}", there(story))),
+        1 => Ok(found.into_values().flatten().collect()),
+        _ => {
+            let names: Vec<String> = found.into_keys().take(MOST).collect();
+            Err(format!("{shown} is in the names of several; say which: {}", names.join(", ")))
+        }
+    }
+}
+
+/// `there are cron, md (mongod), rsyslog`: names that would have been understood.
 fn there(story: &Story) -> String {
-    let of_service = |idx: Idx| story.service(idx).map(|id| story.services.get(id).name.clone());
-    // What a script of the shutdown runs is no service of it.
-    let procs = story.fates.iter().map(|fate| fate.proc).filter(|idx| story.matters(*idx));
-    let names: BTreeSet<String> =
-        procs.map(|idx| of_service(idx).unwrap_or_else(|| story.world.name(idx))).collect();
-    let shown: Vec<String> = names.iter().take(MOST).cloned().collect();
+    let mut names: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for idx in matter(story) {
+        match names_of(story, idx) {
+            (Some(service), program) => {
+                let others = names.entry(service.clone()).or_default();
+                if !service.contains(&program) {
+                    others.insert(program);
+                }
+            }
+            (None, program) => {
+                names.entry(program).or_default();
+            }
+        }
+    }
+    let shown = names.iter().take(MOST).map(|(name, programs)| match programs.is_empty() {
+        true => name.clone(),
+        false => format!("{name} ({})", programs.iter().cloned().collect::<Vec<_>>().join(", ")),
+    });
+    let shown: Vec<String> = shown.collect();
     match names.len() {
         0 => "there is none".to_owned(),
         n if n > MOST => format!("there are {}, and {} more", shown.join(", "), n - MOST),
         _ => format!("there are {}", shown.join(", ")),
+    }
+}
+
+/// The findings that are about any of these, briefly: what is told above is not told again.
+fn concerning(page: &Page<'_>, out: &mut String, those: &[Idx]) {
+    let about = |finding: &Finding| finding.procs.iter().any(|idx| those.contains(idx));
+    let findings = page.story().findings.iter().enumerate().filter(|(_, finding)| about(finding));
+    for (at, finding) in findings.take(MOST) {
+        out.push('\n');
+        let text = format!("[{}] {} ({})", at + 1, finding.headline, finding.confidence.words());
+        page.put(out, Some(Look::Bad), &text, 4);
+        for step in finding.steps.iter().filter(|step| step.at.is_none()) {
+            page.put(out, Some(Look::Strong), &format!("    {}", step.text), 6);
+        }
+        if let Some(advice) = &finding.advice {
+            page.put(out, Some(Look::Name), &format!("    To change: {advice}."), 6);
+        }
     }
 }
 
@@ -104,7 +176,7 @@ fn life(page: &Page<'_>, out: &mut String, idx: Idx) {
     let parent = world.label_at(proc.parent, proc.born.ns);
     lines.push(match proc.origin {
         Origin::Forked => (proc.born, format!("born, a child of {parent} (event {})", proc.born.number)),
-        Origin::Running => (proc.born, format!("was running when recording began, a child of {parent}")),
+        Origin::Running => (proc.born, format!("born before recording began, a child of {parent}")),
         Origin::Mentioned => (proc.born, "known only from what others did to it".into()),
     });
     if let Some(restart) = story.replaces(idx) {
@@ -128,7 +200,12 @@ fn life(page: &Page<'_>, out: &mut String, idx: Idx) {
         world.sigs.iter().filter(|sent| sent.sender == idx && !freezes(sent) && is_deed(sent)).collect();
     lines.extend(sent.iter().take(MOST).map(|sent| {
         let (sig, target) = (names::signal(sent.sig), world.label_at(sent.target, sent.at.ns));
-        (sent.at, format!("sent {sig} to {target} (event {})", sent.at.number))
+        // Who sends to a dying one, or to one that ignores it, does nothing to it.
+        let result = match sent.result {
+            0 => String::new(),
+            result => format!(": {}", names::result(result)),
+        };
+        (sent.at, format!("sent {sig} to {target}{result} (event {})", sent.at.number))
     }));
     let heirs = story.restarts.iter().filter(|restart| restart.by == idx).take(MOST);
     lines.extend(heirs.map(|restart| (restart.at, finding::restart_step(story, restart).text)));
@@ -193,7 +270,7 @@ fn received(story: &Story, fate: Option<&Fate>, idx: Idx) -> Vec<(At, String)> {
     let killer = killer.and_then(|fate| fate.killer);
     let plain = to_it().filter(|(at, sent)| !freezes(sent) && u32::try_from(*at).ok() != killer);
     for (_, sent) in plain.take(MOST) {
-        let (sig, from) = (names::signal(sent.sig), world.sender(sent));
+        let (sig, from) = (names::signal(sent.sig), story.sender(sent));
         let mut text = format!("{sig} from {from}: {}", names::result(sent.result));
         if let Some((at, handled)) = sent.took() {
             let how = if handled { "handled" } else { "acted on by default" };
@@ -211,7 +288,7 @@ fn received(story: &Story, fate: Option<&Fate>, idx: Idx) -> Vec<(At, String)> {
             format!(
                 "frozen and thawed {times} (SIGSTOP, SIGCONT) within {}, first by {} (event {})",
                 time::duration(last.at.ns.saturating_sub(first.at.ns)),
-                world.sender(first),
+                story.sender(first),
                 first.at.number
             ),
         ));

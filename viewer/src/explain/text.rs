@@ -232,7 +232,8 @@ impl Page<'_> {
             }
         }
         let _ = write!(text, "{} events, {} lost · {}", summary.events, summary.lost, self.ending.sentence());
-        if self.picked.number != self.picked.count {
+        // Who reads of the newest has to know that there are others.
+        if self.picked.count > 1 {
             let _ = write!(text, " · recording {} of {}", self.picked.number, self.picked.count);
         }
         text
@@ -475,7 +476,7 @@ pub(crate) fn end(story: &Story, fate: &Fate) -> Option<Step> {
     let mut step = finding::end_step(story, fate)?;
     let killer = fate.told.filter(|told| fate.killer == Some(told.sent));
     if let Some(sent) = killer.and_then(|told| story.world.sig(told.sent)) {
-        let (sig, from) = (names::signal(sent.sig), story.world.sender(sent));
+        let (sig, from) = (names::signal(sent.sig), story.sender(sent));
         step.text = step.text.replacen(&format!("of that {sig}"), &format!("of {sig} from {from}"), 1);
     }
     Some(step)

@@ -268,7 +268,7 @@ impl Embedder<'_> {
             let deed =
                 matches!(sent.means, Means::Call | Means::Broadcast | Means::Group | Means::CgroupKill);
             columns.push("deed", u8::from(deed));
-            columns.push("sender", self.string(world.sender(sent).trim_end_matches(',')));
+            columns.push("sender", self.string(model.story().sender(sent).trim_end_matches(',')));
             columns.push("target", self.string(world.label_at(sent.target, sent.at.ns)));
             columns.push("fared", self.string(facts::fared(world, sent)));
             let chain = self.facts(&facts::causes(model, sent));

@@ -322,7 +322,7 @@ impl Teller<'_> {
             out.push_str("<th scope=\"row\">");
             tag(&mut out, "span", "what", &names::signal(sent.sig));
             out.push_str("</th>");
-            tag(&mut out, "td", "", world.sender(sent).trim_end_matches(','));
+            tag(&mut out, "td", "", self.model.story().sender(sent).trim_end_matches(','));
             tag(&mut out, "td", "", &world.label_at(sent.target, sent.at.ns));
             tag(&mut out, "td", "", &facts::fared(world, sent));
             out.push_str("</tr>\n");

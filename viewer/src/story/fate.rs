@@ -301,8 +301,11 @@ impl World {
                     self.label_at(sent.sender, sent.at.ns)
                 )
             }
+            // prctl(2): the parent is the thread that forked it, and the last of its process only at times.
             Means::ParentDeath => {
-                format!("the kernel, when its parent {} ended,", self.label_at(sent.sender, sent.at.ns))
+                let whole = self.proc_at(sent.sender).is_some_and(|parent| parent.exit <= sent.at);
+                let what = if whole { "its parent" } else { "a thread of its parent" };
+                format!("the kernel, when {what} {} ended,", self.label_at(sent.sender, sent.at.ns))
             }
             _ if sent.sender == NONE => "the kernel".into(),
             Means::CgroupKill => format!("{} (by cgroup.kill)", self.chain(sent.sender, sent.at.ns)),

@@ -12,6 +12,7 @@ mod killed;
 mod left_alive;
 mod lost;
 mod no_end;
+mod omitted;
 mod oom;
 mod restarted;
 mod started_anew;
@@ -113,6 +114,8 @@ pub struct Finding {
     pub procs: Vec<Idx>,
     /// What it was about failed at the next boot.
     pub failed: bool,
+    /// How it did: the recording, by its number in the file, and the event in it.
+    pub failure: Option<(usize, u64)>,
 }
 
 impl Finding {
@@ -125,6 +128,7 @@ impl Finding {
             advice: None,
             procs: Vec::new(),
             failed: false,
+            failure: None,
         }
     }
 
@@ -147,6 +151,8 @@ impl Finding {
 pub struct Case<'a> {
     pub story: &'a Story,
     taken: IdxSet,
+    shots: Vec<crossfire::Shot>,
+    omitted: omitted::Omitted,
     found: Vec<Finding>,
 }
 
@@ -171,14 +177,34 @@ impl Case<'_> {
         if let (Some(from), Some(to)) = (span.clone().min(), span.max()) {
             finding.confidence = finding.confidence.min(story.doubt.of(from, to));
         }
+        // Who killed it is not known for certain where others may have, or where nobody was seen to.
+        let events = finding.evidence();
+        let told = finding.procs.iter().filter_map(|idx| story.fate(*idx)).filter(|fate| {
+            let proc = story.world.proc_at(fate.proc);
+            proc.is_some_and(|proc| events.binary_search(&proc.exit.number).is_ok())
+        });
+        for fate in told {
+            // A step says which of them is likely, and which can only not be excluded.
+            if story.rivals(fate).next().is_some() || !story.suspects(fate).is_empty() {
+                finding.confidence = finding.confidence.min(Confidence::Likely);
+            }
+        }
         self.found.push(finding);
     }
 }
 
 /// All findings, worst first.
 pub fn all(story: &Story) -> Vec<Finding> {
-    let mut case = Case { story, taken: IdxSet::default(), found: Vec::new() };
+    let mut case = Case {
+        story,
+        taken: IdxSet::default(),
+        shots: Vec::new(),
+        omitted: omitted::Omitted::default(),
+        found: Vec::new(),
+    };
     if story.shutdown.is_some() {
+        case.shots = crossfire::shots(story);
+        case.omitted = omitted::Omitted::of(&story.world);
         forced::check(&mut case);
         gave_up::check(&mut case);
         restarted::check(&mut case);

@@ -276,7 +276,7 @@ impl Services {
 }
 
 /// The unit or container of a cgroup's path.
-fn of_cgroup(path: &[u8]) -> Option<(Kind, &[u8])> {
+pub(super) fn of_cgroup(path: &[u8]) -> Option<(Kind, &[u8])> {
     for part in path.rsplit(|byte| *byte == b'/') {
         for prefix in [&b"docker-"[..], b"libpod-", b"cri-containerd-", b"crio-"] {
             if let Some(id) = part.strip_prefix(prefix).filter(|id| id.len() >= 12) {

@@ -70,7 +70,10 @@ impl Stoppers {
                 && world.ancestors(other).all(|up| up != idx)
                 && world.ancestors(idx).all(|up| up != other)
         };
-        // The first of several, of which one runs the other, is what people know.
-        near.map(|(_, other)| *other).rfind(|other| of_it(*other))
+        let near: Vec<Idx> = near.map(|(_, other)| *other).filter(|other| of_it(*other)).collect();
+        let runs = |other: &&Idx| world.proc_at(**other).is_some_and(|other| other.exit >= proc.exit);
+        // One that still ran then is more to the point; the first of several, of which one runs the other, is what
+        // people know.
+        near.iter().rfind(runs).or(near.last()).copied()
     }
 }

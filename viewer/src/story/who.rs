@@ -5,7 +5,7 @@
 
 use crate::{processes::base_name, safe};
 
-use super::world::{Idx, Image, World};
+use super::world::{Idx, Image, NONE, World};
 
 /// Programs that run what their first argument names.
 const INTERPRETERS: [&[u8]; 9] =
@@ -48,6 +48,20 @@ fn without_sequence(name: &[u8]) -> &[u8] {
     }
 }
 
+/// An interpreter takes so many options of its own at most.
+const OPTIONS_MAX: usize = 8;
+
+/// What an interpreter runs, of the words behind its name: the first that is no option of its own; nothing where an
+/// option says what to run (`sh -c`, `python3 -m`).
+fn script<'a>(words: impl Iterator<Item = &'a [u8]>) -> Option<&'a [u8]> {
+    let says = |word: &&[u8]| {
+        // Of perl and python: behind these stands a value.
+        let takes_value = matches!(word.get(1), Some(b'-' | b'I' | b'M' | b'W' | b'X'));
+        word.starts_with(b"-") && !takes_value && word.iter().any(|b| matches!(b, b'c' | b'm'))
+    };
+    words.take(OPTIONS_MAX).take_while(|word| !says(word)).find(|word| !word.starts_with(b"-"))
+}
+
 impl World {
     /// Which program an image is: once, see [`World::program`].
     pub(super) fn read_program(&self, image: &Image) -> &[u8] {
@@ -76,8 +90,7 @@ impl World {
         }
         if is(base) {
             // A script, if it is one: `sh /etc/init.d/exim4 stop`, but not `sh -c ...`.
-            let script = words.find(|word| !matches!(*word, b"-e" | b"-u" | b"-x" | b"-Es" | b"-E" | b"-s"));
-            if let Some(script) = script.filter(|word| word.starts_with(b"/")) {
+            if let Some(script) = script(words).filter(|word| word.starts_with(b"/")) {
                 base = base_name(script);
             }
         }
@@ -87,6 +100,13 @@ impl World {
 
     /// The program that `idx` is, as bytes; its comm where no program is known.
     pub fn program_of(&self, idx: Idx) -> &[u8] {
+        // systemd's own children that execute nothing say by their name what they are there for: `(sd-sync)`.
+        if let Some(proc) = self.proc_at(idx).filter(|proc| proc.image == NONE) {
+            let comm = self.strings.get(proc.comm);
+            if comm.starts_with(b"(") && comm.ends_with(b")") {
+                return comm;
+            }
+        }
         match self.image(self.image_of(idx)) {
             Some(image) => {
                 let program = self.program(image);
@@ -164,7 +184,12 @@ impl World {
         if self.is_init(idx) || script && program != "rc" {
             return program;
         }
-        let rest: Vec<&[u8]> = words(self.strings.get(image.argv)).skip(1).take(3).collect();
+        let argv = self.strings.get(image.argv);
+        // In front of a script stand its interpreter's own options: `perl -wT /usr/bin/pg_ctlcluster 15-main stop`.
+        let of_script = |word: &&[u8]| without_sequence(base_name(word)) == self.program(image);
+        let options = words(argv).skip(1).take(OPTIONS_MAX).take_while(|word| word.starts_with(b"-")).count();
+        let behind = words(argv).nth(1 + options).filter(of_script).map_or(0, |_| options);
+        let rest: Vec<&[u8]> = words(argv).skip(1 + behind).take(3).collect();
         let brief = |word: &[u8]| !word.is_empty() && word.len() <= 24;
         // Scripts name themselves in their arguments, shells their text: the name says enough.
         let shown = match rest.as_slice() {

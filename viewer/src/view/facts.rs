@@ -166,7 +166,7 @@ fn signal(model: &Model, at: u32) -> Vec<Fact> {
         ),
     )];
     facts.push(
-        Fact::new(Look::Text, format!("sent by {}", world.sender(sent)))
+        Fact::new(Look::Text, format!("sent by {}", model.story().sender(sent)))
             .at(sent.at)
             .leading_to(model, sent.sender),
     );
@@ -377,7 +377,7 @@ fn received(model: &Model, idx: Idx, facts: &mut Vec<Fact>) {
     let mut told: Vec<Fact> = rest[rest.len().saturating_sub(MOST)..]
         .iter()
         .map(|(at, sent)| {
-            let from = world.sender(sent);
+            let from = model.story().sender(sent);
             let from = from.trim_end_matches(',');
             let text = format!("{} from {from}: {}", names::signal(sent.sig), fared(world, sent));
             Fact::new(Look::Text, text).at(sent.at).to(Subject::Sig(*at))
@@ -390,7 +390,7 @@ fn received(model: &Model, idx: Idx, facts: &mut Vec<Fact>) {
         let text = format!(
             "frozen and thawed {} within {within}, first by {}",
             times(stops.max(1)),
-            world.sender(first)
+            model.story().sender(first)
         );
         told.push(Fact::new(Look::Dim, text).at(first.at).to(Subject::Sig(*at)));
     }

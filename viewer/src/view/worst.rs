@@ -60,6 +60,8 @@ impl Worst {
         worst.chain = world.chain(sent.sender, sent.at.ns);
         if let Some((up, _)) = worst.chain.rsplit_once(" -> ").filter(|_| known) {
             worst.script = format!(" of {}", up.rsplit_once(" -> ").map_or(up, |(_, last)| last));
+        } else if let Some(behalf) = story.behalf(sent.sender) {
+            worst.script = format!(", {behalf}");
         }
         if let Some(restart) = story.replaces(victim) {
             let age_ns = model.end_of(victim).saturating_sub(restart.at.ns);

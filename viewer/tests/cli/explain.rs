@@ -160,6 +160,8 @@ fn what_is_not_there_is_refused_with_what_is() {
         (["--pid", "x"], "invalid value"),
         (["--service", "no-such"], "there are cron.service"),
         (["--service", ""], "there are cron.service"),
+        (["--service", "no-such"], "rsyslog.service (rsyslogd)"),
+        (["--service", "system"], "system is in the names of several; say which: systemd-"),
         (["--recording", "2"], "it holds one"),
         (["--recording", "previous"], "there is no previous recording"),
         (["--recording", "newer"], "give newest, previous"),
@@ -174,6 +176,21 @@ fn what_is_not_there_is_refused_with_what_is() {
     {
         assert_eq!(run(&[&["explain"], together].concat(), &file).status.code(), Some(2), "{together:?}");
     }
+}
+
+#[test]
+fn a_part_of_a_name_is_enough_and_what_concerns_it_is_told() {
+    let file = sample("systemd252-reboot");
+    let whole = run(&["explain", "--service", "postgresql"], &file);
+    let part = run(&["explain", "--service", "postgr"], &file);
+    assert!(part.status.success(), "{}", text(&part.stderr));
+    assert_eq!(text(&part.stdout), text(&whole.stdout));
+    // Its finding, and what to change, as `explain` has them without a name.
+    let out = text(&whole.stdout);
+    assert!(out.contains("] the shutdown waited"), "{out}");
+    assert!(out.contains("To change: see what pg_ctlcluster waits for"), "{out}");
+    assert!(!out.contains("was running when recording began"), "{out}");
+    assert!(out.contains("born before recording began, a child of"), "{out}");
 }
 
 #[test]

@@ -327,7 +327,13 @@ impl Boot {
     }
 
     fn deed(&mut self, pid: &str, words: &[&str], options: &Options) -> Result<(), String> {
-        let process = if pid == "kernel" { ProcId::KERNEL } else { self.alive(pid)? };
+        // The kernel sends some signals because somebody has ended.
+        let at_end = words.iter().any(|word| matches!(*word, "no-info" | "by-kernel"));
+        let process = match pid {
+            "kernel" => ProcId::KERNEL,
+            _ if at_end => self.known(pid)?.id,
+            _ => self.alive(pid)?,
+        };
         let known: &[&str] = match words {
             ["calls", ..] => &["ret", "pidfd"],
             ["polls", ..] => &["ret", "count"],
@@ -533,8 +539,12 @@ impl Boot {
         *self.cgroups.entry(path.to_owned()).or_insert(next)
     }
 
+    fn known(&self, pid: &str) -> Result<&Known, String> {
+        self.procs.get(&number(pid)?).ok_or_else(|| format!("there is no process {pid}"))
+    }
+
     fn alive(&self, pid: &str) -> Result<ProcId, String> {
-        let known = self.procs.get(&number(pid)?).ok_or_else(|| format!("there is no process {pid}"))?;
+        let known = self.known(pid)?;
         if known.alive { Ok(known.id) } else { Err(format!("process {pid} is dead")) }
     }
 }

@@ -136,7 +136,7 @@ impl Writer<'_> {
             if let Some(fate) = story.fate(idx) {
                 object.text("ended", fate.verdict.word());
                 if let Some(sent) = fate.killer.and_then(|killer| world.sig(killer)) {
-                    object.text("killed by", world.sender(sent).trim_end_matches(','));
+                    object.text("killed by", story.sender(sent).trim_end_matches(','));
                 }
             }
             if let Some(restart) = story.replaces(idx) {
@@ -165,7 +165,7 @@ impl Writer<'_> {
             Reception::Pending => "has not taken",
         };
         self.slice(track, span, (&format!("{did} {}", names::signal(sent.sig)), "stop"), |object| {
-            object.text("told by", model.world().sender(sent).trim_end_matches(','));
+            object.text("told by", model.story().sender(sent).trim_end_matches(','));
             object.number("event", sent.at.number);
         })
     }
@@ -180,7 +180,7 @@ impl Writer<'_> {
             false => format!("{sig} from {}", from(model, sent)),
         };
         self.slice(track, span, (&name, "signal"), |object| {
-            object.text("sender", world.sender(sent).trim_end_matches(','));
+            object.text("sender", model.story().sender(sent).trim_end_matches(','));
             object.text("result", &names::result(sent.result));
             object.text("means", sent.means.word());
             object.number("event", sent.at.number);

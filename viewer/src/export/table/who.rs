@@ -120,7 +120,7 @@ impl<'a> Who<'a> {
 
     /// The chain down to who sent it, without the comma that a sentence has there.
     fn sender(&self, sent: &Sig) -> String {
-        self.story().world.sender(sent).trim_end_matches(',').to_owned()
+        self.story().sender(sent).trim_end_matches(',').to_owned()
     }
 
     /// From being told to stop until the end, nanoseconds; until reboot(2) for whoever was cut off by it.
@@ -138,8 +138,7 @@ impl<'a> Who<'a> {
 
     /// Who forked `idx` in place of another.
     pub fn starter(&self, by: Idx, ns: u64) -> String {
-        let world = &self.story().world;
-        if by == NONE { "the kernel".into() } else { world.chain(by, ns) }
+        if by == NONE { "the kernel".into() } else { self.story().chain(by, ns) }
     }
 }
 

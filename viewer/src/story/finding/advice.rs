@@ -152,11 +152,29 @@ fn supervised(story: &Story, restart: &Restart, service: Option<&Service>) -> St
                 ),
             }
         }
-        ("monit" | "supervisord", _) => format!(
-            "have rc stop {name} before {what}: add {what} to Should-Stop in {name}'s init script, so that it stops before it"
-        ),
+        ("monit" | "supervisord", init) if init.is_rc() => match (story.script(&name), story.script(what)) {
+            (Some(its), Some(of)) => format!(
+                "have rc stop {name} before {what}: add {of} to Should-Stop in init script {its}, so that it stops before it"
+            ),
+            (Some(its), None) => format!(
+                "have rc run init script {its} with K, before sendsigs: then {name} stops {what} itself, and starts it no more"
+            ),
+            (None, _) => format!(
+                "give {name} an init script that rc runs with K, before sendsigs: then it stops {what} itself, and starts it \
+                 no more"
+            ),
+        },
         _ => format!("have {name} stopped before {what}, or told to stop it itself"),
     }
+}
+
+/// Against a supervisor that a spree leaves alone.
+pub fn against_sparing(story: &Story, supervisor: Idx) -> String {
+    let name = story.world.name(supervisor);
+    format!(
+        "take {name}'s pid file out of /run/sendsigs.omit.d, or have rc stop {name} before sendsigs, by an init script that \
+         it runs with K"
+    )
 }
 
 /// For a supervisor that was killed with its children.
@@ -331,6 +349,12 @@ pub fn against_waiting(story: &Story, idx: Idx, why: Why) -> Option<String> {
     let name = story.world.name(idx);
     let unit =
         story.service(idx).map(|id| story.services.get(id)).filter(|service| service.kind == Kind::Unit)?;
-    (why == Why::Stopping)
-        .then(|| format!("see why {name} takes so long to stop; TimeoutStopSec= of {} bounds it", unit.name))
+    match why {
+        Why::Stopping => {
+            Some(format!("see why {name} takes so long to stop; TimeoutStopSec= of {} bounds it", unit.name))
+        }
+        Why::Running | Why::Init => story
+            .stops_its_unit(idx)
+            .then(|| format!("see what {name} waits for; TimeoutStopSec= of {} bounds it", unit.name)),
+    }
 }

@@ -22,8 +22,20 @@ const BY_NAME: [&[u8]; 5] = [b"killall", b"pkill", b"skill", b"slay", b"fuser"];
 /// It chooses them so only where it is told to.
 const SSD: &[u8] = b"start-stop-daemon";
 
-pub(super) fn check(case: &mut Case<'_>) {
-    let story = case.story;
+/// One command that hit somebody whom it was not run for.
+#[derive(Debug)]
+pub(super) struct Shot {
+    sender: Idx,
+    /// On whose behalf it was run.
+    owner: String,
+    /// Whom it hit of others, by which signal.
+    strangers: Vec<(Idx, u32)>,
+    /// How many it hit in all.
+    hit: usize,
+}
+
+/// All that hit a stranger.
+pub(super) fn shots(story: &Story) -> Vec<Shot> {
     // Most recordings have none of these in them, and millions of signals.
     let names = BY_NAME.iter().chain([&SSD]);
     let by_name = names.filter_map(|name| story.world.strings.find(name)).next().is_some();
@@ -33,17 +45,18 @@ pub(super) fn check(case: &mut Case<'_>) {
         let Some(sent) = story.world.sig(number) else { continue };
         let ended =
             fate.killer.is_some() || fate.told.is_some() && story.world.procs[fate.proc as usize].dead();
-        if ended && is_crossfire(story, sent, by_name) && !case.is_taken(fate.proc) {
+        if ended && is_crossfire(story, sent, by_name) {
             hit.entry(sent.sender).or_default().push((fate, number));
         }
     }
+    let mut shots = Vec::new();
     for (sender, victims) in hit {
         let Some(owner) = owner(story, sender) else { continue };
         let own = victims.iter().any(|(fate, _)| whose(story, &owner, fate.proc) == Whose::Own);
         let at_ns =
             victims[0].0.told.map_or(story.end_of(victims[0].0.proc).ns, |told| told.at(&story.world).ns);
         let by_mount = fuser_of_mount(story, sender, at_ns);
-        let strangers: Vec<&(&Fate, u32)> = victims
+        let strangers: Vec<(Idx, u32)> = victims
             .iter()
             .filter(|(fate, _)| story.matters(fate.proc))
             .filter(|(fate, _)| match whose(story, &owner, fate.proc) {
@@ -52,12 +65,42 @@ pub(super) fn check(case: &mut Case<'_>) {
                 // A script's name need not be its program's: where it hit nothing else, this is what it is for.
                 Whose::Unknown => own || by_mount,
             })
+            .map(|(fate, number)| (fate.proc, *number))
             .collect();
         if !strangers.is_empty() {
-            let finding = tell(story, sender, &strangers, victims.len());
+            shots.push(Shot { sender, owner, strangers, hit: victims.len() });
+        }
+    }
+    shots
+}
+
+pub(super) fn check(case: &mut Case<'_>) {
+    let shots = std::mem::take(&mut case.shots);
+    for shot in &shots {
+        let left: Vec<(&Fate, u32)> = shot
+            .strangers
+            .iter()
+            .filter(|(idx, _)| !case.is_taken(*idx))
+            .filter_map(|(idx, number)| Some((case.story.fate(*idx)?, *number)))
+            .collect();
+        if !left.is_empty() {
+            let finding = tell(case.story, shot, &left);
             case.add(finding);
         }
     }
+}
+
+/// That `idx` was hit by what was run for another, for a finding that tells of it already: the step, and what to change.
+pub(super) fn beside(case: &Case<'_>, idx: Idx) -> Option<(Step, String)> {
+    let story = case.story;
+    let hits = |shot: &&Shot| shot.strangers.iter().any(|(hit, _)| *hit == idx);
+    let shot = case.shots.iter().find(hits)?;
+    let (_, number) = shot.strangers.iter().find(|(hit, _)| *hit == idx)?;
+    let sent = story.world.sig(*number)?;
+    let deed = story.world.deed(shot.sender, sent.at.ns);
+    let text =
+        format!("that {deed} was run for {}, to which {} does not belong", shot.owner, story.world.name(idx));
+    Some((Step::at(sent.at, text), advice::against_crossfire(&deed, &shot.owner)))
 }
 
 /// `by_name`: whether there is anybody who kills by name.
@@ -147,15 +190,14 @@ fn owner(story: &Story, sender: Idx) -> Option<String> {
     })
 }
 
-fn tell(story: &Story, sender: Idx, strangers: &[&(&Fate, u32)], hit: usize) -> Finding {
+fn tell(story: &Story, shot: &Shot, strangers: &[(&Fate, u32)]) -> Finding {
     let world = &story.world;
     let names: Vec<String> = strangers.iter().map(|(fate, _)| story.called(fate.proc)).collect();
     let first = world.sig(strangers[0].1);
     let (deed, sig) = first.map_or_else(Default::default, |sent| {
-        (world.deed(sender, sent.at.ns), names::signal(sent.sig).into_owned())
+        (world.deed(shot.sender, sent.at.ns), names::signal(sent.sig).into_owned())
     });
-    let whose = owner(story, sender).unwrap_or_default();
-    let headline = format!("{} was hit by another's {deed}, run to stop {whose}", steps::list(&names));
+    let headline = format!("{} was hit by another's {deed}, run to stop {}", steps::list(&names), shot.owner);
     let mut finding = Finding::new(Rule::Crossfire, headline);
     for (fate, number) in strangers.iter().take(4) {
         if fate.killer.is_none_or(|killer| killer == *number) {
@@ -163,8 +205,8 @@ fn tell(story: &Story, sender: Idx, strangers: &[&(&Fate, u32)], hit: usize) -> 
         }
         finding.steps.extend(steps::end(story, fate));
     }
-    if let Some(sent) = first.filter(|_| hit > strangers.len()) {
-        let text = format!("the same {deed} sent {sig} to {hit} processes in all");
+    if let Some(sent) = first.filter(|_| shot.hit > strangers.len()) {
+        let text = format!("the same {deed} sent {sig} to {} processes in all", shot.hit);
         finding.steps.push(Step { at: Some(sent.at), text, events: Vec::new() });
     }
     finding.procs = strangers.iter().map(|(fate, _)| fate.proc).collect();
@@ -173,6 +215,6 @@ fn tell(story: &Story, sender: Idx, strangers: &[&(&Fate, u32)], hit: usize) -> 
             break;
         }
     }
-    finding.advice = Some(advice::against_crossfire(&deed, &whose));
+    finding.advice = Some(advice::against_crossfire(&deed, &shot.owner));
     finding
 }

@@ -31,7 +31,7 @@ pub(super) fn check(case: &mut Case<'_>) {
     };
     let mut finding = Finding::new(Rule::Forced, headline);
     if let Some(call) = call {
-        let text = format!("{} called reboot(2) itself, without init", world.chain(call.proc, call.at.ns));
+        let text = format!("{} called reboot(2) itself, without init", story.chain(call.proc, call.at.ns));
         finding.steps.push(Step::at(call.at, text));
     }
     for idx in &cut {

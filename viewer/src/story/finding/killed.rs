@@ -123,8 +123,9 @@ fn tell(story: &Story, fate: &Fate, with_it: &[&Fate]) -> Finding {
     steps::next_boot(story, &mut finding, fate.proc);
     finding.advice = advice::against_kill(story, fate);
     if rule == Rule::NeverAsked {
-        finding.confidence =
-            story.doubt.of(story.shutdown.as_ref().map_or(0, |s| s.begin.ns), story.end_of(fate.proc).ns);
+        let from_ns = story.shutdown.as_ref().map_or(0, |s| s.begin.ns);
+        let sure = story.doubt.of(from_ns, story.end_of(fate.proc).ns);
+        finding.confidence = finding.confidence.min(sure).min(steps::unasked(story, fate.proc));
     }
     finding
 }

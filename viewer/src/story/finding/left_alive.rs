@@ -5,12 +5,16 @@
 
 use crate::time;
 
-use super::{Case, Finding, Rule, Step, advice, steps};
+use super::{
+    Case, Finding, Rule, Step, advice,
+    omitted::{self, KILL_ALL},
+    steps,
+};
 use crate::story::{
     Story,
+    doubt::Confidence,
     fate::{Fate, Told, Verdict},
     shutdown::{Init, PhaseKind},
-    who::words,
     world::{Idx, IdxMap, IdxSet, Means, Sig},
 };
 
@@ -60,7 +64,7 @@ pub(super) fn check(case: &mut Case<'_>) {
             .proc_at(fate.proc)
             .is_some_and(|proc| shutdown.end.ns.saturating_sub(proc.born.ns) < 50_000_000);
         if !born_late {
-            let finding = tell(story, fate, below.remove(&fate.proc).unwrap_or_default());
+            let finding = tell(case, fate, below.remove(&fate.proc).unwrap_or_default());
             case.add(finding);
         }
     }
@@ -107,19 +111,30 @@ fn below(story: &Story, alive: &[&Fate]) -> IdxMap<Vec<Idx>> {
     below
 }
 
+/// Why the sprees left somebody out, and how sure that is.
+struct Spared {
+    why: String,
+    confidence: Confidence,
+}
+
 /// Why the sprees left it out, if there was one and it was there.
-fn spared(story: &Story, fate: &Fate) -> Option<String> {
+fn spared(case: &Case<'_>, fate: &Fate) -> Option<Spared> {
+    let story = case.story;
     let shutdown = story.shutdown.as_ref()?;
     let world = &story.world;
     let image = world.image(world.image_of(fate.proc))?;
     let born = world.proc_at(fate.proc)?.born;
     let last = shutdown.phase(PhaseKind::KillSpree).or(shutdown.phase(PhaseKind::TermSpree))?;
-    if born < last.from && world.strings.get(image.argv).first() == Some(&b'@') {
-        return Some("its name begins with @, by which init knows a storage daemon that has to stay".into());
+    let certain = |why: String| Some(Spared { why, confidence: Confidence::Certain });
+    let storage = story.init == Init::Systemd && world.strings.get(image.argv).first() == Some(&b'@');
+    if born < last.from && storage {
+        return certain(
+            "its name begins with @, by which init knows a storage daemon that has to stay".into(),
+        );
     }
     // Somebody who kills somebody in that time is no spree.
     let of_spree = |sent: &Sig| {
-        let sprees = matches!(world.program_at(sent.sender, sent.at.ns), b"killall5" | b"kill_all");
+        let sprees = KILL_ALL.contains(&world.program_at(sent.sender, sent.at.ns));
         matches!(sent.sig, 9 | 15) && (sprees || world.is_init(sent.sender) || sent.means == Means::Broadcast)
     };
     // The last one that hit anybody: where the first left nobody else, the second had nothing to do.
@@ -129,38 +144,37 @@ fn spared(story: &Story, fate: &Fate) -> Option<String> {
     });
     let killer = spree?.sender;
     let session = |idx: Idx| world.image(world.image_of(idx)).map_or(0, |image| image.session);
-    if session(killer) != 0 && session(killer) == session(fate.proc) {
-        return Some("it was in the same session as the killer".into());
+    let kills_all = KILL_ALL.contains(&world.program_of(killer));
+    if kills_all && session(killer) != 0 && session(killer) == session(fate.proc) {
+        return certain("it was in the same session as the killer".into());
     }
-    if let Some(by_list) = omitted(story, killer, fate.proc) {
-        return Some(by_list);
+    if case.omitted.by(world, killer, fate.proc) {
+        return certain(format!(
+            "{} was told to leave it out (-o {}){}",
+            world.name(killer),
+            world.pid(fate.proc),
+            omitted::from(world, killer)
+        ));
     }
-    Some(match story.init {
-        Init::Systemd => {
-            "it was left out: its unit has SurviveFinalKillSignal=, or it died while it was killed".into()
-        }
-        _ => "it was left out, as by an omit list".into(),
+    // SurviveFinalKillSignal= is there since systemd 255, and nothing that was recorded shows it.
+    let survives = story.init == Init::Systemd && story.systemd().is_none_or(|version| version >= 255);
+    Some(match survives {
+        true => Spared {
+            why: "it was left out, as SurviveFinalKillSignal= of its unit has it".into(),
+            confidence: Confidence::Likely,
+        },
+        false => Spared {
+            why: "why it was left out was not seen; it may have been dying already".into(),
+            confidence: Confidence::Possible,
+        },
     })
 }
 
-/// `killall5 -o 870`: whom it is told to leave alone.
-fn omitted(story: &Story, killer: Idx, idx: Idx) -> Option<String> {
-    let world = &story.world;
-    let pid = world.pid(idx).to_string();
-    let image = world.own_images(killer).find(|image| world.program(image) == b"killall5")?;
-    let words: Vec<&[u8]> = words(world.strings.get(image.argv)).collect();
-    let listed = words
-        .windows(2)
-        .any(|pair| pair[0] == b"-o" && pair[1].split(|byte| *byte == b',').any(|one| one == pid.as_bytes()));
-    listed.then(|| {
-        format!("killall5 was told to leave it out (-o {pid}), as pid files in /run/sendsigs.omit.d have it")
-    })
-}
-
-fn tell(story: &Story, fate: &Fate, with_it: Vec<Idx>) -> Finding {
+fn tell(case: &Case<'_>, fate: &Fate, with_it: Vec<Idx>) -> Finding {
+    let story = case.story;
     let shutdown_end = story.end_of(fate.proc);
     let name = story.called(fate.proc);
-    let spared = spared(story, fate).filter(|_| fate.verdict == Verdict::NeverTold);
+    let spared = spared(case, fate).filter(|_| fate.verdict == Verdict::NeverTold);
     let since = |told: Told| time::duration(shutdown_end.ns.saturating_sub(told.at(&story.world).ns));
     let (rule, headline) = match (fate.told, &spared) {
         (Some(told), _) => {
@@ -179,9 +193,9 @@ fn tell(story: &Story, fate: &Fate, with_it: Vec<Idx>) -> Finding {
         finding.steps.push(steps::restart(story, restart));
     }
     match &spared {
-        Some(why) if rule == Rule::Spared => finding.steps.push(Step {
+        Some(spared) if rule == Rule::Spared => finding.steps.push(Step {
             at: Some(shutdown_end),
-            text: format!("{} got neither SIGTERM nor SIGKILL: {why}", story.world.label(fate.proc)),
+            text: format!("{} got neither SIGTERM nor SIGKILL: {}", story.world.label(fate.proc), spared.why),
             events: vec![shutdown_end.number],
         }),
         _ => finding.steps.extend(steps::end(story, fate)),
@@ -192,6 +206,12 @@ fn tell(story: &Story, fate: &Fate, with_it: Vec<Idx>) -> Finding {
     // That nothing was sent is a matter of the whole shutdown.
     if let Some(shutdown) = &story.shutdown {
         finding.confidence = story.doubt.of(shutdown.begin.ns, shutdown.end.ns);
+    }
+    if rule == Rule::NeverTold {
+        finding.confidence = finding.confidence.min(steps::unasked(story, fate.proc));
+    }
+    if let Some(spared) = spared.filter(|_| rule == Rule::Spared) {
+        finding.confidence = finding.confidence.min(spared.confidence);
     }
     if rule != Rule::Spared || finding.failed {
         finding.advice = advice::against_survival(story, fate);

@@ -5,11 +5,11 @@
 
 use crate::time;
 
-use super::{Case, Finding, Rule, Step, advice, gave_up, steps};
+use super::{Case, Finding, Rule, Step, advice, crossfire, gave_up, steps};
 use crate::story::{
     Story,
     fate::Verdict,
-    restart::Restart,
+    restart::{By, Restart},
     world::{Idx, NONE},
 };
 
@@ -29,7 +29,7 @@ pub(super) fn check(case: &mut Case<'_>) {
             continue;
         }
         let chain = chain(story, first);
-        let finding = tell(story, &chain);
+        let finding = tell(case, &chain);
         case.add(finding);
     }
 }
@@ -68,7 +68,9 @@ fn outcome(story: &Story, last: Idx, up_ns: u64) -> String {
     match story.fate(last).map(|fate| fate.verdict) {
         Some(Verdict::Killed) => format!(", then killed {later} later"),
         Some(Verdict::Stopped) => ", and had to be stopped again".into(),
-        Some(Verdict::Left) if story.stopper(last).is_some() => ", and had to be stopped again".into(),
+        Some(Verdict::Left) if story.stopper(last).is_some() => {
+            ", and ended after its stop command was run".into()
+        }
         Some(Verdict::Left) => ", and ended by itself".into(),
         Some(Verdict::CutOff | Verdict::NeverTold) => format!(", and still ran {}", story.at_the_end()),
         Some(Verdict::NoEnd) => format!(", and still ran {}", story.at_the_last()),
@@ -76,7 +78,8 @@ fn outcome(story: &Story, last: Idx, up_ns: u64) -> String {
     }
 }
 
-fn tell(story: &Story, chain: &[&Restart]) -> Finding {
+fn tell(case: &Case<'_>, chain: &[&Restart]) -> Finding {
+    let story = case.story;
     let world = &story.world;
     let (main, _) = split(story, chain);
     let (first, last) = (main[0], main[main.len() - 1]);
@@ -132,7 +135,23 @@ fn tell(story: &Story, chain: &[&Restart]) -> Finding {
     let between: Vec<Idx> =
         victims.iter().flat_map(|heir| world.ancestors(*heir)).filter(|up| !world.is_init(*up)).collect();
     finding.procs.extend(between);
-    finding.advice = advice::against_restart(story, first);
+    // What a spree had to leave alone starts again what the spree has stopped.
+    let spared = (first.how == By::Supervisor).then(|| case.omitted.step(story, first.by)).flatten();
+    finding.advice = match spared.filter(|step| step.at <= Some(first.at)) {
+        Some(step) => {
+            finding.steps.push(step);
+            Some(advice::against_sparing(story, first.by))
+        }
+        None => advice::against_restart(story, first),
+    };
+    // Who told it to stop may have meant another.
+    for (step, against) in main.iter().filter_map(|restart| crossfire::beside(case, restart.old)).take(1) {
+        finding.steps.push(step);
+        finding.advice = Some(match finding.advice.take() {
+            Some(advice) => format!("{advice}; and {against}"),
+            None => against,
+        });
+    }
     finding
 }
 

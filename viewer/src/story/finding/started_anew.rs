@@ -84,7 +84,7 @@ fn tell(story: &Story, idx: Idx) -> Finding {
         format!("{} was started during the shutdown, and ended with it {lived} later", story.called(idx));
     let mut finding = Finding::new(Rule::StartedAnew, headline);
     let who =
-        if world.is_init(parent) { world.name_at(parent, born.ns) } else { world.chain(parent, born.ns) };
+        if world.is_init(parent) { world.name_at(parent, born.ns) } else { story.chain(parent, born.ns) };
     finding.steps.push(Step::at(born, format!("{who} started {}", world.label(idx))));
     if let Some(fate) = story.fate(idx) {
         finding.steps.extend(fate.told.as_ref().map(|told| steps::told(story, fate, told)));

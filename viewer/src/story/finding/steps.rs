@@ -1,13 +1,17 @@
 //! Sentences that more than one finding is made of.
 
+use lastrites_traces::abi::kind;
+
 use crate::{names, time};
 
 use super::{Finding, Step};
 use crate::story::{
     Story,
+    doubt::Confidence,
     fate::{Fate, Reception, Told, Verdict, tells_to_stop},
     restart::{By, Restart},
     service::Kind,
+    shutdown::{Phase, PhaseKind},
     world::{At, Idx, Means, NONE, Sig, matters},
 };
 
@@ -81,8 +85,8 @@ pub fn sentence(story: &Story, sent: &Sig) -> String {
     let sig = names::signal(sent.sig);
     let target = world.label_at(sent.target, sent.at.ns);
     match how {
-        " to" => format!("{} sent {sig} to {target}", world.sender(sent)),
-        _ => format!("{} sent {sig}{how} {target} in it", world.sender(sent)),
+        " to" => format!("{} sent {sig} to {target}", story.sender(sent)),
+        _ => format!("{} sent {sig}{how} {target} in it", story.sender(sent)),
     }
 }
 
@@ -140,8 +144,9 @@ pub fn end(story: &Story, fate: &Fate) -> Option<Step> {
             };
             let age = age(story, fate.proc, sent.at);
             let mut text = format!("{}{age}; {dying}{core}", sentence(story, sent));
-            if let Some(rival) = story.rivals(fate).next() {
-                text.push_str(&format!(" (or of the same signal from {})", world.sender(rival)));
+            let rivals: Vec<String> = story.rivals(fate).take(3).map(|rival| story.sender(rival)).collect();
+            if !rivals.is_empty() {
+                text.push_str(&format!(" (or of the same signal from {})", rivals.join(", or from ")));
             }
             Some(Step::at(sent.at, text).and(proc.exit))
         }
@@ -151,15 +156,57 @@ pub fn end(story: &Story, fate: &Fate) -> Option<Step> {
         }
         (sig, None) => Some(Step::at(
             proc.exit,
-            format!("{label} was killed by {}{core}; who sent it was not recorded", names::signal(sig)),
+            format!(
+                "{label} was killed by {}{core}; who sent it was not recorded{}",
+                names::signal(sig),
+                suspected(story, fate)
+            ),
         )),
     }
+}
+
+/// How sure it is at most that `idx` was never told to stop: a spree tells everybody, and what is missing of one may be
+/// what it sent to this one.
+pub fn unasked(story: &Story, idx: Idx) -> Confidence {
+    let Some(shutdown) = &story.shutdown else { return Confidence::Certain };
+    let born_ns = story.world.proc_at(idx).map_or(0, |proc| proc.born.ns);
+    let end_ns = story.end_of(idx).ns;
+    let tells =
+        |phase: &&Phase| phase.kind == PhaseKind::TermSpree && (born_ns..end_ns).contains(&phase.from.ns);
+    let missing = shutdown.phases.iter().filter(tells).any(|spree| {
+        let to_ns = spree.to_ns.min(end_ns);
+        story.doubt.of_kinds(spree.from.ns, to_ns, &[kind::SIGNAL]) != Confidence::Certain
+    });
+    // Nor can it be excluded that there was a spree where its beginning may be missing as well.
+    let lost = |kind: u8| {
+        story.doubt.of_kinds(shutdown.begin.ns.max(born_ns), end_ns, &[kind]) != Confidence::Certain
+    };
+    if missing || lost(kind::SIGNAL) && lost(kind::EXEC) { Confidence::Possible } else { Confidence::Certain }
+}
+
+/// `: likely init, which sent it to everybody then`; `: rc -> killall5 -9, which sent it to others then, cannot be excluded`.
+fn suspected(story: &Story, fate: &Fate) -> String {
+    let told = story.suspects(fate).into_iter().map(|suspect| {
+        let who = story.chain(suspect.proc, suspect.at.ns);
+        match suspect.confidence {
+            Confidence::Possible => format!("{who}, which sent it to others then, cannot be excluded"),
+            _ => format!("likely {who}, which sent it to everybody then"),
+        }
+    });
+    let told: Vec<String> = told.collect();
+    if told.is_empty() { String::new() } else { format!(": {}", told.join("; ")) }
 }
 
 /// ` by itself`, or ` while slapd stop ran`: for who was sent no signal.
 fn of_own_accord(story: &Story, idx: Idx) -> String {
     match story.stopper(idx) {
-        Some(command) => format!(" while {} ran", story.world.chain(command, story.end_of(idx).ns)),
+        Some(command) => {
+            let end = story.end_of(idx);
+            // It may be gone by then, and its service be on its way out.
+            let gone = story.world.proc_at(command).is_some_and(|command| command.exit < end);
+            let chain = story.chain(command, end.ns);
+            if gone { format!(" after {chain} had run") } else { format!(" while {chain} ran") }
+        }
         None => " by itself".into(),
     }
 }
@@ -180,7 +227,7 @@ pub fn restart(story: &Story, restart: &Restart) -> Step {
     let who = match restart.how {
         By::Init => world.name_at(restart.by, restart.at.ns),
         By::Supervisor => world.label_at(restart.by, restart.at.ns),
-        By::Script => world.chain(restart.by, restart.at.ns),
+        By::Script => story.chain(restart.by, restart.at.ns),
     };
     let mut text = format!("{who} started {} again as {}", world.name(restart.new), world.pid(restart.new));
     if let Some(id) = restart.service {
@@ -198,7 +245,7 @@ pub fn restart(story: &Story, restart: &Restart) -> Step {
     }
     if restart.ordered != NONE {
         let asked_at = world.image(world.image_of(restart.ordered)).map_or(restart.at, |image| image.at);
-        text.push_str(&format!("; {} had asked for it", world.chain(restart.ordered, restart.at.ns)));
+        text.push_str(&format!("; {} had asked for it", story.chain(restart.ordered, restart.at.ns)));
         let step = Step::at(restart.at, text).and(asked_at);
         return if up.number == restart.at.number { step } else { step.and(up) };
     }
@@ -226,6 +273,7 @@ pub fn next_boot(story: &Story, finding: &mut Finding, idx: Idx) -> bool {
     );
     finding.steps.push(Step { at: None, text, events: Vec::new() });
     finding.failed = true;
+    finding.failure = Some((next.recording, again.exit.number));
     true
 }
 

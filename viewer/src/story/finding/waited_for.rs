@@ -4,8 +4,9 @@ use crate::time;
 
 use super::{Case, Finding, Rule, Step, advice, steps};
 use crate::story::{
+    Story,
     blame::{self, Why},
-    world::NONE,
+    world::{Idx, NONE},
 };
 
 /// Waiting of this length is worth a sentence.
@@ -30,7 +31,7 @@ pub(super) fn check(case: &mut Case<'_>) {
         let headline = match why {
             Why::Stopping => format!("the shutdown waited {} for {name} to stop", time::duration(ns)),
             Why::Running | Why::Init => {
-                format!("the shutdown waited {} for {name}, a command of its own", time::duration(ns))
+                format!("the shutdown waited {} for {}", time::duration(ns), command(story, proc))
             }
         };
         let mut finding = Finding::new(Rule::WaitedFor, headline);
@@ -41,7 +42,7 @@ pub(super) fn check(case: &mut Case<'_>) {
             }
             None => {
                 let Some(of) = world.proc_at(proc) else { continue };
-                let chain = world.chain(proc, of.exit.ns.min(story.end_of(proc).ns));
+                let chain = story.chain(proc, of.exit.ns.min(story.end_of(proc).ns));
                 finding.steps.push(Step::at(of.born, format!("{chain} was started")));
                 let lived = time::duration(story.end_of(proc).ns.saturating_sub(of.born.ns));
                 finding.steps.push(Step::at(story.end_of(proc), format!("it ended {lived} later")));
@@ -50,5 +51,17 @@ pub(super) fn check(case: &mut Case<'_>) {
         finding.procs = vec![proc];
         finding.advice = advice::against_waiting(story, proc, why);
         case.add(finding);
+    }
+}
+
+/// `pg_ctlcluster, a stop command of postgresql.service`, `hwclock.sh, a step of it`.
+fn command(story: &Story, idx: Idx) -> String {
+    let name = story.world.name(idx);
+    let unit = story.service(idx).filter(|_| story.stops_its_unit(idx)).map(|id| story.services.get(id));
+    match (unit, story.behalf(idx)) {
+        (Some(unit), _) => format!("{name}, a stop command of {}", unit.name),
+        (None, Some(behalf)) if behalf.starts_with("command") => format!("{name}, a {behalf}"),
+        (None, Some(behalf)) => format!("{name} of {behalf}"),
+        (None, None) => format!("{name}, a step of it"),
     }
 }

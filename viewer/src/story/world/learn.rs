@@ -382,7 +382,9 @@ impl World {
             if at.ns.saturating_sub(sent.at.ns) > CALL_NS {
                 break;
             }
-            if sent.sender == proc && sent.sig == sig && sent.means == Means::Call {
+            // Since Linux 7 those of a call to many come without their sender's particulars, as at a parent's end.
+            let of_call = matches!(sent.means, Means::Call | Means::ParentDeath);
+            if sent.sender == proc && sent.sig == sig && of_call {
                 sent.means = means;
             }
         }
