@@ -365,7 +365,7 @@ fn choose(
     };
     // rc waits for its scripts, and for others only where a script does nothing but wait. Of units that are stopped side
     // by side the last counts; a command that ends right behind a process that it told to stop has waited for that one.
-    let chosen = if rc && !steps.iter().any(|c| waits(c)) {
+    let chosen = if rc && !steps.iter().any(waits) {
         working.or_else(stopping)
     } else {
         let outlasts = |step: &Candidate| {
