@@ -10,30 +10,12 @@ use lastrites_traces::abi::{
 
 use crate::config::config;
 use crate::ring::{fill_header, reserve};
-use crate::task::{Id, Pointer, current_id, id, is_kernel_thread, load};
+use crate::task::{Id, Pointer, current_id, id, is_kernel_thread, load, peek};
 
 /// What the kernel passes in place of a siginfo.
 const SEND_SIG_NOINFO: u64 = 0;
 const SEND_SIG_PRIV: u64 = 1;
 const SI_KERNEL: i32 = 0x80;
-
-/// `si_code` of a siginfo that is one.
-///
-/// # Safety
-/// The verifier knows the type of `info`.
-#[cfg(not(feature = "v2"))]
-#[inline(always)]
-unsafe fn code(info: u64) -> i32 {
-    // SAFETY: the caller's promise.
-    unsafe { load(info as Pointer, config!(siginfo_code)) }
-}
-
-/// The same, copied.
-#[cfg(feature = "v2")]
-#[inline(always)]
-unsafe fn code(info: u64) -> i32 {
-    crate::task::peek(info, config!(siginfo_code))
-}
 
 #[btf_tracepoint(function = "signal_generate")]
 pub fn signal_generate(ctx: BtfTracePointContext) -> i32 {
@@ -42,8 +24,8 @@ pub fn signal_generate(ctx: BtfTracePointContext) -> i32 {
     let task: Pointer = ctx.arg(2);
     let group: i32 = ctx.arg(3);
     let result: i32 = ctx.arg(4);
-    // SAFETY: the verifier knows the types of `task` and `info`, which is read where it is no number; the record is
-    // reserved room of its size.
+    // SAFETY: the verifier knows the type of `task`; `info` is only handed to a helper; the record is reserved room of
+    // its size.
     unsafe {
         // kill(-1) goes to every kernel thread too, and none of them cares.
         if is_kernel_thread(task) {
@@ -52,8 +34,9 @@ pub fn signal_generate(ctx: BtfTracePointContext) -> i32 {
         const LEN: usize = size_of::<Signal>();
         let Some(reserved) = reserve(kind::SIGNAL, LEN as u64) else { return 0 };
         let record: *mut Signal = reserved.as_ptr();
-        // Of a pointer among the arguments verifiers take for granted that it is not null, and leave out what
-        // would happen if it were. What was put down and taken up again is a number.
+        // Of a pointer among the arguments some verifiers (6.18) take for granted that it is not null, and leave out
+        // what would happen if it were; others (7) know that it may be, and let nobody load through it. What was
+        // put down and taken up again is a number, of which a helper copies.
         let place = &raw mut (*record).target_start_ns;
         place.write_volatile(info);
         let mut flags = if group != 0 { SIGNAL_FLAG_GROUP } else { 0 };
@@ -66,7 +49,7 @@ pub fn signal_generate(ctx: BtfTracePointContext) -> i32 {
                 flags |= SIGNAL_FLAG_PRIV;
                 SI_KERNEL
             }
-            _ => code(info),
+            info => peek(info, config!(siginfo_code)),
         };
         // A timer runs out in somebody else's time: neither is that one the sender, nor was it a call of its.
         let sender = if is_of_an_occurrence(code) { Id::KERNEL } else { current_id() };

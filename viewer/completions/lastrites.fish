@@ -37,7 +37,7 @@ complete -c lastrites -n "__fish_lastrites_needs_command" -f -a "diff" -d 'Compa
 complete -c lastrites -n "__fish_lastrites_needs_command" -f -a "save" -d 'Copy one recording out as a file of its own, which every command accepts in place of the ring'
 complete -c lastrites -n "__fish_lastrites_needs_command" -f -a "report" -d 'Make one file for a bug report: what happened in words, and the recording without secrets and names'
 complete -c lastrites -n "__fish_lastrites_needs_command" -f -a "export" -d 'Write a recording and its story for other tools: JSON, CSV, Parquet, Perfetto, SVG, Graphviz, HTML'
-complete -c lastrites -n "__fish_lastrites_needs_command" -f -a "import" -d 'Keep recordings and reports of other machines, to be listed and opened beside the own ones'
+complete -c lastrites -n "__fish_lastrites_needs_command" -f -a "import" -d 'Keep recordings and reports of other machines, to be listed and opened beside your own'
 complete -c lastrites -n "__fish_lastrites_needs_command" -f -a "demo" -d 'Stage a miniature runlevel 6 in namespaces of its own, record it, and show what was seen'
 complete -c lastrites -n "__fish_lastrites_needs_command" -f -a "arm" -d 'Records from now on, through the next shutdown, until the boot after it has settled'
 complete -c lastrites -n "__fish_lastrites_needs_command" -f -a "disarm" -d 'Removes everything that arming installed; recordings stay'

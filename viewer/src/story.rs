@@ -39,7 +39,7 @@ use self::{
     finding::Finding,
     restart::Restart,
     service::{Entry, ServiceId, Services},
-    shutdown::{Init, Shutdown},
+    shutdown::{Asked, Init, Shutdown},
     stopper::Stoppers,
     world::{At, Idx, IdxSet, NONE, Sig, World},
 };
@@ -56,6 +56,8 @@ pub struct Story {
     pub init_text: String,
     /// None if the recording has no shutdown in it.
     pub shutdown: Option<Shutdown>,
+    /// Without a shutdown: what had been asked for right before the recording ended, and was not seen to begin.
+    pub asked_last: Option<Asked>,
     pub services: Services,
     /// In order of their ends, those that never ended last.
     pub fates: Vec<Fate>,
@@ -95,6 +97,7 @@ impl Story {
     pub fn tell(world: World, summary: &Summary, next: Option<NextBoot>) -> Self {
         let init = Init::of(&world, &summary.session.init);
         let shutdown = shutdown::find(&world, init, sealed_ns(summary));
+        let asked_last = if shutdown.is_none() { shutdown::asked_last(&world, init) } else { None };
         let mut services = Services::new(Entry::of(&summary.session));
         let doubt = Doubt::new(&world, summary);
         let begin = shutdown.as_ref().map_or(At::NEVER, |shutdown| shutdown.begin);
@@ -123,9 +126,22 @@ impl Story {
             let mut of_unit = |idx: Idx| {
                 services.of(&world, idx).is_some_and(|id| services.get(id).kind == service::Kind::Unit)
             };
-            waits = blame::blame(&world, shutdown, &fates, heir, &mut of_unit);
+            // Asked of those only who still ran at an end that nobody saw.
+            let earlier = (!shutdown.ended).then(|| behalf::Earlier::of(&world, shutdown.begin));
+            let stops = |idx: Idx| {
+                let cgroup = world.proc_at(idx).and_then(|proc| world.cgroups.get(&proc.cgroup));
+                let unit = cgroup.and_then(|path| service::of_cgroup(world.strings.get(*path)));
+                unit.zip(earlier.as_ref()).is_some_and(|((_, name), earlier)| {
+                    earlier.is_new_in(&world, idx, &safe::text(name)) == Some(true)
+                })
+            };
+            waits = blame::blame(&world, shutdown, &fates, heir, &mut of_unit, stops);
             if !shutdown.ended {
-                at_work = blame::at_work(&world, shutdown, heir, &mut of_unit);
+                let told: IdxSet =
+                    fates.iter().filter(|fate| fate.told.is_some()).map(|fate| fate.proc).collect();
+                at_work = blame::at_work(&world, shutdown, heir, &mut of_unit, stops);
+                // Who was told to stop is stopping.
+                at_work.retain(|idx| !told.contains(idx));
                 for idx in &at_work {
                     services.of(&world, *idx);
                 }
@@ -156,6 +172,7 @@ impl Story {
             init,
             init_text: crate::about::init(summary),
             shutdown,
+            asked_last,
             services,
             fates,
             restarts,

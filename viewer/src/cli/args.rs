@@ -88,7 +88,7 @@ pub(super) enum Command {
     /// Write a recording and its story for other tools: JSON, CSV, Parquet, Perfetto, SVG, Graphviz, HTML
     #[command(after_help = EXPORT_EXAMPLES)]
     Export(Box<ExportArgs>),
-    /// Keep recordings and reports of other machines, to be listed and opened beside the own ones
+    /// Keep recordings and reports of other machines, to be listed and opened beside your own
     #[command(after_help = IMPORT_EXAMPLES)]
     Import {
         /// Saved recordings or reports; they are checked and copied

@@ -1,6 +1,7 @@
 //! Which shutdown is meant, and reading it with the boot that followed.
 //!
-//! Invariant: a recording that was named is the one that is explained; unnamed, the newest with a shutdown in it.
+//! Invariant: a recording that was named is the one that is explained; unnamed, the newest with a shutdown in it, or in a
+//! stand-alone file the first.
 
 use std::path::{Path, PathBuf};
 
@@ -86,7 +87,12 @@ pub fn pick_extent(
     }
     // A boot that was recorded until it settled has no shutdown; most have none or one.
     let (newest, _) = pick::pick(trace, path, &Recording::Newest)?;
-    for number in (1..=newest).rev() {
+    // A stand-alone file begins with what it is about; the boot after it may have gone down since.
+    let mut order: Vec<usize> = (1..=newest).collect();
+    if trace.is_ring() {
+        order.reverse();
+    }
+    for number in order {
         let summary = &trace.sessions()[number - 1];
         if may_have_shutdown(summary) {
             let picked = read_extent(trace, path, number, extent, watch)?;

@@ -263,11 +263,16 @@ impl Page<'_> {
         let count = |verdict| {
             story.fates.iter().filter(|fate| fate.verdict == verdict && story.matters(fate.proc)).count()
         };
+        // Who is noted to be there still was left behind on purpose.
+        let nothing = match story.findings.is_empty() {
+            true => "killed, restarted or left behind",
+            false => "killed or restarted",
+        };
         match count(Verdict::Stopped) {
-            0 => "Nothing went wrong: no service was killed, restarted or left behind.".into(),
+            0 => format!("Nothing went wrong: no service was {nothing}."),
             1 => "Nothing went wrong: the one service that was told to stop did so.".into(),
             n => format!(
-                "Nothing went wrong: {n} processes of services were told to stop, and did; none was killed, restarted or left behind."
+                "Nothing went wrong: {n} processes of services were told to stop, and did; none was {nothing}."
             ),
         }
     }

@@ -6,6 +6,8 @@ use super::{Kind, Redactor, address, path::is_known_path, seek::OF_MACS, shape, 
 
 /// Longest name of a program or a service that is kept.
 const NAME_MAX: usize = 64;
+/// Digits of the number of a stand-in.
+const STAND_IN_DIGITS: usize = 8;
 /// Rules call each other for the parts of a word; what is nested deeper is not for anybody to read.
 const DEPTH_MAX: u8 = 6;
 /// Digits of a word in all: what has more may be a card, an account or a telephone.
@@ -116,7 +118,14 @@ impl Redactor {
             Kind::ALL.iter().any(|kind| part == kind.word().as_bytes())
                 || part.strip_suffix(b"mac").is_some_and(|start| OF_MACS.contains(&start))
         };
-        let numbers = |at: usize| parts.get(at).is_some_and(|part| part.iter().all(u8::is_ascii_digit));
+        // One number, which is ours: `ip-10-0-0-12` is somebody's address.
+        let numbers = |at: usize| {
+            parts.get(at).is_some_and(|part| {
+                let end = part.as_ptr() as usize - word.as_ptr() as usize + part.len();
+                let goes_on = matches!(word[end..], [b'-' | b'.', next, ..] if next.is_ascii_digit());
+                part.len() <= STAND_IN_DIGITS && part.iter().all(u8::is_ascii_digit) && !goes_on
+            })
+        };
         let harmless = |at: usize| {
             let part = parts[at];
             part.len() == 1

@@ -11,7 +11,7 @@ use crate::{
     explain::{Picked, pick},
     pick::{self as recordings, Recording},
     safe,
-    story::{blame, finding::Rule},
+    story::{blame, finding::Rule, world::NONE},
     time::Clocks,
 };
 
@@ -35,7 +35,8 @@ pub fn choose(
     named: Option<&Recording>,
     last: bool,
 ) -> Result<(Picked, Option<Passed>), Error> {
-    if named.is_some() || last {
+    // A stand-alone file is about one shutdown.
+    if named.is_some() || last || !trace.is_ring() {
         return Ok((pick::pick(trace, path, named)?, None));
     }
     let (newest, _) = recordings::pick(trace, path, &Recording::Newest)?;
@@ -78,7 +79,9 @@ fn ended_ns(summary: &Summary) -> u64 {
 fn went_wrong(picked: &Picked) -> bool {
     let harmless = [Rule::WaitedFor, Rule::EventsLost, Rule::Spared];
     picked.story.findings.iter().any(|finding| finding.failed || !harmless.contains(&finding.rule))
-        || blame::totals(&picked.story.waits).iter().any(|(_, ns, _)| *ns >= WAITED_LONG_NS)
+        || blame::totals(&picked.story.waits)
+            .iter()
+            .any(|(proc, ns, _)| *proc != NONE && *ns >= WAITED_LONG_NS)
 }
 
 /// `the shutdown of 12 Nov 2026 at 03:14:07 UTC+1 (recording 1 of 2)`, by the clock of its machine.

@@ -3,16 +3,44 @@
 //! Invariant: a command that pid 1 runs has no forefather that people know; the unit whose cgroup it is in says whose it
 //! is. That it stops that unit is said only where the unit was seen to run before.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::{
     Story, alike,
+    intern::Str,
     service::{Kind, ServiceId, of_cgroup},
-    world::{Idx, Means, NONE, Sig, World},
+    world::{At, Idx, Means, NONE, Sig, World},
 };
+use crate::safe;
 
-/// Units that had a process before the shutdown began.
-pub(super) type Earlier = HashSet<Vec<u8>>;
+/// Units that had a process before the shutdown began, and the command lines that were executed in each.
+#[derive(Debug, Default)]
+pub(super) struct Earlier(HashMap<String, HashSet<Str>>);
+
+impl Earlier {
+    pub fn of(world: &World, begin: At) -> Self {
+        let mut by_cgroup: HashMap<u64, HashSet<Str>> = HashMap::new();
+        for (idx, proc) in world.all().filter(|(_, proc)| proc.born < begin) {
+            let lines = by_cgroup.entry(proc.cgroup).or_default();
+            lines.extend(world.own_images(idx).filter(|image| image.at < begin).map(|image| image.argv));
+        }
+        let mut units: HashMap<String, HashSet<Str>> = HashMap::new();
+        for (cgroup, lines) in by_cgroup {
+            let path = world.cgroups.get(&cgroup);
+            if let Some((_, name)) = path.and_then(|path| of_cgroup(world.strings.get(*path))) {
+                units.entry(safe::text(name)).or_default().extend(lines);
+            }
+        }
+        Self(units)
+    }
+
+    /// Whether what `idx` executes in `unit` was not what the unit ran before: then it is not what the unit is there for.
+    /// None: the unit did not run before.
+    pub fn is_new_in(&self, world: &World, idx: Idx, unit: &str) -> Option<bool> {
+        let lines = self.0.get(unit)?;
+        Some(!world.own_images(idx).any(|image| lines.contains(&image.argv)))
+    }
+}
 
 impl Story {
     /// Like [`World::chain`], with the unit that it is of where no name in it says that:
@@ -50,7 +78,7 @@ impl Story {
             return None;
         }
         Some(match self.is_command(top) {
-            true if self.ran_before(id) => format!("stop command of {}", unit.name),
+            true if self.is_stop_command(top, id) => format!("stop command of {}", unit.name),
             true => format!("command of {}", unit.name),
             false => format!("unit {}", unit.name),
         })
@@ -61,7 +89,8 @@ impl Story {
         let world = &self.world;
         let line = std::iter::once(idx).chain(world.ancestors(idx)).take_while(|up| !world.is_init(*up));
         let of_unit = self.service(idx).filter(|id| self.services.get(*id).kind == Kind::Unit);
-        line.last().is_some_and(|top| self.is_command(top)) && of_unit.is_some_and(|id| self.ran_before(id))
+        let top = line.last().filter(|top| self.is_command(*top));
+        top.zip(of_unit).is_some_and(|(top, id)| self.is_stop_command(top, id))
     }
 
     /// Whether pid 1 ran it for its unit in the shutdown, and not as what the unit is there for.
@@ -71,18 +100,19 @@ impl Story {
         born.zip(begin).is_some_and(|(born, begin)| born >= begin) && self.replaces(idx).is_none()
     }
 
-    /// Whether a unit had a process before the shutdown began.
-    fn ran_before(&self, unit: ServiceId) -> bool {
-        let earlier = self.earlier.get_or_init(|| earlier(&self.world, self));
-        earlier.contains(self.services.get(unit).name.as_bytes())
+    /// Whether a command that pid 1 ran for a unit that ran before is there to stop it: it is none that was executed for it
+    /// before, and none between an end of the unit and its next start.
+    fn is_stop_command(&self, top: Idx, unit: ServiceId) -> bool {
+        let world = &self.world;
+        let begin = self.shutdown.as_ref().map_or(At::NEVER, |shutdown| shutdown.begin);
+        let earlier = self.earlier.get_or_init(|| Earlier::of(world, begin));
+        let born = world.proc_at(top).map_or(At::NEVER, |proc| proc.born);
+        // What comes between two of its lives prepares the second.
+        let started = self.restarts.iter().any(|restart| {
+            self.service(restart.new) == Some(unit)
+                && world.proc_at(restart.new).is_some_and(|proc| proc.born > born)
+                && world.proc_at(restart.old).is_some_and(|proc| proc.dead() && proc.exit <= born)
+        });
+        !started && earlier.is_new_in(world, top, &self.services.get(unit).name) == Some(true)
     }
-}
-
-fn earlier(world: &World, story: &Story) -> Earlier {
-    let Some(shutdown) = &story.shutdown else { return Earlier::new() };
-    let before = world.all().filter(|(_, proc)| proc.born < shutdown.begin);
-    let cgroups: HashSet<u64> = before.map(|(_, proc)| proc.cgroup).collect();
-    let paths = cgroups.iter().filter_map(|id| world.cgroups.get(id));
-    let units = paths.filter_map(|path| of_cgroup(world.strings.get(*path)));
-    units.map(|(_, name)| crate::safe::text(name).into_bytes()).collect()
 }

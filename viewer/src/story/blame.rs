@@ -114,13 +114,15 @@ impl Longest {
     }
 }
 
-/// The whole shutdown, stretch by stretch. `heir`: who took somebody's place; `of_unit`: who belongs to a unit.
+/// The whole shutdown, stretch by stretch. `heir`: who took somebody's place; `of_unit`: who belongs to a unit;
+/// `stops`: of them, who may be there to stop it.
 pub fn blame(
     world: &World,
     shutdown: &Shutdown,
     fates: &[Fate],
     heir: impl Fn(Idx) -> bool,
     mut of_unit: impl FnMut(Idx) -> bool,
+    stops: impl Fn(Idx) -> bool,
 ) -> Vec<Wait> {
     let (begin, end) = (shutdown.begin.ns, shutdown.end.ns);
     let mut longest = Longest::default();
@@ -132,7 +134,7 @@ pub fn blame(
             rc_ns = rc_ns.min(proc.born.ns);
         }
         if !longest.is_short(proc.born.ns, proc.exit.ns.min(end))
-            && let Some(candidate) = running(world, shutdown, (idx, proc), &heir, &mut of_unit)
+            && let Some(candidate) = running(world, shutdown, (idx, proc), &heir, &mut of_unit, &stops)
         {
             longest.add(candidate);
         }
@@ -214,6 +216,7 @@ fn running(
     (idx, proc): (Idx, &Proc),
     heir: impl Fn(Idx) -> bool,
     of_unit: impl FnOnce(Idx) -> bool,
+    stops: impl Fn(Idx) -> bool,
 ) -> Option<Candidate> {
     let born_in_it = proc.born >= shutdown.begin && proc.born < shutdown.end;
     if !born_in_it || world.is_init(idx) {
@@ -222,12 +225,12 @@ fn running(
     world.image(proc.image).filter(|image| image.proc == idx)?;
     // What is started and stays is a service, not a step; nobody waits for its end.
     let of_rc = || world.ancestors(idx).any(|up| runs_scripts(world.program_of(up)));
-    // But where nobody saw the end, a stop command may be what it hung on: units are not started in a shutdown.
+    // But where nobody saw the end, a stop command may be what it hung on.
     if heir(idx) || shutdown.ended && !proc.dead() || !is_step(world, shutdown, idx) {
         return None;
     }
     let of_unit = of_unit(idx);
-    let step = proc.dead() || of_unit || of_rc();
+    let step = proc.dead() || of_unit && stops(idx) || of_rc();
     step.then(|| Candidate {
         proc: idx,
         from_ns: proc.born.ns,
@@ -244,12 +247,13 @@ pub fn at_work(
     shutdown: &Shutdown,
     heir: impl Fn(Idx) -> bool,
     mut of_unit: impl FnMut(Idx) -> bool,
+    stops: impl Fn(Idx) -> bool,
 ) -> Vec<Idx> {
     let asked = shutdown.asked.as_ref().map_or(NONE, |asked| asked.by);
     let asks = |idx: Idx| asked != NONE && (idx == asked || world.ancestors(asked).any(|up| up == idx));
     let ours = |idx: Idx| world.is_ours(idx) || world.program_of(idx) == b"lastrites-seal";
     let open = world.all().filter(|(_, proc)| !proc.dead());
-    let open = open.filter_map(|who| Some(running(world, shutdown, who, &heir, &mut of_unit)?.proc));
+    let open = open.filter_map(|who| Some(running(world, shutdown, who, &heir, &mut of_unit, &stops)?.proc));
     let mut steps: Vec<Idx> = open
         .map(|idx| step_of(world, idx))
         .filter(|idx| !asks(*idx) && !ours(*idx) && !runs_scripts(world.program_of(*idx)))

@@ -12,7 +12,7 @@ use crate::names;
 
 use super::world::{At, Means, Reboot, Sig, World};
 
-pub use self::{aim::Aim, asked::Asked, init::Init};
+pub use self::{aim::Aim, asked::Asked, init::Init, marks::reaches_all};
 use self::{
     aim::aim_of_words,
     asked::{asked, is_forced},
@@ -166,6 +166,12 @@ pub fn find(world: &World, init: Init, sealed_ns: Option<u64>) -> Option<Shutdow
         Shutdown { aim, asked, begin, end, ended, called: call.is_some(), forced, phases: Vec::new() };
     shutdown.phases = phases(&shutdown, began, &marks, call.map(|call| call.at));
     Some(shutdown)
+}
+
+/// What was asked for last and had no time to begin.
+pub fn asked_last(world: &World, init: Init) -> Option<Asked> {
+    let asked = asked(world, init, None)?;
+    (asked.now && world.last.ns.saturating_sub(asked.at.ns) <= LATER_NS).then_some(asked)
 }
 
 /// When the process that executed something at `at` was born, if it was for that: it is a part of what it begins.

@@ -9,6 +9,7 @@ use super::{
     Story,
     doubt::Confidence,
     fate::Fate,
+    shutdown::reaches_all,
     world::{At, Idx, IdxMap, NONE},
 };
 
@@ -44,8 +45,13 @@ impl Story {
         // kill(-1) is recorded when it returns: whom it hit may be dead by then, or die a little later.
         let everybody = |at: At| at.ns >= from_ns && at.ns <= exit.ns.saturating_add(NEAR_NS);
         let calls = world.calls.iter().filter(|call| call.target == -1 && call.ret >= 0 && call.sig == sig);
-        for call in calls.filter(|call| everybody(call.at) && call.proc != fate.proc) {
-            found.push((Suspect { proc: call.proc, at: call.at, confidence: Confidence::Likely }, 0));
+        let hit = |at: At| everybody(at) && proc.born < at;
+        for call in calls.filter(|call| hit(call.at) && call.proc != fate.proc) {
+            let confidence = match reaches_all(world, call.proc) {
+                true => Confidence::Likely,
+                false => Confidence::Possible,
+            };
+            found.push((Suspect { proc: call.proc, at: call.at, confidence }, 0));
         }
         let first = world.sigs.partition_point(|sent| sent.at.ns < from_ns);
         let near = world.sigs[first..].iter().take_while(|sent| sent.at <= exit);

@@ -30,7 +30,7 @@ pub fn save(path: &Path, which: Which, form: Form, target: PathBuf, out: &Sender
     }
     std::thread::spawn(move || {
         let target = named(at_home(target, std::env::var_os("HOME").map(PathBuf::from)), form);
-        let saved = locate::open(&path).and_then(|trace| {
+        let saved = locate::open_any(&path).and_then(|(trace, is_report)| {
             let at = |id| trace.sessions().iter().position(|summary| summary.session.id == id);
             let number = match which {
                 Which::Id(id) => at(id).map_or(0, |at| at + 1),
@@ -42,16 +42,17 @@ pub fn save(path: &Path, which: Which, form: Form, target: PathBuf, out: &Sender
                     let bytes = save::save(&trace, trace.sessions()[number - 1].session.id, &target)?;
                     Ok(format!("saved, {bytes} bytes: {}", target.display()))
                 }
-                Form::Report => report_of(&trace, &path, number, &target),
+                Form::Report => report_of(&trace, is_report, &path, number, &target),
             }
         });
         say(&out, saved.unwrap_or_else(|error| error.to_string()));
     });
 }
 
-fn report_of(trace: &Trace, path: &Path, number: usize, target: &Path) -> Result<String, Error> {
+/// `again`: of a report one is made, whose stand-ins stay.
+fn report_of(trace: &Trace, again: bool, path: &Path, number: usize, target: &Path) -> Result<String, Error> {
     let picked = pick::read_watched(trace, path, number, &mut |_| Ok(()))?;
-    let mut report = report::make(trace, &picked, Keep::default(), false)?;
+    let mut report = report::make(trace, &picked, Keep::default(), again)?;
     let bytes = report.write_to(target)?;
     Ok(format!(
         "wrote {} ({} KiB); removed {}",

@@ -29,6 +29,8 @@ pub struct Listed {
     pub title: String,
     /// Its recordings make way by themselves.
     pub ring: bool,
+    /// It is called by the name under which it was imported.
+    pub imported: bool,
 }
 
 impl Listed {
@@ -39,7 +41,7 @@ impl Listed {
             (None, Some(name)) => safe::text(name.as_encoded_bytes()),
             (None, None) => safe::text(path.as_os_str().as_encoded_bytes()),
         };
-        Self { path, title, ring: false }
+        Self { path, title, ring: false, imported: imported.is_some() }
     }
 }
 

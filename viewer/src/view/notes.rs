@@ -7,7 +7,7 @@ use crate::{
     names,
     story::{
         fate::{Fate, Verdict},
-        world::Idx,
+        world::{Idx, Proc},
     },
 };
 
@@ -58,11 +58,15 @@ impl Model {
         let last = *procs.last()?;
         let said = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
         if self.is_sequence(procs) {
-            let failed = procs.iter().filter(|idx| {
-                world.proc_at(**idx).is_some_and(|proc| proc.killed_by() != 0 || proc.code() != Some(0))
-            });
-            let (failed, n) = (failed.count(), procs.len());
+            let ended = |how: fn(&Proc) -> bool| {
+                procs.iter().filter(|idx| world.proc_at(**idx).is_some_and(how)).count()
+            };
+            let killed = ended(|proc| proc.killed_by() != 0);
+            let (failed, n) = (ended(|proc| proc.code() != Some(0)) - killed, procs.len());
             let texts = match failed {
+                _ if killed > 0 => {
+                    [format!("{n} runs: {killed} killed, {failed} failed"), format!("{killed} of {n} killed")]
+                }
                 0 => [format!("restarted {n} times"), format!("{n} restarts")],
                 all if all == n => {
                     [format!("restarted {n} times, each failed"), format!("{n} restarts failed")]

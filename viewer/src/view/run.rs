@@ -25,7 +25,7 @@ use super::{
     panel, survey,
     terminal::{self, Taken},
 };
-use crate::{error::Error, output::Color, pick::Recording};
+use crate::{error::Error, export::table, output::Color, pick::Recording};
 
 /// How it is to look, and at what.
 #[derive(Debug, Clone)]
@@ -49,8 +49,14 @@ impl Options {
             if files.iter().all(|known| known.path != file.path) {
                 files.push(file.clone());
             } else if let Some(first) = files.first_mut().filter(|first| first.path == file.path) {
-                first.title = file.title.clone();
+                *first = file.clone();
             }
+        }
+        // Every ring is called ring.lrt.
+        let paths: Vec<&Path> = files.iter().map(|file| file.path.as_path()).collect();
+        let names = table::file_names(&paths);
+        for (file, name) in files.iter_mut().zip(names).filter(|(file, _)| !file.imported) {
+            file.title = name;
         }
         files
     }
@@ -403,6 +409,25 @@ impl<'a> Runner<'a> {
 mod tests {
     use super::*;
     use crate::view::palette::Depth;
+
+    #[test]
+    fn files_of_one_name_are_told_apart() {
+        let options = Options {
+            path: "a/ring.lrt".into(),
+            beside: vec![
+                Listed::new("b/ring.lrt".into(), None),
+                Listed::new("c/x.lrt".into(), Some("bug-1")),
+            ],
+            recording: None,
+            live: false,
+            tone: None,
+            color: Color::Never,
+            ascii: true,
+            mouse: false,
+        };
+        let titles: Vec<String> = options.files().into_iter().map(|file| file.title).collect();
+        assert_eq!(titles, ["a/ring.lrt", "b/ring.lrt", "imported as bug-1"]);
+    }
 
     /// What Esc stopped was not read until the file changed again.
     #[test]

@@ -80,6 +80,7 @@ fn ring(home: &Path, shutdowns: &[(u64, Went)]) {
         let realtime_ns = 1_794_449_640_000_000_000 + 86_400_000_000_000 * day;
         let session = Session {
             id: SessionId([n as u8 + 1; 16]),
+            previous: (n > 0).then(|| SessionId([n as u8; 16])),
             boot_id: format!("{n:08}-2222-3333-4444-555555555555"),
             started: Clock { boottime_ns: START_NS, realtime_ns, utc_offset_s: 3600 },
             ..session("db7")
@@ -154,4 +155,22 @@ fn nobody_means_a_shutdown_that_is_old_or_has_been_followed_by_many() {
     assert!(told.contains("(recording 1 of 3): "), "{told}");
     let (told, _) = said(&[(0, Went::Wrong), well(1), well(2), well(3)], &[]);
     assert!(told.contains("(recording 4 of 4): nothing went wrong in it"), "{told}");
+}
+
+/// The boot after it is packed along, and may have gone down since: what opens is what the report tells of.
+#[test]
+fn what_opens_is_the_shutdown_that_the_report_is_about() {
+    let home = tempfile::tempdir().expect("a directory");
+    ring(home.path(), &[(0, Went::Wrong), (1, Went::Well)]);
+    good(home.path(), &["report", "--recording", "1", "-o", "r"]);
+    let listed = good(home.path(), &["list", "r"]);
+    assert!(listed.contains("2026-11-12") && listed.contains("2026-11-13"), "both are in it: {listed}");
+    for command in
+        [&["explain", "r"][..], &["report", "r", "--markdown"], &["export", "r", "--format", "svg"]]
+    {
+        let told = good(home.path(), command);
+        assert!(told.contains("12 Nov 2026") && !told.contains("13 Nov 2026"), "{command:?}: {told}");
+    }
+    let opened = lastrites::view::load::now(&home.path().join("r"), None).expect("the viewer reads it");
+    assert_eq!(opened.picked.number, 1);
 }

@@ -1,4 +1,4 @@
-//! Recordings of other machines beside the own ones.
+//! Recordings of other machines beside one's own.
 
 use super::{bad, good, run, sample};
 

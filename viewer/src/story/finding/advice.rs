@@ -67,7 +67,7 @@ fn service_of_init(story: &Story, idx: Idx) -> Option<String> {
     match service.kind {
         Kind::Inittab => match story.services.entry(id) {
             Some(entry) if story.world.program_of(idx) == b"runsvdir" => inittab(story, entry).map(|advice| {
-                format!("{advice}; {RUNSVDIR_LEAVES}, with `sv force-stop /etc/service/*` in a script that rc runs with K")
+                format!("{advice}; {RUNSVDIR_LEAVES}, with `sv -w 60 stop /etc/service/*` in a script that rc runs with K")
             }),
             Some(entry) => inittab(story, entry),
             None => Some(format!("take {} out of the runlevels of inittab entry {}; {STOPS_ITSELF}", level(story), service.name)),
@@ -125,16 +125,16 @@ fn supervised(story: &Story, restart: &Restart, service: Option<&Service>) -> St
     match (name.as_str(), story.init) {
         ("runsv" | "runsvdir", Init::Systemd) => {
             format!(
-                "stop {what} through its supervisor: `sv force-stop {what}` in the stop command of runit's unit"
+                "stop {what} through its supervisor: `sv -w 60 stop {what}` in the stop command of runit's unit"
             )
         }
         ("runsv" | "runsvdir", Init::Runit) => {
             format!(
-                "stop {what} through its supervisor (`sv force-stop {what}`) in stage 3, before others are told"
+                "stop {what} through its supervisor (`sv -w 60 stop {what}`) in stage 3, before others are told"
             )
         }
         ("runsv" | "runsvdir", _) => format!(
-            "stop {what} through its supervisor (`sv force-stop {what}`) before sendsigs, from a script that rc runs with K"
+            "stop {what} through its supervisor (`sv -w 60 stop {what}`) before sendsigs, from a script that rc runs with K"
         ),
         ("monit" | "supervisord", Init::Systemd) => {
             let unit = story.service(restart.old).map(|id| story.services.get(id));
@@ -171,6 +171,13 @@ fn supervised(story: &Story, restart: &Restart, service: Option<&Service>) -> St
 /// Against a supervisor that a spree leaves alone.
 pub fn against_sparing(story: &Story, supervisor: Idx) -> String {
     let name = story.world.name(supervisor);
+    // Init stops what its table does not have at this level, and starts nothing of it anew.
+    let entry = story.service(supervisor).and_then(|id| story.services.entry(id));
+    if let Some(advice) =
+        entry.filter(|_| story.init == Init::Sysvinit).and_then(|entry| inittab(story, entry))
+    {
+        return advice;
+    }
     format!(
         "take {name}'s pid file out of /run/sendsigs.omit.d, or have rc stop {name} before sendsigs, by an init script that \
          it runs with K"
@@ -185,11 +192,11 @@ pub fn for_supervisor(story: &Story, supervisor: Idx) -> Option<String> {
     }
     Some(match (name.as_str(), story.init.is_rc()) {
         ("runsvdir" | "runsv", true) => {
-            "have rc stop the services before sendsigs: a script with `sv force-stop /etc/service/*`, run with K".into()
+            "have rc stop the services before sendsigs: a script with `sv -w 60 stop /etc/service/*`, run with K".into()
         }
         (_, true) => format!("have rc stop {name} by an init script of its own, which waits until its children are gone"),
         ("runsvdir" | "runsv", false) => {
-            "have runit's unit stop its services: ExecStop=sv force-stop /etc/service/*, with time enough".into()
+            "have runit's unit stop its services: ExecStop=sv -w 60 stop /etc/service/*, with time enough".into()
         }
         _ => format!("give {name} the time to stop its children, in the unit that runs it"),
     })
@@ -204,9 +211,9 @@ pub fn for_leaver(story: &Story, supervisor: Idx) -> Option<String> {
                 .into()
         }
         ("runsvdir", Init::Runit) => {
-            "stop the services first: `sv force-stop /etc/service/*` in stage 3; runsvdir leaves them on SIGTERM".into()
+            "stop the services first: `sv -w 60 stop /etc/service/*` in stage 3; runsvdir leaves them on SIGTERM".into()
         }
-        ("runsvdir", _) => format!("{RUNSVDIR_LEAVES}: `sv force-stop /etc/service/*` in a script that rc runs with K"),
+        ("runsvdir", _) => format!("{RUNSVDIR_LEAVES}: `sv -w 60 stop /etc/service/*` in a script that rc runs with K"),
         _ => format!("have what {name} looks after stopped before {name} itself, or by it"),
     })
 }

@@ -12,6 +12,7 @@ use crate::story::{
     doubt::Confidence,
     fate::{Fate, Told, Verdict},
     service::{Kind, of_rc},
+    shutdown::Asked,
     who::words,
     world::{Idx, NONE},
 };
@@ -39,6 +40,10 @@ pub(super) fn check(case: &mut Case<'_>) {
     };
     let working: Vec<Idx> = story.at_work.iter().copied().filter(|idx| !waits(*idx)).collect();
     let mut finding = Finding::new(Rule::NoEnd, headline(story, &stopping, &working));
+    if let Some(asked) = &story.asked_last {
+        finding.steps.push(Step::at(asked.at, format!("{} asked for a shutdown", wish(asked))));
+        finding.confidence = Confidence::Likely;
+    }
     finding.steps.extend(stopping.iter().take(STOPPING).map(|(fate, told)| steps::told(story, fate, told)));
     finding.steps.extend(story.at_work.iter().take(RUNNING).filter_map(|idx| still_ran(story, *idx)));
     finding.steps.push(Step::at(
@@ -80,11 +85,24 @@ pub(super) fn check(case: &mut Case<'_>) {
     case.add(finding);
 }
 
+/// `systemctl reboot (root)`.
+fn wish(asked: &Asked) -> String {
+    let person = asked.person();
+    if person.is_empty() { format!("`{}`", asked.how) } else { format!("`{}` ({person})", asked.how) }
+}
+
 fn headline(story: &Story, stopping: &[(&Fate, Told)], working: &[Idx]) -> String {
     let Some(shutdown) = &story.shutdown else {
         return match story.unseen {
             true => "how the machine ended was not recorded: the recorder was told to stop before".into(),
-            false => "the machine ended without a shutdown".into(),
+            false => match &story.asked_last {
+                Some(asked) => format!(
+                    "the machine ended {} after {} asked for a shutdown, before that was seen to begin",
+                    time::duration(story.world.last.ns.saturating_sub(asked.at.ns)),
+                    wish(asked)
+                ),
+                None => "the machine ended without a shutdown".into(),
+            },
         };
     };
     let state = |names: Vec<String>, what: &str| {
@@ -154,13 +172,15 @@ fn advice(story: &Story, working: &[Idx], waited: Option<&Wait>) -> String {
     let age = |idx: Idx| world.proc_at(idx).map_or(0, |proc| world.last.ns.saturating_sub(proc.born.ns));
     let stuck = working.first().filter(|idx| age(**idx) >= LONG_NS).map(|idx| command(story, *idx));
     let first = match (stuck, waited) {
-        (Some(command), _) => format!("see why {command} did not end; else "),
+        (Some(command), _) => format!("if it hung, see why {command} did not end; else "),
         (None, Some(wait)) if wait.why == Why::Stopping && wait.ns() >= LONG_NS => {
-            format!("see why {} did not stop; else ", world.name(wait.proc))
+            format!("if it hung, see why {} did not stop; else ", world.name(wait.proc))
         }
         _ => String::new(),
     };
-    format!("{first}look for a panic or a hung task on the console or in the firmware's log of that time")
+    format!(
+        "{first}look for a power failure, or for a panic or a hung task on the console or in the firmware's log of that time"
+    )
 }
 
 /// Those that anybody would ask about who had been told to stop, and of whom no end was recorded; who was told first

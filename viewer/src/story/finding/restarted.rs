@@ -181,7 +181,8 @@ fn push(story: &Story, finding: &mut Finding, chain: &[&Restart]) {
         let end = match story.fate(last.new).map(|fate| fate.verdict) {
             _ if failed && tail.len() == 1 => ", and failed at once",
             _ if failed => ", and failed each time",
-            Some(Verdict::CutOff | Verdict::NeverTold | Verdict::NoEnd) => ", and ran until the end",
+            Some(Verdict::CutOff | Verdict::NeverTold) => ", and ran until the end",
+            Some(Verdict::NoEnd) => ", and still ran",
             _ => "",
         };
         let text = match tail.len() {

@@ -49,6 +49,13 @@ pub(super) fn is_contained(world: &World, idx: Idx) -> bool {
     world.proc_at(idx).is_some_and(|proc| proc.ns_level > 0)
 }
 
+/// Whether a kill(-1) of `idx` is one of the whole machine: of anybody but root it reaches only his own, and of a container
+/// only what is in that.
+pub fn reaches_all(world: &World, idx: Idx) -> bool {
+    let root = world.is_init(idx) || world.image(world.image_of(idx)).is_none_or(|image| image.uid == 0);
+    root && !is_contained(world, idx)
+}
+
 pub(super) fn marks(world: &World, init: Init) -> Vec<Mark> {
     let mut marks = Vec::new();
     let mut mark = |at: At, kind, rule, aim| marks.push(Mark { at, kind, rule, aim });
@@ -121,10 +128,7 @@ pub(super) fn marks(world: &World, init: Init) -> Vec<Mark> {
             9 => PhaseKind::KillSpree,
             _ => continue,
         };
-        // Of anybody but root it reaches only his own.
-        let root = world.is_init(call.proc)
-            || world.image(world.image_of(call.proc)).is_none_or(|image| image.uid == 0);
-        if root && !is_contained(world, call.proc) {
+        if reaches_all(world, call.proc) {
             // The call is recorded when it returns; its first signal is its beginning.
             let of_it = |sent: &&Sig| {
                 sent.sender == call.proc && sent.sig == call.sig && sent.means == Means::Broadcast
