@@ -53,7 +53,10 @@ pub(super) struct Lane {
     /// Which of them this round takes; those before are taken, those behind wait.
     from: usize,
     to: usize,
+    /// The latest time that was read for this batch.
     latest_ns: u64,
+    /// Something was overwritten between them.
+    lapped: bool,
     /// Head counter to read on at, and bytes read for this batch.
     at: u64,
     bytes: u64,
@@ -70,13 +73,13 @@ impl Lane {
     /// Ready for the next batch, which begins where this one was taken to.
     pub(super) fn forget(&mut self) {
         self.empty();
-        (self.bytes, self.stuck, self.failed) = (0, false, false);
+        (self.latest_ns, self.bytes, self.stuck, self.failed) = (0, 0, false, false);
     }
 
     fn empty(&mut self) {
         self.events.clear();
         self.heads.clear();
-        (self.from, self.to, self.latest_ns) = (0, 0, 0);
+        (self.from, self.to, self.lapped) = (0, 0, false);
     }
 
     fn waits(&self) -> bool {
@@ -110,14 +113,16 @@ impl<R: Rings> Recorder<R> {
                 }
                 self.fill(cpu, lane, batch, round_bytes, patience);
             }
-            let ends = lane.has_more(batch.heads[cpu]) || lane.stuck;
-            if ends && !lane.events.is_empty() {
+            // An unfinished record is later than what was before it, be that of another round.
+            let follows = lane.has_more(batch.heads[cpu]) && !lane.events.is_empty();
+            if follows || lane.stuck && lane.latest_ns > 0 {
                 horizon_ns = horizon_ns.min(lane.latest_ns);
             }
         }
         let (mut waits, mut more, mut full) = (false, false, false);
         for (cpu, lane) in lanes.iter_mut().enumerate() {
-            let later = if lane.latest_ns > horizon_ns {
+            // What is told as lost with this round must not be read again, and what is behind it may be gone by then.
+            let later = if lane.latest_ns > horizon_ns && !lane.lapped {
                 lane.events[lane.from..].iter().position(|(time_ns, _)| *time_ns > horizon_ns)
             } else {
                 None
@@ -162,6 +167,7 @@ impl<R: Rings> Recorder<R> {
         match read {
             Ok(taken) => {
                 if taken.overwritten_records > 0 || taken.overwritten_bytes > 0 {
+                    lane.lapped = true;
                     let time_ns = lane.events.first().map_or_else(machine::boottime_ns, |(time, _)| *time);
                     let (count, bytes) = (taken.overwritten_records, taken.overwritten_bytes);
                     batch.overwritten.push((time_ns, What::Lost { cpu: cpu as u32, kind: 0, count, bytes }));

@@ -47,7 +47,8 @@ pub trait Rings {
 /// What to do about a record that its writer has not finished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Patience {
-    /// There will be another batch: what is later than the unfinished record waits for it.
+    /// There will be another batch: what is later than the unfinished record waits for that one, if this one has read
+    /// anything before it.
     Later,
     /// Nobody comes after this: it is waited for, a moment only, and what is behind it is taken all the same.
     Last,

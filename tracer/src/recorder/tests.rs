@@ -11,6 +11,10 @@ use lastrites_traces::{
 
 use super::*;
 
+mod cpus;
+mod disk;
+mod rounds;
+
 const LEN: u64 = 56;
 
 /// The record of process `tgid` that ended at `time_ns`, as the probe writes it.
