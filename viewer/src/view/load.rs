@@ -76,7 +76,8 @@ impl Gauge {
 /// What is to be read of a file.
 #[derive(Debug, Clone)]
 pub enum Wanted {
-    /// The one named, or the newest with a shutdown in it: its shutdown at once, and then the rest.
+    /// The one named, or the newest with a shutdown in it (of a stand-alone file the first): its shutdown at once, and
+    /// then the rest.
     Named(Option<Recording>),
     Number(usize),
     /// All of the recording with this number, however much it is.
