@@ -80,7 +80,7 @@ fn ring(home: &Path, shutdowns: &[(u64, Went)]) {
         let realtime_ns = 1_794_449_640_000_000_000 + 86_400_000_000_000 * day;
         let session = Session {
             id: SessionId([n as u8 + 1; 16]),
-            previous: (n > 0).then(|| SessionId([n as u8; 16])),
+            previous: (n > 0).then_some(SessionId([n as u8; 16])),
             boot_id: format!("{n:08}-2222-3333-4444-555555555555"),
             started: Clock { boottime_ns: START_NS, realtime_ns, utc_offset_s: 3600 },
             ..session("db7")
