@@ -1,6 +1,7 @@
 //! Restarted again and again until given up: what cannot start is tried until somebody has had enough.
 //!
-//! Found: three or more restarts in a row of something that each time lived for a moment and was not told to stop.
+//! Found: three or more restarts in a row of something that each time lived for a moment and was not told to stop; or
+//! any number of them, where it had failed just so before the shutdown: how many fit in says nothing about it then.
 
 use crate::time;
 
@@ -24,8 +25,10 @@ pub(super) fn check(case: &mut Case<'_>) {
         let chain = restarted::chain(story, first);
         let brief = chain.iter().filter(|restart| is_brief(story, restart.new)).count();
         let at_once = is_brief(story, first.new) && !restarted::under_heir(story, first);
-        if at_once && brief >= LOOP && story.matters(first.new) && !case.is_taken(first.new) {
-            case.add(tell(story, &chain, brief));
+        let failing = failed_before(story, first);
+        let looped = brief >= LOOP || failing && brief == chain.len();
+        if at_once && looped && story.matters(first.new) && !case.is_taken(first.new) {
+            case.add(tell(story, &chain, brief, failing));
         }
     }
 }
@@ -39,23 +42,30 @@ pub(super) fn is_brief(story: &Story, idx: Idx) -> bool {
         })
 }
 
-fn tell(story: &Story, chain: &[&Restart], brief: usize) -> Finding {
-    let world = &story.world;
-    let (first, last) = (chain[0], chain[chain.len() - 1]);
-    // What could not start before the shutdown either is no work of the shutdown.
-    let as_before = world.proc_at(first.old).zip(story.shutdown.as_ref()).is_some_and(|(proc, shutdown)| {
+/// What could not start before the shutdown either is no work of the shutdown.
+fn failed_before(story: &Story, first: &Restart) -> bool {
+    story.world.proc_at(first.old).zip(story.shutdown.as_ref()).is_some_and(|(proc, shutdown)| {
         proc.dead()
+            && proc.status != 0
             && proc.exit.ns.saturating_sub(proc.born.ns) < BRIEF_NS
             && proc.exit.ns < shutdown.begin.ns.saturating_add(BRIEF_NS)
             && story.fate(first.old).is_none_or(|fate| fate.told.is_none())
-    });
-    let each = if brief == chain.len() { "each time".to_owned() } else { format!("{brief} times") };
+    })
+}
+
+fn tell(story: &Story, chain: &[&Restart], brief: usize, as_before: bool) -> Finding {
+    let world = &story.world;
+    let (first, last) = (chain[0], chain[chain.len() - 1]);
+    let (started, each) = match chain.len() {
+        1 => ("once".to_owned(), String::new()),
+        all if brief == all => (format!("{all} times"), " each time".to_owned()),
+        all => (format!("{all} times"), format!(" {brief} times")),
+    };
     let end = if brief == chain.len() && given_up(story, chain) { ", until it was given up" } else { "" };
     let before = if as_before { ", as it had before" } else { "" };
     let headline = format!(
-        "{} was started {} times during the shutdown and failed {each}{before}{end}",
-        story.called(first.new),
-        chain.len()
+        "{} was started {started} during the shutdown and failed{each}{before}{end}",
+        story.called(first.new)
     );
     let mut finding = Finding::new(Rule::GaveUp, headline);
     if let Some(fate) = story.fate(first.old) {
