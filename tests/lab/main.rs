@@ -6,16 +6,20 @@
 
 use std::{
     io::{BufRead as _, IsTerminal as _, Write as _},
+    path::Path,
     process::ExitCode,
 };
 
 use lastrites_tests::lab::{
-    Error, Image, Outcome, Scenario, judge_again, prepare, refresh_samples, run, start, truth_table,
+    Error, Image, Outcome, Scenario, extract_btf, judge_again, prepare, refresh_samples, run, start,
+    truth_table,
 };
 
 const HELP: &str = "\
 lab list                  scenarios and images
 lab images [NAME...]      builds images that are not there yet, all of them unless named
+lab btf DIR               writes the BTF of all images' kernels there, which live tests hold the probe against
+                          (LASTRITES_BTF_DIR)
 lab run SCENARIO...       runs scenarios, and says what is seen; files stay in target/lab/SCENARIO
 lab judge SCENARIO...     judges the files of their last runs again, without a guest
 lab truth                 how well the stories of the last runs agree with the witness, as a Markdown table
@@ -32,6 +36,7 @@ fn main() -> ExitCode {
         Some((command, rest)) => match (command.as_str(), rest) {
             ("list", []) => list(),
             ("images", names) => images(names),
+            ("btf", [dir]) => btf(dir),
             ("run", names @ [_, ..]) => judge_all(names, run),
             ("judge", names @ [_, ..]) => judge_all(names, judge_again),
             ("truth", []) => truth_table().map(|table| {
@@ -73,6 +78,14 @@ fn images(names: &[String]) -> Result<bool, Error> {
     for name in names {
         let image = Image::get(&name)?;
         println!("{name}: {}", image.dir.display());
+    }
+    Ok(true)
+}
+
+fn btf(dir: &str) -> Result<bool, Error> {
+    let images = Image::names()?.iter().map(|name| Image::get(name)).collect::<Result<Vec<_>, _>>()?;
+    for release in extract_btf(&images, Path::new(dir))? {
+        println!("{release}");
     }
     Ok(true)
 }

@@ -1,6 +1,7 @@
 //! The lab's parts, from the disk up.
 
 mod attachment;
+mod btf;
 mod console;
 mod disk;
 mod error;
@@ -25,6 +26,7 @@ mod truth;
 mod verdict;
 mod waits;
 
+pub use btf::extract as extract_btf;
 pub use error::Error;
 pub use guest::Guest;
 pub use image::Image;
