@@ -66,15 +66,7 @@ fn by_fd(fd: i32, place: Option<Place>) {
 /// # Safety
 /// `record` points to reserved room.
 #[inline(always)]
-unsafe fn fill(
-    record: *mut Mount,
-    kind: u8,
-    flags: u8,
-    len: u16,
-    mount_flags: u64,
-    path_len: u16,
-    fd: i32,
-) {
+unsafe fn fill(record: *mut Mount, kind: u8, flags: u8, len: u16, mount_flags: u64, path_len: u16, fd: i32) {
     // SAFETY: the caller's promise.
     unsafe {
         fill_header(&raw mut (*record).header, kind, flags, len, current_id());

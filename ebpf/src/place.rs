@@ -95,7 +95,8 @@ pub fn of_context(context: u64) -> Option<Place> {
     // Without a way out, and without branches: each would be followed to the end from every round.
     for _ in 0..MOUNTS_MAX {
         let mount = link - u64::from(back);
-        let strange = (step(mount, config!(mount_root)) ^ root) | (step(mount, config!(mount_ns)) ^ namespace);
+        let strange =
+            (step(mount, config!(mount_root)) ^ root) | (step(mount, config!(mount_ns)) ^ namespace);
         let had = if newest_first { 0 } else { found };
         let is = zero(strange | had);
         found = (found & !is) | (mount & is);

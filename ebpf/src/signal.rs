@@ -35,7 +35,7 @@ pub fn signal_generate(ctx: BtfTracePointContext) -> i32 {
         let Some(reserved) = reserve(kind::SIGNAL, LEN as u64) else { return 0 };
         let record: *mut Signal = reserved.as_ptr();
         // Of a pointer among the arguments some verifiers (6.18) take for granted that it is not null, and leave out
-        // what would happen if it were; others (7) know that it may be, and let nobody load through it. What was
+        // what would happen if it were; others (6.12, 7) know that it may be, and let nobody load through it. What was
         // put down and taken up again is a number, of which a helper copies.
         let place = &raw mut (*record).target_start_ns;
         place.write_volatile(info);
