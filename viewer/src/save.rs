@@ -4,14 +4,13 @@
 //! owner only: recordings may hold secrets.
 
 use std::{
-    fs::File,
     io::{self, IsTerminal as _, Write as _},
     path::Path,
 };
 
 use lastrites_traces::{reader::Trace, session::SessionId};
 
-use crate::error::Error;
+use crate::{error::Error, fresh::Fresh};
 
 /// Writes the recording to `target`; `-` is standard output. Returns the bytes written.
 pub fn save(trace: &Trace, session: SessionId, target: &Path) -> Result<u64, Error> {
@@ -33,14 +32,10 @@ pub fn save(trace: &Trace, session: SessionId, target: &Path) -> Result<u64, Err
         ));
     }
     let dir = target.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new()
-        .prefix(".lastrites-")
-        .tempfile_in(dir)
+    let mut file = Fresh::below(dir, 0o600)
         .map_err(fail("create it", "choose a directory that exists and is yours to write to"))?;
-    let written = trace.save(session, file.as_file_mut())?;
-    file.as_file().sync_all().map_err(fail("write it to the disk", "make room and try again"))?;
-    let file: File =
-        file.persist_noclobber(target).map_err(|e| fail("give it its name", "name another file")(e.error))?;
-    drop(file);
+    let written = trace.save(session, file.file_mut())?;
+    file.file().sync_all().map_err(fail("write it to the disk", "make room and try again"))?;
+    file.name(target).map_err(fail("give it its name", "name another file"))?;
     Ok(written)
 }
