@@ -35,6 +35,7 @@ use crate::{
     pick::Recording,
     redact::{Account, Keep, Kind},
     safe::{self, Safe},
+    save,
     time::Clocks,
     view::model::Model,
 };
@@ -145,10 +146,17 @@ fn say(text: &str) {
     let _ = writeln!(io::stderr(), "{}", Safe(text));
 }
 
-/// A name that is taken is not for us.
+/// A name that is taken is not for us, nor one where nothing can be.
 pub(crate) fn refuse_existing(target: &Path) -> Result<(), Error> {
-    if target == Path::new("-") || target.symlink_metadata().is_err() {
+    if target == Path::new("-") {
         return Ok(());
+    }
+    if target.symlink_metadata().is_err() {
+        let dir = target.parent().filter(|dir| !dir.as_os_str().is_empty());
+        return match dir.map(Path::metadata) {
+            Some(Err(source)) => Err(failed(target, "create it", source)),
+            _ => Ok(()),
+        };
     }
     if target.is_dir() {
         return Err(Error::failed(
@@ -363,7 +371,7 @@ pub(crate) fn new_file(target: &Path, for_others: bool) -> Result<NamedTempFile,
         .prefix(".lastrites-")
         .permissions(Permissions::from_mode(mode))
         .tempfile_in(dir)
-        .map_err(|source| failed(target, "create it", source))?;
+        .map_err(|source| failed(target, "create it", save::without_path(source)))?;
     if for_others {
         give_to_caller(file.as_file());
     }

@@ -13,6 +13,27 @@ use lastrites_traces::{reader::Trace, session::SessionId};
 
 use crate::error::Error;
 
+/// A name that is taken is not for us.
+pub fn refuse_existing(target: &Path) -> Result<(), Error> {
+    if target == Path::new("-") || target.symlink_metadata().is_err() {
+        return Ok(());
+    }
+    Err(Error::failed(
+        target.display().to_string(),
+        "it is there already, and nothing is overwritten",
+        "name the new file; `--file` names the one to copy from",
+    ))
+}
+
+/// The same error without the name of a file that nobody knows, which was to be ours for a while.
+pub(crate) fn without_path(error: io::Error) -> io::Error {
+    match error.kind() {
+        // What it was cannot be had back; what kind it was, can.
+        kind if error.raw_os_error().is_none() && kind != io::ErrorKind::Other => kind.into(),
+        _ => error,
+    }
+}
+
 /// Writes the recording to `target`; `-` is standard output. Returns the bytes written.
 pub fn save(trace: &Trace, session: SessionId, target: &Path) -> Result<u64, Error> {
     if target == Path::new("-") {
@@ -24,19 +45,12 @@ pub fn save(trace: &Trace, session: SessionId, target: &Path) -> Result<u64, Err
         out.flush()?;
         return Ok(written);
     }
+    refuse_existing(target)?;
     let fail = |doing, next| move |source| Error::File { path: target.to_owned(), doing, source, next };
-    if target.symlink_metadata().is_ok() {
-        return Err(Error::failed(
-            target.display().to_string(),
-            "it is there already, and nothing is overwritten",
-            "name another file",
-        ));
-    }
     let dir = target.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new()
-        .prefix(".lastrites-")
-        .tempfile_in(dir)
-        .map_err(fail("create it", "choose a directory that exists and is yours to write to"))?;
+    let mut file = tempfile::Builder::new().prefix(".lastrites-").tempfile_in(dir).map_err(|e| {
+        fail("create it", "choose a directory that exists and is yours to write to")(without_path(e))
+    })?;
     let written = trace.save(session, file.as_file_mut())?;
     file.as_file().sync_all().map_err(fail("write it to the disk", "make room and try again"))?;
     let file: File =
