@@ -147,10 +147,17 @@ fn say(text: &str) {
     let _ = writeln!(io::stderr(), "{}", Safe(text));
 }
 
-/// A name that is taken is not for us.
+/// A name that is taken is not for us, nor one where nothing can be.
 pub(crate) fn refuse_existing(target: &Path) -> Result<(), Error> {
-    if target == Path::new("-") || target.symlink_metadata().is_err() {
+    if target == Path::new("-") {
         return Ok(());
+    }
+    if target.symlink_metadata().is_err() {
+        let dir = target.parent().filter(|dir| !dir.as_os_str().is_empty());
+        return match dir.map(Path::metadata) {
+            Some(Err(source)) => Err(failed(target, "create it", source)),
+            _ => Ok(()),
+        };
     }
     if target.is_dir() {
         return Err(Error::failed(

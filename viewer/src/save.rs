@@ -12,6 +12,18 @@ use lastrites_traces::{reader::Trace, session::SessionId};
 
 use crate::{error::Error, fresh::Fresh};
 
+/// A name that is taken is not for us.
+pub fn refuse_existing(target: &Path) -> Result<(), Error> {
+    if target == Path::new("-") || target.symlink_metadata().is_err() {
+        return Ok(());
+    }
+    Err(Error::failed(
+        target.display().to_string(),
+        "it is there already, and nothing is overwritten",
+        "name the new file; `--file` names the one to copy from",
+    ))
+}
+
 /// Writes the recording to `target`; `-` is standard output. Returns the bytes written.
 pub fn save(trace: &Trace, session: SessionId, target: &Path) -> Result<u64, Error> {
     if target == Path::new("-") {
@@ -23,14 +35,8 @@ pub fn save(trace: &Trace, session: SessionId, target: &Path) -> Result<u64, Err
         out.flush()?;
         return Ok(written);
     }
+    refuse_existing(target)?;
     let fail = |doing, next| move |source| Error::File { path: target.to_owned(), doing, source, next };
-    if target.symlink_metadata().is_ok() {
-        return Err(Error::failed(
-            target.display().to_string(),
-            "it is there already, and nothing is overwritten",
-            "name another file",
-        ));
-    }
     let dir = target.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = Fresh::below(dir, 0o600)
         .map_err(fail("create it", "choose a directory that exists and is yours to write to"))?;
