@@ -17,8 +17,7 @@ _lastrites_imported() {
             [[ -f $name ]] || continue
             name=${name##*/}
             name=${name%.lrt}
-            printf '%s
-' "${name%.tar.gz}"
+            printf '%s\n' "${name%.tar.gz}"
         done
     done
 }
@@ -26,8 +25,7 @@ _lastrites_imported() {
 _lastrites_files() {
     _lastrites "$@"
     [[ ${COMP_CWORD} -ge 2 && $2 != -* ]] || return 0
-    local IFS=$'
-' names=""
+    local IFS=$'\n' names=""
     case "${COMP_WORDS[1]},$3" in
         import,--remove)
             COMPREPLY=( $(compgen -W "$(_lastrites_imported)" -- "$2") )
