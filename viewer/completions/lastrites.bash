@@ -68,7 +68,7 @@ _lastrites() {
 
     case "${cmd}" in
         lastrites)
-            opts="-h -V --color --help --version view list show explain diff save report export import demo arm disarm record status doctor"
+            opts="-h -V --color --help --version explain view report list diff show save export import demo arm disarm record status doctor"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -304,7 +304,7 @@ _lastrites() {
             return 0
             ;;
         lastrites__subcmd__record)
-            opts="-h --boot --detach --output --size --help"
+            opts="-h --output --size --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
