@@ -64,6 +64,9 @@ fn the_package_holds_both_programs_and_every_page() {
         "usr/share/doc/lastrites/changelog.Debian.gz",
         "usr/share/doc/lastrites/copyright",
         "usr/share/doc/lastrites/README.md",
+        "usr/share/doc/lastrites/ARCHITECTURE.md",
+        "usr/share/doc/lastrites/FORMAT.md",
+        "usr/share/doc/lastrites/export.schema.json",
         "usr/share/lintian/overrides/lastrites",
     ]
     .map(str::to_owned)
@@ -75,11 +78,48 @@ fn the_package_holds_both_programs_and_every_page() {
     for page in names("viewer").iter().filter(|name| name.ends_with(".md")) {
         wanted.insert(format!("usr/share/doc/lastrites/{page}"));
     }
+    for picture in names("viewer/screens") {
+        wanted.insert(format!("usr/share/doc/lastrites/screens/{picture}"));
+    }
     let missing: Vec<&String> = wanted.iter().filter(|name| !files.contains(name.as_str())).collect();
     assert!(missing.is_empty(), "{missing:?} are not in the package: {listing}");
     // Units and hooks are made by `arm`, for the init that runs: nothing of a package takes part in a shutdown.
     let more: Vec<&&str> = files.iter().filter(|name| !wanted.contains(**name)).collect();
     assert!(more.is_empty(), "nobody knows {more:?}");
+}
+
+/// Where the documents of `dir` lead that is not there.
+fn dead_links(dir: &Path) -> Vec<String> {
+    let mut dead = Vec::new();
+    let documents = fs::read_dir(dir).expect("there").map(|entry| entry.expect("readable").path());
+    let mut count = 0;
+    for document in documents.filter(|path| path.extension().is_some_and(|end| end == "md")) {
+        let text = fs::read_to_string(&document).expect("UTF-8");
+        for (start, end) in [("](", ')'), ("src=\"", '"'), ("srcset=\"", '"')] {
+            for link in text.split(start).skip(1).filter_map(|rest| rest.split(end).next()) {
+                let file = link.split('#').next().unwrap_or_default();
+                count += 1;
+                if !file.is_empty() && !file.starts_with("http") && !dir.join(file).is_file() {
+                    dead.push(format!("{}: {link}", document.display()));
+                }
+            }
+        }
+    }
+    assert!(count > 2, "{}: no links", dir.display());
+    dead
+}
+
+/// They led to directories of the source, and to a schema that was in no package.
+#[test]
+fn links_of_documents_lead_to_what_is_released_with_them() {
+    let dir = tempfile::tempdir().expect("a directory");
+    good(Command::new("dpkg-deb").arg("-x").arg(built()).arg(dir.path()));
+    let (archive, inside) = unpacked();
+    let packed = dir.path().join("usr/share/doc/lastrites");
+    let dead: Vec<String> =
+        [&packed, &inside, &inside.join("doc")].into_iter().flat_map(|dir| dead_links(dir)).collect();
+    assert!(dead.is_empty(), "{dead:#?}");
+    drop(archive);
 }
 
 /// Debian 12 has glibc 2.36; what needs a later one was built in the wrong place.
@@ -102,14 +142,20 @@ fn the_packages_changelog_is_of_this_version() {
     assert!(changelog.starts_with(&format!("lastrites ({}) ", version.trim())), "{version}: {changelog}");
 }
 
-#[test]
-fn the_archive_holds_programs_that_run() {
+/// The archive, and the directory in it.
+fn unpacked() -> (tempfile::TempDir, PathBuf) {
     let name = format!("lastrites-{}-x86_64-linux", env!("CARGO_PKG_VERSION"));
     let target = built().ancestors().nth(2).expect("the target directory").to_owned();
     let archive = target.join("release-archive").join(format!("{name}.tar.gz"));
     let dir = tempfile::tempdir().expect("a directory");
     good(Command::new("tar").arg("-C").arg(dir.path()).arg("-xzf").arg(&archive));
     let inside = dir.path().join(&name);
+    (dir, inside)
+}
+
+#[test]
+fn the_archive_holds_programs_that_run() {
+    let (_dir, inside) = unpacked();
     for program in ["lastrites", "lastrites-tracer"] {
         let said = good(Command::new(inside.join(program)).arg("--version"));
         assert_eq!(said.trim(), format!("{program} {}", env!("CARGO_PKG_VERSION")));

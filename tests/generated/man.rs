@@ -35,7 +35,7 @@ const FILES: &[(&str, &str)] = &[
         "/etc/lastrites/armed",
         "There while it is armed. It lists all that arming installed, so that disarming removes it.",
     ),
-    ("/var/lib/lastrites/imported", "Recordings of other machines, imported for all users."),
+    ("/var/lib/lastrites-imported", "Recordings of other machines, imported for all users."),
     ("/run/lastrites", "What the recorder says of itself while it runs."),
     ("/sys/fs/bpf/lastrites-v*", "The probe, which the kernel keeps running when every process is gone."),
 ];

@@ -1,6 +1,6 @@
 //! The shells themselves complete with what is in the repository.
 
-use std::{path::Path, process::Command};
+use std::{fs, path::Path, process::Command};
 
 use crate::viewer;
 
@@ -26,7 +26,7 @@ fn offered(shell: &str, args: &[&str], script: &str, file: &Path, words: &[&str]
 fn bash(words: &[&str]) -> Vec<String> {
     let script = "source \"$1\"; shift
         COMP_WORDS=(\"$@\"); COMP_CWORD=$(($# - 1)); COMPREPLY=()
-        _lastrites lastrites \"${COMP_WORDS[COMP_CWORD]}\" \"${COMP_WORDS[COMP_CWORD-1]}\" 2>/dev/null
+        _lastrites_files lastrites \"${COMP_WORDS[COMP_CWORD]}\" \"${COMP_WORDS[COMP_CWORD-1]}\" 2>/dev/null
         printf '%s\\n' \"${COMPREPLY[@]}\"";
     offered("bash", &["--norc"], script, &viewer("completions/lastrites.bash"), words)
 }
@@ -59,6 +59,38 @@ fn zsh(words: &[&str]) -> Vec<String> {
 
 /// A shell, by what it offers.
 type Offer = fn(&[&str]) -> Vec<String>;
+
+/// Options alone were offered where a FILE may stand, and files where a name has to.
+#[test]
+fn bash_completes_files_and_what_was_imported() {
+    let home = tempfile::tempdir().expect("a directory");
+    let imported = home.path().join(".local/share/lastrites/imported");
+    fs::create_dir_all(&imported).expect("made");
+    for file in ["db7.lrt", "bug.tar.gz", ".bug.tar.gz.glance"] {
+        fs::write(imported.join(file), "").expect("written");
+    }
+    fs::create_dir(home.path().join("here")).expect("made");
+    fs::write(home.path().join("here/a file.lrt"), "").expect("written");
+    let offered = |words: &str| {
+        let script = "cd \"$HOME/here\"; source \"$1\"; COMP_WORDS=(lastrites $2 \"\"); COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+            _lastrites_files lastrites '' \"${COMP_WORDS[COMP_CWORD-1]}\" 2>/dev/null; printf '%s\\n' \"${COMPREPLY[@]}\"";
+        let output = Command::new("bash")
+            .args(["--norc", "-c", script, "-"])
+            .arg(viewer("completions/lastrites.bash"))
+            .arg(words)
+            .env("HOME", home.path())
+            .env_remove("XDG_DATA_HOME")
+            .output()
+            .expect("bash runs");
+        String::from_utf8(output.stdout).expect("UTF-8")
+    };
+    for command in ["view", "explain", "diff", "diff x", "export --format json x", "show --file"] {
+        assert_eq!(offered(command), "a file.lrt\ndb7\nbug\n", "{command}");
+    }
+    assert_eq!(offered("import"), "a file.lrt\n");
+    assert_eq!(offered("import --remove"), "db7\nbug\n");
+    assert!(offered("export --format").contains("parquet") && offered("arm").contains("--always"));
+}
 
 fn check(shell: &str, offer: Offer) {
     let has = |words: &[&str], wanted: &[&str], never: &[&str]| {

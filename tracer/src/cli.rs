@@ -30,7 +30,7 @@ enum Command {
         /// Every shutdown and boot, until disarmed
         #[arg(long)]
         always: bool,
-        /// Size of a new ring file, like 64M
+        /// Size of a new ring file, at least 1M [default: 64M]
         #[arg(long, value_parser = place::parse_size)]
         size: Option<u64>,
         /// Seconds without an exec after which a boot has settled
@@ -42,15 +42,15 @@ enum Command {
     /// Moves events from the kernel to the ring file until told to stop
     Record {
         /// At boot: go on with what was armed before; quietly nothing if nothing was
-        #[arg(long, conflicts_with = "output")]
+        #[arg(long, hide = true, conflicts_with = "output")]
         boot: bool,
         /// In the background
-        #[arg(long, conflicts_with = "output")]
+        #[arg(long, hide = true, conflicts_with = "output")]
         detach: bool,
         /// Record into this file without arming, until SIGINT or SIGTERM; says `ready` once attached
         #[arg(long)]
         output: Option<PathBuf>,
-        /// Size of a new file
+        /// Size of a new file, at least 1M [default: 64M]
         #[arg(long, value_parser = place::parse_size, requires = "output")]
         size: Option<u64>,
         /// Hooks of the probe to leave out, to measure what they cost

@@ -24,8 +24,6 @@ pub const SLOTS_MAX: u64 = 1 << 16;
 /// Least and largest size of a ring file.
 pub const SIZE_MIN: u64 = FIRST_SEGMENT + SLOTS_MIN * SEGMENT_SIZE_MIN as u64;
 pub const SIZE_MAX: u64 = FIRST_SEGMENT + SLOTS_MAX * SEGMENT_SIZE_MAX as u64;
-/// Size of a ring file unless told otherwise.
-pub const SIZE_DEFAULT: u64 = 64 << 20;
 
 /// Most bytes of a frame's payload.
 pub const PAYLOAD_MAX: u32 = 128 << 10;

@@ -21,6 +21,8 @@ pub mod reader;
 #[cfg(feature = "std")]
 pub mod ring;
 #[cfg(feature = "std")]
+pub mod seeded;
+#[cfg(feature = "std")]
 pub mod session;
 #[cfg(feature = "std")]
 pub mod storage;

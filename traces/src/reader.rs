@@ -81,6 +81,8 @@ pub struct Gap {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stretch {
     pub events: u64,
+    /// Processes that it begins with. They are told ([`Item::Known`]) where the segment before it cannot be read.
+    pub known: u64,
     /// Boot time of its earliest event; `u64::MAX` if it holds none.
     pub first_ns: u64,
 }
@@ -93,6 +95,13 @@ pub enum Item {
     Known(Box<Process>),
     Event(Event),
     Gap(Gap),
+}
+
+impl Stretch {
+    /// What it may make somebody keep who reads it: its events, and the processes that it begins with.
+    pub fn items(&self) -> u64 {
+        self.events.saturating_add(self.known)
+    }
 }
 
 impl Trace {
@@ -167,6 +176,7 @@ impl Trace {
     pub fn stretches(&self, session: SessionId) -> Result<Vec<Stretch>, Error> {
         let stretch = |segment: &index::Segment| Stretch {
             events: segment.next_number.saturating_sub(segment.header.first_number),
+            known: segment.known,
             first_ns: segment.first_ns,
         };
         Ok(self.place(session)?.segments.iter().map(stretch).collect())

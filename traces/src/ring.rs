@@ -15,7 +15,7 @@ use crate::codec::Encoder;
 use crate::error::Error;
 use crate::event::{ProcId, Process, What};
 use crate::layout::{
-    BadHeader, FIRST_SEGMENT, FRAME_HEADER_LEN, FRAME_MORE, FileHeader, FileKind, FrameHeader, HEADER_COPY,
+    BadHeader, FILE_HEADER_LEN, FRAME_HEADER_LEN, FRAME_MORE, FileHeader, FileKind, FrameHeader, HEADER_COPY,
     MAJOR, SEGMENT_CONTINUES, SEGMENT_HEADER_LEN, SIZE_MAX, SIZE_MIN, SegmentHeader, kind, segment_size_for,
 };
 use crate::session::{Clock, Coverage, End, Session, SessionId};
@@ -103,18 +103,26 @@ pub(crate) fn io_error<S: Storage + ?Sized>(
     Error::Io { path: storage.path().to_owned(), action, source }
 }
 
-/// Reads and checks the file header, from whichever copy is intact.
+/// Reads and checks the file header, from whichever copy is intact. They are read apart, for a disk may not be able to
+/// read one of them.
 pub(crate) fn read_header<S: Storage + ?Sized>(storage: &mut S) -> Result<FileHeader, Error> {
-    let mut bytes = vec![0; FIRST_SEGMENT as usize];
-    let count = storage.read_at(0, &mut bytes).map_err(|source| io_error(storage, "read it", source))?;
-    let copy = &bytes[count.min(HEADER_COPY as usize)..count];
-    let first = FileHeader::decode(&bytes[..count.min(HEADER_COPY as usize)]);
+    let mut copy = |offset| {
+        let mut bytes = [0; FILE_HEADER_LEN];
+        storage.read_at(offset, &mut bytes).map(|count| FileHeader::decode(&bytes[..count]))
+    };
+    let (first, second) = (copy(0), copy(HEADER_COPY));
+    if let Some(header) = [&first, &second].into_iter().flatten().flatten().next() {
+        return Ok(*header);
+    }
     let path = || storage.path().to_owned();
-    first.clone().or_else(|_| FileHeader::decode(copy)).map_err(|_| match first {
-        Err(BadHeader::Version(found)) => Error::Version { path: path(), found, known: MAJOR },
-        Err(BadHeader::Claim(what)) => Error::Damaged { path: path(), offset: 0, what: what.to_owned() },
-        Err(BadHeader::Foreign(why)) => Error::NotARecording { path: path(), why: why.to_owned() },
-        Ok(_) => Error::NotARecording { path: path(), why: "it has no header".to_owned() },
+    Err(match (first, second) {
+        (Ok(Err(BadHeader::Version(found))), _) => Error::Version { path: path(), found, known: MAJOR },
+        (Ok(Err(BadHeader::Claim(what))), _) => {
+            Error::Damaged { path: path(), offset: 0, what: what.to_owned() }
+        }
+        (Err(source), _) | (_, Err(source)) => io_error(storage, "read it", source),
+        (Ok(Err(BadHeader::Foreign(why))), _) => Error::NotARecording { path: path(), why: why.to_owned() },
+        (Ok(Ok(_)), _) => Error::NotARecording { path: path(), why: "it has no header".to_owned() },
     })
 }
 

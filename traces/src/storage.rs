@@ -15,8 +15,14 @@ pub use memory::MemoryStorage;
 
 /// Random access to the bytes of one file.
 pub trait Storage {
-    /// Reads up to `buf.len()` bytes at `offset`; fewer only at the end of the file.
+    /// Reads up to `buf.len()` bytes at `offset`; fewer only at the end of the file, or before bytes that the disk cannot
+    /// read. An error is one that comes before the first byte.
     fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> io::Result<usize>;
+
+    /// Says that these bytes will be read soon. Nothing depends on it.
+    fn will_read(&mut self, offset: u64, len: u64) {
+        let _ = (offset, len);
+    }
 
     /// Writes all of `data` at `offset`.
     fn write_at(&mut self, offset: u64, data: &[u8]) -> io::Result<()>;
@@ -42,6 +48,9 @@ pub trait Storage {
 impl<S: Storage + ?Sized> Storage for Box<S> {
     fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
         (**self).read_at(offset, buf)
+    }
+    fn will_read(&mut self, offset: u64, len: u64) {
+        (**self).will_read(offset, len);
     }
     fn write_at(&mut self, offset: u64, data: &[u8]) -> io::Result<()> {
         (**self).write_at(offset, data)

@@ -68,7 +68,7 @@ _lastrites() {
 
     case "${cmd}" in
         lastrites)
-            opts="-h -V --color --help --version view list show explain diff save report export import demo arm disarm record status doctor"
+            opts="-h -V --color --help --version explain view report list diff show save export import demo arm disarm record status doctor"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -304,7 +304,7 @@ _lastrites() {
             return 0
             ;;
         lastrites__subcmd__record)
-            opts="-h --boot --detach --output --size --help"
+            opts="-h --output --size --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -490,8 +490,39 @@ _lastrites() {
     esac
 }
 
+_lastrites_imported() {
+    local dir name
+    for dir in "${XDG_DATA_HOME:-$HOME/.local/share}/lastrites/imported" /var/lib/lastrites-imported; do
+        for name in "$dir"/*.lrt "$dir"/*.tar.gz; do
+            [[ -f $name ]] || continue
+            name=${name##*/}
+            name=${name%.lrt}
+            printf '%s\n' "${name%.tar.gz}"
+        done
+    done
+}
+
+_lastrites_files() {
+    _lastrites "$@"
+    [[ ${COMP_CWORD} -ge 2 && $2 != -* ]] || return 0
+    local IFS=$'\n' names=""
+    case "${COMP_WORDS[1]},$3" in
+        import,--remove)
+            COMPREPLY=( $(compgen -W "$(_lastrites_imported)" -- "$2") )
+            return 0
+            ;;
+        *,--file) names=$(_lastrites_imported) ;;
+        *,-*) return 0 ;;
+        view,*|list,*|show,*|explain,*|diff,*|report,*|export,*) names=$(_lastrites_imported) ;;
+        save,*|import,*) ;;
+        *) return 0 ;;
+    esac
+    compopt -o filenames 2>/dev/null
+    COMPREPLY=( $(compgen -f -- "$2"; compgen -W "$names" -- "$2") )
+}
+
 if [[ "${BASH_VERSINFO[0]}" -eq 4 && "${BASH_VERSINFO[1]}" -ge 4 || "${BASH_VERSINFO[0]}" -gt 4 ]]; then
-    complete -F _lastrites -o nosort -o bashdefault -o default lastrites
+    complete -F _lastrites_files -o nosort -o bashdefault -o default lastrites
 else
-    complete -F _lastrites -o bashdefault -o default lastrites
+    complete -F _lastrites_files -o bashdefault -o default lastrites
 fi

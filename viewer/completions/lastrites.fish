@@ -29,13 +29,13 @@ always\t''
 never\t''"
 complete -c lastrites -n "__fish_lastrites_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c lastrites -n "__fish_lastrites_needs_command" -s V -l version -d 'Print version'
-complete -c lastrites -n "__fish_lastrites_needs_command" -f -a "view" -d 'Look at a shutdown on a time axis: who killed whom, who restarted what (the same as no command at all)'
-complete -c lastrites -n "__fish_lastrites_needs_command" -f -a "list" -d 'List the recorded shutdowns and boots: when, who asked, how they ended, what is missing'
-complete -c lastrites -n "__fish_lastrites_needs_command" -f -a "show" -d 'Show the events of one recording, filtered, one a line'
 complete -c lastrites -n "__fish_lastrites_needs_command" -f -a "explain" -d 'Explain a shutdown: who killed whom, who restarted what, who everybody waited for, what to change'
-complete -c lastrites -n "__fish_lastrites_needs_command" -f -a "diff" -d 'Compare two shutdowns: what took longer, died differently, was restarted, or is there in one only'
-complete -c lastrites -n "__fish_lastrites_needs_command" -f -a "save" -d 'Copy one recording out as a file of its own, which every command accepts in place of the ring'
+complete -c lastrites -n "__fish_lastrites_needs_command" -f -a "view" -d 'Look at a shutdown on a time axis: who killed whom, who restarted what (the same as no command at all)'
 complete -c lastrites -n "__fish_lastrites_needs_command" -f -a "report" -d 'Make one file for a bug report: what happened in words, and the recording without secrets and names'
+complete -c lastrites -n "__fish_lastrites_needs_command" -f -a "list" -d 'List the recorded shutdowns and boots: when, who asked, how they ended, what is missing'
+complete -c lastrites -n "__fish_lastrites_needs_command" -f -a "diff" -d 'Compare two shutdowns: what took longer, died differently, was restarted, or is there in one only'
+complete -c lastrites -n "__fish_lastrites_needs_command" -f -a "show" -d 'Show the events of one recording, filtered, one a line'
+complete -c lastrites -n "__fish_lastrites_needs_command" -f -a "save" -d 'Copy one recording out as a file of its own, which every command accepts in place of the ring'
 complete -c lastrites -n "__fish_lastrites_needs_command" -f -a "export" -d 'Write a recording and its story for other tools: JSON, CSV, Parquet, Perfetto, SVG, Graphviz, HTML'
 complete -c lastrites -n "__fish_lastrites_needs_command" -f -a "import" -d 'Keep recordings and reports of other machines, to be listed and opened beside your own'
 complete -c lastrites -n "__fish_lastrites_needs_command" -f -a "demo" -d 'Stage a miniature runlevel 6 in namespaces of its own, record it, and show what was seen'
@@ -44,6 +44,17 @@ complete -c lastrites -n "__fish_lastrites_needs_command" -f -a "disarm" -d 'Rem
 complete -c lastrites -n "__fish_lastrites_needs_command" -f -a "record" -d 'Moves events from the kernel to the ring file until told to stop'
 complete -c lastrites -n "__fish_lastrites_needs_command" -f -a "status" -d 'Whether it is armed, how much was recorded and lost, and where'
 complete -c lastrites -n "__fish_lastrites_needs_command" -f -a "doctor" -d 'What this kernel and this init allow, and what to do about the rest'
+complete -c lastrites -n "__fish_lastrites_using_subcommand explain" -l file -d 'The same as FILE' -r -F
+complete -c lastrites -n "__fish_lastrites_using_subcommand explain" -l recording -d 'newest, previous, a number as `list` shows it, or the beginning of an id [default: the newest shutdown]' -r
+complete -c lastrites -n "__fish_lastrites_using_subcommand explain" -l finding -d 'Only this finding: its number, or its kind (restarted, killed, ...)' -r
+complete -c lastrites -n "__fish_lastrites_using_subcommand explain" -l service -d 'What happened to this service' -r
+complete -c lastrites -n "__fish_lastrites_using_subcommand explain" -l pid -d 'What happened to this process, and what it did to others' -r
+complete -c lastrites -n "__fish_lastrites_using_subcommand explain" -l color -d 'When to use colours; NO_COLOR is respected' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t''
+never\t''"
+complete -c lastrites -n "__fish_lastrites_using_subcommand explain" -l all -d 'Everything: all findings with all evidence, every restart and every end'
+complete -c lastrites -n "__fish_lastrites_using_subcommand explain" -l json -d 'One JSON object (documented in /usr/share/doc/lastrites/JSON.md)'
+complete -c lastrites -n "__fish_lastrites_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c lastrites -n "__fish_lastrites_using_subcommand view" -l file -d 'The same as FILE' -r -F
 complete -c lastrites -n "__fish_lastrites_using_subcommand view" -l recording -d 'newest, previous, a number as `list` shows it, or the beginning of an id [default: the newest shutdown]' -r
 complete -c lastrites -n "__fish_lastrites_using_subcommand view" -l tone -d 'For a dark or a light screen [default: as the terminal says, or dark]' -r -f -a "dark\t''
@@ -55,12 +66,31 @@ complete -c lastrites -n "__fish_lastrites_using_subcommand view" -l live -d 'Fo
 complete -c lastrites -n "__fish_lastrites_using_subcommand view" -l ascii -d 'Nothing but ASCII'
 complete -c lastrites -n "__fish_lastrites_using_subcommand view" -l no-mouse -d 'Leave the mouse to the terminal'
 complete -c lastrites -n "__fish_lastrites_using_subcommand view" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c lastrites -n "__fish_lastrites_using_subcommand report" -l file -d 'The same as FILE' -r -F
+complete -c lastrites -n "__fish_lastrites_using_subcommand report" -l recording -d 'newest, previous, a number as `list` shows it, or the beginning of an id [default: the newest of the last three shutdowns that went wrong, or else the newest]' -r
+complete -c lastrites -n "__fish_lastrites_using_subcommand report" -s o -l output -d 'The new file; nothing is overwritten. `-` is standard output [default: lastrites-report-TIME.tar.gz]' -r -F
+complete -c lastrites -n "__fish_lastrites_using_subcommand report" -l keep -d 'Leave these in' -r -f -a "hosts\t'Host names and addresses'
+users\t'User names'
+args\t'Arguments, private paths and other words that are not known to be secret'"
+complete -c lastrites -n "__fish_lastrites_using_subcommand report" -l color -d 'When to use colours; NO_COLOR is respected' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t''
+never\t''"
+complete -c lastrites -n "__fish_lastrites_using_subcommand report" -l last -d 'The newest shutdown, whether it went wrong or not'
+complete -c lastrites -n "__fish_lastrites_using_subcommand report" -l markdown -d 'Print the summary alone, in Markdown'
+complete -c lastrites -n "__fish_lastrites_using_subcommand report" -l list-removed -d 'Show line by line what is removed; without -o, write nothing'
+complete -c lastrites -n "__fish_lastrites_using_subcommand report" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c lastrites -n "__fish_lastrites_using_subcommand list" -l file -d 'The same as FILE' -r -F
 complete -c lastrites -n "__fish_lastrites_using_subcommand list" -l color -d 'When to use colours; NO_COLOR is respected' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t''
 never\t''"
 complete -c lastrites -n "__fish_lastrites_using_subcommand list" -l json -d 'One JSON object a line (documented in /usr/share/doc/lastrites/JSON.md)'
 complete -c lastrites -n "__fish_lastrites_using_subcommand list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c lastrites -n "__fish_lastrites_using_subcommand diff" -l file -d 'The file that A and B are recordings of, instead of the ring' -r -F
+complete -c lastrites -n "__fish_lastrites_using_subcommand diff" -l color -d 'When to use colours; NO_COLOR is respected' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t''
+never\t''"
+complete -c lastrites -n "__fish_lastrites_using_subcommand diff" -l json -d 'One JSON object (documented in /usr/share/doc/lastrites/JSON.md)'
+complete -c lastrites -n "__fish_lastrites_using_subcommand diff" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c lastrites -n "__fish_lastrites_using_subcommand show" -l file -d 'The same as FILE' -r -F
 complete -c lastrites -n "__fish_lastrites_using_subcommand show" -l recording -d 'newest, previous, a number as `list` shows it, or the beginning of an id' -r
 complete -c lastrites -n "__fish_lastrites_using_subcommand show" -l pid -d 'Events by or about this process' -r
@@ -77,42 +107,12 @@ complete -c lastrites -n "__fish_lastrites_using_subcommand show" -l wall -d 'Sh
 complete -c lastrites -n "__fish_lastrites_using_subcommand show" -l no-head -d 'Without the lines about the recording at the beginning'
 complete -c lastrites -n "__fish_lastrites_using_subcommand show" -l json -d 'One JSON object a line (documented in /usr/share/doc/lastrites/JSON.md)'
 complete -c lastrites -n "__fish_lastrites_using_subcommand show" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c lastrites -n "__fish_lastrites_using_subcommand explain" -l file -d 'The same as FILE' -r -F
-complete -c lastrites -n "__fish_lastrites_using_subcommand explain" -l recording -d 'newest, previous, a number as `list` shows it, or the beginning of an id [default: the newest shutdown]' -r
-complete -c lastrites -n "__fish_lastrites_using_subcommand explain" -l finding -d 'Only this finding: its number, or its kind (restarted, killed, ...)' -r
-complete -c lastrites -n "__fish_lastrites_using_subcommand explain" -l service -d 'What happened to this service' -r
-complete -c lastrites -n "__fish_lastrites_using_subcommand explain" -l pid -d 'What happened to this process, and what it did to others' -r
-complete -c lastrites -n "__fish_lastrites_using_subcommand explain" -l color -d 'When to use colours; NO_COLOR is respected' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
-always\t''
-never\t''"
-complete -c lastrites -n "__fish_lastrites_using_subcommand explain" -l all -d 'Everything: all findings with all evidence, every restart and every end'
-complete -c lastrites -n "__fish_lastrites_using_subcommand explain" -l json -d 'One JSON object (documented in /usr/share/doc/lastrites/JSON.md)'
-complete -c lastrites -n "__fish_lastrites_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c lastrites -n "__fish_lastrites_using_subcommand diff" -l file -d 'The file that A and B are recordings of, instead of the ring' -r -F
-complete -c lastrites -n "__fish_lastrites_using_subcommand diff" -l color -d 'When to use colours; NO_COLOR is respected' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
-always\t''
-never\t''"
-complete -c lastrites -n "__fish_lastrites_using_subcommand diff" -l json -d 'One JSON object (documented in /usr/share/doc/lastrites/JSON.md)'
-complete -c lastrites -n "__fish_lastrites_using_subcommand diff" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c lastrites -n "__fish_lastrites_using_subcommand save" -l file -d 'The file to copy it from, instead of the ring' -r -F
 complete -c lastrites -n "__fish_lastrites_using_subcommand save" -l recording -d 'newest, previous, a number as `list` shows it, or the beginning of an id' -r
 complete -c lastrites -n "__fish_lastrites_using_subcommand save" -l color -d 'When to use colours; NO_COLOR is respected' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t''
 never\t''"
 complete -c lastrites -n "__fish_lastrites_using_subcommand save" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c lastrites -n "__fish_lastrites_using_subcommand report" -l file -d 'The same as FILE' -r -F
-complete -c lastrites -n "__fish_lastrites_using_subcommand report" -l recording -d 'newest, previous, a number as `list` shows it, or the beginning of an id [default: the newest of the last three shutdowns that went wrong, or else the newest]' -r
-complete -c lastrites -n "__fish_lastrites_using_subcommand report" -s o -l output -d 'The new file; nothing is overwritten. `-` is standard output [default: lastrites-report-TIME.tar.gz]' -r -F
-complete -c lastrites -n "__fish_lastrites_using_subcommand report" -l keep -d 'Leave these in' -r -f -a "hosts\t'Host names and addresses'
-users\t'User names'
-args\t'Arguments, private paths and other words that are not known to be secret'"
-complete -c lastrites -n "__fish_lastrites_using_subcommand report" -l color -d 'When to use colours; NO_COLOR is respected' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
-always\t''
-never\t''"
-complete -c lastrites -n "__fish_lastrites_using_subcommand report" -l last -d 'The newest shutdown, whether it went wrong or not'
-complete -c lastrites -n "__fish_lastrites_using_subcommand report" -l markdown -d 'Print the summary alone, in Markdown'
-complete -c lastrites -n "__fish_lastrites_using_subcommand report" -l list-removed -d 'Show line by line what is removed; without -o, write nothing'
-complete -c lastrites -n "__fish_lastrites_using_subcommand report" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c lastrites -n "__fish_lastrites_using_subcommand export" -l file -d 'The same as FILE' -r -F
 complete -c lastrites -n "__fish_lastrites_using_subcommand export" -s f -l format -d 'What to write' -r -f -a "json\t'One JSON document: the story, the processes, the signals'
 jsonl\t'Every event, one JSON object a line, as `show --json` has them'
@@ -145,15 +145,13 @@ always\t''
 never\t''"
 complete -c lastrites -n "__fish_lastrites_using_subcommand demo" -l bundled -d 'Show the bundled recording of a real machine, without recording anything'
 complete -c lastrites -n "__fish_lastrites_using_subcommand demo" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c lastrites -n "__fish_lastrites_using_subcommand arm" -l size -d 'Size of a new ring file, like 64M' -r
+complete -c lastrites -n "__fish_lastrites_using_subcommand arm" -l size -d 'Size of a new ring file, at least 1M [default: 64M]' -r
 complete -c lastrites -n "__fish_lastrites_using_subcommand arm" -l once -d 'Only the next shutdown and boot, then disarm (this is the default)'
 complete -c lastrites -n "__fish_lastrites_using_subcommand arm" -l always -d 'Every shutdown and boot, until disarmed'
 complete -c lastrites -n "__fish_lastrites_using_subcommand arm" -s h -l help -d 'Print help'
 complete -c lastrites -n "__fish_lastrites_using_subcommand disarm" -s h -l help -d 'Print help'
 complete -c lastrites -n "__fish_lastrites_using_subcommand record" -l output -d 'Record into this file without arming, until SIGINT or SIGTERM; says `ready` once attached' -r -F
-complete -c lastrites -n "__fish_lastrites_using_subcommand record" -l size -d 'Size of a new file' -r
-complete -c lastrites -n "__fish_lastrites_using_subcommand record" -l boot -d 'At boot: go on with what was armed before; quietly nothing if nothing was'
-complete -c lastrites -n "__fish_lastrites_using_subcommand record" -l detach -d 'In the background'
+complete -c lastrites -n "__fish_lastrites_using_subcommand record" -l size -d 'Size of a new file, at least 1M [default: 64M]' -r
 complete -c lastrites -n "__fish_lastrites_using_subcommand record" -s h -l help -d 'Print help'
 complete -c lastrites -n "__fish_lastrites_using_subcommand status" -l json -d 'One JSON object'
 complete -c lastrites -n "__fish_lastrites_using_subcommand status" -s h -l help -d 'Print help'

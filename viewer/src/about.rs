@@ -28,7 +28,10 @@ pub enum Ending {
 impl Ending {
     /// `newest`: no other recording follows in the file. `boot_id`: of the boot we run in.
     pub fn of(summary: &Summary, newest: bool, boot_id: Option<&str>) -> Self {
+        // Where something is missing behind all that can be read, an end that was read is not the last that was said.
+        let breaks_off = summary.gaps.iter().any(|gap| gap.to >= summary.next_number);
         match &summary.end {
+            Some(_) if breaks_off => Self::Damaged,
             Some(End { how: How::Sealed, .. }) => Self::Sealed,
             Some(End { how: How::Disarmed, .. }) => Self::Disarmed,
             Some(End { how: How::Stopped, .. }) => Self::Stopped,
@@ -39,7 +42,7 @@ impl Ending {
             {
                 Self::Recording
             }
-            None if summary.gaps.iter().any(|gap| gap.to >= summary.next_number) => Self::Damaged,
+            None if breaks_off => Self::Damaged,
             None => Self::unsealed(summary),
         }
     }

@@ -6,7 +6,7 @@
 mod args;
 
 use std::{
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     io::Write as _,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -45,8 +45,13 @@ pub fn command() -> clap::Command {
 
 /// The program.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse_from(with_command(std::env::args_os().collect()));
-    match run(cli) {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let result = match words.get(1) {
+        // The last hook of a shutdown calls the tracer itself; this is for old ones, and not for people.
+        Some(word) if word == "seal" => Err(tracer::become_it("seal", &words[2..])),
+        _ => run(Cli::parse_from(with_command(words))),
+    };
+    match result {
         Ok(code) => code.into(),
         Err(Error::ReaderGone) => ExitCode::SUCCESS,
         Err(error) => {
@@ -57,20 +62,46 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// `lastrites FILE` is what people type: it is opened in a terminal, and explained elsewhere.
+/// What the tracer knows the options of.
+const HANDED: [&str; 5] = ["arm", "disarm", "status", "doctor", "record"];
+
+/// `lastrites FILE` is what people type: it is opened in a terminal, and explained elsewhere. `help arm` is for the tracer
+/// to answer.
 fn with_command(mut words: Vec<OsString>) -> Vec<OsString> {
-    let names_file = words.get(1).is_some_and(|word| {
-        let is_command = |name: &str| word == name;
-        let option = word.as_encoded_bytes().starts_with(b"-");
-        !option
-            && !Cli::command().get_subcommands().any(|one| is_command(one.get_name()))
-            && Path::new(word).is_file()
-    });
-    if names_file {
+    let Some(at) = first_word(&words) else { return words };
+    let is = |at: usize, name: &str| words.get(at).is_some_and(|word| word == name);
+    if is(at, "help") {
+        if HANDED.iter().any(|name| is(at + 1, name)) && words.len() == at + 2 {
+            words.remove(at);
+            words.push("--help".into());
+        }
+        return words;
+    }
+    let is_command = Cli::command().get_subcommands().any(|one| is(at, one.get_name()));
+    if !is_command && names_file(&words[at]) {
         let fits = view::run::fits_here(&view::palette::Hints::of_environment()).is_ok();
-        words.insert(1, if fits { "view" } else { "explain" }.into());
+        words.insert(at, if fits { "view" } else { "explain" }.into());
     }
     words
+}
+
+/// Where the first word is that is no option of all commands.
+fn first_word(words: &[OsString]) -> Option<usize> {
+    let mut at = 1;
+    loop {
+        match words.get(at)?.as_encoded_bytes() {
+            b"--color" => at += 2,
+            word if word.starts_with(b"--color=") => at += 1,
+            word => return (!word.starts_with(b"-")).then_some(at),
+        }
+    }
+}
+
+/// Whether something is there, was imported under that name, or is spelt like a file: then its name was mistyped.
+fn names_file(word: &OsStr) -> bool {
+    let path = Path::new(word);
+    let spelt_like_one = word.as_encoded_bytes().iter().any(|byte| b"./".contains(byte));
+    spelt_like_one || path.symlink_metadata().is_ok() || import::find(path).is_some()
 }
 
 fn run(cli: Cli) -> Result<u8, Error> {
@@ -97,7 +128,6 @@ fn run(cli: Cli) -> Result<u8, Error> {
         Command::Status(handed) => Err(tracer::become_it("status", &handed.args)),
         Command::Doctor(handed) => Err(tracer::become_it("doctor", &handed.args)),
         Command::Record(handed) => Err(tracer::become_it("record", &handed.args)),
-        Command::Seal(handed) => Err(tracer::become_it("seal", &handed.args)),
     }
 }
 
@@ -232,10 +262,10 @@ fn run_show(args: &ShowArgs, palette: Palette) -> Result<u8, Error> {
     if matched == 0 {
         let why = match filter == Filter::default() {
             true => "has no events".to_owned(),
-            false => format!(
-                "has no event that fits, of {}; names are matched as they are written",
-                summary.events
-            ),
+            false => {
+                let names = if args.name.is_empty() { "" } else { "; names are matched as they are written" };
+                format!("has no event that fits, of {}{names}", summary.events)
+            }
         };
         let _ = writeln!(std::io::stderr(), "lastrites: {}: recording {number} {why}", Safe(&path.display()));
     }
@@ -339,6 +369,8 @@ fn run_bare(color: Color) -> Result<u8, Error> {
 }
 
 fn run_save(from: Option<&Path>, recording: &Recording, target: &Path) -> Result<u8, Error> {
+    // Before it is asked which recording is meant: who took NEW for the recording is told so.
+    save::refuse_existing(target)?;
     let (path, trace) = open(from)?;
     let (number, summary) = pick::pick(&trace, &path, recording)?;
     let written = save::save(&trace, summary.session.id, target)?;
@@ -358,6 +390,41 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_file_in_place_of_a_command_is_opened_wherever_it_stands() {
+        let with = |words: &[&str]| {
+            let words = ["lastrites"].iter().chain(words).map(OsString::from).collect();
+            let all: Vec<String> =
+                with_command(words).iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+            all.join(" ").replace("view ", "explain ")
+        };
+        let here = file!();
+        for (words, meant) in [
+            (&["mistyped.lrt"][..], "explain mistyped.lrt"),
+            (&["--color", "never", "./x"], "--color never explain ./x"),
+            (&["--color=never", "x.lrt", "--all"], "--color=never explain x.lrt --all"),
+            (&["list", "x.lrt"], "list x.lrt"),
+            (&["explian"], "explian"),
+            (&["--help"], "--help"),
+            (&["--color"], "--color"),
+            (&["help", "arm"], "arm --help"),
+            (&["help", "show"], "help show"),
+            (&[], ""),
+        ] {
+            assert_eq!(with(words), meant, "{words:?}");
+        }
+        assert!(with(&[here]).starts_with("explain "));
+    }
+
+    #[test]
+    fn what_is_handed_over_is_known_to_be() {
+        for name in HANDED {
+            let command = Cli::command();
+            let handed = command.find_subcommand(name).expect("a command");
+            assert!(handed.get_arguments().any(|arg| arg.is_trailing_var_arg_set()), "{name}");
+        }
     }
 
     #[test]

@@ -85,12 +85,14 @@ fn say(text: &str) {
 }
 
 fn staged(palette: Palette) -> Result<(), Refused> {
+    // Before anything else: as root there may be no cargo to build it.
+    let built = build_tracer();
     if !rustix::process::geteuid().is_root() {
-        let sudo = if std::env::var_os("CARGO").is_some() { "sudo -E" } else { "sudo" };
-        let how = format!("run it as root to record here: {sudo} {} demo", command());
+        let but = built.err().map(|error| format!("{error}; ")).unwrap_or_default();
+        let how = format!("{but}to record here: sudo {} demo", command());
         return Err(Refused::Cannot(format!("the probe and the namespaces need root ({how})")));
     }
-    build_tracer()?;
+    built?;
     let tracer = tracer::find().map_err(|e| Refused::Cannot(e.to_string()))?;
     let signals = signals::Signals::watch(&[libc::SIGINT, libc::SIGTERM]);
     let dir = tempfile::Builder::new()
@@ -300,9 +302,14 @@ fn tell(trace: &Trace, dir: &Path, palette: Palette) -> Result<(), Error> {
         return Err(Error::failed("the staged machine", why, "see `lastrites doctor`, and try again"));
     }
     explain(&path, palette)?;
-    let name = path.display();
-    let how = command();
     say("that was the first boot's shutdown, in a machine of a few processes whose init restarts what dies");
+    say_what_next(&path);
+    Ok(())
+}
+
+/// How to look at what stays.
+fn say_what_next(path: &Path) {
+    let (name, how) = (path.display(), command());
     say(&format!("recorded in {name}:"));
     for (words, what) in [
         ("view", "the same on a time axis"),
@@ -311,15 +318,23 @@ fn tell(trace: &Trace, dir: &Path, palette: Palette) -> Result<(), Error> {
     ] {
         say(&format!("  {how} {words} {name}  # {what}"));
     }
-    Ok(())
 }
 
-/// How this program was called, as a person would type it.
+/// How to call this program from here, also behind sudo(8), which has a PATH of its own without any cargo.
 fn command() -> String {
-    match std::env::var_os("CARGO") {
-        Some(_) => "cargo run --release --".to_owned(),
-        None => "lastrites".to_owned(),
+    let exe = std::env::current_exe().unwrap_or_else(|_| "lastrites".into());
+    named(&exe, std::env::current_dir().ok().as_deref())
+}
+
+/// By its name alone where everybody's PATH has it, else by a path.
+fn named(exe: &Path, here: Option<&Path>) -> String {
+    const ON_EVERY_PATH: [&str; 4] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin"];
+    if exe.parent().is_some_and(|dir| ON_EVERY_PATH.iter().any(|known| dir == Path::new(known))) {
+        return exe.file_name().unwrap_or_default().to_string_lossy().into_owned();
     }
+    let inside =
+        here.and_then(|here| exe.strip_prefix(here).ok()).filter(|path| path.components().count() > 1);
+    inside.unwrap_or(exe).display().to_string()
 }
 
 /// The story of the first recording of a file.
@@ -342,6 +357,26 @@ fn show_bundled(why: &str, palette: Palette) -> Result<u8, Error> {
     let mut file =
         tempfile::Builder::new().prefix("lastrites-demo-").suffix(".lrt").tempfile().map_err(no_room)?;
     file.write_all(SAMPLE).map_err(no_room)?;
+    file.flush().map_err(no_room)?;
     explain(file.path(), palette)?;
+    let (_, path) = file.keep().map_err(|e| no_room(e.error))?;
+    say_what_next(&path);
     Ok(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_that_is_named_can_be_typed_here_and_behind_sudo() {
+        let named = |exe: &str, here: &str| named(Path::new(exe), Some(Path::new(here)));
+        assert_eq!(named("/usr/bin/lastrites", "/root"), "lastrites");
+        assert_eq!(named("/src/target/release/lastrites", "/src"), "target/release/lastrites");
+        assert_eq!(
+            named("/src/target/release/lastrites", "/src/target/release"),
+            "/src/target/release/lastrites"
+        );
+        assert_eq!(named("/home/x/.local/bin/lastrites", "/"), "home/x/.local/bin/lastrites");
+    }
 }

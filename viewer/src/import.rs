@@ -5,6 +5,7 @@
 //! would not fit is refused before a byte is copied, and nothing is left of what fails.
 
 mod glance;
+mod place;
 
 use std::{
     fs::{self, File},
@@ -19,11 +20,9 @@ use lastrites_traces::{
 };
 
 use crate::{
-    error::Error, locate, output::Output, pick::Recording, report::archive, requests::Requests, safe::Safe,
+    error::Error, fresh::Fresh, locate, output::Output, pick::Recording, requests::Requests, safe::Safe,
 };
 
-/// Where those of the whole machine are.
-const SYSTEM: &str = "/var/lib/lastrites/imported";
 const LEAST_NAME: usize = 1;
 const MOST_NAME: usize = 80;
 /// Bytes that are copied, holes apart.
@@ -51,16 +50,9 @@ pub struct Options {
     pub remove: Vec<String>,
 }
 
-fn personal() -> Option<PathBuf> {
-    let set = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let data = set("XDG_DATA_HOME").or_else(|| Some(set("HOME")?.join(".local/share")))?;
-    Some(data.join("lastrites/imported"))
-}
-
 /// All that were imported and can be seen from here, in order of name; a person's own before the machine's.
 pub fn all() -> Vec<Imported> {
-    let places = personal().map(|dir| (dir, false)).into_iter().chain([(PathBuf::from(SYSTEM), true)]);
-    places.flat_map(|(dir, system)| below(&dir, system)).collect()
+    place::all().flat_map(|(dir, system)| below(&dir, system)).collect()
 }
 
 fn below(dir: &Path, system: bool) -> Vec<Imported> {
@@ -90,6 +82,12 @@ pub fn newest() -> Option<PathBuf> {
 pub fn find(name: &Path) -> Option<PathBuf> {
     let name = name.to_str().filter(|name| is_name(name))?;
     all().into_iter().find(|imported| imported.name == name).map(|imported| imported.path)
+}
+
+/// Where one of this name may be without our seeing it.
+pub fn unseen(name: &Path) -> Option<PathBuf> {
+    name.to_str().filter(|name| is_name(name))?;
+    place::closed()
 }
 
 /// Whether `name` may be the name of one: plain, and nothing that means a recording of the ring.
@@ -122,12 +120,7 @@ pub fn run(options: &Options) -> Result<u8, Error> {
     if options.name.is_some() && options.files.len() != 1 {
         return Err(Error::usage("--as gives a name to one file: import the others without it"));
     }
-    let dir = match options.system {
-        true => PathBuf::from(SYSTEM),
-        false => personal().ok_or_else(|| {
-            Error::usage("neither XDG_DATA_HOME nor HOME says where your files are: set one, or use --system")
-        })?,
-    };
+    let dir = place::chosen(options.system)?;
     for name in &options.remove {
         remove(&dir, options.system, name)?;
     }
@@ -159,8 +152,7 @@ fn remove(dir: &Path, system: bool, name: &str) -> Result<(), Error> {
 
 /// The file is gone: what was noted of it beside it goes too, if it was one that had been imported.
 pub(crate) fn forget(path: &Path) {
-    let places = personal().into_iter().chain([PathBuf::from(SYSTEM)]);
-    if places.into_iter().any(|dir| path.parent() == Some(&dir)) {
+    if place::all().any(|(dir, _)| path.parent() == Some(&dir)) {
         glance::forget(path);
     }
 }
@@ -203,23 +195,19 @@ fn import(dir: &Path, options: &Options, file: &Path) -> Result<String, Error> {
     }
     // Opened once for its message where it is no recording at all, before anything is made.
     drop(locate::open(file)?);
-    fs::create_dir_all(dir).map_err(|source| refused(dir, "create it", source))?;
-    let mut copy = tempfile::Builder::new()
-        .prefix(".importing-")
-        .tempfile_in(dir)
-        .map_err(|source| refused(dir, "create a file in it", source))?;
-    copy_bounded(file, copy.as_file_mut(), dir)?;
+    place::make(dir, options.system).map_err(|source| refused(dir, "create it", source))?;
+    place::sweep(dir);
+    let mut copy = Fresh::below(dir, 0o600).map_err(|source| refused(dir, "create a file in it", source))?;
+    copy_bounded(file, copy.file_mut(), dir)?;
     if options.system {
-        // For all users of the machine, whatever root's umask is.
-        let open = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode));
-        open(dir, 0o755).map_err(|source| refused(dir, "open it for all users", source))?;
-        open(copy.path(), 0o644).map_err(|source| refused(dir, "open the copy for all users", source))?;
+        let opened = copy.file().set_permissions(fs::Permissions::from_mode(0o644));
+        opened.map_err(|source| refused(dir, "open the copy for all users", source))?;
     }
     // The copy is what is looked at: the file itself may be another by now.
-    let (is_report, seen) = check(copy.path(), file)?;
-    copy.as_file().sync_all().map_err(|source| refused(dir, "write it to the disk", source))?;
+    let (is_report, seen) = check(&copy.path(), file)?;
+    copy.file().sync_all().map_err(|source| refused(dir, "write it to the disk", source))?;
     let target = dir.join(format!("{name}{}", ENDS[usize::from(is_report)]));
-    copy.persist_noclobber(&target).map_err(|e| refused(&target, "give it its name", e.error))?;
+    copy.name(&target).map_err(|source| refused(&target, "give it its name", source))?;
     glance::keep(&target, &seen);
     Ok(name)
 }
@@ -315,14 +303,6 @@ pub fn seen(imported: &Imported) -> Result<Seen, Error> {
     }
     glance::keep(&imported.path, &seen);
     Ok(seen)
-}
-
-/// Whether a file begins like an archive of ours.
-pub(crate) fn begins_like_archive(file: &mut File) -> io::Result<bool> {
-    use std::io::Read as _;
-    let mut head = Vec::new();
-    file.take(512).read_to_end(&mut head)?;
-    Ok(archive::is_archive(&head))
 }
 
 #[cfg(test)]

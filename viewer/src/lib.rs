@@ -12,6 +12,7 @@ pub mod error;
 pub mod explain;
 pub mod export;
 pub mod filter;
+pub(crate) mod fresh;
 pub mod import;
 pub mod json;
 pub mod line;

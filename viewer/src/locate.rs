@@ -3,7 +3,8 @@
 //! Invariant: a file that was named is used or refused, never replaced by another one.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
@@ -22,17 +23,22 @@ const ENV: &str = "LASTRITES_FILE";
 pub fn find(named: Option<&Path>) -> Result<PathBuf, Error> {
     let from_env = std::env::var_os(ENV).filter(|value| !value.is_empty()).map(PathBuf::from);
     // A file that is there comes before one that was imported under its name.
-    let named = named.map(|named| match named.symlink_metadata() {
-        Ok(_) => named.to_owned(),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            import::find(named).unwrap_or_else(|| named.to_owned())
-        }
-        // It may be there: another one is not taken in its place.
-        Err(_) => named.to_owned(),
-    });
-    match named.or(from_env) {
-        Some(path) => Ok(path),
-        None => find_below(Path::new("/")),
+    let Some(named) = named else {
+        return from_env.map_or_else(|| find_below(Path::new("/")), Ok);
+    };
+    match named.symlink_metadata() {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+        // It may be there, though we cannot see it: another one is not taken in its place.
+        _ => return Ok(named.to_owned()),
+    }
+    match (import::find(named), import::unseen(named)) {
+        (Some(imported), _) => Ok(imported),
+        (None, Some(dir)) => Err(Error::failed(
+            named.display().to_string(),
+            format!("there is no such file, and you may not see what was imported into {}", dir.display()),
+            "name a file, or ask root to open that directory",
+        )),
+        (None, None) => Ok(named.to_owned()),
     }
 }
 
@@ -89,12 +95,26 @@ pub fn is_report(path: &Path) -> Result<bool, Error> {
         _ => Error::File { path: path.into(), doing: "open it", source, next: "check the name" },
     };
     // Opening a FIFO would wait for somebody to write to it, so that is asked first.
-    if !fs::metadata(path).map_err(refused)?.is_file() {
-        return Err(Error::failed(path.display().to_string(), "not a regular file", "name a recording"));
+    let found = fs::metadata(path).map_err(refused)?;
+    if !found.is_file() {
+        let inside = [path.join(archive::TRACE), path.join(archive::FOLDER).join(archive::TRACE)];
+        let next = match inside.iter().find(|inside| found.is_dir() && inside.is_file()) {
+            Some(inside) => format!("a report was unpacked there: name {}", inside.display()),
+            None => "name a recording".into(),
+        };
+        return Err(Error::failed(path.display().to_string(), "not a regular file", next));
     }
-    let mut file = fs::File::open(path).map_err(refused)?;
-    import::begins_like_archive(&mut file).map_err(refused)
+    let mut head = Vec::new();
+    fs::File::open(path).and_then(|file| file.take(512).read_to_end(&mut head)).map_err(refused)?;
+    if head.starts_with(ZIP) {
+        let next = format!("unpack it; if it was a report, name {} of it", archive::TRACE);
+        return Err(Error::failed(path.display().to_string(), "it is a ZIP archive", next));
+    }
+    Ok(archive::is_archive(&head))
 }
+
+/// How ZIP archives begin: some mail programs and people make one of what they attach.
+const ZIP: &[u8] = b"PK\x03\x04";
 
 #[cfg(test)]
 mod tests {

@@ -440,6 +440,17 @@ mod tests {
         assert_eq!((left.argv.as_ref(), left.flags), (b"tool\0/usr/x/host-1".as_slice(), EXEC_FLAG_ARGV_CUT));
     }
 
+    /// What a process calls itself became a program's name, and harmless wherever it stood, if it began like a path.
+    #[test]
+    fn a_path_as_a_title_is_a_path_and_no_program() {
+        let left = redacted(&exec(b"/zorbtitle\0zorbtitle\0/usr/bin/zorbtitle\0", 0));
+        assert_eq!(left.argv.as_ref(), b"/path-1\0path-1\0/usr/bin/zorbtitle\0".as_slice());
+        // The file itself, by whatever path, and a shell by one that packages brought.
+        for own in [&b"tool\0"[..], b"-tool\0", b"/usr/bin/tool\0", b"/bin/sh\0", b"/usr/lib/acme/run\0"] {
+            assert_eq!(redacted(&exec(own, 0)).argv.as_ref(), own);
+        }
+    }
+
     #[test]
     fn arguments_that_stand_ins_make_longer_than_a_recording_keeps_end_with_a_whole_one_and_say_so() {
         let words: Vec<String> =

@@ -10,15 +10,14 @@ mod rewrite;
 pub mod summary;
 
 use std::{
-    fs::{File, Permissions},
+    fs::File,
     io::{self, IsTerminal as _, Seek as _, Write as _},
     ops::Range,
-    os::unix::fs::{PermissionsExt as _, fchown},
+    os::unix::fs::fchown,
     path::{Path, PathBuf},
 };
 
 use lastrites_traces::reader::{self as traces, Stretch, Trace};
-use tempfile::NamedTempFile;
 
 use self::{
     archive::{Body, Part, Redaction},
@@ -29,6 +28,7 @@ use crate::{
     about::{self, Ending},
     error::Error,
     explain::{Picked, pick},
+    fresh::Fresh,
     locate,
     output::Output,
     page,
@@ -76,10 +76,11 @@ const BEFORE_NS: u64 = 600_000_000_000;
 const SEGMENTS_FIRST: usize = 8;
 /// Of the boot that followed, so much is told: by then the recorder itself calls a boot settled.
 const BOOT_NS: u64 = 600_000_000_000;
-/// Most events of the recording, and of the boot that followed: a reader takes [`archive::EVENTS_MAX`] in all, and a
-/// story of more is no story.
-const EVENTS_MAX: u64 = 6_000_000;
-const BOOT_EVENTS_MAX: u64 = archive::EVENTS_MAX - EVENTS_MAX;
+/// Most events of the recording, and of the boot that followed, with the processes that their segments begin with: a story
+/// of more is no story. A reader takes [`archive::ITEMS_MAX`] in all, because segments are cut anew, so that there may be
+/// more of them.
+const ITEMS_MAX: u64 = 6_000_000;
+const BOOT_ITEMS_MAX: u64 = 1_000_000;
 
 /// Makes a report and writes it; returns the exit code.
 pub fn run(options: &Options) -> Result<u8, Error> {
@@ -92,8 +93,11 @@ pub fn run(options: &Options) -> Result<u8, Error> {
     let path = locate::find(options.file.as_deref())?;
     let (trace, again) = locate::open_any(&path)?;
     let (picked, passed) = choose::choose(&trace, &path, options.recording.as_ref(), options.last)?;
-    if let Some(target) = &options.output {
-        refuse_existing(target)?;
+    let name = format!("lastrites-report-{}.tar.gz", stamp(&picked));
+    let target = options.output.clone().unwrap_or_else(|| name.into());
+    if options.output.is_some() || !options.markdown && !options.list_removed {
+        // Before the work, which takes minutes where there are millions of events.
+        refuse_unwritable(&target)?;
     }
     let mut report = make(&trace, &picked, options.keep, again)?;
     let told = choose::told(picked.number, picked.count, &report.picked, passed.as_ref());
@@ -124,8 +128,6 @@ pub fn run(options: &Options) -> Result<u8, Error> {
     } else if !report.account.removed.is_empty() {
         say("`lastrites report --list-removed` shows it line by line and writes nothing");
     }
-    let name = format!("lastrites-report-{}.tar.gz", stamp(&report.picked));
-    let target = options.output.clone().unwrap_or_else(|| name.into());
     let bytes = report.write_to(&target)?;
     if target != Path::new("-") {
         say(&format!(
@@ -145,10 +147,17 @@ fn say(text: &str) {
     let _ = writeln!(io::stderr(), "{}", Safe(text));
 }
 
-/// A name that is taken is not for us.
+/// A name that is taken is not for us, nor one where nothing can be.
 pub(crate) fn refuse_existing(target: &Path) -> Result<(), Error> {
-    if target == Path::new("-") || target.symlink_metadata().is_err() {
+    if target == Path::new("-") {
         return Ok(());
+    }
+    if target.symlink_metadata().is_err() {
+        let dir = target.parent().filter(|dir| !dir.as_os_str().is_empty());
+        return match dir.map(Path::metadata) {
+            Some(Err(source)) => Err(failed(target, "create it", source)),
+            _ => Ok(()),
+        };
     }
     if target.is_dir() {
         return Err(Error::failed(
@@ -162,6 +171,15 @@ pub(crate) fn refuse_existing(target: &Path) -> Result<(), Error> {
         "it is there already, and nothing is overwritten",
         "name another file with -o",
     ))
+}
+
+/// The same of a name in a directory where no file can be made. None is left there.
+fn refuse_unwritable(target: &Path) -> Result<(), Error> {
+    refuse_existing(target)?;
+    if target != Path::new("-") {
+        drop(new_file(target, true)?);
+    }
+    Ok(())
 }
 
 /// Of root, by sudo, for a person: it is theirs to send. Where that cannot be, it stays as it is.
@@ -201,6 +219,11 @@ pub fn make(trace: &Trace, picked: &Picked, keep: Keep, again: bool) -> Result<R
     limits.extend(account.limits.iter().map(|limit| (*limit).to_owned()));
     let copy = file.try_clone().map_err(Error::Output)?;
     let redacted = Trace::from_file(Path::new(archive::TRACE), copy)?;
+    let items = archive::items(&redacted)?;
+    if items > archive::ITEMS_MAX {
+        // Nobody could open it.
+        return Err(Error::failed("the report", archive::too_many(items), "name a shorter recording"));
+    }
     let read = pick::read(&redacted, Path::new(archive::TRACE), 1)?;
     let ending = Ending::of(&read.summary, redacted.sessions().len() == 1, None);
     let summary = Summary { picked: &read, ending, account: &account, keep, again, limits: &limits };
@@ -238,13 +261,14 @@ fn segments(trace: &Trace, picked: &Picked, limits: &mut Vec<String>) -> Result<
         };
         start = stretches.iter().rposition(early).unwrap_or(0).min(total.saturating_sub(SEGMENTS_FIRST));
     }
-    let mut events: u64 = stretches[start..].iter().map(|stretch| stretch.events).sum();
+    let mut items: u64 = stretches[start..].iter().map(Stretch::items).sum();
     let before = start;
-    while events > EVENTS_MAX && start + 1 < total {
-        events -= stretches[start].events;
+    while items > ITEMS_MAX && start + 1 < total {
+        items -= stretches[start].items();
         start += 1;
     }
     if start > before {
+        let events: u64 = stretches[start..].iter().map(|stretch| stretch.events).sum();
         limits.push(format!(
             "Only the last {events} events of the recording are in this report: it has more than fit in."
         ));
@@ -256,11 +280,11 @@ fn segments(trace: &Trace, picked: &Picked, limits: &mut Vec<String>) -> Result<
 fn boot(trace: &Trace, summary: &traces::Summary) -> Result<(Range<usize>, Option<String>), Error> {
     let stretches = trace.stretches(summary.session.id)?;
     let until_ns = summary.session.started.boottime_ns.saturating_add(BOOT_NS);
-    let mut events = 0;
+    let mut items = 0;
     let settled = |stretch: &Stretch| stretch.first_ns != u64::MAX && stretch.first_ns > until_ns;
     let count = stretches.iter().enumerate().take_while(|(at, stretch)| {
-        events += stretch.events;
-        *at == 0 || !settled(stretch) && events <= BOOT_EVENTS_MAX
+        items += stretch.items();
+        *at == 0 || !settled(stretch) && items <= BOOT_ITEMS_MAX
     });
     let count = count.count();
     let left_out = (count < stretches.len()).then(|| {
@@ -334,7 +358,7 @@ impl Report {
         refuse_existing(target)?;
         // It is redacted, and has to be attached by somebody: the umask says who may read it.
         let mut file = new_file(target, true)?;
-        let mut out = io::BufWriter::new(file.as_file_mut());
+        let mut out = io::BufWriter::new(file.file_mut());
         archive::write(&mut self.parts, redaction, time_s, &mut out)
             .and_then(|_| out.flush())
             .map_err(|source| failed(target, "write it", source))?;
@@ -356,24 +380,20 @@ pub(crate) fn failed(target: &Path, doing: &'static str, source: io::Error) -> E
 }
 
 /// A file without a name in the directory of `target`: for whoever the umask lets read it, or for its owner only.
-pub(crate) fn new_file(target: &Path, for_others: bool) -> Result<NamedTempFile, Error> {
+pub(crate) fn new_file(target: &Path, for_others: bool) -> Result<Fresh, Error> {
     let dir = target.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mode = if for_others { 0o666 } else { 0o600 };
-    let file = tempfile::Builder::new()
-        .prefix(".lastrites-")
-        .permissions(Permissions::from_mode(mode))
-        .tempfile_in(dir)
-        .map_err(|source| failed(target, "create it", source))?;
+    let file = Fresh::below(dir, mode).map_err(|source| failed(target, "create it", source))?;
     if for_others {
-        give_to_caller(file.as_file());
+        give_to_caller(file.file());
     }
     Ok(file)
 }
 
 /// Gives what was written its name; returns its bytes.
-pub(crate) fn name_it(file: NamedTempFile, target: &Path) -> Result<u64, Error> {
-    file.as_file().sync_all().map_err(|source| failed(target, "write it to the disk", source))?;
-    let bytes = file.as_file().metadata().map_err(|source| failed(target, "measure it", source))?.len();
-    file.persist_noclobber(target).map_err(|e| failed(target, "give it its name", e.error))?;
+pub(crate) fn name_it(file: Fresh, target: &Path) -> Result<u64, Error> {
+    file.file().sync_all().map_err(|source| failed(target, "write it to the disk", source))?;
+    let bytes = file.file().metadata().map_err(|source| failed(target, "measure it", source))?.len();
+    file.name(target).map_err(|source| failed(target, "give it its name", source))?;
     Ok(bytes)
 }

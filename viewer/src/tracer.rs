@@ -53,7 +53,8 @@ pub fn become_it(command: &str, args: &[OsString]) -> Error {
     match find() {
         Err(error) => error,
         Ok(path) => {
-            let source = Command::new(&path).arg(command).args(args).exec();
+            // Under the name that was typed, which its usage and its messages repeat.
+            let source = Command::new(&path).arg0("lastrites").arg(command).args(args).exec();
             Error::File {
                 path,
                 doing: "run it",

@@ -4,44 +4,18 @@
 //! have it or not.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hash, Hasher};
+use std::hash::Hash;
+
+use crate::seeded::{Seeded, fold};
 
 /// Places at hand: a table that stays in the nearest cache.
 const NEAR: usize = 64;
-
-/// One multiplication: keys are pids and shapes, which nobody chooses to our harm.
-#[derive(Debug, Default)]
-struct Mix(u64);
-
-impl Hasher for Mix {
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|&byte| self.write_u64(byte.into()));
-    }
-
-    fn write_u32(&mut self, value: u32) {
-        self.write_u64(value.into());
-    }
-
-    fn write_u64(&mut self, value: u64) {
-        self.0 = mix(self.0 ^ value);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
-
-#[inline(always)]
-fn mix(value: u64) -> u64 {
-    let wide = u128::from(value) * 0x9e37_79b9_7f4a_7c15;
-    (wide >> 64) as u64 ^ wide as u64
-}
 
 /// A map of numbers. Events name the same few processes over and over, so the last that were looked for
 /// lie in a table where a number has one place only, and looking there is a comparison.
 #[derive(Debug)]
 pub(super) struct Finder<K, V> {
-    all: HashMap<K, V, BuildHasherDefault<Mix>>,
+    all: HashMap<K, V, Seeded>,
     near: [Option<(K, V)>; NEAR],
 }
 
@@ -52,9 +26,10 @@ impl<K: Copy, V: Copy> Default for Finder<K, V> {
 }
 
 impl<K: Copy + Eq + Hash + Into<u64>, V: Copy> Finder<K, V> {
+    /// The same for everybody: who crowds a place has us look into the map, no more.
     #[inline(always)]
     fn place(key: K) -> usize {
-        (mix(key.into()) % NEAR as u64) as usize
+        (fold(key.into(), 0x9e37_79b9_7f4a_7c15) % NEAR as u64) as usize
     }
 
     /// What `key` stands for.
@@ -99,13 +74,28 @@ impl<K: Copy + Eq + Hash + Into<u64>, V: Copy> Finder<K, V> {
 mod tests {
     use super::*;
 
+    /// Pids of a file that somebody made: those that met in one place in sixteen thousand, when what they were multiplied by
+    /// was known.
+    #[test]
+    fn pids_that_were_chosen_to_meet_do_not() {
+        use std::hash::BuildHasher;
+        let met = |pid: &u32| fold((*pid).into(), 0x9e37_79b9_7f4a_7c15) % (1 << 14) == 1;
+        let pids: Vec<u32> = (0..1 << 24).filter(met).collect();
+        assert!(pids.len() > 700, "{}", pids.len());
+        let mut finder = Finder::<u32, u32>::default();
+        pids.iter().for_each(|&pid| finder.insert(pid, pid));
+        let places = pids.iter().map(|pid| finder.all.hasher().hash_one(pid) % (1 << 14));
+        let places: std::collections::BTreeSet<u64> = places.collect();
+        assert!(places.len() > pids.len() * 9 / 10, "{} pids share {} places", pids.len(), places.len());
+    }
+
     /// Many more keys than places at hand, and as many removals: an answer from a stale place shows.
     #[test]
     fn it_finds_what_a_plain_map_finds() {
         let (mut finder, mut plain) = (Finder::<u32, u32>::default(), HashMap::new());
         let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
         for turn in 0..100_000u32 {
-            seed = mix(seed ^ u64::from(turn));
+            seed = fold(seed ^ u64::from(turn), 0x9e37_79b9_7f4a_7c15);
             let key = seed as u32 % 500;
             match seed >> 60 {
                 0..=3 => {

@@ -21,6 +21,8 @@ pub(super) struct Segment {
     pub end: usize,
     /// Number of the event that would come behind its last.
     pub next_number: u64,
+    /// Processes that it begins with, unless it is unseen.
+    pub known: u64,
     /// Least time of an event in it; `u64::MAX` if it holds none.
     pub first_ns: u64,
     /// What is missing before it.
@@ -180,6 +182,7 @@ fn summarize(
             offset: scan.offset,
             end: tally.end,
             next_number: tally.next_number,
+            known: tally.known,
             first_ns: tally.first_ns,
             gap,
             unseen: scan.unseen,

@@ -32,6 +32,8 @@ pub(super) struct Tally {
     pub crc: u32,
     pub next_number: u64,
     pub events: u64,
+    /// Processes that it begins with, as its frames' headers claim: each takes memory of who keeps it, as an event does.
+    pub known: u64,
     pub lost: u64,
     /// Least and largest time of an event; `u64::MAX` and 0 if there is none.
     pub first_ns: u64,
@@ -72,6 +74,7 @@ impl Scan {
             crc: 0,
             next_number: header.first_number,
             events: 0,
+            known: 0,
             lost: header.lost_before,
             first_ns: u64::MAX,
             last_ns: 0,
@@ -88,6 +91,7 @@ impl Scan {
                     let state = &mut State::default();
                     sound &= start_frame(state, &mut begun, false, &head, frame.payload).is_ok();
                 }
+                kind::SNAPSHOT => open.known = open.known.saturating_add(head.count.into()),
                 kind::CLOCK => clocks.extend(Clock::decode(frame.payload).ok()),
                 kind::COVERAGE => coverage.extend(Coverage::decode(frame.payload).ok()),
                 kind::END => end = End::decode(frame.payload).ok().or(end),
@@ -123,6 +127,7 @@ impl Scan {
             crc: 0,
             next_number,
             events: next_number.saturating_sub(header.first_number),
+            known: 0,
             lost: header.lost_before,
             first_ns: u64::MAX,
             last_ns: 0,

@@ -22,13 +22,27 @@ pub(super) struct Recovered {
 }
 
 pub(super) fn recover<S: Storage>(storage: &mut S, header: &FileHeader) -> Result<Recovered, Error> {
-    let mut found = Vec::new();
+    // Where they are not at hand, the disk may fetch them in the order that suits it.
+    for slot in 0..header.slots() {
+        storage.will_read(header.slot_offset(slot), SEGMENT_HEADER_LEN as u64);
+    }
+    let (mut found, mut unreadable) = (Vec::new(), Vec::new());
     for slot in 0..header.slots() {
         let mut bytes = [0; SEGMENT_HEADER_LEN];
-        let offset = header.slot_offset(slot);
-        let count =
-            storage.read_at(offset, &mut bytes).map_err(|source| io_error(storage, "read it", source))?;
-        found.extend(SegmentHeader::decode(&bytes[..count], &header.file_id).map(|segment| (segment, slot)));
+        match storage.read_at(header.slot_offset(slot), &mut bytes) {
+            Ok(count) => {
+                let segment = SegmentHeader::decode(&bytes[..count], &header.file_id);
+                found.extend(segment.map(|segment| (segment, slot)));
+            }
+            // One that cannot be read is as if nothing were in it, and is written again in its turn.
+            Err(source) => unreadable.push(source),
+        }
+    }
+    // A disk that reads nothing at all is gone, for now or for good: nothing is known of what it holds.
+    if let Some(source) = unreadable.pop()
+        && unreadable.len() as u64 + 1 == header.slots()
+    {
+        return Err(io_error(storage, "read it", source));
     }
     found.sort_by_key(|(segment, _)| std::cmp::Reverse(segment.seq));
     let mut bytes = vec![0; header.segment_size as usize];

@@ -1,6 +1,6 @@
 //! A real file, made once in its full size.
 //!
-//! Invariant: a name either stands for a whole ring file, every block of it allocated and on the
+//! Invariant: a name either stands for a whole ring file, every block of it allocated, written and on the
 //! disk, or for nothing of ours. On btrfs it is overwritten in place, unless a snapshot holds it; file systems
 //! that never do that, like ZFS, take new blocks later all the same. What was there before is never written to by
 //! [`FileStorage::create`].
@@ -10,12 +10,12 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, FallocateFlags, FlockOperation, IFlags, Mode, OFlags};
+use rustix::fs::{Advice, AtFlags, CWD, FallocateFlags, FlockOperation, IFlags, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::Storage;
 use crate::error::Error;
-use crate::layout::FileKind;
+use crate::layout::{FIRST_SEGMENT, FileKind};
 use crate::ring;
 
 /// What [`FileStorage::create`] found or did.
@@ -52,7 +52,7 @@ impl FileStorage {
     /// alone the ring file that is there. Anything else there is refused.
     ///
     /// All of its blocks are allocated here, so that a full disk is met now and not in the middle
-    /// of a shutdown. Whatever fails, nothing is left behind.
+    /// of a shutdown; and written, up to [`WRITTEN_MAX`]. Whatever fails, nothing is left behind.
     pub fn create(path: &Path, size: u64) -> Result<(Self, Created), Error> {
         create(path, size, Unnamed::Preferred)
     }
@@ -124,6 +124,11 @@ const NOFOLLOW: i32 = (OFlags::NOFOLLOW.bits() | OFlags::NONBLOCK.bits()) as i32
 fn may_be_readable(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
 }
+
+/// So much of a new file is written and not only allocated. The first sync of a block that was never written has its file
+/// system note that it is written now: a commit of its journal, for which others wait, up to ten times a second while
+/// recording. A disk takes these in seconds; of a file that is larger still, the rest takes a commit the first time round.
+const WRITTEN_MAX: u64 = 256 << 20;
 
 /// How a file is kept out of sight until it is whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -268,8 +273,9 @@ fn overwrite_in_place(file: &File) {
 fn allocate(file: &File, size: u64) -> Result<(), Errno> {
     let result = rustix::io::retry_on_intr(|| rustix::fs::fallocate(file, FallocateFlags::empty(), 0, size));
     match result {
+        Ok(()) => zeros(file, size.min(WRITTEN_MAX)),
         Err(Errno::OPNOTSUPP | Errno::NOSYS) => zeros(file, size),
-        result => result,
+        Err(error) => Err(error),
     }
 }
 
@@ -293,8 +299,24 @@ impl Storage for FileStorage {
         read_at(self.file(false)?, offset, buf)
     }
 
+    fn will_read(&mut self, offset: u64, len: u64) {
+        if let Ok(file) = self.file(false) {
+            let _ = rustix::fs::fadvise(file, offset, std::num::NonZero::new(len), Advice::WillNeed);
+        }
+    }
+
     fn write_at(&mut self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.file(true)?.write_all_at(data, offset)
+        let file = self.file(true)?;
+        match file.write_all_at(data, offset) {
+            Err(error) if error.raw_os_error() == Some(Errno::IO.raw_os_error()) => {
+                let read = &mut |at, buf: &mut [u8]| read_at(file, at, buf);
+                match to_whole_page(read, offset, data) {
+                    Some(whole) => file.write_all_at(&whole, offset),
+                    None => Err(error),
+                }
+            }
+            result => result,
+        }
     }
 
     fn sync(&mut self) -> io::Result<()> {
@@ -314,7 +336,28 @@ impl Storage for FileStorage {
     }
 }
 
-/// Reads until `buf` is full or the file ends.
+/// `data`, and zeros up to the end of its last page where that page cannot be read: an operating system that writes a part
+/// of a page reads the page first, so that a bad sector would never be written again, which is what has a disk replace
+/// it. What is behind the newest frame of a segment counts for nothing, and segments end with a page. What is before
+/// `offset` may count, so that it is never made up. `None` if the last page can be read: then that was not it.
+fn to_whole_page(
+    read: &mut dyn FnMut(u64, &mut [u8]) -> io::Result<usize>,
+    offset: u64,
+    data: &[u8],
+) -> Option<Vec<u8>> {
+    let end = offset.checked_add(data.len() as u64)?;
+    let rest = end.next_multiple_of(PAGE) - end;
+    let mut rest = vec![0; rest as usize];
+    if rest.is_empty() || end < FIRST_SEGMENT || read(end, &mut rest).is_ok() {
+        return None;
+    }
+    rest.fill(0);
+    Some([data, &rest].concat())
+}
+
+const PAGE: u64 = 4096;
+
+/// Reads until `buf` is full, the file ends, or the disk cannot go on: what it gave until then counts.
 pub(crate) fn read_at(file: &File, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
     let mut done = 0;
     while done < buf.len() {
@@ -322,7 +365,8 @@ pub(crate) fn read_at(file: &File, offset: u64, buf: &mut [u8]) -> io::Result<us
             Ok(0) => break,
             Ok(count) => done += count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+            Err(error) if done == 0 => return Err(error),
+            Err(_) => break,
         }
     }
     Ok(done)

@@ -3,12 +3,14 @@
 //! What must be true: the writer says so and writes nothing more; the file still opens and holds
 //! what was synced; a writer opened later goes on.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 
 use lastrites_traces::{
     Error,
     event::Event,
+    layout::{FIRST_SEGMENT, SEGMENT_SIZE_MIN, SIZE_MIN, SLOTS_MIN},
     ring::{self, Writer},
     session::{Clock, Coverage, End, How, Layer},
     storage::{MemoryStorage, Storage},
@@ -213,4 +215,127 @@ fn what_a_failed_sync_did_not_store_is_stored_by_the_next_one() {
     writer.sync().unwrap();
     let disk = writer.into_storage();
     assert_eq!(read(disk.synced()).unwrap()[0].events.len(), all.len() + 3);
+}
+
+const PAGE: u64 = 4096;
+
+/// A disk that cannot read some of its pages, until they are written again.
+#[derive(Debug)]
+struct Worn {
+    disk: MemoryStorage,
+    bad: BTreeSet<u64>,
+    /// How many places it was told of before it had to read a segment.
+    told: usize,
+}
+
+impl Worn {
+    /// What a reader makes of it: nothing there checks.
+    fn seen(&self) -> Vec<u8> {
+        let mut bytes = self.disk.bytes().to_vec();
+        for &page in &self.bad {
+            let start = (page * PAGE) as usize;
+            bytes[start..start + PAGE as usize].fill(0x5a);
+        }
+        bytes
+    }
+}
+
+impl Storage for Worn {
+    fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        assert!(offset < FIRST_SEGMENT || self.told as u64 == SLOTS_MIN, "it was told what comes");
+        let until = self.bad.range(offset / PAGE..).next().map_or(u64::MAX, |page| page * PAGE);
+        match until.saturating_sub(offset) {
+            0 if !buf.is_empty() => Err(io::Error::from_raw_os_error(5)),
+            most => {
+                let most = buf.len().min(usize::try_from(most).unwrap());
+                self.disk.read_at(offset, &mut buf[..most])
+            }
+        }
+    }
+    fn will_read(&mut self, _: u64, _: u64) {
+        self.told += 1;
+    }
+    fn write_at(&mut self, offset: u64, data: &[u8]) -> io::Result<()> {
+        let end = offset + data.len() as u64;
+        // What is before it in its first page would have to be read; what is behind it in its last need not be.
+        if !offset.is_multiple_of(PAGE) && self.bad.contains(&(offset / PAGE)) {
+            return Err(io::Error::from_raw_os_error(5));
+        }
+        for page in offset / PAGE..end.div_ceil(PAGE) {
+            if self.bad.remove(&page) && (page + 1) * PAGE > end {
+                self.disk.write_at(end, &vec![0; ((page + 1) * PAGE - end) as usize])?;
+            }
+        }
+        self.disk.write_at(offset, data)
+    }
+    fn sync(&mut self) -> io::Result<()> {
+        self.disk.sync()
+    }
+    fn len(&mut self) -> io::Result<u64> {
+        self.disk.len()
+    }
+    fn path(&self) -> &Path {
+        Path::new("/var/lib/lastrites/ring")
+    }
+}
+
+/// Two laps of the smallest ring, and a batch that is not complete in its last segment.
+fn worn_out() -> MemoryStorage {
+    let mut writer = Writer::open(empty_ring()).unwrap();
+    writer.begin(&session(1)).unwrap();
+    let (mut noise, mut now_ns) = (Noise(8), 2_000);
+    for _ in 0..9 {
+        writer.append(&noise.heavy(&mut now_ns, 130), &[now_ns]).unwrap();
+    }
+    writer.sync().unwrap();
+    writer.into_storage()
+}
+
+/// The story: both copies of the file's header were read at once, and any segment's header that the disk could not read
+/// ended a recorder. One bad sector, and nothing was recorded any more; nor was it ever written again, upon which the
+/// disk would have replaced it.
+#[test]
+fn one_page_that_cannot_be_read_ends_no_recording() {
+    let base = worn_out();
+    let pages = SIZE_MIN / PAGE;
+    let mut noise = Noise(10);
+    let alone = (0..pages).map(|page| BTreeSet::from([page]));
+    let several: Vec<_> = (0..100)
+        .map(|_| (0..2 + noise.below(5)).map(|_| 1 + noise.below(pages - 1)).collect::<BTreeSet<_>>())
+        .collect();
+    for bad in alone.chain(several) {
+        let worn = Worn { disk: base.clone(), bad: bad.clone(), told: 0 };
+        let readings = read(&worn.seen()).unwrap();
+        let mut writer = Writer::open(worn).unwrap();
+        let resumed = writer.resume().map(|resumed| resumed.next_number);
+        assert_eq!(resumed, readings.last().map(|reading| reading.summary.next_number), "{bad:?}");
+        if resumed.is_none() {
+            writer.begin(&session(1)).unwrap();
+        }
+        let mut now_ns = 1 << 40;
+        for _ in 0..7 {
+            let batch = noise.heavy(&mut now_ns, 100);
+            let number = writer.next_number();
+            writer.append(&batch, &[now_ns]).unwrap();
+            writer.sync().unwrap();
+            let readings = read(&writer.storage().seen()).unwrap();
+            let newest = readings.iter().max_by_key(|reading| reading.summary.last_segment).unwrap();
+            let events = newest.events.iter().filter(|event| event.number >= number);
+            assert!(events.eq(&numbered(number, &batch)), "what comes behind {bad:?} is there");
+        }
+        let left = &writer.storage().bad;
+        let begins = |page: &&u64| (*page * PAGE - FIRST_SEGMENT).is_multiple_of(u64::from(SEGMENT_SIZE_MIN));
+        let of_segments = left.iter().filter(|page| **page * PAGE >= FIRST_SEGMENT);
+        assert_eq!(of_segments.filter(begins).count(), 0, "a lap later they are written again: {left:?}");
+    }
+}
+
+#[test]
+fn a_disk_that_reads_nothing_is_not_taken_for_an_empty_one() {
+    let base = worn_out();
+    let slots = FIRST_SEGMENT / PAGE..SIZE_MIN / PAGE;
+    for bad in [slots.clone().collect::<BTreeSet<_>>(), (0..2).collect(), (0..slots.end).collect()] {
+        let error = Writer::open(Worn { disk: base.clone(), bad, told: 0 }).expect_err("nothing is known");
+        says_what_to_do(&error, Failure::Broken);
+    }
 }

@@ -13,8 +13,9 @@ use crate::{error::EXIT_CODES, export, output::Color, pick::Recording, view};
 
 /// Who killed whom, and who restarted what, in runlevel 6.
 ///
-/// A flight recorder for the last minute of a machine. `sudo lastrites arm`, reboot, and then
-/// `sudo lastrites list` and `sudo lastrites show` tell what happened.
+/// A flight recorder for the last minute of a machine. `sudo lastrites arm`, reboot, and then `sudo lastrites explain`
+/// tells what happened and what to change; `sudo lastrites` alone shows it on a time axis. `lastrites FILE` does so with
+/// a recording or a report that somebody has sent. `lastrites demo` shows what all this is about.
 #[derive(Debug, Parser)]
 #[command(name = "lastrites", version, after_help = EXIT_CODES)]
 pub(super) struct Cli {
@@ -35,9 +36,15 @@ pub(super) struct Handed {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
+    /// Explain a shutdown: who killed whom, who restarted what, who everybody waited for, what to change
+    #[command(after_help = EXPLAIN_EXAMPLES)]
+    Explain(Box<ExplainArgs>),
     /// Look at a shutdown on a time axis: who killed whom, who restarted what (the same as no command at all)
     #[command(after_help = VIEW_EXAMPLES)]
     View(ViewArgs),
+    /// Make one file for a bug report: what happened in words, and the recording without secrets and names
+    #[command(after_help = REPORT_EXAMPLES)]
+    Report(Box<ReportArgs>),
     /// List the recorded shutdowns and boots: when, who asked, how they ended, what is missing
     #[command(after_help = "Times are those of the recorded machine.")]
     List {
@@ -47,12 +54,6 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Show the events of one recording, filtered, one a line
-    #[command(after_help = SHOW_EXAMPLES)]
-    Show(Box<ShowArgs>),
-    /// Explain a shutdown: who killed whom, who restarted what, who everybody waited for, what to change
-    #[command(after_help = EXPLAIN_EXAMPLES)]
-    Explain(Box<ExplainArgs>),
     /// Compare two shutdowns: what took longer, died differently, was restarted, or is there in one only
     #[command(after_help = DIFF_EXAMPLES)]
     Diff {
@@ -70,21 +71,21 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Show the events of one recording, filtered, one a line
+    #[command(after_help = SHOW_EXAMPLES)]
+    Show(Box<ShowArgs>),
     /// Copy one recording out as a file of its own, which every command accepts in place of the ring
     Save {
         /// The new file; nothing is overwritten. `-` is standard output
-        #[arg(value_name = "FILE")]
+        #[arg(value_name = "NEW")]
         target: PathBuf,
         /// The file to copy it from, instead of the ring
-        #[arg(long = "file", value_name = "FROM")]
+        #[arg(long = "file", value_name = "FILE")]
         from: Option<PathBuf>,
         /// newest, previous, a number as `list` shows it, or the beginning of an id
         #[arg(long, default_value = "newest", value_name = "WHICH")]
         recording: Recording,
     },
-    /// Make one file for a bug report: what happened in words, and the recording without secrets and names
-    #[command(after_help = REPORT_EXAMPLES)]
-    Report(Box<ReportArgs>),
     /// Write a recording and its story for other tools: JSON, CSV, Parquet, Perfetto, SVG, Graphviz, HTML
     #[command(after_help = EXPORT_EXAMPLES)]
     Export(Box<ExportArgs>),
@@ -120,9 +121,6 @@ pub(super) enum Command {
     Doctor(Handed),
     /// Record until told to stop (as root)
     Record(Handed),
-    /// Take what the recorder could not write; the last hook of a shutdown runs it
-    #[command(hide = true)]
-    Seal(Handed),
 }
 
 #[derive(Debug, Default, Args)]
@@ -140,6 +138,14 @@ impl FileArgs {
     pub(super) fn named(&self) -> Option<&Path> {
         self.positional.as_deref().or(self.option.as_deref())
     }
+}
+
+fn pid(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| "a pid is a number, like 812".to_owned())
+}
+
+fn number(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "the number of an event, like 929".to_owned())
 }
 
 const SHOW_EXAMPLES: &str = "\
@@ -161,7 +167,7 @@ pub(super) struct ShowArgs {
     #[arg(long, default_value = "newest", value_name = "WHICH")]
     pub(super) recording: Recording,
     /// Events by or about this process
-    #[arg(long, value_delimiter = ',')]
+    #[arg(long, value_delimiter = ',', value_parser = pid)]
     pub(super) pid: Vec<u32>,
     /// ... or one of this name or program; * and ? stand for anything
     #[arg(long, value_delimiter = ',')]
@@ -181,7 +187,7 @@ pub(super) struct ShowArgs {
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub(super) to: Option<String>,
     /// Only the event with this number
-    #[arg(long, value_name = "N", value_delimiter = ',')]
+    #[arg(long, value_name = "N", value_delimiter = ',', value_parser = number)]
     pub(super) event: Vec<u64>,
     /// Show times of the recorded machine's clock
     #[arg(long)]
@@ -234,7 +240,7 @@ pub(super) struct ExplainArgs {
     #[arg(long, value_name = "NAME", conflicts_with_all = ["pid", "json", "all"])]
     pub(super) service: Option<String>,
     /// What happened to this process, and what it did to others
-    #[arg(long, conflicts_with_all = ["json", "all"])]
+    #[arg(long, conflicts_with_all = ["json", "all"], value_parser = pid)]
     pub(super) pid: Option<u32>,
     /// One JSON object (documented in /usr/share/doc/lastrites/JSON.md)
     #[arg(long)]

@@ -149,10 +149,20 @@ pub fn both(file: Option<&Path>, a: Option<&str>, b: Option<&str>) -> Result<(Si
             }
         }
         (Some(a), b) => {
-            let b = b.unwrap_or(Named { path: None, which: None });
             let side =
                 |named: &Named| Source::open(named.path.as_deref().or(file))?.pick(named.which.as_ref());
-            (side(&a)?, side(&b)?)
+            let alone = a.path.as_ref().filter(|_| b.is_none() && file.is_none());
+            let b = b.unwrap_or(Named { path: None, which: None });
+            let first = side(&a)?;
+            let second = side(&b).map_err(|error| match (error, alone) {
+                (Error::NothingThere { looked }, Some(alone)) => Error::usage(format!(
+                    "{}: nothing to compare it with: this machine has no recording ({looked}); name the other one, \
+                     or compare the newest two of that file: lastrites diff --file FILE",
+                    alone.display()
+                )),
+                (error, _) => error,
+            })?;
+            (first, second)
         }
     };
     if a.picked.summary.session.id == b.picked.summary.session.id {

@@ -207,17 +207,33 @@ impl Page<'_> {
 
     /// `db7 rebooted on 12 Nov 2026 at 03:14:07 UTC+1, asked for by ... · sysvinit 3.06, runlevel 6`.
     pub fn what_happened(&self) -> String {
+        match self.happened() {
+            (before, Some(command), behind) => format!("{before}`{command}`{behind}"),
+            (before, None, behind) => before + &behind,
+        }
+    }
+
+    /// The same around the command that asked for it: what stands before, it itself, what stands behind. In the text alone
+    /// nobody could tell where the command begins, for a host may be called anything.
+    pub fn happened(&self) -> (String, Option<String>, String) {
         let (story, summary) = (self.story(), &self.picked.summary);
-        let mut text = self.title();
+        let (mut before, mut command, mut behind) = (self.title(), None, String::new());
         match &story.shutdown {
-            Some(shutdown) => text.push_str(&asked(shutdown)),
-            None => text.push_str(": no shutdown in this recording"),
+            Some(Shutdown { asked: Some(asked), .. }) => {
+                before.push_str(", asked for by ");
+                command = Some(asked.how.clone());
+                if !asked.who.is_empty() {
+                    let _ = write!(behind, " ({})", asked.who);
+                }
+            }
+            Some(_) => before.push_str(", and nobody was seen to ask for it"),
+            None => before.push_str(": no shutdown in this recording"),
         }
-        let _ = write!(text, " · {}", about::init(summary));
+        let _ = write!(behind, " · {}", about::init(summary));
         if let Some(shutdown) = story.shutdown.as_ref().filter(|_| story.init.is_rc()) {
-            let _ = write!(text, ", runlevel {}", shutdown.level());
+            let _ = write!(behind, ", runlevel {}", shutdown.level());
         }
-        text
+        (before, command, behind)
     }
 
     /// `11.8 s to the last hook · 1327 events, 0 lost · sealed ...`.
@@ -485,15 +501,6 @@ pub(crate) fn end(story: &Story, fate: &Fate) -> Option<Step> {
         step.text = step.text.replacen(&format!("of that {sig}"), &format!("of {sig} from {from}"), 1);
     }
     Some(step)
-}
-
-/// ``, asked for by `shutdown -r now` (root, pts/0)``.
-fn asked(shutdown: &Shutdown) -> String {
-    match &shutdown.asked {
-        Some(asked) if asked.who.is_empty() => format!(", asked for by `{}`", asked.how),
-        Some(asked) => format!(", asked for by `{}` ({})", asked.how, asked.who),
-        None => ", and nobody was seen to ask for it".into(),
-    }
 }
 
 #[cfg(test)]

@@ -7,9 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tempfile::NamedTempFile;
-
-use crate::{error::Error, report};
+use crate::{error::Error, fresh::Fresh, report};
 
 /// Who may read a new file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +21,7 @@ pub enum Whose {
 #[derive(Debug)]
 pub enum Sink {
     Stdout(BufWriter<Stdout>),
-    File { out: BufWriter<NamedTempFile>, target: PathBuf },
+    File { out: BufWriter<Fresh>, target: PathBuf },
 }
 
 impl Sink {

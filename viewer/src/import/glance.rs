@@ -16,7 +16,10 @@ use lastrites_traces::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::requests::{Request, Requests};
+use crate::{
+    fresh::Fresh,
+    requests::{Request, Requests},
+};
 
 /// Of this form; another one is not read.
 const VERSION: u32 = 1;
@@ -182,12 +185,13 @@ pub(super) fn keep(file: &Path, seen: &[(Summary, Requests)]) {
         let sessions =
             seen.iter().map(|(summary, requests)| Seen::of(summary, requests)).collect::<Option<_>>()?;
         let bytes = serde_json::to_vec(&Glance { version: VERSION, of, sessions }).ok()?;
-        let mut new = tempfile::Builder::new().prefix(".importing-").tempfile_in(file.parent()?).ok()?;
+        let mut new = Fresh::below(file.parent()?, 0o600).ok()?;
         new.write_all(&bytes).ok()?;
         // Who may read the one may read the other. Of the file itself, not of what is called so by now.
         let mode = file.metadata().ok()?.permissions().mode() & 0o644;
-        new.as_file().set_permissions(fs::Permissions::from_mode(mode)).ok()?;
-        new.persist(beside(file)?).ok().map(drop)
+        new.file().set_permissions(fs::Permissions::from_mode(mode)).ok()?;
+        forget(file);
+        new.name(&beside(file)?).ok()
     };
     let _ = kept();
 }

@@ -52,19 +52,6 @@ fn tag(out: &mut String, name: &str, class: &str, text: &str) {
     let _ = write!(out, "</{name}>");
 }
 
-/// `text`, of which what stands between its first two backticks is code.
-fn with_code(out: &mut String, text: &str) {
-    let mut parts = text.splitn(3, '`');
-    match (parts.next(), parts.next(), parts.next()) {
-        (Some(before), Some(code), Some(behind)) => {
-            escape::html(out, before);
-            tag(out, "code", "", code);
-            escape::html(out, behind);
-        }
-        _ => escape::html(out, text),
-    }
-}
-
 fn count(many: usize, one: &str, more: &str) -> String {
     if many == 1 { format!("1 {one}") } else { format!("{many} {more}") }
 }
@@ -114,7 +101,10 @@ impl Teller<'_> {
         escape::html(&mut out, &self.headline());
         out.push_str("</h1>\n");
         out.push_str("<p class=\"lead\">");
-        with_code(&mut out, &page.what_happened());
+        let (before, command, behind) = page.happened();
+        escape::html(&mut out, &before);
+        command.iter().for_each(|command| tag(&mut out, "code", "", command));
+        escape::html(&mut out, &behind);
         out.push_str("</p>");
         out.push_str("\n<dl class=\"known\">");
         let mut pair = |name: &str, value: &str| {

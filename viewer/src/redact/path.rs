@@ -116,7 +116,7 @@ const PACKAGED: [&[u8]; 12] = [
     b"command",
 ];
 /// But for these.
-const OF_SITE: [&[&[u8]]; 9] = [
+const OF_SITE: [&[&[u8]]; 12] = [
     &[b"usr", b"local"],
     &[b"usr", b"src"],
     &[b"lib", b"live"],
@@ -126,6 +126,9 @@ const OF_SITE: [&[&[u8]]; 9] = [
     &[b"proc", b"sys", b"net", b"ipv4"],
     &[b"proc", b"sys", b"net", b"ipv6"],
     &[b"boot", b"efi", b"EFI"],
+    &[b"proc", b"spl", b"kstat", b"zfs"],
+    &[b"sys", b"fs"],
+    &[b"sys", b"kernel", b"debug"],
 ];
 
 /// Below these, what a program keeps is as much somebody's as the program is everybody's.

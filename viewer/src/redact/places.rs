@@ -117,12 +117,11 @@ impl Redactor {
         let (sign, name) = word.split_at(sign);
         let of_file = name == base || name.strip_suffix(base).is_some_and(|dir| dir.ends_with(b"/"));
         let mut out = sign.to_vec();
-        if !name.is_empty()
-            && (of_file || name.starts_with(b"/"))
-            && !name.iter().any(|byte| is_separator(*byte))
-        {
+        let whole = !name.is_empty() && !name.iter().any(|byte| is_separator(*byte));
+        if whole && (of_file || name.starts_with(b"/")) {
             line.begin_once(super::line::base(name));
-            out.extend(self.program_file(name));
+            // Another path than that of the file may be a title: what it is called says nothing of what is harmless.
+            out.extend(if of_file { self.program_file(name) } else { self.path(name) });
             return out;
         }
         line.begin_once(name.split(|byte| is_separator(*byte) || *byte == b':').next().unwrap_or_default());

@@ -100,7 +100,7 @@ const PLACES: &str = "
     supervisor.sock docker.sock docker.pid containerd.sock mysqld.sock mysqld.pid php-fpm.sock s.pgsql.5432 uscreens screens
     crond.pid acpid.socket rpcbind.sock snapd.socket avahi-daemon cupsd crond lightdm gdm3 sddm speech-dispatcher
     version release image config-overrides lost cache.d tcp6 stat statm cmdline environ exe maps mounts mountinfo self thread-self
-    sysrq-trigger loadavg uptime meminfo cpuinfo swaps partitions filesystems drop_caches vm
+    connections tracing sysrq-trigger loadavg uptime meminfo cpuinfo swaps partitions filesystems drop_caches vm
 ";
 
 /// What inits, shells and common programs call their children, their options and what they read.

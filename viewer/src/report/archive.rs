@@ -12,7 +12,7 @@ use std::{
 };
 
 use flate2::{Compression, GzBuilder, bufread::GzDecoder};
-use lastrites_traces::reader::{Summary, Trace};
+use lastrites_traces::{layout::FILE_MAGIC, reader::Trace};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -35,8 +35,9 @@ pub const PART_MAX: u64 = 256 << 20;
 const TOTAL_MAX: u64 = 512 << 20;
 /// Most parts.
 const PARTS_MAX: usize = 32;
-/// Most events of its recording: an event takes a byte or three there, and a hundred in memory.
-pub const EVENTS_MAX: u64 = 7_000_000;
+/// Most events of its recording, and processes that its segments begin with: either takes a byte or three there, packed,
+/// and hundreds in memory.
+pub const ITEMS_MAX: u64 = 8_000_000;
 
 /// One file in the archive, other than the manifest.
 #[derive(Debug)]
@@ -233,6 +234,8 @@ const ASK_AGAIN: &str = "ask whoever made it to send it again, as `lastrites rep
 const DO_NOT: &str =
     "lastrites does not make such files: do not open it with anything else before you know who made it";
 
+const AS_IT_WAS: &str = "another program packed it: ask for the file itself that `lastrites report` wrote";
+
 fn damaged(why: impl Into<String>) -> Refused {
     Refused { why: why.into(), next: ASK_AGAIN }
 }
@@ -281,7 +284,10 @@ pub fn open(path: &Path) -> Result<Opened, Error> {
         unpack(&mut bounded).map_err(refused)?
     } else {
         let mut bounded = Bounded { inner: GzDecoder::new(BufReader::new(file)), left: TOTAL_MAX };
-        let unpacked = unpack(&mut bounded).map_err(refused)?;
+        let mut head = Vec::new();
+        let peeked = (&mut bounded).take(512).read_to_end(&mut head).map_err(Refused::from);
+        peeked.and_then(|_| packed_with_gzip(&head)).map_err(refused)?;
+        let unpacked = unpack(&mut head.as_slice().chain(&mut bounded)).map_err(refused)?;
         let mut rest = bounded.inner.into_inner();
         if rest.read(&mut [0]).map_err(fail)? > 0 {
             return Err(refused(hostile("something follows behind its end")));
@@ -289,19 +295,43 @@ pub fn open(path: &Path) -> Result<Opened, Error> {
         unpacked
     };
     let trace = Trace::from_file(&path.join(TRACE), trace)?;
-    bounded(trace.sessions()).map_err(refused)?;
+    let items = items(&trace)?;
+    if items > ITEMS_MAX {
+        return Err(refused(hostile(too_many(items))));
+    }
     Ok(Opened { manifest, trace })
 }
 
-/// A story of so many events would take all memory.
-fn bounded(sessions: &[Summary]) -> Result<(), Refused> {
-    let events = sessions.iter().fold(0_u64, |sum, session| sum.saturating_add(session.events));
-    if events > EVENTS_MAX {
-        return Err(hostile(format!(
-            "its recording has {events} events, which is more than any report holds"
-        )));
+/// Refuses what people have packed with gzip that is no tar, by how it begins.
+fn packed_with_gzip(head: &[u8]) -> Result<(), Refused> {
+    if head.starts_with(&FILE_MAGIC) {
+        let why = "it is a recording that was packed with gzip";
+        return Err(Refused { why: why.into(), next: "unpack it first: `gunzip` does" });
+    }
+    if !is_tar(head) {
+        let why = "it was packed with gzip and holds something else: this is no report";
+        return Err(Refused {
+            why: why.into(),
+            next: "name a recording, or a report as `lastrites report` wrote it",
+        });
     }
     Ok(())
+}
+
+/// What a recording may make its reader keep. Every segment's processes count, since it is the recording that says where
+/// they have to be told again: behind whatever cannot be read.
+pub fn items(trace: &Trace) -> Result<u64, Error> {
+    let mut sum = 0_u64;
+    for summary in trace.sessions() {
+        for stretch in trace.stretches(summary.session.id)? {
+            sum = sum.saturating_add(stretch.items());
+        }
+    }
+    Ok(sum)
+}
+
+pub fn too_many(items: u64) -> String {
+    format!("its recording has {items} events and processes, which is more than any report holds")
 }
 
 fn unpack(reader: &mut dyn Read) -> Result<(Manifest, File), Refused> {
@@ -312,16 +342,15 @@ fn unpack(reader: &mut dyn Read) -> Result<(Manifest, File), Refused> {
     // Raw: extensions that give an entry another name or size are seen as what they are, and refused.
     for entry in archive.entries()?.raw(true) {
         let mut entry = entry?;
-        let name = part_name(&entry)?;
+        let Some(name) = part_name(&entry)? else { continue };
         let bytes = entry.header().entry_size()?;
         if !met.insert(name.clone()) {
             return Err(hostile(format!("{name} is in it twice")));
         }
         let Some(known) = &manifest else {
             if name != MANIFEST {
-                return Err(damaged(format!(
-                    "it begins with {name} instead of {MANIFEST}: this is no report"
-                )));
+                let why = format!("it begins with {name} instead of {MANIFEST}");
+                return Err(Refused { why, next: AS_IT_WAS });
             }
             manifest = Some(read_manifest(&mut entry, bytes)?);
             continue;
@@ -368,16 +397,24 @@ fn unpack(reader: &mut dyn Read) -> Result<(Manifest, File), Refused> {
     Ok((manifest, trace))
 }
 
-/// The name of an entry that is a plain file in the folder, and nothing else.
-fn part_name<R: Read>(entry: &tar::Entry<'_, R>) -> Result<String, Refused> {
+/// The name of an entry that is a plain file in the folder, and nothing else; none for the folder itself, which other
+/// programs pack as well.
+fn part_name<R: Read>(entry: &tar::Entry<'_, R>) -> Result<Option<String>, Refused> {
     let path = entry.path_bytes();
     let shown = safe::text(&path[..path.len().min(100)]);
-    if !matches!(entry.header().entry_type(), tar::EntryType::Regular) {
-        return Err(hostile(format!("{shown} in it is no plain file (a link, a directory, an extension)")));
+    let kind = entry.header().entry_type();
+    if kind.is_dir() && path.strip_suffix(b"/").unwrap_or(&path) == FOLDER.as_bytes() && entry.size() == 0 {
+        return Ok(None);
+    }
+    if !matches!(kind, tar::EntryType::Regular) {
+        let why = format!("{shown} in it is no plain file (a link, a directory, an extension)");
+        // Of other programs that pack, nobody has to be afraid.
+        let usual = kind.is_dir() || kind.is_pax_local_extensions() || kind.is_pax_global_extensions();
+        return Err(if usual { Refused { why, next: AS_IT_WAS } } else { hostile(why) });
     }
     let name = path.strip_prefix(FOLDER.as_bytes()).and_then(|rest| rest.strip_prefix(b"/"));
     match name.and_then(|name| std::str::from_utf8(name).ok()).filter(|name| is_part_name(name)) {
-        Some(name) => Ok(name.to_owned()),
+        Some(name) => Ok(Some(name.to_owned())),
         None => Err(hostile(format!("{shown} in it is no name of a part"))),
     }
 }
@@ -428,20 +465,4 @@ fn read_manifest(entry: &mut dyn Read, bytes: u64) -> Result<Manifest, Refused> 
         return Err(hostile("more is packed in it than any report holds"));
     }
     Ok(manifest)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_recording_of_more_events_than_a_report_holds_is_refused() {
-        let of = |events| Summary { events, ..Summary::default() };
-        assert!(bounded(&[of(EVENTS_MAX - 1), of(1)]).is_ok());
-        for sessions in [[of(EVENTS_MAX), of(1)], [of(u64::MAX), of(u64::MAX)]] {
-            assert!(
-                bounded(&sessions).is_err_and(|refused| refused.why.contains("more than any report holds"))
-            );
-        }
-    }
 }

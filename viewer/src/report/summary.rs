@@ -54,7 +54,18 @@ fn block(text: &str) -> String {
 impl Summary<'_> {
     /// The whole text. `attached`: it lies in the archive beside the recording.
     pub fn markdown(&self, attached: bool) -> String {
-        let mut out = String::from("# What happened in a shutdown, recorded by lastrites\n\n");
+        let mut out = String::from(
+            "# What happened in a shutdown, recorded by lastrites\n\n\
+             lastrites is a flight recorder of shutdowns: it tells who ended whom, and who was started again.\n",
+        );
+        if attached {
+            let _ = writeln!(
+                out,
+                "Open `{}` beside this file in a browser for the same with a time axis.",
+                archive::PAGE
+            );
+        }
+        out.push('\n');
         let wanted = Wanted { noted: true, ..Wanted::default() };
         if let Ok((story, _)) = tell(self.picked, self.ending, &wanted, WIDTH, Palette::PLAIN) {
             out.push_str(&block(&story));

@@ -3,13 +3,13 @@
 //! Invariant: a string of the recording is looked at once for each question, however many processes have it; and
 //! looking can be done in slices, so that nobody waits for millions of processes.
 
-use std::{collections::HashMap, hash::BuildHasherDefault};
+use std::collections::HashMap;
+
+use lastrites_traces::seeded::Seeded;
 
 use super::model::Model;
 use crate::{
-    names,
-    processes::Quick,
-    safe,
+    names, safe,
     story::{
         fate::Verdict,
         intern::Str,
@@ -304,7 +304,7 @@ pub struct Matcher {
     text: Vec<u8>,
     fold: bool,
     pid: Option<u32>,
-    known: HashMap<Str, bool, BuildHasherDefault<Quick>>,
+    known: HashMap<Str, bool, Seeded>,
     services: Vec<bool>,
 }
 

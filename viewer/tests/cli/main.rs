@@ -4,6 +4,7 @@ mod demo;
 mod diff;
 mod documented;
 mod explain;
+mod readme;
 mod recorded;
 mod samples;
 mod shutdowns;
@@ -124,12 +125,71 @@ fn usage_errors_say_what_was_meant_and_end_with_2() {
         (&["show", "--recording", "9"], "it holds 1 to 2"),
         (&["show", "--from", "yesterday"], "not a time"),
         (&["show", "--from", "asked+soon"], "asked+2.5"),
+        (&["show", "--pid", "mongod"], "a pid is a number"),
+        (&["explain", "--pid", "-"], "a pid is a number"),
+        (&["show", "--event", "first"], "the number of an event"),
         (&["frobnicate"], "frobnicate"),
+        (&["explian"], "'explain'"),
     ] {
         let output = run(args, &recorded);
         assert_eq!(output.status.code(), Some(2), "{args:?}");
         assert!(text(&output.stderr).contains(hint), "{args:?}: {}", text(&output.stderr));
     }
+}
+
+/// The story: clap took a name for a command, and proposed one that only the last hook of a shutdown calls.
+#[test]
+fn a_file_without_a_command_is_opened_or_named_as_what_is_wrong() {
+    let recorded = recorded();
+    let home = recorded.dir.path().join("home");
+    let file = recorded.dir.path().join("sent.lrt");
+    let file = file.to_str().expect("UTF-8");
+    let with_home = |args: &[&str]| lastrites(args, &recorded).env("HOME", &home).output().expect("runs");
+    assert_eq!(with_home(&["save", file, "--recording", "1"]).status.code(), Some(0));
+    assert_eq!(with_home(&["import", "--as", "bug", file]).status.code(), Some(0));
+    let told = with_home(&["explain", file]).stdout;
+    for args in [&[file][..], &["--color", "never", file], &["bug"], &["--color=never", "bug"]] {
+        let output = with_home(args);
+        assert_eq!(output.status.code(), Some(0), "{args:?}: {}", text(&output.stderr));
+        assert_eq!(text(&output.stdout), text(&told), "{args:?}");
+    }
+    let output = with_home(&["mistyped.lrt"]);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(4), "{said}");
+    assert!(
+        said.starts_with("lastrites: mistyped.lrt: cannot open it") && said.contains("check the name"),
+        "{said}"
+    );
+    // What looks like nothing else is taken for a command; nobody is sent to the one that is for shutdowns.
+    for word in ["sael", "seal.", "frobnicate"] {
+        let output = with_home(&[word]);
+        assert!(!text(&output.stderr).contains("'seal'"), "{word}: {}", text(&output.stderr));
+        assert_ne!(output.status.code(), Some(0));
+    }
+}
+
+#[test]
+fn who_names_one_thing_of_two_is_told_which_is_missing() {
+    let recorded = recorded();
+    let ring = recorded.ring.to_str().expect("UTF-8");
+    let said = |args: &[&str], code| {
+        let output = lastrites(args, &recorded).env_remove("LASTRITES_FILE").output().expect("runs");
+        let said = text(&output.stderr).to_owned();
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {said}");
+        said
+    };
+    let save = said(&["save", ring], 4);
+    assert!(save.contains("`--file` names the one to copy from"), "{save}");
+    let nowhere = recorded.dir.path().join("none/report.tar.gz");
+    let report = said(&["report", ring, "-o", nowhere.to_str().expect("UTF-8")], 4);
+    assert_eq!(report.lines().count(), 1, "nothing else is said before: {report}");
+    assert!(report.contains("none/report.tar.gz: cannot create it: No such file"), "{report}");
+    let saved = said(&["save", "--file", ring, nowhere.to_str().expect("UTF-8")], 4);
+    assert!(!saved.contains("/.lastrites-"), "{saved}");
+    let shown = said(&["show", ring, "--event", "999999"], 1);
+    assert!(shown.contains("no event that fits") && !shown.contains("names"), "{shown}");
+    let shown = said(&["show", ring, "--name", "nobody"], 1);
+    assert!(shown.contains("names are matched as they are written"), "{shown}");
 }
 
 #[test]
@@ -187,6 +247,7 @@ fn commands_of_the_tracer_are_handed_over_with_all_their_words() {
     std::fs::write(&script, "#!/bin/sh\necho \"$@\"\nexit 3\n").expect("written");
     std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).expect("set");
     copy(&script, &tracer);
+    assert_eq!(text(&run(&["help", "arm"]).stdout).trim(), "arm --help");
     for args in [
         &["arm", "--always", "--size", "64M"][..],
         &["status", "--json"],
@@ -198,10 +259,29 @@ fn commands_of_the_tracer_are_handed_over_with_all_their_words() {
     }
 }
 
+/// Who typed `lastrites arm` must not read of a program that he never called.
+#[test]
+fn what_is_handed_over_speaks_as_what_was_typed() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let copied =
+        Command::new("cp").args([env!("CARGO_BIN_EXE_lastrites"), "/bin/cat"]).arg(dir.path()).status();
+    assert!(copied.expect("cp runs").success());
+    std::fs::rename(dir.path().join("cat"), dir.path().join("lastrites-tracer")).expect("renamed");
+    let output = Command::new(dir.path().join("lastrites")).args(["arm"]).current_dir(dir.path()).output();
+    // Of cat(1) it is known that it says how it was called.
+    let said = output.expect("runs").stderr;
+    assert!(text(&said).starts_with("lastrites: arm:"), "{}", text(&said));
+}
+
 #[test]
 fn help_tells_the_exit_codes() {
     let output = run(&["--help"], &recorded());
     let out = text(&output.stdout);
     assert!(out.contains("Exit codes:") && out.contains("demo"), "{out}");
+    let sentences = out.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(sentences.contains("`sudo lastrites explain` tells what happened"), "{out}");
+    let first = ["  explain ", "  view ", "  report ", "  show ", "  arm "];
+    let places = first.map(|word| out.find(word).unwrap_or_else(|| panic!("{word}: {out}")));
+    assert!(places.is_sorted(), "what one needs comes first: {out}");
     assert_eq!(output.status.code(), Some(0));
 }

@@ -109,14 +109,34 @@ fn a_power_cut_behind_the_recorders_own_end_is_not_made_up() {
     }
 }
 
+/// The story: a machine with two hooks has two seals. A copy that was cut between them was called sealed at its last hook.
+#[test]
+fn a_file_that_was_cut_is_not_sealed() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let whole = std::fs::read(sample("sysvinit-respawn")).expect("the sample");
+    for len in [28_000, whole.len() - 1, 20_000] {
+        let cut = dir.path().join(format!("{len}.lrt"));
+        std::fs::write(&cut, &whole[..len]).expect("written");
+        let row: serde_json::Value = serde_json::from_str(&good(&["list", "--json"], &cut)).expect("JSON");
+        assert_eq!(row["end"], "damaged", "{len}: {row}");
+        for command in ["list", "show", "explain"] {
+            let out = good(&[command], &cut);
+            assert!(!out.contains("sealed"), "{command} {len}: {}", out.lines().take(9).collect::<String>());
+        }
+    }
+}
+
 #[test]
 fn the_demonstration_tells_the_bundled_story_where_it_cannot_record() {
+    let tmp = tempfile::tempdir().expect("a directory");
     let output = Command::new(env!("CARGO_BIN_EXE_lastrites"))
         .args(["demo", "--bundled"])
+        .env("TMPDIR", tmp.path())
         .stdin(Stdio::null())
         .output()
         .expect("the binary runs");
     let told = String::from_utf8(output.stdout).expect("UTF-8");
+    leaves_its_recording(&String::from_utf8(output.stderr).expect("UTF-8"), tmp.path());
     assert_eq!(output.status.code(), Some(0));
     for part in [
         "mongod was restarted during the shutdown, then killed",
@@ -125,4 +145,43 @@ fn the_demonstration_tells_the_bundled_story_where_it_cannot_record() {
     ] {
         assert!(told.contains(part), "{part}: {told}");
     }
+}
+
+/// It is there, and three commands are named to look at it.
+fn leaves_its_recording(said: &str, tmp: &Path) {
+    let left: Vec<PathBuf> =
+        tmp.read_dir().expect("there").map(|entry| entry.expect("readable").path()).collect();
+    let [recording] = left.as_slice() else { panic!("{left:?}") };
+    assert!(good(&["show"], recording).contains("mongod"));
+    let name = recording.display().to_string();
+    for words in ["view", "show --recording 1", "report"] {
+        let line = format!("lastrites {words} {name}  # ");
+        assert!(said.contains(&line), "{line}: {said}");
+    }
+}
+
+/// The story: without root it proposed `sudo -E cargo run`, and sudo knows no cargo that is below somebody's home.
+#[test]
+fn who_is_not_root_is_told_a_command_that_works_and_keeps_the_recording_too() {
+    use std::os::unix::{fs::PermissionsExt as _, process::CommandExt as _};
+    let dir = tempfile::tempdir().expect("a directory");
+    let open =
+        |path: &Path| std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o777)).expect("set");
+    let (exe, tmp) = (dir.path().join("lastrites"), dir.path().join("tmp"));
+    let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_lastrites")).arg(&exe).status();
+    assert!(copied.expect("cp runs").success());
+    std::fs::create_dir(&tmp).expect("made");
+    open(dir.path());
+    open(&tmp);
+    let mut command = Command::new(&exe);
+    command.arg("demo").env_remove("CARGO").env("TMPDIR", &tmp).current_dir("/usr").stdin(Stdio::null());
+    if rustix::process::geteuid().is_root() {
+        command.uid(65534).gid(65534);
+    }
+    let output = command.output().expect("the binary runs");
+    let said = String::from_utf8(output.stderr).expect("UTF-8");
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains(&format!("to record here: sudo {} demo", exe.display())), "{said}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("mongod was restarted"), "{said}");
+    leaves_its_recording(&said, &tmp);
 }

@@ -1,7 +1,7 @@
 //! Names that want to be markup, script or invisible: none of them becomes an element, an attribute, or anything that
 //! runs, wherever it stands and whatever is done with it.
 
-use lastrites::safe;
+use lastrites::{page, safe};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -92,6 +92,17 @@ fn what_is_dangerous_is_shown_spelt_out() {
     ] {
         assert!(told.contains(shown), "{shown}: {told}");
     }
+}
+
+/// What stood between the first two backticks of the sentence was taken for the command, and the first were the host's.
+#[test]
+fn a_name_cannot_end_what_is_code_nor_begin_it() {
+    let html = page::document(&made::killed(&[b"db`7` `".to_vec()]));
+    let (_, lead) = html.split_once("<p class=\"lead\">").expect("the sentence");
+    let (lead, _) = lead.split_once("</p>").expect("its end");
+    assert!(lead.starts_with("db`7` ` rebooted on ") && lead.matches("<code>").count() == 1, "{lead}");
+    let (_, command) = lead.split_once("asked for by <code>").expect("the command");
+    assert!(command.starts_with("reboot ") && command.contains("db`7` `</code>"), "{lead}");
 }
 
 #[test]

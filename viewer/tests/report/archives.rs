@@ -7,6 +7,10 @@ use std::{
 };
 
 use lastrites::{redact::Keep, report::archive};
+use lastrites_traces::{
+    layout::{self, FileHeader, FrameHeader, Frames, SegmentHeader},
+    reader::Trace,
+};
 
 use super::{bad, good, reported, sample};
 
@@ -217,6 +221,104 @@ fn names_and_links_that_lead_elsewhere_are_refused_and_nothing_is_written() {
     assert_eq!(left.len(), 1, "only the archive itself: {left:?}");
 }
 
+/// A report that somebody looked into and packed again was said to be an enemy's.
+#[test]
+fn what_people_do_to_a_report_is_said_in_their_words() {
+    let place = Place::new();
+    let all = parts();
+    let folder = ("lastrites-report/".to_owned(), tar::EntryType::Directory, Vec::new());
+    let with_folder: Vec<Raw> = [&folder].into_iter().chain(&all).cloned().collect();
+    let path = place.put(&gzip(&tarred(&with_folder)));
+    assert!(good(place.path(), &["list", path.to_str().expect("UTF-8")]).contains("host-1"));
+    let mut full = with_folder.clone();
+    full[0].2 = b"evil".to_vec();
+    assert!(place.refused_parts(&full).contains("no plain file"));
+    let mut turned = all.clone();
+    turned.reverse();
+    let mut extended = all.clone();
+    extended.insert(0, ("lastrites-report/x".into(), tar::EntryType::XHeader, Vec::new()));
+    for parts in [turned, extended] {
+        let said = place.refused_parts(&parts);
+        assert!(said.contains("another program packed it") && !said.contains("do not open"), "{said}");
+    }
+    let recording = std::fs::read(sample("power-cut")).expect("readable");
+    let said = place.refused(&gzip(&recording));
+    assert!(said.contains("a recording that was packed with gzip; unpack it first"), "{said}");
+    for other in [&b"hello "[..], &[b'x'; 5000], b""] {
+        let said = place.refused(&gzip(other));
+        assert!(said.contains("this is no report") && !said.contains("cksum"), "{said}");
+    }
+    let said = place.refused(b"PK\x03\x04 and so on");
+    assert!(said.contains("it is a ZIP archive; unpack it"), "{said}");
+    let unpacked = place.path().join("lastrites-report");
+    std::fs::create_dir(&unpacked).expect("made");
+    std::fs::write(unpacked.join("trace.lrt"), recording).expect("written");
+    for dir in [".", "lastrites-report", "lastrites-report/"] {
+        let said = bad(place.path(), &["list", dir], 4);
+        let named = said.rsplit("name ").next().expect("a file").trim();
+        assert!(said.contains("a report was unpacked there"), "{said}");
+        assert!(good(place.path(), &["list", named]).contains("db7"));
+    }
+}
+
+/// A recording whose first segment claims to begin with so many processes more, in a frame of a few bytes.
+fn claiming(recording: &[u8], processes: u32) -> Vec<u8> {
+    let start = layout::FIRST_SEGMENT as usize;
+    let file = FileHeader::decode(&recording[..start]).expect("a header");
+    let segment = &recording[start..];
+    let header = SegmentHeader::decode(segment, &file.file_id).expect("a segment");
+    let len = header.len as usize;
+    let mut out = vec![0; layout::SEGMENT_HEADER_LEN];
+    let mut chain = header.seed(&file.file_id);
+    let mut put = |out: &mut Vec<u8>, header: FrameHeader, payload: &[u8]| {
+        let mut frame = vec![0; layout::FRAME_HEADER_LEN];
+        frame.extend_from_slice(payload);
+        chain = header.seal(&mut frame, chain);
+        out.extend(frame);
+    };
+    for frame in Frames::new(&segment[..len], &header, &file.file_id) {
+        put(&mut out, frame.header, frame.payload);
+        if frame.header.kind == layout::kind::STATE {
+            let claim = FrameHeader {
+                kind: layout::kind::SNAPSHOT,
+                count: processes,
+                writer: header.writer,
+                ..Default::default()
+            };
+            put(&mut out, claim, &[]);
+        }
+    }
+    let header = SegmentHeader { len: out.len() as u32, ..header };
+    out[..layout::SEGMENT_HEADER_LEN].copy_from_slice(&header.encode(&file.file_id));
+    [&recording[..start], &out, &segment[len..]].concat()
+}
+
+/// Eight events and half a million processes made `explain` take 159 MiB: only events were counted.
+#[test]
+fn a_recording_of_more_events_and_processes_than_a_report_holds_is_refused_unread() {
+    let place = Place::new();
+    let recording = std::fs::read(sample("power-cut")).expect("readable");
+    let opened = |processes| {
+        let body = archive::Body::Bytes(claiming(&recording, processes));
+        let mut parts = vec![archive::Part { name: archive::TRACE.into(), body }];
+        let redaction = archive::Redaction { kept: Vec::new(), removed: Default::default() };
+        let mut packed = Vec::new();
+        archive::write(&mut parts, redaction, 0, &mut packed).expect("packed");
+        archive::open(&place.put(&packed))
+    };
+    let all = |trace: &Trace| archive::items(trace).expect("counted");
+    let few = opened(5).expect("it opens");
+    let events: u64 = few.trace.sessions().iter().map(|summary| summary.events).sum();
+    let items = all(&few.trace);
+    assert!(items >= events + 5, "{items} {events}");
+    let most = (archive::ITEMS_MAX - (items - 5)) as u32;
+    assert_eq!(all(&opened(most).expect("it opens").trace), archive::ITEMS_MAX);
+    for more in [most + 1, u32::MAX] {
+        let said = opened(more).expect_err("too many").to_string();
+        assert!(said.contains("events and processes, which is more than any report holds"), "{said}");
+    }
+}
+
 #[test]
 fn what_unpacks_to_more_than_any_report_is_refused_before_it_is_unpacked() {
     let place = Place::new();
@@ -304,6 +406,6 @@ fn other_archives_are_no_reports() {
     let regular = tar::EntryType::Regular;
     let said = place.refused_parts(&[("etc/passwd".into(), regular, b"root".to_vec())]);
     assert!(said.contains("etc/passwd in it is no name of a part"), "{said}");
-    assert!(place.refused(&gzip(b"just text, compressed")).contains("damaged"));
+    assert!(place.refused(&gzip(b"just text, compressed")).contains("this is no report"));
     assert!(place.refused(&[0x1f, 0x8b]).contains("cut off"));
 }

@@ -297,3 +297,25 @@ fn what_root_makes_by_sudo_belongs_to_who_asked() {
     let wanted = if own.uid() == 0 { (4711, 4712) } else { (own.uid(), own.gid()) };
     assert_eq!((made.uid(), made.gid()), wanted);
 }
+
+/// A recording of millions of events was read, redacted and drawn before it was said that the file cannot be made.
+#[test]
+fn a_file_that_cannot_be_made_is_refused_before_the_work() {
+    let home = home();
+    let file = sample("power-cut");
+    let file = file.to_str().expect("UTF-8");
+    good(home.path(), &["report", file]);
+    for (args, why) in [
+        (&["report", file][..], "it is there already"),
+        (
+            &["report", file, "-o", "none/x"],
+            "none/x: cannot create it: No such file or directory (os error 2); choose",
+        ),
+    ] {
+        let said = bad(home.path(), args, 4);
+        assert!(said.contains(why) && !said.contains("removed"), "{said}");
+    }
+    // These write none.
+    good(home.path(), &["report", file, "--markdown"]);
+    good(home.path(), &["report", file, "--list-removed"]);
+}

@@ -1,5 +1,7 @@
 //! Recordings of other machines beside one's own.
 
+use std::{fs::Permissions, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
+
 use super::{bad, good, run, sample};
 
 fn home() -> tempfile::TempDir {
@@ -193,4 +195,80 @@ fn holes_cost_nothing_and_stay_holes() {
     assert!(blocks * 512 < 1 << 20, "{blocks}");
     let listed = good(home.path(), &["list"]);
     assert!(listed.contains("imported as x") && listed.contains("missing: "), "{listed}");
+}
+
+/// The command in a shell, where `$0` is it.
+fn shell(home: &Path, script: &str) -> std::process::Output {
+    let mut sh = Command::new("sh");
+    sh.args(["-c", script, env!("CARGO_BIN_EXE_lastrites")]).current_dir(home);
+    sh.env_remove("XDG_DATA_HOME").env_remove("LASTRITES_FILE").output().expect("sh runs")
+}
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// Nobody else could read it, since `arm` closes the directory that it was in.
+#[test]
+fn what_is_imported_for_all_users_opens_for_all_users_on_an_armed_machine() {
+    if !is_root() {
+        return eprintln!("skipped: only root imports for all users");
+    }
+    let home = home();
+    std::fs::copy(sample("power-cut"), home.path().join("x.lrt")).expect("copied");
+    std::fs::copy(env!("CARGO_BIN_EXE_lastrites"), home.path().join("lastrites")).expect("copied");
+    std::fs::set_permissions(home.path(), Permissions::from_mode(0o755)).expect("opened");
+    // In a /var/lib of its own, closed as `arm` leaves it, and by root's umask.
+    let script = "exec unshare --mount sh -ec '
+        mount -t tmpfs -o mode=755 tmpfs /var/lib
+        mkdir -m 750 /var/lib/lastrites
+        umask 077
+        \"$0\" import --system --as shared x.lrt
+        setpriv --reuid 65534 --regid 65534 --clear-groups env HOME=/nonexistent ./lastrites explain shared
+        setpriv --reuid 65534 --regid 65534 --clear-groups env HOME=/nonexistent ./lastrites list
+        chmod 700 /var/lib/lastrites-imported
+        setpriv --reuid 65534 --regid 65534 --clear-groups env HOME=/nonexistent ./lastrites explain shared 2>&1 || true
+        \"$0\" import --system --remove shared
+        ls -A /var/lib/lastrites-imported' \"$0\"";
+    let output = shell(home.path(), script);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{output:?}");
+    assert!(said.contains("imported shared") && said.contains("imported as shared"), "{said}");
+    assert!(said.contains("db7 "), "{said}");
+    let closed = "shared: there is no such file, and you may not see what was imported into /var/lib/lastrites-imported";
+    assert!(said.contains(closed), "{said}");
+    assert!(said.trim_end().ends_with("open that directory"), "nothing of it stays: {said}");
+}
+
+/// With HOME of a person (`sudo -E`, `su`), root made directories there that the person could not use, and followed links.
+#[test]
+fn root_keeps_nothing_in_somebody_elses_directory() {
+    if !is_root() {
+        return eprintln!("skipped: of others than root the system itself keeps that");
+    }
+    let home = home();
+    let put = |name: &str| {
+        let path = home.path().join(name);
+        std::fs::create_dir_all(&path).expect("made");
+        path
+    };
+    std::fs::copy(sample("power-cut"), home.path().join("x.lrt")).expect("copied");
+    let (theirs, led, root) = (put("theirs"), put("led/.local/share/lastrites"), put("root"));
+    let victim = put("victim");
+    std::os::unix::fs::symlink(&victim, led.join("imported")).expect("made");
+    for path in [&theirs, &home.path().join("led"), &led] {
+        std::os::unix::fs::lchown(path, Some(4711), Some(4711)).expect("root may");
+    }
+    std::os::unix::fs::symlink(&theirs, root.join(".local")).expect("made");
+    for name in ["theirs", "led", "root"] {
+        for what in ["x.lrt", "--remove x"] {
+            let output = shell(home.path(), &format!("HOME=$PWD/{name} exec \"$0\" import {what}"));
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(4), "{said}");
+            assert!(said.contains("it is not root's") && said.contains("--system"), "{said}");
+        }
+    }
+    for dir in [&theirs, &victim] {
+        assert_eq!(std::fs::read_dir(dir).expect("readable").count(), 0);
+    }
 }

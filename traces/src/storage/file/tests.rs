@@ -57,3 +57,43 @@ fn zeros_are_written_where_blocks_cannot_be_had_ahead() {
     zeros(&file, (2 << 20) + 5).unwrap();
     assert_eq!(file.metadata().unwrap().len(), (2 << 20) + 5);
 }
+
+/// A block that is allocated and was never written is a hole to those who look for data.
+#[test]
+fn a_new_file_is_written_all_over_so_that_no_later_sync_has_to_note_a_first_write() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, unnamed) in [("a", Unnamed::Preferred), ("b", Unnamed::Never)] {
+        let path = dir.path().join(name);
+        create(&path, SIZE + 5000, unnamed).unwrap();
+        let file = File::open(&path).unwrap();
+        let hole = rustix::fs::seek(&file, rustix::fs::SeekFrom::Hole(0)).unwrap();
+        assert_eq!(hole, SIZE + 5000);
+    }
+}
+
+/// One that takes minutes to write is not waited for.
+#[test]
+fn of_a_very_large_file_the_beginning_is_written_and_all_of_it_allocated() {
+    let file = tempfile::tempfile().unwrap();
+    let size = WRITTEN_MAX + (64 << 20);
+    allocate(&file, size).unwrap();
+    let found = file.metadata().unwrap();
+    assert_eq!(found.len(), size);
+    assert!(found.blocks() * 512 >= size);
+    let hole = rustix::fs::seek(&file, rustix::fs::SeekFrom::Hole(0)).unwrap();
+    assert!((WRITTEN_MAX..=size).contains(&hole), "{hole}");
+}
+
+#[test]
+fn a_page_that_cannot_be_read_is_written_whole_behind_what_counts() {
+    let unreadable = &mut |at: u64, _: &mut [u8]| match at {
+        20_000..24_576 => Err(Errno::IO.into()),
+        _ => Ok(0),
+    };
+    let whole = to_whole_page(unreadable, 20_480 - 100, &[7; 200]).unwrap();
+    assert_eq!((whole.len(), &whole[..200]), (100 + 4096, &[7; 200][..]));
+    assert!(whole[200..].iter().all(|&byte| byte == 0));
+    assert!(to_whole_page(unreadable, 30_000, &[7; 200]).is_none(), "it can be read: something else failed");
+    assert!(to_whole_page(unreadable, 20_480, &[7; 4096]).is_none(), "it was whole already");
+    assert!(to_whole_page(unreadable, u64::MAX, &[7; 2]).is_none());
+}
