@@ -168,7 +168,13 @@ impl Story {
                 match is_new {
                     Some(true) if earlier.ran_at(&unit, born_ns) => Command::Stops(until_ns),
                     Some(false) => Command::Other,
-                    _ if init == Init::Systemd && by_systemd() => Command::Ended(until_ns),
+                    // What has just been started is stopped as soon as its turn comes.
+                    _ if init == Init::Systemd
+                        && until_ns.saturating_sub(born_ns) >= blame::HUNG_NS
+                        && by_systemd() =>
+                    {
+                        Command::Ended(until_ns)
+                    }
                     _ => Command::Other,
                 }
             };

@@ -76,6 +76,9 @@ pub fn only_waits(world: &World, idx: Idx) -> bool {
 /// A command that ends so soon behind a process has waited for it.
 const BEHIND_NS: u64 = 3_000_000_000;
 
+/// What may have been there for anything, and did not run for so long, did not hang.
+pub const HUNG_NS: u64 = 5_000_000_000;
+
 /// Most that are weighed against each other, in all and at a moment.
 const CANDIDATES_MAX: usize = 2048;
 const ACTIVE_MAX: usize = 64;
