@@ -41,11 +41,12 @@ pub(super) fn add(
     // What somebody was on his way to what he became, with when that one ended.
     let mut began: HashMap<(Str, Str), Vec<(At, Idx)>> =
         wanted.values().map(|line| (*line, Vec::new())).collect();
-    for (image, number) in world.images.iter().zip(0..) {
-        let became = world.proc_at(image.proc).is_some_and(|proc| proc.image != number);
-        if let Some(those) = began.get_mut(&(image.filename, image.argv)).filter(|_| became) {
-            let last = daemon(image.proc);
-            those.extend(world.proc_at(last).filter(|proc| proc.dead()).map(|proc| (proc.exit, last)));
+    for (idx, _) in world.all().filter(|(_, proc)| world.is_init(proc.parent)) {
+        for image in world.own_images(idx).skip(1) {
+            if let Some(those) = began.get_mut(&(image.filename, image.argv)) {
+                let last = daemon(idx);
+                those.extend(world.proc_at(last).filter(|proc| proc.dead()).map(|proc| (proc.exit, last)));
+            }
         }
     }
     began.values_mut().for_each(|those| those.sort_unstable());
