@@ -33,15 +33,15 @@ use crate::{ahead, safe};
 
 use self::{
     across::NextBoot,
-    blame::Wait,
+    blame::{Command, Wait},
     doubt::Doubt,
     fate::{ByTarget, Fate, Rivals, Verdict},
     finding::Finding,
-    restart::Restart,
-    service::{Entry, ServiceId, Services},
+    restart::{By, Restart},
+    service::{Entry, Kind, ServiceId, Services},
     shutdown::{Asked, Init, Shutdown},
     stopper::Stoppers,
-    world::{At, Idx, IdxSet, NONE, Sig, World},
+    world::{At, Idx, IdxMap, IdxSet, NONE, Proc, Sig, World},
 };
 
 /// Signals are looked at from this long before a shutdown on.
@@ -87,7 +87,6 @@ pub struct Story {
     stopped: IdxSet,
     /// When everybody was stopped at once: who lived then was hit.
     stops: Option<At>,
-    /// Asked for by few findings, and once.
     earlier: OnceLock<behalf::Earlier>,
     scripts: OnceLock<BTreeSet<String>>,
 }
@@ -106,6 +105,8 @@ impl Story {
         let (mut fates, mut restarts, mut waits) = (Vec::new(), Vec::new(), Vec::new());
         let mut at_work = Vec::new();
         let mut rivals = Rivals::default();
+        // Asked for by few, and made once.
+        let earlier = OnceLock::new();
         if let Some(shutdown) = &shutdown {
             ((fates, rivals), restarts) = ahead::both(
                 || fate::fates(&world, shutdown, &by_target),
@@ -123,19 +124,61 @@ impl Story {
         let (heir_of, old_of) = (places(|restart| restart.old), places(|restart| restart.new));
         if let Some(shutdown) = &shutdown {
             let heir = |idx: Idx| old_of[idx as usize] != NONE;
-            let mut of_unit = |idx: Idx| {
-                services.of(&world, idx).is_some_and(|id| services.get(id).kind == service::Kind::Unit)
-            };
-            // Asked of those only who still ran at an end that nobody saw.
-            let earlier = (!shutdown.ended).then(|| behalf::Earlier::of(&world, shutdown.begin));
-            let stops = |idx: Idx| {
+            let mut of_unit =
+                |idx: Idx| services.of(&world, idx).is_some_and(|id| services.get(id).kind == Kind::Unit);
+            let unit_of = |idx: Idx| {
                 let cgroup = world.proc_at(idx).and_then(|proc| world.cgroups.get(&proc.cgroup));
                 let unit = cgroup.and_then(|path| service::of_cgroup(world.strings.get(*path)));
-                unit.zip(earlier.as_ref()).is_some_and(|((_, name), earlier)| {
-                    earlier.is_new_in(&world, idx, &safe::text(name)) == Some(true)
-                })
+                unit.map(|(_, name)| safe::text(name))
             };
-            waits = blame::blame(&world, shutdown, &fates, heir, &mut of_unit, stops);
+            // Asked of those only who still ran at an end that nobody saw.
+            let stops = |idx: Idx| {
+                !shutdown.ended
+                    && unit_of(idx).is_some_and(|unit| {
+                        let earlier = earlier.get_or_init(|| behalf::Earlier::of(&world, shutdown.begin));
+                        earlier.is_new_in(&world, idx, &unit) == Some(true)
+                    })
+            };
+            // And this of those whom somebody has killed.
+            let of_init = |fate: &&Fate| {
+                world
+                    .proc_at(fate.proc)
+                    .is_some_and(|proc| proc.born >= shutdown.begin && world.is_init(proc.parent))
+            };
+            let commands: IdxMap<&Fate> =
+                fates.iter().filter(of_init).map(|fate| (fate.proc, fate)).collect();
+            let command = |idx: Idx| {
+                let Some(unit) = unit_of(idx).filter(|unit| unit.ends_with(".service")) else {
+                    return Command::Other;
+                };
+                let earlier = earlier.get_or_init(|| behalf::Earlier::of(&world, shutdown.begin));
+                let is_new = earlier.is_new_in(&world, idx, &unit);
+                let born_ns = world.proc_at(idx).map_or(0, |proc| proc.born.ns);
+                let fate = commands.get(&idx);
+                let sent = fate.and_then(|fate| world.sig(fate.killer?));
+                let told_ns = fate.and_then(|fate| fate.told).map(|told| told.at(&world).ns);
+                let until_ns = told_ns.or(sent.map(|sent| sent.at.ns)).unwrap_or(u64::MAX);
+                // systemd-shutdown, which is pid 1 later, kills whoever is left.
+                let by_systemd = || {
+                    sent.is_some_and(|sent| {
+                        world.is_init(sent.sender)
+                            && world.program_at(sent.sender, sent.at.ns) != b"systemd-shutdown"
+                    })
+                };
+                match is_new {
+                    Some(true) if earlier.ran_at(&unit, born_ns) => Command::Stops(until_ns),
+                    Some(false) => Command::Other,
+                    // What has just been started is stopped as soon as its turn comes.
+                    _ if init == Init::Systemd
+                        && until_ns.saturating_sub(born_ns) >= blame::HUNG_NS
+                        && by_systemd() =>
+                    {
+                        Command::Ended(until_ns)
+                    }
+                    _ => Command::Other,
+                }
+            };
+            waits = blame::blame(&world, shutdown, &fates, heir, &mut of_unit, stops, command);
             if !shutdown.ended {
                 let told: IdxSet =
                     fates.iter().filter(|fate| fate.told.is_some()).map(|fate| fate.proc).collect();
@@ -191,7 +234,7 @@ impl Story {
             stoppers,
             stopped,
             stops,
-            earlier: OnceLock::new(),
+            earlier,
             scripts: OnceLock::new(),
         };
         story.forget_missed();
@@ -315,11 +358,16 @@ impl Story {
         let program = self.world.program_of(idx);
         // What systemd forks for itself is called `(sd-sync)`, or `(mongod)` up to its exec.
         let of_init = program.starts_with(b"(");
-        if proc.id.tgid <= 2 || of_init || NOBODIES.contains(&program) || self.is_step(idx) {
+        if proc.id.tgid <= 2 || of_init || self.is_step(idx) {
+            return false;
+        }
+        if NOBODIES.contains(&program) && !(TOOLS.contains(&program) && self.is_main(idx)) {
             return false;
         }
         match self.service(idx).map(|id| self.services.get(id)) {
-            Some(service) if service.name.ends_with(".scope") || service.name.starts_with("user@") => false,
+            Some(service) if service.name.starts_with("user@") => false,
+            // A login, and what belongs to one; but not what somebody has started there to stay.
+            Some(service) if service.name.ends_with(".scope") => self.is_left_to_init(idx),
             Some(service) => !OWN.contains(&service.name.as_str()),
             // A daemon: its parent is init, a supervisor, or another daemon of the same program.
             None => self.is_daemon(idx),
@@ -329,24 +377,73 @@ impl Story {
     fn is_daemon(&self, idx: Idx) -> bool {
         let world = &self.world;
         let Some(proc) = world.proc_at(idx) else { return false };
-        let image = world.image(world.image_of(idx));
-        let on_tty = image.is_some_and(|image| !image.tty.is_empty());
-        if on_tty {
+        if self.on_tty(idx) {
             return false;
         }
-        world.is_init(proc.parent)
+        let kept = |restart: Option<&Restart>| restart.is_some_and(|restart| restart.how == By::Supervisor);
+        self.is_left_to_init(idx)
             || world.is_supervisor(proc.parent)
-            || world.proc_at(proc.parent).is_none_or(|parent| parent.dead() && parent.exit < proc.exit)
             || world.program_of(proc.parent) == world.program_of(idx)
+            || kept(self.replaced(idx))
+            || kept(self.replaces(idx))
+            || self.is_run_by_script(idx)
+    }
+
+    fn on_tty(&self, idx: Idx) -> bool {
+        let image = self.world.image(self.world.image_of(idx));
+        image.is_some_and(|image| !image.tty.is_empty())
+    }
+
+    /// Whether it is off every terminal, and whoever started it is gone, or is init.
+    fn is_left_to_init(&self, idx: Idx) -> bool {
+        let world = &self.world;
+        let Some(proc) = world.proc_at(idx) else { return false };
+        !self.on_tty(idx)
+            && (world.is_init(proc.parent)
+                || world.proc_at(proc.parent).is_none_or(|parent| parent.dead() && parent.exit < proc.exit))
+    }
+
+    /// Whether a script that is a daemon is there for it, as mysqld_safe is: it had run for long when the shutdown began.
+    fn is_run_by_script(&self, idx: Idx) -> bool {
+        let (Some(proc), Some(shutdown)) = (self.world.proc_at(idx), &self.shutdown) else { return false };
+        proc.born.ns.saturating_add(LONG_NS) < shutdown.begin.ns && self.is_daemon_script(proc.parent)
+    }
+
+    /// Whether it is a script that nobody but init looked after when the shutdown began.
+    pub(crate) fn is_daemon_script(&self, idx: Idx) -> bool {
+        let began = self.shutdown.as_ref().map_or(self.world.last, |shutdown| shutdown.begin);
+        let alone = |proc: &Proc| {
+            self.world.is_init(proc.parent)
+                || self.world.proc_at(proc.parent).is_none_or(|parent| parent.exit < began)
+        };
+        self.world.is_script(idx) && !self.on_tty(idx) && self.world.proc_at(idx).is_some_and(alone)
+    }
+
+    /// Whether init runs it for a service, which has no other process then.
+    fn is_main(&self, idx: Idx) -> bool {
+        let of_init = self.world.proc_at(idx).is_some_and(|proc| self.world.is_init(proc.parent));
+        let looked_after =
+            self.service(idx).map(|id| self.services.get(id)).is_some_and(|service| match service.kind {
+                Kind::Unit => service.name.ends_with(".service"),
+                kind => kind == Kind::Upstart,
+            });
+        of_init && looked_after && !self.on_tty(idx)
     }
 
     /// Whether it is a part of the shutdown: a script or command that was begun in it, or the one who asked.
     pub fn is_step(&self, idx: Idx) -> bool {
         let Some(shutdown) = &self.shutdown else { return false };
         let world = &self.world;
+        // The command, and the shells above it; but a service that had init asked is one as before.
+        let is_service = || {
+            let before_ns = shutdown.begin.ns.saturating_sub(LONG_NS);
+            let of_init = |proc: &Proc| world.is_init(proc.parent) && proc.born.ns < before_ns;
+            !shutdown.forced && world.proc_at(idx).is_some_and(of_init) && !self.on_tty(idx)
+        };
         if shutdown.asked.as_ref().is_some_and(|asked| {
             asked.by != NONE
-                && (asked.by == idx || world.ancestors(asked.by).any(|up| up == idx && !world.is_init(up)))
+                && (asked.by == idx
+                    || world.ancestors(asked.by).any(|up| up == idx && !world.is_init(up)) && !is_service())
         }) {
             return true;
         }
@@ -430,6 +527,13 @@ const NOBODIES: [&[u8]; 28] = [
     b"plymouthd",
     b"lastrites-tracer",
 ];
+
+/// Those of them that may be what a service is made of.
+const TOOLS: [&[u8]; 10] =
+    [b"sh", b"dash", b"bash", b"zsh", b"fish", b"ksh", b"sleep", b"tail", b"cat", b"ssh"];
+
+/// What had run for so long when a shutdown began is no command that somebody had just given.
+const LONG_NS: u64 = 60_000_000_000;
 
 /// Services of ours.
 const OWN: [&str; 1] = ["lastrites.service"];

@@ -13,31 +13,52 @@ use super::{
 };
 use crate::safe;
 
-/// Units that had a process before the shutdown began, and the command lines that were executed in each.
+/// Units that had a process before the shutdown began.
 #[derive(Debug, Default)]
-pub(super) struct Earlier(HashMap<String, HashSet<Str>>);
+pub(super) struct Earlier(HashMap<String, Ran>);
+
+/// What ran in a unit.
+#[derive(Debug, Default)]
+struct Ran {
+    /// The command lines that were executed in it.
+    lines: HashSet<Str>,
+    /// When the last of its processes ended.
+    until_ns: u64,
+}
+
+/// What comes so soon behind a unit's end is not yet its next start: RestartSec= is 100 ms, if nobody has set it.
+const BEHIND_NS: u64 = 80_000_000;
 
 impl Earlier {
     pub fn of(world: &World, begin: At) -> Self {
-        let mut by_cgroup: HashMap<u64, HashSet<Str>> = HashMap::new();
+        let mut by_cgroup: HashMap<u64, Ran> = HashMap::new();
         for (idx, proc) in world.all().filter(|(_, proc)| proc.born < begin) {
-            let lines = by_cgroup.entry(proc.cgroup).or_default();
-            lines.extend(world.own_images(idx).filter(|image| image.at < begin).map(|image| image.argv));
+            let ran = by_cgroup.entry(proc.cgroup).or_default();
+            ran.lines.extend(world.own_images(idx).filter(|image| image.at < begin).map(|image| image.argv));
+            ran.until_ns = ran.until_ns.max(proc.exit.ns);
         }
-        let mut units: HashMap<String, HashSet<Str>> = HashMap::new();
-        for (cgroup, lines) in by_cgroup {
+        let mut units: HashMap<String, Ran> = HashMap::new();
+        for (cgroup, ran) in by_cgroup {
             let path = world.cgroups.get(&cgroup);
             if let Some((_, name)) = path.and_then(|path| of_cgroup(world.strings.get(*path))) {
-                units.entry(safe::text(name)).or_default().extend(lines);
+                let unit = units.entry(safe::text(name)).or_default();
+                unit.lines.extend(ran.lines);
+                unit.until_ns = unit.until_ns.max(ran.until_ns);
             }
         }
         Self(units)
     }
 
+    /// Whether something of that still ran in `unit` at `ns`, or had ended right before: what init ran for it then was not
+    /// there to start it.
+    pub fn ran_at(&self, unit: &str, ns: u64) -> bool {
+        self.0.get(unit).is_some_and(|ran| ran.until_ns.saturating_add(BEHIND_NS) >= ns)
+    }
+
     /// Whether what `idx` executes in `unit` was not what the unit ran before: then it is not what the unit is there for.
     /// None: the unit did not run before.
     pub fn is_new_in(&self, world: &World, idx: Idx, unit: &str) -> Option<bool> {
-        let lines = self.0.get(unit)?;
+        let lines = &self.0.get(unit)?.lines;
         Some(!world.own_images(idx).any(|image| lines.contains(&image.argv)))
     }
 }
@@ -113,6 +134,7 @@ impl Story {
                 && world.proc_at(restart.new).is_some_and(|proc| proc.born > born)
                 && world.proc_at(restart.old).is_some_and(|proc| proc.dead() && proc.exit <= born)
         });
-        !started && earlier.is_new_in(world, top, &self.services.get(unit).name) == Some(true)
+        let name = &self.services.get(unit).name;
+        !started && earlier.is_new_in(world, top, name) == Some(true) && earlier.ran_at(name, born.ns)
     }
 }

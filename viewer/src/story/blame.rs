@@ -6,6 +6,7 @@ use std::cmp::Reverse;
 
 use super::{
     fate::Fate,
+    service::of_rc,
     shutdown::{PhaseKind, Shutdown},
     world::{Idx, IdxSet, NONE, Proc, World},
 };
@@ -45,6 +46,8 @@ struct Candidate {
     why: Why,
     /// A stop command of a unit, which init waits for itself.
     of_unit: bool,
+    /// Init ended it, and what it was there for is not known: where nobody else can be, it is what was waited for.
+    doubtful: bool,
     /// Who told it to stop, or killed it where nobody had.
     told_by: Idx,
 }
@@ -72,6 +75,9 @@ pub fn only_waits(world: &World, idx: Idx) -> bool {
 
 /// A command that ends so soon behind a process has waited for it.
 const BEHIND_NS: u64 = 3_000_000_000;
+
+/// What may have been there for anything, and did not run for so long, did not hang.
+pub const HUNG_NS: u64 = 5_000_000_000;
 
 /// Most that are weighed against each other, in all and at a moment.
 const CANDIDATES_MAX: usize = 2048;
@@ -114,8 +120,19 @@ impl Longest {
     }
 }
 
+/// What a child of init that was killed had been there for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Command {
+    /// To stop its unit; up to when it was let.
+    Stops(u64),
+    /// Init killed it then as it does when the time to stop is over; it may have been there to stop its unit.
+    Ended(u64),
+    /// Nothing that a shutdown waits for: a service that had been started again, say.
+    Other,
+}
+
 /// The whole shutdown, stretch by stretch. `heir`: who took somebody's place; `of_unit`: who belongs to a unit;
-/// `stops`: of them, who may be there to stop it.
+/// `stops`: of them, who may be there to stop it; `command`: what a child of init was, of whom one was killed.
 pub fn blame(
     world: &World,
     shutdown: &Shutdown,
@@ -123,6 +140,7 @@ pub fn blame(
     heir: impl Fn(Idx) -> bool,
     mut of_unit: impl FnMut(Idx) -> bool,
     stops: impl Fn(Idx) -> bool,
+    command: impl Fn(Idx) -> Command,
 ) -> Vec<Wait> {
     let (begin, end) = (shutdown.begin.ns, shutdown.end.ns);
     let mut longest = Longest::default();
@@ -134,7 +152,8 @@ pub fn blame(
             rc_ns = rc_ns.min(proc.born.ns);
         }
         if !longest.is_short(proc.born.ns, proc.exit.ns.min(end))
-            && let Some(candidate) = running(world, shutdown, (idx, proc), &heir, &mut of_unit, &stops)
+            && let Some(candidate) =
+                running(world, shutdown, (idx, proc), &heir, &mut of_unit, &stops, &command)
         {
             longest.add(candidate);
         }
@@ -197,6 +216,7 @@ fn stopping<'a>(
             to_ns: exit.min(shutdown.end.ns),
             why: Why::Stopping,
             of_unit: false,
+            doubtful: false,
             // Or killed it: a spree that has told everybody waits for those too whom it did not meet then.
             told_by: fate
                 .told
@@ -217,6 +237,7 @@ fn running(
     heir: impl Fn(Idx) -> bool,
     of_unit: impl FnOnce(Idx) -> bool,
     stops: impl Fn(Idx) -> bool,
+    command: impl Fn(Idx) -> Command,
 ) -> Option<Candidate> {
     let born_in_it = proc.born >= shutdown.begin && proc.born < shutdown.end;
     if !born_in_it || world.is_init(idx) {
@@ -224,19 +245,29 @@ fn running(
     }
     world.image(proc.image).filter(|image| image.proc == idx)?;
     // What is started and stays is a service, not a step; nobody waits for its end.
-    let of_rc = || world.ancestors(idx).any(|up| runs_scripts(world.program_of(up)));
+    let under_rc = || world.ancestors(idx).any(|up| runs_scripts(world.program_of(up)));
     // But where nobody saw the end, a stop command may be what it hung on.
-    if heir(idx) || shutdown.ended && !proc.dead() || !is_step(world, shutdown, idx) {
+    if heir(idx) || shutdown.ended && !proc.dead() {
         return None;
     }
+    let top = step_under_init(world, shutdown, idx)?;
+    // A restarted service runs beside the shutdown, and is killed at its end. So is a stop command that hangs.
+    let killed = proc.killed_by() != 0 && !is_script_of_rc(world, idx);
+    let (until_ns, doubtful) = match killed.then(|| command(top)) {
+        None => (u64::MAX, false),
+        Some(Command::Stops(until_ns)) => (until_ns, false),
+        Some(Command::Ended(until_ns)) => (until_ns, true),
+        Some(Command::Other) => return None,
+    };
     let of_unit = of_unit(idx);
-    let step = proc.dead() || of_unit && stops(idx) || of_rc();
+    let step = proc.dead() || of_unit && stops(idx) || under_rc();
     step.then(|| Candidate {
         proc: idx,
         from_ns: proc.born.ns,
-        to_ns: proc.exit.ns.min(shutdown.end.ns),
+        to_ns: proc.exit.ns.min(until_ns).min(shutdown.end.ns),
         why: Why::Running,
         of_unit,
+        doubtful,
         told_by: NONE,
     })
 }
@@ -253,7 +284,9 @@ pub fn at_work(
     let asks = |idx: Idx| asked != NONE && (idx == asked || world.ancestors(asked).any(|up| up == idx));
     let ours = |idx: Idx| world.is_ours(idx) || world.program_of(idx) == b"lastrites-seal";
     let open = world.all().filter(|(_, proc)| !proc.dead());
-    let open = open.filter_map(|who| Some(running(world, shutdown, who, &heir, &mut of_unit, &stops)?.proc));
+    let open = open.filter_map(|who| {
+        Some(running(world, shutdown, who, &heir, &mut of_unit, &stops, |_| Command::Other)?.proc)
+    });
     let mut steps: Vec<Idx> = open
         .map(|idx| step_of(world, idx))
         .filter(|idx| !asks(*idx) && !ours(*idx) && !runs_scripts(world.program_of(*idx)))
@@ -283,8 +316,9 @@ fn step_of(world: &World, idx: Idx) -> Idx {
     at
 }
 
-/// Whether a process born in the shutdown is part of it: a script of rc, a command of a unit.
-fn is_step(world: &World, shutdown: &Shutdown, idx: Idx) -> bool {
+/// The child of init that a process born in the shutdown is a part of, if that was born in it too: rc, or a command of a
+/// unit.
+fn step_under_init(world: &World, shutdown: &Shutdown, idx: Idx) -> Option<Idx> {
     let begin = shutdown.begin;
     let born_in_it = |idx: Idx| world.proc_at(idx).is_some_and(|proc| proc.born >= begin);
     // Up to the one that init started: all of them born in it.
@@ -295,16 +329,18 @@ fn is_step(world: &World, shutdown: &Shutdown, idx: Idx) -> bool {
             break;
         }
         if !born_in_it(up) {
-            return false;
+            return None;
         }
         at = up;
         of_init = world.proc_at(up).is_some_and(|proc| world.is_init(proc.parent));
     }
-    if !of_init {
-        return false;
-    }
-    // A restarted service runs beside the shutdown.
-    !world.is_supervisor(at) && world.proc_at(idx).is_some_and(|proc| proc.killed_by() == 0)
+    (of_init && !world.is_supervisor(at)).then_some(at)
+}
+
+/// Whether it is a script that rc runs itself.
+fn is_script_of_rc(world: &World, idx: Idx) -> bool {
+    let by_rc = world.proc_at(idx).is_some_and(|proc| runs_scripts(world.program_of(proc.parent)));
+    by_rc && world.own_images(idx).any(|image| of_rc(world.strings.get(image.filename)))
 }
 
 /// Those whose scripts ask for somebody with signal 0: they wait for that one.
@@ -348,7 +384,7 @@ fn choose(
     };
     let steps: Vec<Candidate> = active
         .iter()
-        .filter(|c| c.why == Why::Running && !has_child(c))
+        .filter(|c| c.why == Why::Running && !c.doubtful && !has_child(c))
         .map(|c| sleeper(c).unwrap_or(*c))
         .collect();
     let steps = &steps;
@@ -384,7 +420,10 @@ fn choose(
         of_units.filter(outlasts).or_else(stopping).or(working)
     };
     let chosen = chosen.or(steps.iter().max_by_key(|c| c.to_ns).copied());
-    match chosen {
+    // What init itself has told nobody to do is no reason to wait: then it is the command that it ends later.
+    let doubtful = active.iter().filter(|c| c.doubtful).max_by_key(|c| c.to_ns).copied();
+    let by_init = |c: &Candidate| !steps.is_empty() || world.is_init(c.told_by);
+    match chosen.filter(|c| doubtful.is_none() || by_init(c)).or(doubtful) {
         Some(c) if c.why == Why::Running => (script_of(world, c.proc), c.why),
         Some(c) => (c.proc, c.why),
         None => (NONE, Why::Init),

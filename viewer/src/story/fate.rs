@@ -12,6 +12,7 @@ use super::{
 const HUP: u8 = 1;
 const INT: u8 = 2;
 const QUIT: u8 = 3;
+const ABRT: u8 = 6;
 const KILL: u8 = 9;
 const TERM: u8 = 15;
 
@@ -146,10 +147,29 @@ pub fn tells_to_stop(world: &World, sent: &Sig) -> bool {
         // What reload means to a daemon is the end to everybody else.
         HUP => sent.took().is_some_and(|(_, handled)| !handled) || sent.means == Means::Hangup,
         // systemd's KillSignal= may be any.
-        10 | 12 | 28 | 30 | 6 => world.is_init(sent.sender),
+        10 | 12 | 28 | 30 => world.is_init(sent.sender),
+        // But who dies of this one was taken for hung, by a watchdog or at the end of its time to stop.
+        ABRT => {
+            let died = world.proc_at(sent.target).is_some_and(|target| target.killed_by() == ABRT);
+            world.is_init(sent.sender) && !died
+        }
         34..=64 => world.is_init(sent.sender) && !world.is_init(sent.target),
         _ => false,
     }
+}
+
+/// Whether a signal that means something else to most daemons asked this one to stop, if no other did: `killer` is who
+/// killed it.
+fn asks_to_stop(world: &World, sent: &Sig, killer: Option<&Sig>) -> bool {
+    let of_choice = matches!(sent.sig, HUP | 10 | 12 | 28 | 30 | 34..=64);
+    if !of_choice || sent.sender == NONE || sent.sender == sent.target || world.is_init(sent.target) {
+        return false;
+    }
+    // systemd reloads by commands of the unit. Other inits send SIGHUP for that.
+    let is_systemd = || world.image(sent.image).is_some_and(|image| world.program(image) == b"systemd");
+    let by_systemd = sent.sig == HUP && world.is_init(sent.sender) && is_systemd();
+    // Whoever kills in the end has asked before, in the way that it was told to: STOPSIGNAL of a container.
+    by_systemd || killer.is_some_and(|kill| kill.sender == sent.sender && kill.at > sent.at)
 }
 
 /// Everybody who lived when the shutdown began, or was born in it, and how it ended for them. In order of their ends.
@@ -222,17 +242,20 @@ fn fate(
 /// The first signal of the stop that `idx` met from `begin` on. SIGKILL is what one dies of, not a request.
 pub fn told(world: &World, by_target: &ByTarget, idx: Idx, begin: At) -> Option<Told> {
     let proc = world.proc_at(idx)?;
-    let stops = || {
+    let came = || {
         by_target.to(world, idx).filter(|(_, sent)| {
-            sent.at >= begin
-                && sent.at <= proc.exit
-                && sent.sig != KILL
-                && !sent.overflowed()
-                && tells_to_stop(world, sent)
+            sent.at >= begin && sent.at <= proc.exit && sent.sig != KILL && !sent.overflowed()
         })
     };
+    let stops = || came().filter(|(_, sent)| tells_to_stop(world, sent));
+    let asks = || {
+        let kill = if proc.killed_by() == KILL { killer(world, by_target, idx, KILL).0 } else { None };
+        let kill = kill.and_then(|kill| world.sig(kill));
+        came().find(|(_, sent)| asks_to_stop(world, sent, kill))
+    };
     // Of several signals of one stop the first counts that it did not ignore.
-    let (number, sent) = stops().find(|(_, sent)| !sent.ignored()).or_else(|| stops().next())?;
+    let (number, sent) =
+        stops().find(|(_, sent)| !sent.ignored()).or_else(|| stops().next()).or_else(asks)?;
     let died_of_it = proc.killed_by() == sent.sig;
     let reception = match sent.took() {
         _ if sent.ignored() => Reception::Ignored,

@@ -4,6 +4,8 @@
 //! started by the same supervisor. A daemon that forks twice, an exec in the same process and a script that runs one
 //! command after the other are none. Each dead process has one heir at most, and each heir one forerunner.
 
+mod begun;
+mod kept;
 mod ordered;
 
 use std::collections::HashMap;
@@ -16,7 +18,7 @@ use super::{
     fate::ByTarget,
     intern::PerString,
     service::{Kind, ServiceId, Services},
-    who::words,
+    who::{is_descriptor, words},
     world::{At, Idx, IdxMap, Image, NONE, Origin, Proc, World},
 };
 
@@ -60,6 +62,8 @@ pub struct Restart {
 const WITHIN_NS: u64 = 180_000_000_000;
 /// The first process of a daemon leaves within this time.
 const DAEMON_NS: u64 = 60_000_000_000;
+/// A daemon forks so many times at most.
+const FORKS_MAX: usize = 3;
 /// So many dead of one program that have no heir are looked at for the forerunner of a new one.
 const LOOK_BACK: usize = 64;
 
@@ -99,8 +103,10 @@ pub fn restarts(
             new.push(idx);
         }
     }
+    let mut found: Vec<Restart> = Vec::new();
     if new.is_empty() {
-        return Vec::new();
+        kept::add(world, services, by_target, from, until, &mut found);
+        return with_orders(world, services, by_target, from, found);
     }
     if !in_order {
         new.sort_unstable_by_key(|idx| (world.procs[*idx as usize].born, *idx));
@@ -139,7 +145,7 @@ pub fn restarts(
         dead.free = (0..=dead.list.len() as u32).collect();
     }
     // As many as there can be, for the same reason.
-    let mut found = Vec::with_capacity(new.len());
+    found.reserve_exact(new.len());
     for idx in new {
         let Some(image) = program(world, idx) else { continue };
         let place = programs.place(world, image, false);
@@ -179,6 +185,20 @@ pub fn restarts(
             at = dead.free(at - 1);
         }
     }
+    kept::add(world, services, by_target, from, until, &mut found);
+    begun::add(world, services, from, until, daemon, &mut found);
+    with_orders(world, services, by_target, from, found)
+}
+
+/// The restarts in order of time, with what had asked for them.
+fn with_orders(
+    world: &World,
+    services: &Services,
+    by_target: &ByTarget,
+    from: At,
+    mut found: Vec<Restart>,
+) -> Vec<Restart> {
+    found.sort_by_key(|restart| (restart.at, restart.new));
     found.shrink_to_fit();
     if !found.is_empty() {
         let orders = Orders::new(world, from);
@@ -243,19 +263,31 @@ impl Dead {
     }
 }
 
-/// Who goes on for whom: a daemon forks, and its first process leaves soon. The child executes nothing itself.
+/// Who goes on for whom: a daemon forks, and its first process leaves soon. The child executes nothing itself. So does
+/// a child of such a child, where that left as well: a daemon forks twice, so that it leads no session.
 fn heirs(world: &World) -> IdxMap<Idx> {
     let mut heirs: IdxMap<Idx> = IdxMap::default();
-    for (idx, proc) in world.all() {
-        let Some(parent) = world.proc_at(proc.parent).filter(|_| proc.image == NONE) else { continue };
-        let left = parent.dead()
-            && parent.status == 0
-            && parent.exit > proc.born
-            && parent.exit.ns.saturating_sub(parent.born.ns) < DAEMON_NS
-            && proc.exit.ns.saturating_sub(parent.exit.ns) > 100_000_000;
-        let longer = |other: &Idx| world.procs[*other as usize].exit < proc.exit;
-        if left && !world.is_init(proc.parent) && heirs.get(&proc.parent).is_none_or(longer) {
-            heirs.insert(proc.parent, idx);
+    for (idx, proc) in world.all().filter(|(_, proc)| proc.image == NONE) {
+        let (mut born, mut up) = (proc.born, proc.parent);
+        for _ in 0..FORKS_MAX {
+            let Some(parent) = world.proc_at(up).filter(|_| !world.is_init(up)) else { break };
+            let left = parent.dead()
+                && parent.status == 0
+                && parent.exit > born
+                && parent.exit.ns.saturating_sub(parent.born.ns) < DAEMON_NS;
+            if !left {
+                break;
+            }
+            let goes_on = proc.exit.ns.saturating_sub(parent.exit.ns) > 100_000_000;
+            let longer = |other: &Idx| world.procs[*other as usize].exit < proc.exit;
+            if goes_on && heirs.get(&up).is_none_or(longer) {
+                heirs.insert(up, idx);
+            }
+            // Beyond one that has executed something it is another program's child.
+            if parent.image != NONE {
+                break;
+            }
+            (born, up) = (parent.born, parent.parent);
         }
     }
     heirs
@@ -380,7 +412,9 @@ fn same_program(world: &World, old: Idx, new: Idx) -> bool {
     let (Some(a), Some(b)) = (of(old), of(new)) else { return false };
     let overwritten = world.proc_at(old).is_some_and(|old| old.origin == Origin::Running);
     let file = |image: &Image| base_name(world.strings.get(image.filename));
-    file(a) == file(b) && (overwritten || same_words(world, a, b))
+    // What is handed over as a descriptor may be another script each time: a job's last one looks like its first.
+    let handed_over = words(world.strings.get(b.argv)).any(is_descriptor);
+    file(a) == file(b) && !handed_over && (overwritten || same_words(world, a, b))
 }
 
 /// Words but the first, which is a name and may have a path or not.
@@ -406,6 +440,14 @@ impl Restart {
     /// When it was what the old one had been.
     pub fn up(&self, world: &World) -> At {
         world.image(self.up).map_or(self.at, |image| image.at)
+    }
+
+    /// Whether the new one had not come to be what the old one was: it ended as the script that starts it, say.
+    pub fn is_unfinished(&self, world: &World) -> bool {
+        let of = |idx: Idx| {
+            world.image(world.image_of(idx)).map(|image| base_name(world.strings.get(image.filename)))
+        };
+        of(self.new) != of(self.old)
     }
 
     /// Whether init's own table or unit is what had it restarted.

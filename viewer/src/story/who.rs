@@ -11,12 +11,16 @@ use super::world::{Idx, Image, NONE, World};
 const INTERPRETERS: [&[u8]; 9] =
     [b"sh", b"dash", b"bash", b"busybox", b"perl", b"ruby", b"python", b"env", b"toybox"];
 
+/// Shells: a script of theirs may run a daemon and wait for it.
+const SHELLS: [&[u8]; 5] = [b"sh", b"dash", b"bash", b"ksh", b"busybox"];
+
 /// Programs that start others and start them again.
-const SUPERVISORS: [&[u8]; 15] = [
+const SUPERVISORS: [&[u8]; 16] = [
     b"runsvdir",
     b"runsv",
     b"s6-svscan",
     b"s6-supervise",
+    b"supervise-daemon",
     b"svscan",
     b"supervise",
     b"supervisord",
@@ -62,6 +66,11 @@ fn script<'a>(words: impl Iterator<Item = &'a [u8]>) -> Option<&'a [u8]> {
     words.take(OPTIONS_MAX).take_while(|word| !says(word)).find(|word| !word.starts_with(b"-"))
 }
 
+/// Whether a file is one that somebody else had opened, as Upstart hands over a job's script: its number is no name.
+pub(super) fn is_descriptor(path: &[u8]) -> bool {
+    [&b"/proc/self/fd/"[..], b"/dev/fd/"].iter().any(|dir| path.starts_with(dir))
+}
+
 impl World {
     /// Which program an image is: once, see [`World::program`].
     pub(super) fn read_program(&self, image: &Image) -> &[u8] {
@@ -90,7 +99,8 @@ impl World {
         }
         if is(base) {
             // A script, if it is one: `sh /etc/init.d/exim4 stop`, but not `sh -c ...`.
-            if let Some(script) = script(words).filter(|word| word.starts_with(b"/")) {
+            if let Some(script) = script(words).filter(|word| word.starts_with(b"/") && !is_descriptor(word))
+            {
                 base = base_name(script);
             }
         }
@@ -218,6 +228,20 @@ impl World {
         SUPERVISORS.contains(&self.program_of(idx))
             // A systemd of a user or a container.
             || self.program_of(idx) == b"systemd" && self.pid(idx) != 1
+    }
+
+    /// What it was given, behind its name.
+    pub fn arguments(&self, idx: Idx) -> Vec<&[u8]> {
+        let argv = self.image(self.image_of(idx)).map_or(&b""[..], |image| self.strings.get(image.argv));
+        words(argv).skip(1).collect()
+    }
+
+    /// Whether it is a script that a shell runs, as mysqld_safe is.
+    pub fn is_script(&self, idx: Idx) -> bool {
+        self.image(self.image_of(idx)).is_some_and(|image| {
+            let shell = words(self.strings.get(image.argv)).next().map_or(&b""[..], base_name);
+            SHELLS.contains(&shell) && self.program(image) != shell
+        })
     }
 
     /// Whether it is only there for one container, and comes and goes with it.

@@ -13,7 +13,7 @@ pub(super) fn check(case: &mut Case<'_>) {
     let cut = story.world.all().filter(|(_, proc)| story.cut && !proc.dead()).map(|(idx, _)| idx);
     let all: Vec<Idx> = ended.chain(cut).collect();
     for idx in all {
-        if !story.dirty(idx) || story.world.is_init(idx) {
+        if !story.dirty(idx) || !story.matters(idx) {
             continue;
         }
         if std::iter::once(idx).chain(story.world.ancestors(idx)).any(|up| case.is_taken(up)) {

@@ -1,18 +1,21 @@
-//! Killed by SIGKILL, or crashed, in the shutdown: after it was asked, and what it had done with that; or never asked.
+//! Killed, or crashed, in the shutdown: after it was asked, and what it had done with that; or never asked.
 //!
-//! Found: the death of a service by SIGKILL or by a signal of its own making. Its workers that went with it are told
-//! of with it.
+//! Found: the death of a service by SIGKILL, by a signal of its own making, or by one of such a kind from somebody else.
+//! Its workers that went with it are told of with it; so is the script that ran it.
 
 use std::collections::HashMap;
 
 use crate::{names, time};
 
-use super::{Case, Finding, Rule, advice, steps};
+use super::{Case, Finding, Rule, Step, advice, steps};
 use crate::story::{
     Story,
-    fate::{Fate, Reception, Verdict},
-    service::ServiceId,
-    world::{Idx, Means},
+    blame::Why,
+    doubt::Confidence,
+    fate::{Fate, Reception, Verdict, tells_to_stop},
+    service::{Kind, ServiceId},
+    shutdown::Init,
+    world::{At, Idx, Means, NONE, Sig},
 };
 
 pub(super) fn check(case: &mut Case<'_>) {
@@ -51,7 +54,8 @@ pub(super) fn check(case: &mut Case<'_>) {
     }
     for fate in elders {
         if let Some(with_it) = with.remove(&fate.proc) {
-            let finding = tell(story, fate, &with_it);
+            let (known, with_it) = known_as(story, fate, with_it);
+            let finding = tell(story, known, &with_it);
             case.add(finding);
         }
     }
@@ -62,11 +66,98 @@ fn is_last_of_kernel(story: &Story, fate: &Fate) -> bool {
     fate.killer.and_then(|killer| story.world.sig(killer)).is_some_and(|sent| sent.means == Means::Namespace)
 }
 
+/// Of a script that is there for one program that program is what people know: mysqld_safe is mysqld's.
+fn known_as<'a>(story: &Story, head: &'a Fate, mut with_it: Vec<&'a Fate>) -> (&'a Fate, Vec<&'a Fate>) {
+    let world = &story.world;
+    let began = story.shutdown.as_ref().map_or(At::default(), |shutdown| shutdown.begin);
+    let parent = |fate: &Fate| world.proc_at(fate.proc).map_or(NONE, |proc| proc.parent);
+    if !story.is_daemon_script(head.proc) {
+        return (head, with_it);
+    }
+    let runs = |fate: &Fate| {
+        parent(fate) == head.proc
+            && !world.is_script(fate.proc)
+            && world.proc_at(fate.proc).is_some_and(|proc| proc.born < began)
+    };
+    let mut those = (0..with_it.len()).filter(|at| runs(with_it[*at]));
+    match (those.next(), those.next()) {
+        (Some(at), None) => {
+            let known = std::mem::replace(&mut with_it[at], head);
+            (known, with_it)
+        }
+        _ => (head, with_it),
+    }
+}
+
+/// `; another process of it went the same way`, `; mysqld_safe, which ran it, went the same way`.
+fn same_way(story: &Story, fate: &Fate, with_it: &[&Fate]) -> String {
+    let parent = story.world.proc_at(fate.proc).map_or(NONE, |proc| proc.parent);
+    let above = with_it.iter().any(|other| other.proc == parent);
+    let others = match (with_it.len() - usize::from(above), above) {
+        (0, false) => return String::new(),
+        (0, true) => format!("{}, which ran it,", story.world.name(parent)),
+        (1, false) => "another process of it".into(),
+        (1, true) => format!("{}, which ran it, and another process of it", story.world.name(parent)),
+        (n, false) => format!("{n} other processes of it"),
+        (n, true) => format!("{}, which ran it, and {n} other processes of it", story.world.name(parent)),
+    };
+    format!("; {others} went the same way")
+}
+
+/// What init ran for a service when all that had run there before was gone: to start it again, or as what comes behind
+/// its end. Nobody sees which.
+fn begun_behind(story: &Story, fate: &Fate) -> Option<Step> {
+    let world = &story.world;
+    let proc = world.proc_at(fate.proc)?;
+    let begin = story.shutdown.as_ref()?.begin;
+    let id = story.service(fate.proc)?;
+    let service = story.services.get(id);
+    let by_init = world.is_init(proc.parent) && proc.born >= begin && story.replaces(fate.proc).is_none();
+    if !by_init || !matches!(service.kind, Kind::Unit | Kind::Upstart) {
+        return None;
+    }
+    let of_it =
+        story.fates.iter().filter(|other| other.proc != fate.proc && story.service(other.proc) == Some(id));
+    let before = of_it.filter_map(|other| Some((other.proc, world.proc_at(other.proc)?)));
+    let mut before = before.filter(|(_, other)| other.born < proc.born);
+    let last = before.try_fold(None, |last: Option<(At, Idx)>, (idx, other)| {
+        let gone = other.exit <= proc.born;
+        gone.then(|| last.max(Some((other.exit, idx))))
+    })?;
+    let (gone, old) = last.filter(|(_, old)| world.proc_at(*old).is_some_and(|old| old.born < begin))?;
+    let text = format!(
+        "{} ran {} for {} {}, {} after {} had ended: to start it again, or as what comes behind its end",
+        world.name_at(proc.parent, proc.born.ns),
+        world.label(fate.proc),
+        service.kind.word(),
+        service.name,
+        time::duration(proc.born.ns.saturating_sub(gone.ns)),
+        world.label(old)
+    );
+    Some(Step::at(proc.born, text).and(gone))
+}
+
+/// Who sent what it died of, if that is no SIGKILL: a death by somebody else's signal is no crash.
+fn sent_by_another<'a>(story: &'a Story, fate: &Fate) -> Option<&'a Sig> {
+    let sent = story.world.sig(fate.killer?)?;
+    let meant = matches!(sent.means, Means::Call | Means::Broadcast | Means::Group | Means::CgroupKill);
+    (meant && sent.sig != 9 && sent.sender != NONE && sent.sender != fate.proc).then_some(sent)
+}
+
 fn tell(story: &Story, fate: &Fate, with_it: &[&Fate]) -> Finding {
     let world = &story.world;
-    let name = story.called(fate.proc);
+    let hung = story.stops_its_unit(fate.proc);
+    let name = match story.service(fate.proc).filter(|_| hung) {
+        Some(id) => format!("{}, a stop command of {},", world.name(fate.proc), story.services.get(id).name),
+        None => story.called(fate.proc),
+    };
     let sig = world.proc_at(fate.proc).map_or(9, |proc| proc.killed_by());
-    let crashed = sig != 9;
+    let by_another = sent_by_another(story, fate);
+    let crashed = sig != 9 && by_another.is_none();
+    let was_killed = match by_another {
+        Some(_) => format!("was killed by {}", names::signal(sig)),
+        None => "was killed".into(),
+    };
     let since = fate.told.map(|told| {
         let to = fate.killer.and_then(|k| world.sig(k)).map_or(story.end_of(fate.proc).ns, |sent| sent.at.ns);
         time::duration(to.saturating_sub(told.at(world).ns))
@@ -79,25 +170,31 @@ fn tell(story: &Story, fate: &Fate, with_it: &[&Fate]) -> Finding {
         _ if crashed => format!("{name} crashed ({}) during the shutdown", names::signal(sig)),
         (Some(told), Some(since)) => match told.reception {
             Reception::Ignored => {
-                format!("{name} ignores {} and was killed {since} after it", names::signal(told_by(told)))
+                format!("{name} ignores {} and {was_killed} {since} after it", names::signal(told_by(told)))
             }
             Reception::Pending => {
                 format!(
-                    "{name} was not seen to take {} and was killed {since} after it",
+                    "{name} was not seen to take {} and {was_killed} {since} after it",
                     names::signal(told_by(told))
                 )
             }
-            _ => format!("{name} was killed {since} after it was told to stop"),
+            _ => format!("{name} {was_killed} {since} after it was told to stop"),
         },
-        _ => match story
-            .doubt
-            .absence(story.shutdown.as_ref().map_or(0, |s| s.begin.ns), story.end_of(fate.proc).ns)
-        {
-            true => format!("{name} was killed without having been asked to stop"),
-            false => format!("{name} was killed; that it was asked to stop before was not seen"),
-        },
+        _ => {
+            let from_ns = story.shutdown.as_ref().map_or(0, |s| s.begin.ns);
+            match (by_another, story.doubt.absence(from_ns, story.end_of(fate.proc).ns)) {
+                (Some(sent), _) => {
+                    let sender = world.name_at(sent.sender, sent.at.ns);
+                    format!("{name} {was_killed} from {sender} during the shutdown")
+                }
+                (None, true) => format!("{name} was killed without having been asked to stop"),
+                (None, false) => {
+                    format!("{name} was killed; that it was asked to stop before was not seen")
+                }
+            }
+        }
     };
-    let rule = if fate.told.is_none() && !crashed { Rule::NeverAsked } else { Rule::Killed };
+    let rule = if fate.told.is_none() && sig == 9 { Rule::NeverAsked } else { Rule::Killed };
     let mut finding = Finding::new(rule, headline);
     if let Some(id) = story.replaces(fate.proc) {
         finding.steps.push(steps::restart(story, id));
@@ -105,27 +202,64 @@ fn tell(story: &Story, fate: &Fate, with_it: &[&Fate]) -> Finding {
     finding.steps.extend(fate.told.as_ref().map(|told| steps::told(story, fate, told)));
     finding.steps.extend(steps::told_again(story, fate));
     finding.steps.extend(steps::end(story, fate));
-    if !with_it.is_empty()
-        && let Some(first) = finding.steps.last_mut()
-    {
-        let others = if with_it.len() == 1 {
-            "another process".into()
-        } else {
-            format!("{} other processes", with_it.len())
-        };
-        first.text.push_str(&format!("; {others} of it went the same way"));
+    if let Some(last) = finding.steps.last_mut() {
+        last.text.push_str(&same_way(story, fate, with_it));
     }
-    let waited: u64 = story.waits.iter().filter(|wait| wait.proc == fate.proc).map(|wait| wait.ns()).sum();
+    let behind = begun_behind(story, fate);
+    // A script that ran it waited for it as well.
+    let parent = world.proc_at(fate.proc).map_or(NONE, |proc| proc.parent);
+    let above = with_it.iter().map(|other| other.proc).find(|other| *other == parent);
+    let for_it = story.waits.iter().filter(|wait| wait.proc == fate.proc || Some(wait.proc) == above);
+    let waited: u64 = for_it.map(|wait| wait.ns()).sum();
     if waited >= super::waited_for::LONG_NS {
         finding.headline.push_str(&format!("; the shutdown waited {} for it", time::duration(waited)));
     }
     finding.procs = [fate.proc].into_iter().chain(with_it.iter().map(|other| other.proc)).collect();
-    steps::next_boot(story, &mut finding, fate.proc);
-    finding.advice = advice::against_kill(story, fate);
+    let procs = finding.procs.clone();
+    let _ = procs.into_iter().any(|idx| steps::next_boot(story, &mut finding, idx));
+    finding.advice = match by_another.filter(|_| fate.told.is_none()) {
+        Some(sent) => Some(against_signal(story, fate, sent)),
+        None if behind.is_some() => advice::against_start(story, fate.proc)
+            .map(|advice| format!("if it was to start again: {advice}")),
+        None if hung => advice::against_waiting(story, fate.proc, Why::Running),
+        None => in_login(story, fate.proc).or_else(|| advice::against_kill(story, fate)),
+    };
+    finding.steps.extend(behind);
+    // What asks most daemons for something else may have meant that here as well.
+    let by_choice = |sent: &Sig| !tells_to_stop(world, sent) && !world.is_init(sent.sender);
+    if fate.told.and_then(|told| world.sig(told.sent)).is_some_and(by_choice) {
+        finding.confidence = finding.confidence.min(Confidence::Likely);
+    }
     if rule == Rule::NeverAsked {
         let from_ns = story.shutdown.as_ref().map_or(0, |s| s.begin.ns);
         let sure = story.doubt.of(from_ns, story.end_of(fate.proc).ns);
         finding.confidence = finding.confidence.min(sure).min(steps::unasked(story, fate.proc));
     }
     finding
+}
+
+/// For who was started in a login to stay: what ends that ends him.
+fn in_login(story: &Story, idx: Idx) -> Option<String> {
+    let scope = &story.services.get(story.service(idx)?).name;
+    let is_login = scope.starts_with("session-") && scope.ends_with(".scope");
+    is_login.then(|| {
+        let name = story.world.name(idx);
+        format!("let a unit of its own run {name}, which can wait for it: {scope} is a login, and goes with all that is in it")
+    })
+}
+
+/// Against a signal that nobody stops anybody with.
+fn against_signal(story: &Story, fate: &Fate, sent: &Sig) -> String {
+    let (name, sender) = (story.world.name(fate.proc), story.world.name_at(sent.sender, sent.at.ns));
+    let sig = names::signal(sent.sig);
+    let unit =
+        story.service(fate.proc).map(|id| story.services.get(id)).filter(|unit| unit.kind == Kind::Unit);
+    match unit.filter(|_| story.init == Init::Systemd && story.world.is_init(sent.sender)) {
+        Some(unit) => format!(
+            "see what {name} hung in, if unit {0} has a WatchdogSec=: {sender} sends {sig} when that is over; if not, see \
+             whether {sig} is KillSignal= of {0}",
+            unit.name
+        ),
+        None => format!("see why {sender} sends {sig} to {name}"),
+    }
 }

@@ -62,10 +62,14 @@ fn worth_telling(story: &Story, restart: &Restart) -> bool {
 }
 
 /// What became of the last heir, for a headline.
-fn outcome(story: &Story, last: Idx, up_ns: u64) -> String {
+fn outcome(story: &Story, restart: &Restart) -> String {
+    let last = restart.new;
     let end = story.end_of(last);
-    let later = time::duration(end.ns.saturating_sub(up_ns));
+    let later = time::duration(end.ns.saturating_sub(restart.at.ns));
     match story.fate(last).map(|fate| fate.verdict) {
+        Some(Verdict::Killed) if restart.is_unfinished(&story.world) => {
+            format!(", then killed {later} later, while it was starting")
+        }
         Some(Verdict::Killed) => format!(", then killed {later} later"),
         Some(Verdict::Stopped) => ", and had to be stopped again".into(),
         Some(Verdict::Left) if story.stopper(last).is_some() => {
@@ -106,7 +110,7 @@ fn tell(case: &Case<'_>, chain: &[&Restart]) -> Finding {
     let mut headline = format!(
         "{} was restarted{times} during the shutdown{}",
         story.called(first.old),
-        outcome(story, last.new, last.at.ns)
+        outcome(story, last)
     );
     let heir = |chain: &[&Restart]| split(story, chain).0.last().map_or(NONE, |restart| restart.new);
     let lost: Vec<String> = under

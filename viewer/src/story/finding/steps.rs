@@ -122,7 +122,9 @@ pub fn end(story: &Story, fate: &Fate) -> Option<Step> {
         (0, _) => {
             let code = proc.status >> 8 & 0xff;
             let clean = if code == 0 { ", a clean stop" } else { "" };
+            let ignored = fate.told.is_some_and(|told| told.reception == Reception::Ignored);
             let text = match since {
+                Some(since) if ignored => format!("{label} exited {code} of its own accord, {since} later"),
                 Some(since) => format!("{label} exited {code}{clean}, {since} after it was told to"),
                 None => format!("{label} exited {code}{}", of_own_accord(story, fate.proc)),
             };
@@ -229,7 +231,13 @@ pub fn restart(story: &Story, restart: &Restart) -> Step {
         By::Supervisor => world.label_at(restart.by, restart.at.ns),
         By::Script => story.chain(restart.by, restart.at.ns),
     };
-    let mut text = format!("{who} started {} again as {}", world.name(restart.new), world.pid(restart.new));
+    let mut text = match restart.is_unfinished(world) {
+        // What was to become it may be called anything yet.
+        true => {
+            format!("{who} began to start {} again, as {}", world.name(restart.old), world.label(restart.new))
+        }
+        false => format!("{who} started {} again as {}", world.name(restart.new), world.pid(restart.new)),
+    };
     if let Some(id) = restart.service {
         let service = story.services.get(id);
         match (story.services.entry(id), service.kind) {

@@ -6,6 +6,7 @@ use super::{Case, Finding, Rule, Step, advice, steps};
 use crate::story::{
     Story,
     blame::{self, Why},
+    doubt::Confidence,
     world::{Idx, NONE},
 };
 
@@ -28,14 +29,20 @@ pub(super) fn check(case: &mut Case<'_>) {
             continue;
         }
         let name = story.called(proc);
+        let fate = story.fate(proc);
+        // Whoever ended it: init, where a stop command takes longer than its unit may.
+        let sent = fate.and_then(|fate| world.sig(fate.killer?)).filter(|sent| sent.sender != NONE);
+        let until = sent.filter(|_| why == Why::Running).map_or(String::new(), |sent| {
+            format!(", until {} ended it", world.name_at(sent.sender, sent.at.ns))
+        });
         let headline = match why {
             Why::Stopping => format!("the shutdown waited {} for {name} to stop", time::duration(ns)),
             Why::Running | Why::Init => {
-                format!("the shutdown waited {} for {}", time::duration(ns), command(story, proc))
+                format!("the shutdown waited {} for {}{until}", time::duration(ns), command(story, proc))
             }
         };
         let mut finding = Finding::new(Rule::WaitedFor, headline);
-        match story.fate(proc).filter(|_| why == Why::Stopping) {
+        match fate.filter(|_| why == Why::Stopping) {
             Some(fate) => {
                 finding.steps.extend(fate.told.as_ref().map(|told| steps::told(story, fate, told)));
                 finding.steps.extend(steps::end(story, fate));
@@ -44,8 +51,20 @@ pub(super) fn check(case: &mut Case<'_>) {
                 let Some(of) = world.proc_at(proc) else { continue };
                 let chain = story.chain(proc, of.exit.ns.min(story.end_of(proc).ns));
                 finding.steps.push(Step::at(of.born, format!("{chain} was started")));
-                let lived = time::duration(story.end_of(proc).ns.saturating_sub(of.born.ns));
-                finding.steps.push(Step::at(story.end_of(proc), format!("it ended {lived} later")));
+                match fate.filter(|_| sent.is_some()) {
+                    Some(fate) => {
+                        finding.steps.extend(fate.told.as_ref().map(|told| steps::told(story, fate, told)));
+                        finding.steps.extend(steps::end(story, fate));
+                    }
+                    None => {
+                        let lived = time::duration(story.end_of(proc).ns.saturating_sub(of.born.ns));
+                        finding.steps.push(Step::at(story.end_of(proc), format!("it ended {lived} later")));
+                    }
+                }
+                // Of a command that init ended it may not be known that it was there to stop anything.
+                if sent.is_some_and(|sent| world.is_init(sent.sender)) && !story.stops_its_unit(proc) {
+                    finding.confidence = Confidence::Likely;
+                }
             }
         }
         finding.procs = vec![proc];

@@ -91,8 +91,8 @@ impl World {
                 let (idx, comm) = (self.proc(*process, at), self.strings.add(comm));
                 self.procs[idx as usize].comm = comm;
             }
-            // Some units are stopped by SIGWINCH (KillSignal= of httpd).
-            What::Signal(signal) if matters(signal.sig) || signal.sig == 28 && signal.sender.tgid == 1 => {
+            // Some are stopped by SIGWINCH (KillSignal= and STOPSIGNAL of httpd); a window's size tells the kernel.
+            What::Signal(signal) if matters(signal.sig) || signal.sig == 28 && !signal.by_kernel() => {
                 self.signal(signal, at)
             }
             What::Deliver { process, sig, disposition, .. } if matters(*sig) || *sig == 28 => {

@@ -1,0 +1,80 @@
+//! Restarts that did not come to their end: init had begun to start a service again, and what starts it was still at
+//! work.
+//!
+//! Invariant: what runs for the service then is what ran when the old one was started, word for word. A job's script that
+//! is handed over as a descriptor has no words of its own: its last script looks like its first.
+
+use std::collections::HashMap;
+
+use super::{By, LOOK_BACK, Restart, WITHIN_NS, own_image};
+use crate::story::{
+    intern::Str,
+    service::Services,
+    who::{is_descriptor, words},
+    world::{At, Idx, IdxMap, IdxSet, NONE, Origin, World},
+};
+
+pub(super) fn add(
+    world: &World,
+    services: &mut Services,
+    from: At,
+    until: At,
+    daemon: impl Fn(Idx) -> Idx,
+    found: &mut Vec<Restart>,
+) {
+    let heirs: IdxSet = found.iter().map(|restart| restart.new).collect();
+    let mut wanted: IdxMap<(Str, Str)> = IdxMap::default();
+    for (idx, proc) in world.all() {
+        let born = proc.born >= from && proc.born <= until && proc.origin == Origin::Forked;
+        if born
+            && world.is_init(proc.parent)
+            && !heirs.contains(&idx)
+            && let Some(image) = own_image(world, idx, proc)
+            && !words(world.strings.get(image.argv)).any(is_descriptor)
+        {
+            wanted.insert(idx, (image.filename, image.argv));
+        }
+    }
+    if wanted.is_empty() {
+        return;
+    }
+    // What somebody was on his way to what he became, with when that one ended.
+    let mut began: HashMap<(Str, Str), Vec<(At, Idx)>> =
+        wanted.values().map(|line| (*line, Vec::new())).collect();
+    for (idx, _) in world.all().filter(|(_, proc)| world.is_init(proc.parent)) {
+        for image in world.own_images(idx).skip(1) {
+            if let Some(those) = began.get_mut(&(image.filename, image.argv)) {
+                let last = daemon(idx);
+                those.extend(world.proc_at(last).filter(|proc| proc.dead()).map(|proc| (proc.exit, last)));
+            }
+        }
+    }
+    began.values_mut().for_each(|those| those.sort_unstable());
+    let mut news: Vec<Idx> = wanted.keys().copied().collect();
+    news.sort_unstable_by_key(|idx| (world.procs[*idx as usize].born, *idx));
+    let mut replaced: IdxSet = found.iter().map(|restart| restart.old).collect();
+    for new in news {
+        let (line, born) = (wanted[&new], world.procs[new as usize].born);
+        let Some(service) = services.of(world, new) else { continue };
+        let those = began.get(&line).map_or(&[][..], Vec::as_slice);
+        let before = those.partition_point(|(gone, _)| *gone <= born);
+        let near = those[..before]
+            .iter()
+            .rev()
+            .take(LOOK_BACK)
+            .take_while(|(gone, _)| *gone >= from && gone.ns.saturating_add(WITHIN_NS) >= born.ns);
+        let mut near = near.map(|(_, old)| *old).filter(|old| !replaced.contains(old));
+        let Some(old) = near.find(|old| services.of(world, *old) == Some(service)) else { continue };
+        replaced.insert(old);
+        found.push(Restart {
+            old,
+            new,
+            by: world.procs[new as usize].parent,
+            how: By::Init,
+            ordered: NONE,
+            at: born,
+            up: world.procs[new as usize].image,
+            service: Some(service),
+        });
+    }
+}
