@@ -303,14 +303,14 @@ fn tell(trace: &Trace, dir: &Path, palette: Palette) -> Result<(), Error> {
     }
     explain(&path, palette)?;
     say("that was the first boot's shutdown, in a machine of a few processes whose init restarts what dies");
-    say_what_next(&path);
+    say_what_next("recorded in", &path);
     Ok(())
 }
 
 /// How to look at what stays.
-fn say_what_next(path: &Path) {
+fn say_what_next(it_is: &str, path: &Path) {
     let (name, how) = (path.display(), command());
-    say(&format!("recorded in {name}:"));
+    say(&format!("{it_is} {name}:"));
     for (words, what) in [
         ("view", "the same on a time axis"),
         ("show --recording 1", "every event"),
@@ -360,7 +360,7 @@ fn show_bundled(why: &str, palette: Palette) -> Result<u8, Error> {
     file.flush().map_err(no_room)?;
     explain(file.path(), palette)?;
     let (_, path) = file.keep().map_err(|e| no_room(e.error))?;
-    say_what_next(&path);
+    say_what_next("it stays in", &path);
     Ok(0)
 }
 
