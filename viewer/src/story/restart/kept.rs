@@ -95,9 +95,10 @@ fn is_hit(world: &World, from: At, sent: &Sig) -> bool {
         && world.image(world.image_of(target.parent)).is_some_and(|image| image.tty.is_empty())
 }
 
-/// What scripts run again and again.
+/// What scripts run again and again, and what is run for each who comes: of sshd its next login is no restart.
 fn is_command(world: &World, idx: Idx) -> bool {
-    NOBODIES.contains(&world.program_of(idx)) || blame::only_waits(world, idx)
+    let program = world.program_of(idx);
+    NOBODIES.contains(&program) || matches!(program, b"sshd" | b"dropbear") || blame::only_waits(world, idx)
 }
 
 /// Which of the `children` of its parent was run in the place of `old`.
