@@ -520,6 +520,19 @@ mod tests {
         );
     }
 
+    /// Where / had been made read-only before the shutdown, nothing was left to unmount, and systemd-shutdown said that it unmounts.
+    #[test]
+    fn unmounting_is_missed_only_where_something_was_unmounted() {
+        let mut idle = systemd();
+        idle.events.pop();
+        let phases = [(REQUESTED, 11, 2), (STOPPING, 12, 3), (TERM_SPREE, 20, 5), (KILL_SPREE, 31, 7)];
+        idle.story = story(&phases, 50);
+        let complaints = |console: &str| judged(&idle, &SYSTEMD_WITNESS, console, true).1.len();
+        assert_eq!(complaints(SYSTEMD_CONSOLE), 0);
+        let busy = format!("{SYSTEMD_CONSOLE}[   41.000000] (sd-remount)[99]: Remounting '/' read-only.\n");
+        assert_eq!(complaints(&busy), 1);
+    }
+
     #[test]
     fn of_what_was_cut_off_only_what_is_recorded_has_to_be_told() {
         let mut cut = systemd();
