@@ -123,6 +123,22 @@ fn links_of_documents_lead_to_what_is_released_with_them() {
 }
 
 /// Debian 12 has glibc 2.36; what needs a later one was built in the wrong place.
+/// A damaged armed file made the package impossible to remove.
+#[test]
+fn a_machine_that_cannot_be_disarmed_can_do_without_the_package() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let armed = dir.path().join("armed");
+    fs::write(&armed, "").expect("written");
+    let script = fs::read_to_string(root().join("viewer/debian/prerm")).expect("there");
+    for (tracer, warns) in [("false", true), ("true", false)] {
+        let script = script.replace("/etc/lastrites/armed", &armed.display().to_string());
+        let script = script.replace("/usr/sbin/lastrites-tracer disarm ", &format!("{tracer} "));
+        let output = run(Command::new("sh").args(["-c", &script, "prerm", "remove"]));
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.contains("still armed") == warns, "{tracer}: {output:?}");
+    }
+}
+
 #[test]
 fn the_package_installs_on_debian_12() {
     let depends = good(Command::new("dpkg-deb").arg("-f").arg(built()).arg("Depends"));

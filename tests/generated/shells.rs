@@ -104,7 +104,7 @@ fn check(shell: &str, offer: Offer) {
     };
     has(&["lastrites", ""], &["arm", "explain", "report", "status"], &["seal", "refresh"]);
     // What the tracer alone knows.
-    has(&["lastrites", "arm", "--"], &["--always", "--once", "--size"], &["--settle", "--color"]);
+    has(&["lastrites", "arm", "--"], &["--always", "--once", "--size", "--settle"], &["--color"]);
     has(&["lastrites", "show", "--"], &["--signal", "--name", "--json"], &["--always"]);
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Invariant: before anything is created it is listed in the armed file, and the file counts only once
 //! all of it is there. So a half-finished arming is cleaned up by the next one, or by `disarm`, and
-//! disarming removes exactly what arming made. Recordings are never removed.
+//! disarming removes exactly what arming made. Recordings are never removed. Whoever arms, disarms, or ends what is armed
+//! ([`clean_up`]) holds [`lock::arming`] from before he looks until he is through.
 
 use std::{
     collections::BTreeSet,
@@ -24,7 +25,7 @@ use crate::{
     kernel::{self, Kernel},
     lock, machine, mounts, own,
     place::{self, Place},
-    probe, seal,
+    probe, record, say, seal,
     state::{self, Armed, Made, Mode},
     status::{self, Status},
 };
@@ -35,6 +36,10 @@ mod upgrade;
 const START: Duration = Duration::from_secs(120);
 /// How long a drainer is given to leave.
 const LEAVE_MS: u32 = 3000;
+/// How long somebody else who arms or disarms is waited for: longer than that takes.
+const ALONE: Duration = Duration::from_secs(150);
+/// After this it is said that he is waited for.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
@@ -60,9 +65,27 @@ pub fn pins() -> PathBuf {
     Path::new(kernel::BPFFS).join(format!("lastrites-v{}", lastrites_traces::abi::VERSION))
 }
 
+/// Makes sure that nobody else arms or disarms meanwhile.
+fn alone() -> Result<lock::Lock, Error> {
+    if let Some(lock) = lock::arming(PATIENCE)? {
+        return Ok(lock);
+    }
+    say::word(
+        "lastrites-tracer: another `arm` or `disarm`, or the end of a recording, is under way; waiting for it",
+    );
+    lock::arming(ALONE)?.ok_or_else(|| {
+        let why = format!("another one has been at it for {} s", ALONE.as_secs());
+        Error::failed(
+            "arming or disarming",
+            why,
+            "see what `pgrep -a lastrites` shows, end that, and run this again",
+        )
+    })
+}
+
 pub fn arm(options: &Options) -> Result<Report, Error> {
     error::require_root("arming")?;
-    bring_about(options, None)
+    bring_about(options, None, &alone()?)
 }
 
 /// Brings what an earlier arming installed to the version of this program: the same arming, with the same
@@ -70,15 +93,16 @@ pub fn arm(options: &Options) -> Result<Report, Error> {
 /// is armed, or only half.
 pub fn refresh() -> Result<Option<Report>, Error> {
     error::require_root("bringing hooks up to date")?;
+    let alone = alone()?;
     let root = Path::new("/");
     state::refuse_damaged(root)?;
     let Some(old) = state::load_complete(root) else { return Ok(None) };
     let options = Options { mode: old.mode, size: None, settle_s: old.settle_s };
-    bring_about(&options, Some(&old)).map(Some)
+    bring_about(&options, Some(&old), &alone).map(Some)
 }
 
 /// Arms, or brings up to date what is armed. `same` is the arming that it is to remain.
-fn bring_about(options: &Options, same: Option<&Armed>) -> Result<Report, Error> {
+fn bring_about(options: &Options, same: Option<&Armed>, alone: &lock::Lock) -> Result<Report, Error> {
     let root = Path::new("/");
     let run_dir = lock::run_dir()?;
     let mut run = RealRun;
@@ -89,7 +113,7 @@ fn bring_about(options: &Options, same: Option<&Armed>) -> Result<Report, Error>
         Some((_, old)) if old.complete => true,
         Some(_) => {
             warnings.push("an earlier arming was not finished; what it left was cleaned up".to_owned());
-            clean_up(root, &mut run)?;
+            clean_up(root, &mut run, alone)?;
             false
         }
         None => {
@@ -99,6 +123,7 @@ fn bring_about(options: &Options, same: Option<&Armed>) -> Result<Report, Error>
             false
         }
     };
+    record::sweep();
     if let Some(check) = doctor::blocking() {
         return Err(Error::failed(check.what, check.why, check.next));
     }
@@ -143,7 +168,7 @@ fn bring_about(options: &Options, same: Option<&Armed>) -> Result<Report, Error>
     if let Err(error) = done {
         if !again {
             lock::dismiss(run_dir, &armed.ring, LEAVE_MS);
-            let _ = clean_up(root, &mut run);
+            let _ = clean_up(root, &mut run, alone);
             if size.is_some() {
                 let _ = fs::remove_file(&armed.ring);
                 let _ = fs::remove_dir(&place.dir);
@@ -223,6 +248,14 @@ fn choose_place(root: &Path, warnings: &mut Vec<String>) -> Result<Place, Error>
         ));
     }
     warnings.extend(place::unreserved(&place.dir));
+    let fstab = fs::read_to_string(root.join("etc/fstab")).unwrap_or_default();
+    if place.on_root && mounts::wants_root_read_only(&fstab) {
+        warnings.push(
+            "fstab(5) mounts / read-only: the shutdown of this boot is recorded to its end, but of a boot in which / is never \
+             writable nothing is, for nobody makes it writable then"
+                .to_owned(),
+        );
+    }
     Ok(place)
 }
 
@@ -313,25 +346,30 @@ fn wait_for_drainer(run_dir: &Path, ring: &Path) -> Result<(), Error> {
     Err(Error::failed("starting the recorder", why, "see `lastrites doctor`"))
 }
 
-/// Undoes arming. Says whether there was anything to undo.
-pub fn disarm() -> Result<bool, Error> {
+/// What disarming found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Disarmed {
+    Armed,
+    /// No armed file, but something that somebody had left: a recorder that was killed, or an arming whose armed file is gone.
+    Leftovers,
+    Nothing,
+}
+
+/// Undoes arming.
+pub fn disarm() -> Result<Disarmed, Error> {
     error::require_root("disarming")?;
+    let alone = alone()?;
     let root = Path::new("/");
     state::refuse_damaged(root)?;
+    let swept = record::sweep();
     let Some((_, armed)) = state::load(root) else {
-        let left = pins().exists();
-        if left {
-            unpin(&pins())?;
-        }
-        unpin(&probe::successor(&pins()))?;
-        // The power may have gone while the armed file itself was being made.
-        sweep(&root.join(state::ARMED));
-        return Ok(left);
+        let left = clear(root, &mut RealRun)?;
+        return Ok(if left || swept { Disarmed::Leftovers } else { Disarmed::Nothing });
     };
     let began_ns = machine::boottime_ns();
     let gone = lock::dismiss(Path::new(lock::RUN), &armed.ring, LEAVE_MS);
     if !gone {
-        eprintln!("lastrites-tracer: the recorder is still busy writing; it leaves as soon as it can");
+        say::word("lastrites-tracer: the recorder is still busy writing; it leaves as soon as it can");
     }
     // A ring file that cannot be written is no reason to stay armed.
     let ended = match Kernel::open(&armed.pins) {
@@ -341,8 +379,33 @@ pub fn disarm() -> Result<bool, Error> {
         _ => Ok(()),
     };
     inits::by_name(&armed.init).stopped(&mut RealRun);
-    clean_up(root, &mut RealRun)?;
-    ended.map(|()| true)
+    clean_up(root, &mut RealRun, &alone)?;
+    ended.map(|()| Disarmed::Armed)
+}
+
+/// Removes what an arming has left whose armed file is gone. Says whether there was anything.
+fn clear(root: &Path, run: &mut dyn Run) -> Result<bool, Error> {
+    let strays = inits::strays(root);
+    let mut left = !strays.is_empty();
+    for pins in [pins(), probe::successor(&pins())] {
+        left |= fs::symlink_metadata(&pins).is_ok();
+        unpin(&pins)?;
+    }
+    if let Some(status) = Status::load(Path::new(lock::RUN)) {
+        // Without pins and an armed file it would record for nobody.
+        lock::dismiss_recorder(status.pid, LEAVE_MS);
+    }
+    forget();
+    if !strays.is_empty() {
+        let (init, _) = inits::detect(root);
+        let removed = inits::remove(root, &strays, run);
+        let reloaded = init.reload(run);
+        init.stopped(run);
+        removed.and(reloaded)?;
+    }
+    // The power may have gone while the armed file itself was being made.
+    sweep(&root.join(state::ARMED));
+    Ok(left)
 }
 
 fn unpin(dir: &Path) -> Result<(), Error> {
@@ -359,8 +422,9 @@ fn sweep(armed: &Path) {
     }
 }
 
-/// Removes everything that the armed file lists, the probe, and the armed file itself.
-pub fn clean_up(root: &Path, run: &mut dyn Run) -> Result<(), Error> {
+/// Removes everything that the armed file lists, the probe, and the armed file itself; nobody arms meanwhile, since
+/// the caller holds [`lock::arming`].
+pub fn clean_up(root: &Path, run: &mut dyn Run, _alone: &lock::Lock) -> Result<(), Error> {
     let Some((path, armed)) = state::load(root) else { return Ok(()) };
     let removed = inits::remove(root, &armed.made, run);
     let reloaded = inits::by_name(&armed.init).reload(run);
@@ -382,9 +446,13 @@ pub fn clean_up(root: &Path, run: &mut dyn Run) -> Result<(), Error> {
         Error::file(&path, "remove the armed file", e, "make its file system writable, then disarm again")
     })?;
     sweep(&path);
+    forget();
+    reloaded
+}
+
+/// Removes what is ours in /run; the directory goes with the last lock in it.
+fn forget() {
     for name in ["status", status::TEMPORARY, "armed"] {
         let _ = fs::remove_file(Path::new(lock::RUN).join(name));
     }
-    let _ = fs::remove_dir(lock::RUN);
-    reloaded
 }

@@ -1,14 +1,18 @@
 //! The command line.
 
-use std::path::{Path, PathBuf};
+use std::{
+    env,
+    fmt::Write as _,
+    path::{Path, PathBuf},
+};
 
 use clap::{Parser, Subcommand};
 
 use crate::{
-    arm::{self, Options},
+    arm::{self, Disarmed, Options},
     doctor,
     error::{self, EXIT_CODES, Error},
-    place, probe, record, report,
+    machine, place, probe, record, report, say, seal,
     state::Mode,
 };
 
@@ -33,8 +37,9 @@ enum Command {
         /// Size of a new ring file, at least 1M [default: 64M]
         #[arg(long, value_parser = place::parse_size)]
         size: Option<u64>,
-        /// Seconds without an exec after which a boot has settled
-        #[arg(long, hide = true, value_parser = clap::value_parser!(u64).range(1..=3600))]
+        /// Seconds, 30 unless told otherwise, without a program that this boot had not executed before: then it has settled, and
+        /// recording ends. More of them for services that fail late, like a database that reads its journal for minutes first
+        #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
         settle: Option<u64>,
     },
     /// Removes everything that arming installed; recordings stay
@@ -58,10 +63,15 @@ enum Command {
         without: Vec<String>,
     },
     /// Takes what the recorder could not write; run by the init as its last hook
+    ///
+    /// It ends the recording, so by hand it is refused unless the machine is going down.
     Seal {
         /// Which hook it is
-        #[arg(long, default_value = "by hand")]
-        stage: String,
+        #[arg(long)]
+        stage: Option<String>,
+        /// By hand, and in the middle of a boot
+        #[arg(long)]
+        force: bool,
     },
     /// Whether it is armed, how much was recorded and lost, and where
     Status {
@@ -95,31 +105,45 @@ pub fn run(cli: Cli) -> Result<u8, Error> {
     match cli.command {
         Command::Arm { once: _, always, size, settle } => {
             let mode = if always { Mode::Always } else { Mode::Once };
-            tell(&arm::arm(&Options { mode, size, settle_s: settle })?);
+            say::out(&told(&arm::arm(&Options { mode, size, settle_s: settle })?))?;
         }
-        Command::Disarm => {
-            let was = arm::disarm()?;
-            println!("{}", if was { "disarmed; recordings stay where they are" } else { "it was not armed" });
-        }
+        Command::Disarm => say::out(match arm::disarm()? {
+            Disarmed::Armed => "disarmed; recordings stay where they are\n",
+            Disarmed::Leftovers => {
+                "it was not armed; what had been left of a recorder is removed, recordings stay\n"
+            }
+            Disarmed::Nothing => "it was not armed\n",
+        })?,
         Command::Record { output: Some(output), size, without, .. } => {
             record::foreground(&output, record::size_or_default(size), &without)?;
         }
         Command::Record { boot, detach, .. } => record::service(boot, detach)?,
-        Command::Seal { stage } => crate::seal::run(&stage),
+        Command::Seal { stage, force } => {
+            let runlevel = env::var("RUNLEVEL").ok();
+            if stage.is_none() && !force && !machine::is_ending(Path::new("/"), runlevel.as_deref()) {
+                let why = "this machine is not going down, and nothing more would be recorded of it";
+                let next = "`lastrites disarm` ends a recording; a hook says with --stage which it is";
+                return Err(Error::failed("sealing", why, next));
+            }
+            seal::run(stage.as_deref().unwrap_or("by hand"));
+        }
         Command::Status { json } => {
             let facts = report::gather();
-            print!("{}", if json { report::json(&facts) } else { report::text(&facts) });
+            say::out(&if json { report::json(&facts) } else { report::text(&facts) })?;
             return Ok(if facts.armed.is_some_and(|armed| armed.complete) { 0 } else { 3 });
         }
         Command::Doctor { strict } => {
             let checks = doctor::all();
-            print!("{}{}", doctor::text(&checks), doctor::conclusion(&checks));
+            say::out(&format!("{}{}", doctor::text(&checks), doctor::conclusion(&checks)))?;
             return Ok(if doctor::is_content(&checks, strict) { 0 } else { 3 });
         }
         Command::Refresh => {
             if let Some(report) = arm::refresh()? {
-                println!("still armed, by this version");
-                report.warnings.iter().for_each(|line| println!("  note:     {line}"));
+                let mut text = "still armed, by this version\n".to_owned();
+                report.warnings.iter().for_each(|line| {
+                    let _ = writeln!(text, "  note:     {line}");
+                });
+                say::out(&text)?;
             }
         }
         Command::Load { dir, without } => load(&dir, without)?,
@@ -134,26 +158,24 @@ fn load(dir: &Path, without: Vec<String>) -> Result<(), Error> {
         .map_err(|e| Error::failed(dir.display().to_string(), e, "see `lastrites doctor`"))
 }
 
-fn tell(report: &arm::Report) {
+fn told(report: &arm::Report) -> String {
     let armed = &report.armed;
     let until = match armed.mode {
         Mode::Once => "for the next shutdown and the boot after it",
         Mode::Always => "for every shutdown and boot, until disarmed",
     };
-    println!(
-        "{} {until}, under {} {}",
+    let mut text = format!(
+        "{} {until}, under {} {}\nrecording into {}\n",
         if report.again { "still armed," } else { "armed" },
         armed.init,
-        armed.init_version
+        armed.init_version,
+        armed.ring.display()
     );
-    println!("recording into {}", armed.ring.display());
-    for line in &report.promise.recorded {
-        println!("  recorded: {line}");
+    let (recorded, missing) = (&report.promise.recorded, &report.promise.missing);
+    for (what, lines) in [("recorded:", recorded), ("missing: ", missing), ("note:    ", &report.warnings)] {
+        for line in lines {
+            let _ = writeln!(text, "  {what} {line}");
+        }
     }
-    for line in &report.promise.missing {
-        println!("  missing:  {line}");
-    }
-    for line in &report.warnings {
-        println!("  note:     {line}");
-    }
+    text
 }

@@ -6,7 +6,7 @@ use std::{fmt::Write as _, path::Path};
 
 use crate::{
     inits::{self, Layout},
-    mounts, place, probe,
+    machine, mounts, place, probe, record,
 };
 
 /// One thing that was looked at.
@@ -51,20 +51,52 @@ impl Check {
 /// What makes arming impossible, as far as it shows without asking the kernel: loading the probe, which
 /// comes next, asks that, and one loading is enough.
 pub fn blocking() -> Option<Check> {
-    let checks =
-        [processor(std::env::consts::ARCH), root(), bpffs()].into_iter().chain(place(Path::new("/")));
-    checks.into_iter().find(|check| check.verdict == Verdict::Bad)
+    let first = [processor(std::env::consts::ARCH), root(), bpffs()].into_iter();
+    let mut checks = first.chain(capture_kernel(Path::new("/"))).chain(place(Path::new("/")));
+    checks.find(|check| check.verdict == Verdict::Bad)
 }
 
 /// Everything.
 pub fn all() -> Vec<Check> {
+    let is_root = rustix::process::geteuid().is_root();
     let mut checks = vec![processor(std::env::consts::ARCH), root()];
-    checks.extend(kernel());
-    checks.push(bpffs());
     let root = Path::new("/");
+    checks.extend(capture_kernel(root));
+    // What the kernel refuses to who is not root says nothing of it.
+    if is_root {
+        checks.extend(kernel());
+    }
+    checks.push(bpffs());
+    checks.extend(leftovers());
     checks.extend(place(root));
-    checks.extend(init(root));
+    checks.extend(init(root, is_root));
     checks
+}
+
+/// Only where there is something to say.
+fn capture_kernel(root: &Path) -> Option<Check> {
+    machine::is_capture_kernel(root).then(|| {
+        Check::new(
+            Verdict::Bad,
+            "kdump",
+            "this kernel was started to write down the memory of another one, and needs all that it has",
+            "reboot first",
+        )
+    })
+}
+
+/// Only where there is something to say.
+fn leftovers() -> Option<Check> {
+    let pins = record::leftovers();
+    let names: Vec<String> = pins.iter().map(|path| path.display().to_string()).collect();
+    (!names.is_empty()).then(|| {
+        Check::new(
+            Verdict::Note,
+            "BPF file system",
+            format!("a recorder that was killed has left {}, which records for nobody", names.join(", ")),
+            "`lastrites disarm` removes it, and so does arming",
+        )
+    })
 }
 
 /// Records are finished by a store behind other stores, which other processors may see in another order; and where
@@ -82,16 +114,14 @@ fn processor(name: &str) -> Check {
     }
 }
 
+/// Said of who is not root.
+const PRIVILEGE: &str = "not root, so the kernel cannot be asked what it allows";
+
 fn root() -> Check {
     if rustix::process::geteuid().is_root() {
         Check::new(Verdict::Good, "privilege", "running as root", "")
     } else {
-        Check::new(
-            Verdict::Bad,
-            "privilege",
-            "not root, so the kernel cannot be asked what it allows",
-            "run it with sudo",
-        )
+        Check::new(Verdict::Bad, "privilege", PRIVILEGE, "run it with sudo")
     }
 }
 
@@ -173,7 +203,8 @@ fn place(root: &Path) -> Vec<Check> {
     checks
 }
 
-fn init(root: &Path) -> Vec<Check> {
+/// What the init is, and to who may ask the kernel, what will be recorded under it.
+fn init(root: &Path, is_root: bool) -> Vec<Check> {
     let (init, detected) = inits::detect(root);
     // What arming would choose; where that fails, `place` has said so.
     let place = place::choose(root).ok();
@@ -183,11 +214,20 @@ fn init(root: &Path) -> Vec<Check> {
     let layout = Layout { binary: &binary, dir, on_root };
     let name = format!("{} {}", detected.name, detected.version);
     let mut checks = Vec::new();
-    if init.name() == "unknown" {
+    if init.name() == "unknown" && detected.version.is_empty() {
+        let (why, next) = match is_root {
+            true => ("what pid 1 is cannot be found out", "see that /proc is mounted"),
+            false => ("only root can see what pid 1 is", "run it with sudo"),
+        };
+        checks.push(Check::new(Verdict::Degraded, "init", why, next));
+    } else if init.name() == "unknown" {
         let why = format!("pid 1 is `{}`, which is not known", detected.version);
         checks.push(Check::new(Verdict::Degraded, "init", why, ""));
     } else {
         checks.push(Check::new(Verdict::Good, "init", name.trim().to_owned(), ""));
+    }
+    if !is_root {
+        return checks;
     }
     let promise = init.promise(&layout);
     let degraded = if init.name() == "unknown" { Verdict::Degraded } else { Verdict::Good };
@@ -211,6 +251,10 @@ pub fn text(checks: &[Check]) -> String {
 /// What all of them come to, in a line.
 pub fn conclusion(checks: &[Check]) -> String {
     let count = |verdict| checks.iter().filter(|check| check.verdict == verdict).count();
+    let bad = |check: &&Check| check.verdict == Verdict::Bad;
+    if checks.iter().filter(bad).all(|check| check.why == PRIVILEGE) && count(Verdict::Bad) > 0 {
+        return "whether recording works only root can find out: run it with sudo\n".to_owned();
+    }
     let things = |n| if n == 1 { "one thing".to_owned() } else { format!("{n} things") };
     match (count(Verdict::Bad), count(Verdict::Degraded)) {
         (0, 0) => "recording works, and nothing is missing\n".to_owned(),
@@ -269,6 +313,24 @@ mod tests {
         let arm = processor("aarch64");
         assert_eq!(arm.verdict, Verdict::Bad);
         assert!(arm.why.contains("aarch64") && arm.next.contains("x86-64"), "{arm:?}");
+    }
+
+    /// A user was told that the kernel refuses the probe, that his init is not known, what will be recorded all the same, and
+    /// that two things FAILED.
+    #[test]
+    fn who_is_not_root_is_told_what_only_root_can_find_out_and_no_more() {
+        let asked = Check::new(Verdict::Bad, "privilege", PRIVILEGE, "run it with sudo");
+        assert!(conclusion(std::slice::from_ref(&asked)).contains("only root can find out"));
+        let other = Check::new(Verdict::Bad, "processor", "z80", "");
+        assert!(conclusion(&[asked, other]).contains("2 things FAILED"));
+        let machine = tempfile::tempdir().expect("a directory");
+        let said = text(&init(machine.path(), false));
+        assert!(said.contains("only root can see what pid 1 is") && !said.contains("recorded"), "{said}");
+        std::fs::create_dir_all(machine.path().join("proc/1")).expect("made");
+        std::fs::write(machine.path().join("proc/1/comm"), "runit\n").expect("written");
+        let said = text(&init(machine.path(), false));
+        assert!(said.contains("pid 1 is `runit`") && !said.contains("recorded"), "{said}");
+        assert!(text(&init(machine.path(), true)).contains("will be recorded"));
     }
 
     #[test]

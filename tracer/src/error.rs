@@ -15,7 +15,7 @@ Exit codes:
   5  not allowed: needs root
   6  another recorder holds the ring file
 
-`seal` always ends with 0: no shutdown waits for us, and none fails because of us.";
+As a hook `seal` always ends with 0: no shutdown waits for us, and none fails because of us.";
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

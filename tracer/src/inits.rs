@@ -13,10 +13,13 @@ mod upstart;
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Command, Output, Stdio},
 };
 
 use crate::{error::Error, kernel, own, place, state::Made};
+
+/// What each file begins with that is installed, behind its interpreter and header: by that it is known as ours.
+pub const MARK: &str = "# Installed by `lastrites arm`; `lastrites disarm` removes it.";
 
 /// What pid 1 is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,6 +87,11 @@ pub trait Init {
         start_detached(layout, run)
     }
 
+    /// Whether the machine is going down, where the init can be asked.
+    fn is_stopping(&self, _run: &mut dyn Run) -> bool {
+        false
+    }
+
     /// Forgets a drainer that has been stopped.
     fn stopped(&self, _run: &mut dyn Run) {}
 
@@ -104,6 +112,9 @@ pub fn start_detached(layout: &Layout<'_>, run: &mut dyn Run) -> Result<(), Erro
 /// Runs other people's programs; tests look on instead.
 pub trait Run {
     fn run(&mut self, command: &[&str]) -> Result<(), Error>;
+
+    /// What a program says, whatever it ends with.
+    fn ask(&mut self, command: &[&str]) -> String;
 }
 
 /// Runs them for real.
@@ -112,22 +123,30 @@ pub struct RealRun;
 
 impl Run for RealRun {
     fn run(&mut self, command: &[&str]) -> Result<(), Error> {
-        let Some((program, arguments)) = command.split_first() else { return Ok(()) };
         let what = command.join(" ");
         let next = "see what it says when run by hand, or disarm";
-        let output = Command::new(program)
-            .args(arguments)
-            // `su` may leave root with a user's PATH, which lacks /usr/sbin.
-            .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
-            .stdin(Stdio::null())
-            .output()
-            .map_err(|error| Error::failed(&what, error, next))?;
+        let output = output(command).map_err(|error| Error::failed(&what, error, next))?;
         if output.status.success() {
             return Ok(());
         }
         let said = String::from_utf8_lossy(&output.stderr);
         Err(Error::failed(what, format!("it ended with {}: {}", output.status, said.trim()), next))
     }
+
+    fn ask(&mut self, command: &[&str]) -> String {
+        let said = output(command).map(|output| output.stdout).unwrap_or_default();
+        String::from_utf8_lossy(&said).trim().to_owned()
+    }
+}
+
+fn output(command: &[&str]) -> io::Result<Output> {
+    let (program, arguments) = command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+    Command::new(program)
+        .args(arguments)
+        // `su` may leave root with a user's PATH, which lacks /usr/sbin.
+        .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+        .stdin(Stdio::null())
+        .output()
 }
 
 /// Every init we know, the most specific first, the one that fits all last.
@@ -279,9 +298,58 @@ pub fn could_have_made(made: &Made) -> bool {
     }
 }
 
-/// What pid 1's executable is, as far as `root` can tell.
+/// What of all that arming makes, under any init, is there below `root` and is ours by its own words: for who disarms and finds
+/// no armed file. Directories stay.
+pub fn strays(root: &Path) -> Vec<Made> {
+    let mut strays = Vec::new();
+    for dir in place::DIRS.map(Path::new) {
+        let binary = dir.join(place::BINARY_NAME);
+        let layouts = [true, false].map(|on_root| Layout { binary: &binary, dir, on_root });
+        let items = layouts.iter().flat_map(|layout| known().map(|init| init.could_plan(layout))).flatten();
+        let mut found = vec![Made::File(binary.clone())];
+        found.retain(|_| below(root, &binary).is_file());
+        for item in items {
+            found.extend(match item {
+                Item::File { path, .. } => {
+                    let text = fs::read_to_string(below(root, &path)).unwrap_or_default();
+                    text.lines().any(|line| line == MARK).then_some(Made::File(path))
+                }
+                Item::Link { path, target } => {
+                    let to = fs::read_link(below(root, &path));
+                    to.is_ok_and(|to| to == target).then_some(Made::Link(path))
+                }
+                Item::Script(name) => {
+                    let ours = found.iter().any(|made| made.name().ends_with(&name));
+                    let gone = !root.join("etc/init.d").join(&name).exists();
+                    (ours || gone && is_registered(root, &name)).then_some(Made::Script(name))
+                }
+            });
+        }
+        for made in found {
+            if !strays.contains(&made) {
+                strays.push(made);
+            }
+        }
+    }
+    strays
+}
+
+/// Whether rc has links to the init script `name`.
+fn is_registered(root: &Path, name: &str) -> bool {
+    let levels = ["0", "1", "2", "3", "4", "5", "6", "S"];
+    let dirs = levels.iter().filter_map(|level| fs::read_dir(root.join(format!("etc/rc{level}.d"))).ok());
+    dirs.flatten().flatten().any(|entry| {
+        let entry = entry.file_name().into_string().unwrap_or_default();
+        // `S01name`, `K01name`.
+        entry.get(3..) == Some(name)
+    })
+}
+
+/// What pid 1 executes, or where only root may know that, what it is called: not always the same, but good enough for who only
+/// looks. None where not even that can be seen.
 fn pid1_exe(root: &Path) -> Option<PathBuf> {
-    fs::read_link(root.join("proc/1/exe")).ok()
+    let comm = || fs::read_to_string(root.join("proc/1/comm")).ok().map(|comm| comm.trim_end().into());
+    fs::read_link(root.join("proc/1/exe")).ok().or_else(comm)
 }
 
 /// Version of a Debian package, without its Debian revision, as dpkg's database has it.
@@ -306,6 +374,11 @@ pub mod tests {
         fn run(&mut self, command: &[&str]) -> Result<(), Error> {
             self.0.push(command.join(" "));
             Ok(())
+        }
+
+        fn ask(&mut self, command: &[&str]) -> String {
+            self.0.push(command.join(" "));
+            String::new()
         }
     }
 
@@ -369,6 +442,47 @@ pub mod tests {
             assert_eq!(tree(root), before);
         }
         after.into_iter().filter(|entry| !before.contains(entry)).collect()
+    }
+
+    /// Hooks that no armed file listed any more stayed for good: `disarm` said that it was not armed.
+    #[test]
+    fn what_no_armed_file_lists_is_found_and_only_what_is_ours() {
+        for init in known() {
+            let root = tempfile::tempdir().expect("a directory");
+            fs::create_dir_all(root.path().join("etc/init.d")).expect("made");
+            assert_eq!(strays(root.path()), []);
+            let items = init.plan(root.path(), &layout());
+            let mut run = Noted::default();
+            install(root.path(), &items, &mut run).expect("installed");
+            let found = strays(root.path());
+            assert_eq!(found.len(), items.len(), "{}: {found:?}", init.name());
+            assert!(found.iter().all(could_have_made), "{found:?}");
+            remove(root.path(), &found, &mut run).expect("removed");
+            assert_eq!(strays(root.path()), []);
+            // The same names, by somebody else.
+            for item in &items {
+                match item {
+                    Item::File { path, .. } => {
+                        write_file(&below(root.path(), path), 0o755, "#!/bin/sh\n").expect("written");
+                    }
+                    Item::Link { path, .. } => {
+                        make_link(&below(root.path(), path), Path::new("/theirs")).expect("linked");
+                    }
+                    Item::Script(_) => {}
+                }
+            }
+            assert_eq!(strays(root.path()), [], "{}", init.name());
+        }
+        let root = tempfile::tempdir().expect("a directory");
+        for path in
+            ["var/lib/lastrites/lastrites-tracer", "etc/rc6.d/K01lastrites-seal", "etc/rcS.d/S01lastrites2"]
+        {
+            write_file(&root.path().join(path), 0o700, "").expect("written");
+        }
+        assert_eq!(
+            strays(root.path()),
+            [Made::File("/var/lib/lastrites/lastrites-tracer".into()), Made::Script("lastrites-seal".into())]
+        );
     }
 
     #[test]

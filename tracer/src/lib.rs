@@ -4,6 +4,8 @@
 //! [`record`] moves events from the kernel ([`kernel_ring`]) to the ring file; [`seal`] takes the rest at the
 //! very end. What they share is [`recorder`].
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod arm;
 pub mod btf;
 pub mod census;
@@ -23,6 +25,7 @@ pub mod probe;
 pub mod record;
 pub mod recorder;
 pub mod report;
+pub mod say;
 pub mod seal;
 pub mod settle;
 pub mod state;

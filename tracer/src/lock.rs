@@ -1,4 +1,4 @@
-//! One recorder per ring file.
+//! One recorder per ring file, and one who arms or disarms.
 //!
 //! Invariant: who holds the lock holds an flock(2) on a file in /run named after the ring file's
 //! device and inode, so it is gone the moment its holder is, and two names of one file are one. The
@@ -9,6 +9,8 @@ use std::{
     io::{self, Read as _, Seek as _, Write as _},
     os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
 };
 
 use rustix::{
@@ -65,7 +67,7 @@ pub struct Lock {
 
 impl Drop for Lock {
     /// Nothing of it stays. Who opened the file just before locks a file without a name, and finds out
-    /// in [`take`].
+    /// in [`attempt`].
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.path);
         let _ = flock(&self.file, FlockOperation::Unlock);
@@ -78,6 +80,10 @@ impl Drop for Lock {
 
 /// Times that a lock is tried for.
 const LOOKS: u32 = 40;
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
+/// The lock of [`arming`].
+const ARMING: &str = "arming";
 
 fn path_for(run: &Path, ring: &Path) -> io::Result<PathBuf> {
     let meta = fs::metadata(ring)?;
@@ -94,40 +100,70 @@ pub fn start_ticks(pid: u32) -> Option<u64> {
 pub fn take(run: &Path, ring: &Path) -> Result<Lock, Error> {
     let path = path_for(run, ring)
         .map_err(|e| Error::file(ring, "find the ring file", e, "arm first, or give --output"))?;
-    let fail = |e| Error::file(&path, "lock it", e, "check that /run is writable");
-    let mut file = File::options()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        // Whoever may open it may lock it, and keep us out.
-        .mode(0o600)
-        .open(&path)
-        .map_err(fail)?;
-    // Somebody who only looks who holds it has it for a moment.
     let mut tries = 0;
-    while flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
-        tries += 1;
-        if tries < LOOKS {
-            std::thread::park_timeout(std::time::Duration::from_millis(5));
+    loop {
+        match attempt(&path) {
+            Ok(Ok(lock)) => return Ok(lock),
+            // Somebody who only looks who holds it has it for a moment.
+            Ok(Err(_)) if tries < LOOKS => tries += 1,
+            Ok(Err(mut file)) => {
+                let holder = read(&mut file);
+                return Err(Error::Held {
+                    path: ring.to_owned(),
+                    pid: holder.as_ref().map_or(0, |h| h.pid),
+                    since: holder.map_or_else(|| "a moment ago".to_owned(), |h| h.since),
+                });
+            }
+            Err(e) => return Err(Error::file(&path, "lock it", e, "check that /run is writable")),
+        }
+        thread::park_timeout(LOOK_AGAIN);
+    }
+}
+
+/// Takes the lock that is called `path`; if somebody else has it, the file that says who.
+fn attempt(path: &Path) -> io::Result<Result<Lock, File>> {
+    loop {
+        let mut file = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            // Whoever may open it may lock it, and keep us out.
+            .mode(0o600)
+            .open(path)?;
+        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+            return Ok(Err(file));
+        }
+        if file.metadata()?.nlink() == 0 {
+            // Its last holder removed it while we were opening it.
             continue;
         }
-        let holder = read(&mut file);
-        return Err(Error::Held {
-            path: ring.to_owned(),
-            pid: holder.as_ref().map_or(0, |h| h.pid),
-            since: holder.map_or_else(|| "a moment ago".to_owned(), |h| h.since),
-        });
+        let pid = std::process::id();
+        let since = machine::local_time(machine::realtime_ns());
+        file.set_len(0)?;
+        file.write_all(format!("{pid} {} {since}\n", start_ticks(pid).unwrap_or(0)).as_bytes())?;
+        return Ok(Ok(Lock { path: path.to_owned(), file }));
     }
-    let pid = std::process::id();
-    let text =
-        format!("{pid} {} {}\n", start_ticks(pid).unwrap_or(0), machine::local_time(machine::realtime_ns()));
-    if file.metadata().map_err(fail)?.nlink() == 0 {
-        // Its last holder removed it while we were opening it.
-        return take(run, ring);
+}
+
+/// What whoever arms, disarms or takes away what arming made has for himself. None if somebody else has it still after
+/// `wait`.
+pub fn arming(wait: Duration) -> Result<Option<Lock>, Error> {
+    let begin = Instant::now();
+    loop {
+        let path = run_dir()?.join(ARMING);
+        match attempt(&path) {
+            Ok(Ok(lock)) => return Ok(Some(lock)),
+            Ok(Err(_)) => {}
+            // The last one has removed the directory just now.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => return Err(Error::file(&path, "lock it", e, "check that /run is writable")),
+        }
+        if begin.elapsed() >= wait {
+            return Ok(None);
+        }
+        thread::park_timeout(LOOK_AGAIN);
     }
-    file.set_len(0).and_then(|()| file.write_all(text.as_bytes())).map_err(fail)?;
-    Ok(Lock { path, file })
 }
 
 fn read(file: &mut File) -> Option<Holder> {
@@ -207,6 +243,22 @@ mod tests {
         drop(held);
         assert_eq!(holder(dir.path(), &ring), None);
         take(dir.path(), &other_name).expect("free again");
+    }
+
+    /// Two who armed at once, or one who armed while the recorder disarmed by itself, took each other's files away.
+    #[test]
+    fn who_arms_or_disarms_is_alone_and_leaves_nothing() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("run").join(ARMING);
+        fs::create_dir(dir.path().join("run")).expect("made");
+        let held = attempt(&path).expect("possible").expect("free");
+        let mut other = attempt(&path).expect("possible").expect_err("held");
+        assert_eq!(read(&mut other).map(|h| h.pid), Some(std::process::id()));
+        drop(held);
+        // Who had opened the file before it was removed does not hold what the next one takes.
+        assert_eq!(other.metadata().expect("open").nlink(), 0);
+        assert!(!dir.path().join("run").exists(), "nothing is left");
+        assert_eq!(attempt(&path).expect_err("no directory").kind(), io::ErrorKind::NotFound);
     }
 
     #[test]

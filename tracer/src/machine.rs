@@ -47,6 +47,20 @@ pub fn boot_id() -> String {
     line("/proc/sys/kernel/random/boot_id")
 }
 
+/// Whether this kernel was started by kdump after another one crashed, to write that one's memory down: there is hardly any
+/// memory for others, and the boot that people mean is still to come.
+pub fn is_capture_kernel(root: &Path) -> bool {
+    root.join("proc/vmcore").exists()
+}
+
+/// Whether whoever runs us is a part of the end: pid 1 has become systemd-shutdown(8), or we are below rc of runlevel 0 or 6,
+/// of which init(8) tells in `runlevel`.
+pub fn is_ending(root: &Path, runlevel: Option<&str>) -> bool {
+    // The kernel keeps fifteen bytes of a name.
+    let pid1 = fs::read_to_string(root.join("proc/1/comm")).unwrap_or_default();
+    pid1.trim_end() == &"systemd-shutdown"[..15] || matches!(runlevel, Some("0" | "6"))
+}
+
 /// Sixteen random bytes to name a session by.
 fn session_id() -> SessionId {
     let mut id = [0; 16];
@@ -148,6 +162,33 @@ pub fn say_on_console(line: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_kernel_that_writes_down_another_ones_memory_is_known_by_that() {
+        let root = tempfile::tempdir().expect("a directory");
+        fs::create_dir(root.path().join("proc")).expect("made");
+        assert!(!is_capture_kernel(root.path()));
+        fs::write(root.path().join("proc/vmcore"), "").expect("written");
+        assert!(is_capture_kernel(root.path()));
+        assert!(!is_capture_kernel(Path::new("/")), "not this one");
+    }
+
+    #[test]
+    fn the_end_is_known_by_pid_1_or_by_the_runlevel() {
+        let root = tempfile::tempdir().expect("a directory");
+        fs::create_dir_all(root.path().join("proc/1")).expect("made");
+        for (comm, runlevel, ending) in [
+            ("systemd\n", None, false),
+            ("init\n", Some("2"), false),
+            ("init\n", Some("S"), false),
+            ("systemd-shutdow\n", None, true),
+            ("init\n", Some("0"), true),
+            ("init\n", Some("6"), true),
+        ] {
+            fs::write(root.path().join("proc/1/comm"), comm).expect("written");
+            assert_eq!(is_ending(root.path(), runlevel), ending, "{comm}{runlevel:?}");
+        }
+    }
 
     #[test]
     fn sessions_never_share_an_id() {

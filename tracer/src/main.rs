@@ -1,9 +1,11 @@
 //! `lastrites-tracer`: the only program of lastrites that runs as root.
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use lastrites_tracer::{cli, seal};
+use lastrites_tracer::{cli, say, seal};
 
 fn main() -> ExitCode {
     // The seal has the least time and the fewest friends: it goes past everything else.
@@ -18,7 +20,7 @@ fn main() -> ExitCode {
     match cli::run(cli::Cli::parse()) {
         Ok(code) => code.into(),
         Err(error) => {
-            eprintln!("lastrites-tracer: {error}");
+            say::error(&error.to_string());
             error.exit_code().into()
         }
     }

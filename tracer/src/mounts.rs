@@ -95,6 +95,19 @@ pub fn is_read_only(path: &Path) -> bool {
     all().ok().and_then(|mounts| of(&mounts, path)).is_some_and(|mount| mount.read_only())
 }
 
+/// Whether this fstab(5) wants the root file system read-only.
+pub fn wants_root_read_only(fstab: &str) -> bool {
+    let lines = fstab.lines().map(str::trim).filter(|line| !line.starts_with('#'));
+    let mut options = lines.filter_map(|line| {
+        let mut words = line.split_whitespace().skip(1);
+        if words.next() == Some("/") { words.nth(1) } else { None }
+    });
+    // Of lines and of options the last one counts, as to mount(8).
+    let last =
+        options.next_back().and_then(|options| options.rsplit(',').find(|o| matches!(*o, "ro" | "rw")));
+    last == Some("ro")
+}
+
 /// Makes the mount of `path` read-only.
 pub fn make_read_only(path: &Path) -> io::Result<()> {
     of(&all()?, path).map_or(Ok(()), |mount| remount(&mount, true))
@@ -189,6 +202,19 @@ mod tests {
         assert_eq!((var.fs_type.as_str(), var.flags()), ("ext4", libc::MS_NOEXEC));
         assert_eq!(of(&mounts, Path::new("/various")).expect("root").point, Path::new("/"));
         assert_eq!(mounts[3].point, Path::new("/with space"));
+    }
+
+    #[test]
+    fn a_root_that_is_to_stay_read_only_is_known_by_its_line() {
+        for (fstab, wants) in [
+            ("", false),
+            ("/dev/vda / ext4 ro 0 1\n", true),
+            ("# /dev/vda / ext4 ro 0 1\nUUID=1\t/ ext4  noatime,ro,errors=remount-ro 0 1\n", true),
+            ("/dev/vda / ext4 errors=remount-ro 0 1\n/dev/vdb /mnt ext4 ro 0 2\n", false),
+            ("/dev/vda / ext4 ro,rw 0 1\n/ /chroot none bind,ro 0 0\nproc\n", false),
+        ] {
+            assert_eq!(wants_root_read_only(fstab), wants, "{fstab}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@
 use std::{
     fs,
     io::{self, Read as _},
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
 };
 
@@ -16,10 +17,14 @@ use aya::{
     maps::{Array, MapData},
 };
 use lastrites_traces::abi::{CHUNK, Config};
+use rustix::{
+    fs::{AtFlags, Mode, OFlags},
+    io::Errno,
+};
 
 use crate::{
     btf::{Btf, BtfError},
-    kernel_ring, mounts,
+    kernel_ring, mounts, own,
 };
 
 pub mod check;
@@ -139,7 +144,7 @@ pub enum ProbeError {
     )]
     Hook { hook: &'static str, why: String },
     #[error(
-        "{path}: cannot pin the probe: {why}; check that {BPFFS} is a writable BPF file system (mount -t bpf bpf {BPFFS})"
+        "{path}: cannot pin the probe: {why}; check that {BPFFS} is a BPF file system that root alone may write to (mount -t bpf -o mode=0700 bpf {BPFFS})"
     )]
     Pin { path: PathBuf, why: String },
     #[error("{path}: a probe is pinned here already; use it, or remove it with `lastrites disarm`")]
@@ -182,12 +187,25 @@ pub fn load_and_pin(dir: &Path, options: &LoadOptions) -> Result<LoadReport, Pro
         mounts::ensure_bpffs(Path::new(BPFFS))
             .map_err(|e| ProbeError::Pin { path: BPFFS.into(), why: e.to_string() })?;
     }
-    fs::create_dir_all(dir).map_err(|e| ProbeError::Pin { path: dir.to_owned(), why: e.to_string() })?;
+    make_private(dir).map_err(|why| ProbeError::Pin { path: dir.to_owned(), why })?;
     let done = load(options).and_then(|mut loaded| loaded.attach_and_pin(dir, options));
     if done.is_err() {
         let _ = unpin(dir);
     }
     done
+}
+
+/// Makes `dir`, for root alone. Where everybody may write to the BPF file system, as to one that was mounted without a
+/// mode, somebody else may be quicker: what he made is not taken for ours.
+fn make_private(dir: &Path) -> Result<(), String> {
+    if let Some(parent) = dir.parent() {
+        fs::create_dir_all(parent).map_err(|e| e.to_string())?;
+    }
+    fs::DirBuilder::new().mode(0o700).create(dir).map_err(|e| match e.kind() {
+        io::ErrorKind::AlreadyExists => "somebody else made this directory just now".to_owned(),
+        _ => e.to_string(),
+    })?;
+    own::distrust(dir).map_or(Ok(()), Err)
 }
 
 /// What is pinned in `dir`.
@@ -257,27 +275,28 @@ pub fn succeed(dir: &Path) -> Result<(), ProbeError> {
     })
 }
 
-/// Removes every pin of ours in `dir`, and `dir`. What is not there is no error.
+/// Removes `dir` with all that is in it: pins of ours, and what somebody may have made in its place where everybody may write
+/// to the BPF file system. No link is followed. What is not there is no error.
 ///
 /// # Errors
 /// When something cannot be removed.
 pub fn unpin(dir: &Path) -> Result<(), ProbeError> {
-    let fail = |path: &Path| {
-        let path = path.to_owned();
-        move |source| ProbeError::Unpin { path, source }
+    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let removed = match rustix::fs::open(dir, flags, Mode::empty()) {
+        Ok(opened) => {
+            // `META` first: from then on this is no whole probe any more. What else has that name goes with the rest.
+            let _ = rustix::fs::unlinkat(&opened, "META", AtFlags::empty());
+            fs::remove_dir_all(dir)
+        }
+        Err(Errno::LOOP | Errno::NOTDIR) => fs::remove_file(dir),
+        Err(errno) => Err(errno.into()),
     };
-    let entries = match fs::read_dir(dir) {
-        Ok(entries) => entries,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(e) => return Err(fail(dir)(e)),
-    };
-    // `META` first: from then on this is no whole probe any more.
-    let mut paths: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
-    paths.sort_by_key(|path| !path.ends_with("META"));
-    for path in paths {
-        fs::remove_file(&path).map_err(fail(&path))?;
+    match removed {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => {
+            Err(ProbeError::Unpin { path: dir.to_owned(), source: e })
+        }
+        _ => Ok(()),
     }
-    fs::remove_dir(dir).map_err(fail(dir))
 }
 
 /// A probe whose maps are in the kernel, its programs not yet.

@@ -30,6 +30,7 @@ use crate::{
     kernel::{self, Kernel},
     lock, machine, place, probe,
     recorder::{NO_SEAL_KEY, Patience, Recorder, Rings as _},
+    say,
     settle::{Settle, Settled},
     state::{self, Armed, Mode},
     status::Status,
@@ -46,10 +47,26 @@ const STORM: u64 = 1024;
 const CALM: Duration = Duration::from_secs(1);
 /// How long a drainer that is told to leave goes on writing: what it leaves behind, the seal finds.
 const LAST_MOST: Duration = Duration::from_millis(50);
+/// How long an armed recorder that cannot write keeps that to itself: at each boot / is read-only for a while.
+const TROUBLE_TOLD: Duration = Duration::from_secs(30);
 
-/// Records for what is armed. At a boot (`boot`), being not armed is no error.
+/// Records for what is armed. At a boot (`boot`), being not armed is no error, and what is one goes to the console where nobody
+/// reads standard error.
 pub fn service(boot: bool, detach: bool) -> Result<(), Error> {
+    let done = serve(boot, detach);
+    if let (true, Err(error)) = (boot && say::is_unheard(), &done) {
+        machine::say_on_console(&error.to_string());
+    }
+    done
+}
+
+fn serve(boot: bool, detach: bool) -> Result<(), Error> {
     error::require_root("recording")?;
+    if machine::is_capture_kernel(Path::new("/")) {
+        let why = "this kernel was started by kdump to write down the memory of another one, and needs all that it has";
+        let refused = Error::failed("recording", why, "the next boot is recorded as usual");
+        return if boot { Ok(()) } else { Err(refused) };
+    }
     state::refuse_damaged(Path::new("/"))?;
     let Some(armed) = state::load_complete(Path::new("/")) else {
         return if boot { Ok(()) } else { Err(Error::NotArmed) };
@@ -58,6 +75,10 @@ pub fn service(boot: bool, detach: bool) -> Result<(), Error> {
         return detached(&armed.binary);
     }
     let run = lock::run_dir()?;
+    // There was one in this boot already, which was killed: whoever starts it again does not mean the end of a shutdown.
+    if boot && Status::load(run).is_some() && inits::by_name(&armed.init).is_stopping(&mut inits::RealRun) {
+        return Ok(());
+    }
     let _lock = lock::take(run, &armed.ring)?;
     let mut status = Status {
         pid: std::process::id(),
@@ -180,29 +201,37 @@ pub fn foreground(output: &Path, size: u64, without: &[String]) -> Result<(), Er
     drain(recorder, Purpose::Foreground)
 }
 
-/// What the names of pins begin with that belong to one process.
-fn private_prefix() -> String {
-    format!("lastrites-v{}-", lastrites_traces::abi::VERSION)
-}
-
+/// Pins that belong to this process.
 fn private_pins() -> PathBuf {
-    Path::new(kernel::BPFFS).join(format!("{}{}", private_prefix(), std::process::id()))
+    let version = lastrites_traces::abi::VERSION;
+    Path::new(kernel::BPFFS).join(format!("lastrites-v{version}-{}", std::process::id()))
 }
 
-/// Removes the pins of processes that were killed before they could: else their probes would record
-/// for nobody until the next reboot.
-fn sweep() {
-    let prefix = private_prefix();
-    for entry in fs::read_dir(kernel::BPFFS).into_iter().flatten().flatten() {
+/// Pins of processes that were killed before they could remove them: their probes record for nobody.
+pub fn leftovers() -> Vec<PathBuf> {
+    let entries = fs::read_dir(kernel::BPFFS).into_iter().flatten().flatten();
+    let left = entries.filter(|entry| {
         let name = entry.file_name();
-        let Some(pid) = name.to_str().and_then(|name| name.strip_prefix(&prefix)?.parse::<u32>().ok()) else {
-            continue;
-        };
-        if !lock::is_recorder(pid) {
-            // Whoever cannot be removed is only a nuisance.
-            let _ = probe::unpin(&entry.path());
-        }
+        name.to_str().and_then(owner).is_some_and(|pid| !lock::is_recorder(pid))
+    });
+    left.map(|entry| entry.path()).collect()
+}
+
+/// Whose private pins these are, of whatever version.
+fn owner(name: &str) -> Option<u32> {
+    let (version, pid) = name.strip_prefix("lastrites-v")?.split_once('-')?;
+    version.parse::<u32>().ok()?;
+    pid.parse().ok()
+}
+
+/// Removes [`leftovers`]. Says whether there were any.
+pub fn sweep() -> bool {
+    let mut swept = false;
+    for pins in leftovers() {
+        // Whoever cannot be removed is only a nuisance.
+        swept |= probe::unpin(&pins).is_ok();
     }
+    swept
 }
 
 /// Pins that go when this process does.
@@ -211,7 +240,7 @@ struct Private(PathBuf);
 impl Drop for Private {
     fn drop(&mut self) {
         if let Err(error) = probe::unpin(&self.0) {
-            eprintln!("lastrites-tracer: {}: cannot remove the pins: {error}", self.0.display());
+            say::error(&format!("{}: cannot remove the pins: {error}", self.0.display()));
         }
     }
 }
@@ -226,7 +255,8 @@ enum Purpose<'a> {
 /// Why draining ended.
 enum Stop {
     Signal,
-    Settled(Settled),
+    /// Nobody arms or disarms as long as this is held.
+    Settled(Settled, lock::Lock),
 }
 
 fn drain(mut recorder: Recorder<Kernel>, purpose: Purpose<'_>) -> Result<(), Error> {
@@ -272,7 +302,7 @@ fn leave(
     };
     // The kernel goes on recording: what is unfinished now, the seal will find.
     let comes_again = matches!((purpose, stop), (Purpose::Armed(_), Stop::Signal));
-    if let Stop::Settled(_) = stop {
+    if let Stop::Settled(..) = stop {
         // What follows runs other people's programs. Whoever wants us gone meanwhile is not kept waiting:
         // the armed file is the last to go, so the next `disarm` finishes what this one began.
         default_signals();
@@ -283,7 +313,7 @@ fn leave(
             (Purpose::Armed(_), Stop::Signal) => {
                 recorder.cover(began_ns, Layer::Drainer, "until it was told to stop")
             }
-            (Purpose::Armed(_), Stop::Settled(why)) => {
+            (Purpose::Armed(_), Stop::Settled(why, _)) => {
                 let note = settled_note(*why);
                 recorder
                     .cover(began_ns, Layer::Drainer, note)
@@ -299,8 +329,8 @@ fn leave(
         let _ = recorder.status.store(Path::new(lock::RUN));
     }
     drop(recorder);
-    if let (Purpose::Armed(_), Stop::Settled(_)) = (purpose, stop) {
-        arm::clean_up(Path::new("/"), &mut inits::RealRun)?;
+    if let (Purpose::Armed(_), Stop::Settled(_, alone)) = (purpose, stop) {
+        arm::clean_up(Path::new("/"), &mut inits::RealRun, alone)?;
     }
     done.map_err(fail)
 }
@@ -329,7 +359,8 @@ struct Loop<'a> {
     storm: Option<Instant>,
     stored: Instant,
     stored_status: Status,
-    /// The problem that was last told on standard error.
+    /// Since when it cannot write, and the problem that was last told.
+    trouble: Option<Instant>,
     told: String,
     ready: bool,
 }
@@ -352,6 +383,7 @@ impl<'a> Loop<'a> {
             storm: Some(now),
             stored: now,
             stored_status: Status::default(),
+            trouble: None,
             told: String::new(),
             ready: false,
         }
@@ -389,8 +421,8 @@ impl<'a> Loop<'a> {
                     () = std::future::ready(()) => {}
                 }
             }
-            if let Some(why) = self.settled() {
-                return Ok(Stop::Settled(why));
+            if let Some((why, alone)) = self.settled() {
+                return Ok(Stop::Settled(why, alone));
             }
         }
     }
@@ -431,22 +463,22 @@ impl<'a> Loop<'a> {
     fn tell(&mut self, now: Instant) {
         let status = &mut self.recorder.status;
         "recording".clone_into(&mut status.phase);
-        if let Purpose::Foreground = self.purpose
-            && status.problem != self.told
-        {
+        self.trouble = if status.problem.is_empty() { None } else { self.trouble.or(Some(now)) };
+        let (tell, patience): (fn(&str), _) = match self.purpose {
+            Purpose::Foreground => (say::error, Duration::ZERO),
+            Purpose::Armed(_) => (say::error_of_service, TROUBLE_TOLD),
+        };
+        let lasts = self.trouble.is_none_or(|since| now.duration_since(since) >= patience);
+        if status.problem != self.told && lasts {
             self.told.clone_from(&status.problem);
             match status.problem.as_str() {
-                "" => eprintln!(
-                    "lastrites-tracer: writing again; nothing of what the kernel still held is lost"
-                ),
-                problem => {
-                    eprintln!("lastrites-tracer: {problem}; the kernel keeps the newest events meanwhile")
-                }
+                "" => tell("writing again; nothing of what the kernel still held is lost"),
+                problem => tell(&format!("{problem}; the kernel keeps the newest events meanwhile")),
             }
         }
         if !self.ready {
             self.ready = true;
-            eprintln!("ready");
+            say::word("ready");
         } else if *status == self.stored_status
             || (now < self.stored + Duration::from_secs(1) && status.problem == self.stored_status.problem)
         {
@@ -460,13 +492,16 @@ impl<'a> Loop<'a> {
         }
     }
 
-    fn settled(&mut self) -> Option<Settled> {
+    /// Whether the boot has settled, and then the lock of those who arm and disarm.
+    fn settled(&mut self) -> Option<(Settled, lock::Lock)> {
         let settle = self.recorder.settle.as_ref()?;
         // Nothing is over before it is on the disk.
         if !self.recorder.status.problem.is_empty() {
             return None;
         }
         let settled = settle.settled(machine::boottime_ns())?;
+        // Whoever arms or disarms just now decides what follows: it is looked at again when he is through.
+        let alone = lock::arming(Duration::ZERO).ok()??;
         if let Purpose::Armed(armed) = self.purpose
             && state::load_complete(Path::new("/")).is_some_and(|now| !now.is_same_arming(armed))
         {
@@ -474,7 +509,7 @@ impl<'a> Loop<'a> {
             self.recorder.settle = None;
             return None;
         }
-        Some(settled)
+        Some((settled, alone))
     }
 }
 

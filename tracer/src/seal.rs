@@ -4,6 +4,9 @@
 //! Invariant: [`run`] returns within two seconds of reading the armed file, whatever the disk does after
 //! that, and its caller exits with 0. What comes before (loading this program from the disk) is bounded by
 //! the init: by its hooks' own alarm.
+//! A mount that is read-only is made writable only if it is known to have been writable in this boot: whoever kept it
+//! read-only from the beginning has a reason. After fsck(8) has repaired a root file system that is mounted read-only, what
+//! the kernel still remembers of it is wrong, and whoever writes by that undoes the repair and destroys files of others.
 //! The work is done by a child process; the parent only waits, and the mount is read-only again
 //! before it returns, if it was read-only before: where that fails, as it does while somebody who was
 //! started meanwhile writes to a file, it is tried until the two seconds are over, and then said.
@@ -45,7 +48,7 @@ const AGAIN: Duration = Duration::from_millis(10);
 /// How long the drainer is given to leave, should it still live.
 const DRAINER_MS: u32 = 400;
 
-/// Seals whatever is armed. Never fails: there is nobody left to be told.
+/// Seals whatever is armed. Never fails: what does goes to the console, for there is nobody else left to be told.
 pub fn run(stage: &str) {
     let Some(armed) = state::load_complete(Path::new("/")) else { return };
     let Some(shared) = Shared::new() else { return };
@@ -53,7 +56,9 @@ pub fn run(stage: &str) {
     match unsafe { libc::fork() } {
         -1 => {}
         0 => {
-            let _ = work(&armed, stage, Some(&shared));
+            if let Err(error) = work(&armed, stage, Some(&shared)) {
+                machine::say_on_console(&format!("the end of the recording is not stored: {error}"));
+            }
             // SAFETY: ends this process at once, with nothing left to flush.
             unsafe { libc::_exit(0) }
         }
@@ -65,6 +70,10 @@ pub fn run(stage: &str) {
 fn watch(child: libc::pid_t, armed: &Armed, shared: &Shared) {
     let until = Instant::now() + LIMIT_ALL;
     if !ended(child, LIMIT) {
+        machine::say_on_console(&format!(
+            "{}: the end of the recording is not stored: writing it took longer than the shutdown waits",
+            armed.ring.display()
+        ));
         // SAFETY: signals a child of ours that was not waited for yet.
         unsafe { libc::kill(child, libc::SIGKILL) };
         ended(child, Duration::from_millis(50));
@@ -148,18 +157,30 @@ impl Shared {
 
 fn work(armed: &Armed, stage: &str, shared: Option<&Shared>) -> Result<(), Error> {
     let began_ns = machine::boottime_ns();
-    // bpffs may have been made read-only with everything else; without pins there is nothing to take,
-    // and the next boot will say so.
+    // Without pins there is nothing to take, and whoever could not load the probe has said so.
+    if !armed.pins.exists() {
+        return Ok(());
+    }
+    // bpffs may have been made read-only with everything else.
     let kernel = Kernel::open(&armed.pins)?;
     let run = Path::new(lock::RUN);
     lock::dismiss(run, &armed.ring, DRAINER_MS);
-    if !anything_to_write(&kernel, &armed.ring, &armed.pins) {
+    let written = written(&kernel, &armed.ring, &armed.pins);
+    if written == Written::All {
         return Ok(());
+    }
+    let read_only = mounts::is_read_only(&armed.ring);
+    if read_only && !may_make_writable(written, &armed.boot_id, &machine::boot_id()) {
+        return Err(Error::failed(
+            armed.ring.display().to_string(),
+            "its file system was read-only for all of this boot, and stays so",
+            "to record a shutdown, make it writable, arm, and make it read-only again",
+        ));
     }
     // Set before and cleared after, so that the parent never misses the time between.
     let fail = |e| Error::file(&armed.ring, "make its file system writable", e, "nothing was changed");
     if let Some(shared) = shared {
-        shared.set_remounted(mounts::is_read_only(&armed.ring));
+        shared.set_remounted(read_only);
     }
     let writable = mounts::Writable::make(&armed.ring).map_err(fail)?;
     let note = if writable.was_read_only() {
@@ -176,17 +197,31 @@ fn work(armed: &Armed, stage: &str, shared: Option<&Shared>) -> Result<(), Error
     done.and(restored)
 }
 
-/// Whether the file lacks anything: where it does not, nothing is made writable. What cannot be told is
-/// written.
-fn anything_to_write(kernel: &Kernel, ring: &Path, pins: &Path) -> bool {
-    let Ok(writer) = Writer::open(FileStorage::new(ring)) else { return true };
+/// What the file holds of what these pins have recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Written {
+    /// Nothing, or that cannot be told.
+    Nothing,
+    /// Not all of it.
+    Some,
+    All,
+}
+
+fn written(kernel: &Kernel, ring: &Path, pins: &Path) -> Written {
+    let Ok(writer) = Writer::open(FileStorage::new(ring)) else { return Written::Nothing };
     let Some(found) = writer.resume().filter(|found| kernel::belongs(&found.session, pins)) else {
-        return true;
+        return Written::Nothing;
     };
     match found.end {
-        None => true,
-        Some(end) => end.how == How::Sealed && kernel.heads() != found.positions,
+        Some(end) if end.how != How::Sealed || kernel.heads() == found.positions => Written::All,
+        _ => Written::Some,
     }
+}
+
+/// Whether a file system that is read-only now is known to have been writable in this boot: by what was written into the
+/// file, or because arming itself needs that. Otherwise it is not made writable, see above.
+fn may_make_writable(written: Written, armed_in: &str, boot_id: &str) -> bool {
+    written == Written::Some || (armed_in == boot_id && !boot_id.is_empty())
 }
 
 /// Takes what is left in the kernel into the session that it belongs to, and ends that session.
@@ -231,4 +266,22 @@ pub fn finish(
         let _ = status.store(Path::new(lock::RUN));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// After fsck had repaired a root that was mounted read-only, and asked for a reboot, the seal of that reboot made it
+    /// writable, and undid the repair.
+    #[test]
+    fn only_what_was_writable_in_this_boot_is_made_writable_again() {
+        assert!(
+            may_make_writable(Written::Some, "an-earlier-boot", "this-boot"),
+            "the recorder has written to it"
+        );
+        assert!(may_make_writable(Written::Nothing, "this-boot", "this-boot"), "arming has written to it");
+        assert!(!may_make_writable(Written::Nothing, "an-earlier-boot", "this-boot"));
+        assert!(!may_make_writable(Written::Nothing, "", ""), "unknown is not the same");
+    }
 }

@@ -291,7 +291,7 @@ pub enum How {
     Sealed = 1,
     /// Recording was switched off.
     Disarmed = 2,
-    /// The next boot found no seal: power cut, panic or hang.
+    /// The next boot found no seal: power cut, panic, hang, or the seal itself failed.
     NoSeal = 3,
     /// Recording was stopped, by its owner or at the end of a demonstration.
     Stopped = 4,

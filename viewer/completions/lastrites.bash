@@ -86,13 +86,17 @@ _lastrites() {
             return 0
             ;;
         lastrites__subcmd__arm)
-            opts="-h --once --always --size --help"
+            opts="-h --once --always --size --settle --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --settle)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -15,7 +15,7 @@ pub enum Ending {
     Sealed,
     Disarmed,
     Stopped,
-    /// No seal: power cut, panic or hang.
+    /// No seal: power cut, panic, hang, or the seal itself failed.
     Cut,
     /// No seal, and the recorder was told to stop before: nothing of what came then was seen.
     Unseen,
@@ -72,7 +72,7 @@ impl Ending {
             Self::Sealed => "sealed at its last hook",
             Self::Disarmed => "recording was switched off",
             Self::Stopped => "recording was stopped",
-            Self::Cut => "ended without a seal: power cut, panic or hang",
+            Self::Cut => "ended without a seal: power cut, panic, hang, or the seal itself failed",
             Self::Unseen => {
                 "ended without a seal: the recorder was told to stop, and what came then was not seen"
             }

@@ -8,7 +8,7 @@
 
 use std::path::Path;
 
-use super::{Item, Layout, Promise};
+use super::{Item, Layout, MARK, Promise};
 
 /// An init script: `header` are its LSB lines, `verb` the argument it answers to.
 fn script(name: &str, about: &str, header: &str, verb: &str, binary: &Path, command: &str) -> Item {
@@ -20,9 +20,10 @@ fn script(name: &str, about: &str, header: &str, verb: &str, binary: &Path, comm
          {header}\
          # Short-Description: {about}\n\
          ### END INIT INFO\n\
-         # Installed by `lastrites arm`; `lastrites disarm` removes it.\n\
+         {MARK}\n\
          [ \"$1\" = {verb} ] || exit 0\n\
-         [ -x {binary} ] || exit 0\n\
+         # Not while kdump writes down the memory of a kernel that crashed: that takes all there is.\n\
+         [ -x {binary} ] && [ ! -e /proc/vmcore ] || exit 0\n\
          {binary} {command} </dev/null >/dev/null 2>&1\n\
          exit 0\n"
     );
@@ -108,6 +109,15 @@ pub fn promise(layout: &Layout<'_>) -> Promise {
 #[cfg(test)]
 mod tests {
     use super::{super::tests::layout, *};
+
+    #[test]
+    fn nothing_of_it_runs_in_a_kernel_that_kdump_started() {
+        for item in plan(&layout()) {
+            if let Item::File { text, .. } = item {
+                assert!(text.contains("[ ! -e /proc/vmcore ] || exit 0\n/var"), "{text}");
+            }
+        }
+    }
 
     #[test]
     fn a_ring_on_a_file_system_of_its_own_is_started_later_and_has_no_seal() {

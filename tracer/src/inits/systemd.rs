@@ -2,12 +2,13 @@
 //!
 //! Invariant: the unit takes no part in the shutdown. Without default dependencies nothing stops it
 //! before `systemd-shutdown` TERMs every process, and it is gone milliseconds after that; it never
-//! has anything to time out on. The executable runs after the last unmount, with / read-only
+//! has anything to time out on. pid 1 would start it again also in the middle of a shutdown, if it is killed there: then
+//! [`Systemd::is_stopping`] has it leave at once. The executable runs after the last unmount, with / read-only
 //! (systemd-shutdown(8)).
 
 use std::{fs, path::Path};
 
-use super::{Detected, Init, Item, Layout, Promise, Run};
+use super::{Detected, Init, Item, Layout, MARK, Promise, Run};
 use crate::error::Error;
 
 const UNIT: &str = "lastrites.service";
@@ -60,18 +61,26 @@ fn unit(layout: &Layout<'_>) -> String {
     // sees to it; on / nothing of the kind is wanted.
     let mounts = if layout.on_root { String::new() } else { format!("RequiresMountsFor={dir}\n") };
     format!(
-        "# Installed by `lastrites arm`; `lastrites disarm` removes it.\n\
+        "{MARK}\n\
          [Unit]\n\
          Description=Flight recorder of the next shutdown and boot\n\
          DefaultDependencies=no\n\
          IgnoreOnIsolate=yes\n\
          ConditionPathExists={binary}\n\
+         # Not while kdump writes down the memory of a kernel that crashed: that takes all there is.\n\
+         ConditionPathExists=!/proc/vmcore\n\
+         StartLimitIntervalSec=60\n\
+         StartLimitBurst=5\n\
          {mounts}\
          \n\
          [Service]\n\
          Type=exec\n\
          ExecStart={binary} record --boot\n\
-         Restart=no\n\
+         # Killed, by want of memory for instance, it comes again; what it refuses it would refuse again. While the\n\
+         # machine goes down, it leaves at once.\n\
+         Restart=on-failure\n\
+         RestartSec=5\n\
+         RestartPreventExitStatus=2 3 4 5 6\n\
          KillMode=mixed\n\
          TimeoutStopSec=2s\n\
          StandardInput=null\n\
@@ -90,9 +99,9 @@ fn hook(binary: &Path) -> String {
     let binary = binary.display();
     format!(
         "#!/bin/sh\n\
-         # Installed by `lastrites arm`; `lastrites disarm` removes it.\n\
+         {MARK}\n\
          # Takes what the recorder has not yet written; ends within two seconds, always with success.\n\
-         [ -x {binary} ] || exit 0\n\
+         [ -x {binary} ] && [ ! -e /proc/vmcore ] || exit 0\n\
          {binary} seal --stage systemd-shutdown </dev/null >/dev/null 2>&1\n\
          exit 0\n"
     )
@@ -124,6 +133,10 @@ impl Init for Systemd {
 
     fn start(&self, _layout: &Layout<'_>, run: &mut dyn Run) -> Result<(), Error> {
         run.run(&["systemctl", "start", UNIT])
+    }
+
+    fn is_stopping(&self, run: &mut dyn Run) -> bool {
+        run.ask(&["systemctl", "is-system-running"]) == "stopping"
     }
 
     fn stopped(&self, run: &mut dyn Run) {
@@ -192,12 +205,36 @@ mod tests {
     #[test]
     fn the_unit_keeps_out_of_the_shutdown() {
         let text = unit(&layout());
-        for line in ["DefaultDependencies=no", "IgnoreOnIsolate=yes", "Restart=no", "TimeoutStopSec=2s"] {
+        for line in ["DefaultDependencies=no", "IgnoreOnIsolate=yes", "TimeoutStopSec=2s"] {
             assert!(text.lines().any(|l| l == line), "{line}");
         }
         assert!(!text.contains("shutdown.target") && !text.contains("RequiresMountsFor"));
         let apart = unit(&Layout { on_root: false, ..layout() });
         assert!(apart.contains("RequiresMountsFor=/var/lib/lastrites\n"));
+    }
+
+    /// Killed for want of memory days before the shutdown, it stayed dead, and nobody was told.
+    #[test]
+    fn a_recorder_that_was_killed_comes_again_and_one_that_refuses_does_not() {
+        let text = unit(&layout());
+        let prevented = text.lines().find_map(|line| line.strip_prefix("RestartPreventExitStatus="));
+        let prevented: Vec<&str> = prevented.expect("a line").split(' ').collect();
+        assert!(text.lines().any(|line| line == "Restart=on-failure"));
+        let refusals = [
+            Error::NotRoot { what: "x" },
+            Error::failed("x", "y", "z"),
+            Error::NotArmed,
+            Error::Held { path: "/r".into(), pid: 1, since: String::new() },
+        ];
+        for error in refusals {
+            assert!(prevented.contains(&error.exit_code().to_string().as_str()), "{error}");
+        }
+    }
+
+    #[test]
+    fn nothing_of_it_runs_in_a_kernel_that_kdump_started() {
+        assert!(unit(&layout()).contains("\nConditionPathExists=!/proc/vmcore\n"));
+        assert!(hook(layout().binary).contains("[ ! -e /proc/vmcore ] || exit 0"));
     }
 
     #[test]

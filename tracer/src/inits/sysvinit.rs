@@ -149,5 +149,9 @@ mod tests {
         assert_eq!(Sysvinit.detect(root.path()), None);
         fs::write(root.path().join("etc/inittab"), "").expect("written");
         assert_eq!(Sysvinit.detect(root.path()).map(|d| d.name), Some("sysvinit"));
+        // As who is not root sees it: he was told that his init is not known.
+        fs::remove_file(root.path().join("proc/1/exe")).expect("removed");
+        fs::write(root.path().join("proc/1/comm"), "init\n").expect("written");
+        assert_eq!(Sysvinit.detect(root.path()).map(|d| d.name), Some("sysvinit"));
     }
 }

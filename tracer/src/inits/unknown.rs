@@ -15,6 +15,7 @@ impl Init for Unknown {
         "unknown"
     }
 
+    /// The version is what it is called, if that can be seen.
     fn detect(&self, root: &Path) -> Option<Detected> {
         let exe = super::pid1_exe(root);
         let name = exe.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());

@@ -260,7 +260,7 @@ fn attach(program: &mut Program, way: &Way) -> Result<FdLink, String> {
 fn said(error: &ProgramError) -> String {
     if let ProgramError::LoadError { io_error, verifier_log } = error {
         if std::env::var_os("LASTRITES_VERIFIER_LOG").is_some() {
-            eprintln!("{verifier_log}");
+            crate::say::word(&verifier_log.to_string());
         }
         let log = verifier_log.to_string();
         let statistics = ["processed ", "stack depth ", "verification time "];

@@ -3,13 +3,13 @@
 //! Invariant: what [`Meta::to_bytes`] wrote, [`Meta::parse`] reads back; long explanations are cut so
 //! that the rest always fits.
 
-use std::{fmt::Write as _, path::Path};
+use std::{fmt::Write as _, io, path::Path};
 
 use super::{
     ProbeError,
     hooks::{Hook, How},
 };
-use crate::kernel_ring::sys;
+use crate::{kernel_ring::sys, own};
 
 /// Size of the one value of `META`.
 pub const META_BYTES: usize = 8192;
@@ -39,6 +39,10 @@ impl Meta {
     pub fn read(dir: &Path) -> Result<Self, ProbeError> {
         let path = dir.join("META");
         let open = |source| ProbeError::Open { path: path.clone(), source };
+        // Where everybody may write to the BPF file system, it need not be ours.
+        if let Some(why) = own::distrust(dir) {
+            return Err(open(io::Error::new(io::ErrorKind::PermissionDenied, why)));
+        }
         let map = sys::open_pin(&path).map_err(open)?;
         let mut bytes = vec![0; META_BYTES];
         sys::expect_map(&map, META_BYTES as u32).map_err(open)?;

@@ -91,7 +91,7 @@ pub(super) fn begin(writer: &mut Writer<FileStorage>, session: &mut Session) -> 
             } else if previous.session.extra.iter().any(|(key, _)| key == NO_SEAL_KEY) {
                 (How::NoSeal, "ended without a seal, as foreseen: nothing could run last when this was armed")
             } else {
-                (How::NoSeal, "ended without a seal: power cut, panic or hang")
+                (How::NoSeal, "ended without a seal: power cut, panic, hang, or the seal itself failed")
             };
             let time_ns = previous.last_time_ns;
             writer.end(&End { how, time_ns, note: note.to_owned() })?;

@@ -55,7 +55,7 @@ pub(super) struct Lane {
     to: usize,
     /// The latest time that was read for this batch.
     latest_ns: u64,
-    /// Something was overwritten between them.
+    /// Something between them is lost.
     lapped: bool,
     /// Head counter to read on at, and bytes read for this batch.
     at: u64,
@@ -156,20 +156,26 @@ impl<R: Rings> Recorder<R> {
         let available = head.wrapping_sub(lane.at) & POS_MASK;
         let until = if available > room { advance(lane.at, room) } else { head };
         let page_kib = self.page_kib;
+        // Of an unknown kind, or overwritten while it was read: it is gone, and has to be counted.
+        let (mut unreadable_records, mut unreadable_bytes) = (0, 0);
         let Lane { events, heads, latest_ns, .. } = lane;
         let read = self.rings.read(cpu as u32, lane.at, until, patience, &mut |head, record| {
-            if let Some(event) = convert::convert(record, page_kib) {
-                *latest_ns = event.0.max(*latest_ns);
-                events.push(event);
-                heads.push(head);
-            }
+            let Some(event) = convert::convert(record, page_kib) else {
+                unreadable_records += 1;
+                unreadable_bytes += record.len() as u64;
+                return;
+            };
+            *latest_ns = event.0.max(*latest_ns);
+            events.push(event);
+            heads.push(head);
         });
         match read {
             Ok(taken) => {
-                if taken.overwritten_records > 0 || taken.overwritten_bytes > 0 {
+                let count = taken.overwritten_records + unreadable_records;
+                let bytes = taken.overwritten_bytes + unreadable_bytes;
+                if count > 0 || bytes > 0 {
                     lane.lapped = true;
                     let time_ns = lane.events.first().map_or_else(machine::boottime_ns, |(time, _)| *time);
-                    let (count, bytes) = (taken.overwritten_records, taken.overwritten_bytes);
                     batch.overwritten.push((time_ns, What::Lost { cpu: cpu as u32, kind: 0, count, bytes }));
                 }
                 lane.bytes += taken.next.wrapping_sub(lane.at) & POS_MASK;

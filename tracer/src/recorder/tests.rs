@@ -165,6 +165,34 @@ fn what_is_never_finished_is_counted_as_lost_in_the_end() {
     assert!(!scene.recorder.behind());
 }
 
+/// It was left out, and nobody was told.
+#[test]
+fn a_record_that_nobody_can_read_is_counted_as_lost() {
+    let unknown = {
+        let mut record = exit(3, 1_000_003);
+        record[18] = u8::MAX;
+        record
+    };
+    let too_long = {
+        let mut record = exit(6, 1_000_006);
+        record[16..18].copy_from_slice(&(LEN as u16 + 1).to_ne_bytes());
+        record
+    };
+    let mut records = exits(9);
+    (records[2], records[5]) = (unknown, too_long);
+    let read = records.len() as u64;
+    let mut scene = Scene::new(records, None);
+    scene.recorder.drain(Patience::Later).expect("drained");
+    scene.recorder.drain(Patience::Later).expect("drained once more");
+    assert_eq!(scene.exits(), [1, 2, 4, 5, 7, 8, 9]);
+    let lost = scene.written().into_iter().filter_map(|event| {
+        if let What::Lost { cpu, count, bytes, .. } = event.what { Some((cpu, count, bytes)) } else { None }
+    });
+    assert_eq!(lost.collect::<Vec<_>>(), [(0, 2, 2 * LEN)]);
+    assert_eq!(scene.recorder.status.lost + scene.exits().len() as u64, read);
+    assert!(!scene.recorder.behind());
+}
+
 /// A batch that seemed to have failed was read from the rings again, or what it had told besides was told twice.
 #[test]
 fn a_batch_that_failed_and_is_in_the_file_all_the_same_is_not_told_twice() {

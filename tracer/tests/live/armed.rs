@@ -4,7 +4,10 @@
 use std::{
     fs,
     io::ErrorKind,
-    os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
+    os::unix::{
+        fs::{MetadataExt as _, PermissionsExt as _, chown, symlink},
+        process::CommandExt as _,
+    },
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
 };
@@ -12,7 +15,7 @@ use std::{
 use lastrites_tracer::{
     arm, kernel, lock, machine,
     probe::{self, LoadOptions},
-    state::{ARMED_VOLATILE, Armed, Mode},
+    state::{self, ARMED_VOLATILE, Armed, Mode},
     status::Status,
 };
 use lastrites_traces::{reader::Trace, session::How, storage::FileStorage};
@@ -178,6 +181,118 @@ fn the_seal_makes_the_file_system_read_only_again_however_long_somebody_writes_t
         }
     }
     panic!("in 200 seals the daemon never found the file system writable");
+}
+
+/// After fsck had repaired a root that was mounted read-only, and asked for a reboot, the seal of that reboot made it writable,
+/// and undid the repair.
+#[test]
+fn what_was_never_writable_in_this_boot_the_seal_leaves_alone() {
+    let machine = Machine::new();
+    let path = Path::new("/").join(ARMED_VOLATILE);
+    let (_, armed) = state::load(Path::new("/")).expect("armed");
+    let armed = Armed { boot_id: "an earlier boot".into(), ..armed };
+    armed.store(&path).unwrap_or_else(|e| panic!("{e}"));
+    let seal = || {
+        mount_remount(VAR_LIB, MountFlags::RDONLY, "").expect("read-only");
+        let ended = Command::new(TRACER).args(["seal", "--stage", "test"]).status().expect("it runs");
+        assert!(ended.success() && is_read_only());
+    };
+    let before = fs::read(&machine.ring).expect("read");
+    seal();
+    assert!(fs::read(&machine.ring).expect("read") == before, "not a byte was changed");
+    // Where the recorder could write, the file system was writable.
+    mount_remount(VAR_LIB, MountFlags::empty(), "").expect("writable");
+    let mut recorder = Command::new(TRACER)
+        .args(["record", "--boot"])
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    let has_written = || Status::load(Path::new(lock::RUN)).is_some_and(|status| status.written_ns > 0);
+    while !has_written() {
+        assert_eq!(recorder.try_wait().expect("ours"), None, "it goes on recording");
+        std::thread::yield_now();
+    }
+    sys::kill(recorder.id() as i32, libc::SIGTERM);
+    recorder.wait().expect("it ends");
+    seal();
+    let trace = Trace::open(&machine.ring).unwrap_or_else(|e| panic!("{e}"));
+    let end = trace.sessions().last().and_then(|session| session.end.clone()).expect("sealed");
+    assert_eq!(end.how, How::Sealed);
+}
+
+/// A curious root ran it in the middle of the day: the recorder was gone from then on.
+#[test]
+fn sealing_by_hand_is_refused_unless_it_is_meant() {
+    let machine = Machine::new();
+    let sealed = || {
+        let trace = Trace::open(&machine.ring).unwrap_or_else(|e| panic!("{e}"));
+        trace.sessions().last().is_some_and(|session| session.end.is_some())
+    };
+    let seal = |arguments: &[&str], runlevel: &str| {
+        let mut command = Command::new(TRACER);
+        command.arg("seal").args(arguments).env("RUNLEVEL", runlevel).output().expect("it runs")
+    };
+    let refused = seal(&[], "2");
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(4), "{said}");
+    assert!(said.contains("not going down") && !sealed(), "{said}");
+    // Below rc of a reboot, in a hook, or forced it is not.
+    for (arguments, runlevel) in [(&[][..], "6"), (&["--stage", "x"], "2"), (&["--force"], "2")] {
+        let ended = seal(arguments, runlevel);
+        assert!(ended.status.success() && sealed(), "{arguments:?}: {ended:?}");
+    }
+}
+
+/// Hooks and pins whose armed file was gone stayed, and so did those of a recorder that was killed: it was not armed.
+#[test]
+fn disarming_without_an_armed_file_removes_what_was_left() {
+    let machine = Machine::new();
+    fs::remove_file(Path::new("/").join(ARMED_VOLATILE)).expect("removed");
+    let program = machine.ring.with_file_name("lastrites-tracer");
+    fs::write(&program, "").expect("written");
+    let killed = Path::new("/sys/fs/bpf/lastrites-v1-4194305");
+    fs::create_dir(killed).expect("made");
+    let named = Command::new(TRACER).arg("doctor").output().expect("it runs");
+    let named = String::from_utf8_lossy(&named.stdout).into_owned();
+    assert!(named.contains("lastrites-v1-4194305, which records for nobody"), "{named}");
+    let disarm = || {
+        let output = Command::new(TRACER).arg("disarm").output().expect("it runs");
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let said = disarm();
+    assert!(said.contains("what had been left of a recorder is removed"), "{said}");
+    assert!(!program.exists() && !arm::pins().exists() && !killed.exists() && !Path::new(lock::RUN).exists());
+    assert!(machine.ring.exists(), "recordings stay");
+    assert_eq!(disarm(), "it was not armed\n");
+    assert!(!Path::new(lock::RUN).exists(), "nothing is left of the lock");
+}
+
+/// In a BPF file system that was mounted without a mode everybody may make directories and links.
+#[test]
+fn what_somebody_else_made_in_the_probes_place_is_neither_followed_nor_believed() {
+    let sandbox = Sandbox::new();
+    let mode = |path: &Path| fs::symlink_metadata(path).expect("there").permissions().mode() & 0o7777;
+    assert_eq!(mode(Path::new("/sys/fs/bpf")), 0o1777, "this is about the mode it has without one");
+    let pins = arm::pins();
+    fs::create_dir_all(pins.join("x/y")).expect("made");
+    chown(&pins, Some(65534), None).expect("root may");
+    let load = || probe::load_and_pin(&pins, &LoadOptions::default()).unwrap_or_else(|e| panic!("{e}"));
+    load();
+    assert_eq!((mode(&pins), fs::metadata(&pins).expect("there").uid()), (0o700, 0));
+    // A probe that somebody else pinned is none.
+    chown(&pins, Some(65534), None).expect("root may");
+    let why = probe::load_report(&pins).expect_err("somebody else's").to_string();
+    assert!(why.contains("user 65534"), "{why}");
+    probe::unpin(&pins).unwrap_or_else(|e| panic!("{e}"));
+    assert!(!pins.exists());
+    let precious = sandbox.path("precious");
+    fs::create_dir(&precious).expect("made");
+    fs::write(precious.join("META"), "precious").expect("written");
+    symlink(&precious, &pins).expect("linked");
+    probe::unpin(&pins).unwrap_or_else(|e| panic!("{e}"));
+    assert!(fs::symlink_metadata(&pins).is_err() && precious.join("META").exists());
 }
 
 /// A probe that was mended has the layout of the one before, and was not loaded as long as that was pinned.

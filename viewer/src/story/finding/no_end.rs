@@ -1,4 +1,4 @@
-//! The recording ends without a seal: power cut, panic or hang.
+//! The recording ends without a seal: power cut, panic, hang, or the seal itself failed.
 //!
 //! Found: a recording that broke off. Where our own recorder had been told to stop before, and nothing was written behind
 //! that, only the recording is known to have ended: how the machine did is then not said.
@@ -53,7 +53,9 @@ pub(super) fn check(case: &mut Case<'_>) {
                 "the last event that was written: the recorder had been told to stop, and no seal followed; \
                  its hook did not run or could not write, or power cut, panic or hang came first"
             }
-            false => "the last event that reached the disk; then power cut, panic or hang",
+            false => {
+                "the last event that reached the disk; then power cut, panic, hang, or the seal itself failed"
+            }
         },
     ));
     // Our own recorder is nobody whom a shutdown waits for.
