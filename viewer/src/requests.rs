@@ -41,6 +41,8 @@ impl Request {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Asks {
     End,
+    /// Single-user mode, from which one comes back.
+    Single,
     Cancel,
     Nothing,
 }
@@ -99,10 +101,14 @@ pub fn asks(filename: &[u8], argv: &[u8]) -> Asks {
             b"reboot" | b"halt" | b"poweroff" => {
                 return end_if(!has(&[b"-w", b"--wtmp-only", b"--help", b"--version"]));
             }
-            b"telinit" | b"init" | b"runit-init" => return end_if(has(&[b"0", b"6"])),
+            b"telinit" | b"init" | b"runit-init" if has(&[b"0", b"6"]) => return Asks::End,
+            b"telinit" | b"init" if has(&[b"1", b"S", b"s"]) => return Asks::Single,
+            b"telinit" | b"init" | b"runit-init" => return Asks::Nothing,
             b"openrc-shutdown" | b"s6-linux-init-shutdown" | b"s6-linux-init-hpr" => return Asks::End,
             b"initctl" => return end_if(has(&[b"reboot", b"poweroff", b"halt"])),
             b"kexec" => return end_if(has(&[b"-e", b"--exec"])),
+            // Of another machine, or of a container.
+            b"systemctl" | b"loginctl" if words().any(elsewhere) => return Asks::Nothing,
             b"systemctl" | b"loginctl" => {
                 // What is done is the first word that is no option; what follows are its objects.
                 let verb = words().find(|word| !word.starts_with(b"-")).unwrap_or_default();
@@ -125,6 +131,12 @@ pub fn asks(filename: &[u8], argv: &[u8]) -> Asks {
         }
     }
     Asks::Nothing
+}
+
+/// Whether an option of systemctl names another machine than this: `-M c1`, `--host=db8`.
+fn elsewhere(word: &[u8]) -> bool {
+    let named = word.split(|byte| *byte == b'=').next().unwrap_or(word);
+    matches!(named, b"--machine" | b"--host") || word.starts_with(b"-M") || word.starts_with(b"-H")
 }
 
 #[cfg(test)]
@@ -161,9 +173,18 @@ mod tests {
 
     #[test]
     fn what_does_not_is_none() {
-        for command in
-            ["shutdown -k now", "halt -w", "telinit q", "init", "systemctl status reboot.target", "rebooted"]
-        {
+        for command in [
+            "shutdown -k now",
+            "halt -w",
+            "telinit q",
+            "telinit 1",
+            "init",
+            "systemctl status reboot.target",
+            "systemctl --machine=c1 reboot",
+            "systemctl -M c1 reboot",
+            "systemctl reboot --host=db8",
+            "rebooted",
+        ] {
             assert_eq!(seen(&[command]), None, "{command}");
         }
     }

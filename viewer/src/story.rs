@@ -39,7 +39,7 @@ use self::{
     finding::Finding,
     restart::{By, Restart},
     service::{Entry, Kind, ServiceId, Services},
-    shutdown::{Asked, Init, Shutdown},
+    shutdown::{Aim, Asked, Init, Shutdown},
     stopper::Stoppers,
     world::{At, Idx, IdxMap, IdxSet, NONE, Proc, Sig, World},
 };
@@ -112,6 +112,13 @@ impl Story {
                 || fate::fates(&world, shutdown, &by_target),
                 || restart::restarts(&world, &mut services, &by_target, shutdown.begin, shutdown.end),
             );
+            // Where it may have been no end of the machine, what came back behind it was not started again; that it did not
+            // come back yet is known only if nothing is missing.
+            let open = !shutdown.ended && !shutdown.returned;
+            if open && (shutdown.aim.is_no_end() || shutdown.aim == Aim::Unknown) {
+                let from_ns = shutdown.begin.ns.saturating_sub(BEFORE_NS);
+                restarts.retain(|restart| doubt.absence(from_ns, restart.at.ns));
+            }
         }
         let places = |of: fn(&Restart) -> Idx| {
             let mut places = vec![NONE; world.procs.len()];
@@ -179,7 +186,7 @@ impl Story {
                 }
             };
             waits = blame::blame(&world, shutdown, &fates, heir, &mut of_unit, stops, command);
-            if !shutdown.ended {
+            if !shutdown.ended && !shutdown.returned {
                 let told: IdxSet =
                     fates.iter().filter(|fate| fate.told.is_some()).map(|fate| fate.proc).collect();
                 at_work = blame::at_work(&world, shutdown, heir, &mut of_unit, stops);
@@ -194,7 +201,9 @@ impl Story {
             services.of(&world, fate.proc);
         }
         let stoppers = Stoppers::new(&world, &fates, begin);
-        let stop_call = world.calls.iter().find(|call| call.target == -1 && call.sig == 19 && call.ret >= 0);
+        let stop_call = world.calls.iter().find(|call| {
+            call.target == -1 && call.sig == 19 && call.ret >= 0 && shutdown::reaches_all(&world, call.proc)
+        });
         let stopped: IdxSet =
             world.sigs.iter().filter(|sent| sent.sig == 19).map(|sent| sent.target).collect();
         let of_call = |sent: &&Sig| sent.sig == 19 && stop_call.is_some_and(|call| call.proc == sent.sender);
@@ -270,6 +279,11 @@ impl Story {
 
     /// The last moment of a shutdown whose end was not recorded.
     pub fn at_the_last(&self) -> &'static str {
+        match self.shutdown.as_ref().filter(|shutdown| shutdown.returned).map(|shutdown| shutdown.aim) {
+            Some(Aim::SingleUser) => return "when single-user mode was reached",
+            Some(_) => return "when the new user space began",
+            None => {}
+        }
         match (self.cut, self.unseen) {
             (_, true) => "when the recorder was told to stop",
             (true, false) => "when the recording broke off",
@@ -285,6 +299,17 @@ impl Story {
     /// Whose place `idx` took.
     pub fn replaces(&self, idx: Idx) -> Option<&Restart> {
         self.restarts.get(*self.old_of.get(idx as usize)? as usize)
+    }
+
+    /// Whether `restart` is of the shutdown: the old one had been stopped for it, or everybody was being stopped by then.
+    /// Who crashes before that, while the request waits for inhibitors, is started again as on any other day.
+    pub fn of_shutdown(&self, restart: &Restart) -> bool {
+        let Some(shutdown) = &self.shutdown else { return false };
+        let stopped = |fate: &Fate| fate.told.is_some() || fate.killer.is_some();
+        restart.at >= shutdown.stopping()
+            || self.fate(restart.old).is_some_and(stopped)
+            || self.stopper(restart.old).is_some()
+            || self.stop_command_beside(restart.old)
     }
 
     pub fn service(&self, idx: Idx) -> Option<ServiceId> {
@@ -541,5 +566,7 @@ const OWN: [&str; 1] = ["lastrites.service"];
 /// Whether a service's name says the same as the program's.
 fn alike(service: &str, program: &str) -> bool {
     let bare = service.split(['.', '@']).next().unwrap_or(service);
-    bare == program || program.starts_with(bare) && !bare.is_empty() || bare.starts_with(program)
+    // Two letters that many begin with say nothing: unit my.service is not mysqld's.
+    let begins = |long: &str, short: &str| short.len() > 2 && long.starts_with(short);
+    bare == program || begins(program, bare) || begins(bare, program)
 }

@@ -85,7 +85,7 @@ fn head(page: &Page<'_>, which: Which, [this, that]: [&Side; 2], other: Option<&
 fn doubts(page: &Page<'_>, which: Which) -> Vec<String> {
     let (letter, summary) = (which.letter(), &page.picked.summary);
     let mut all = Vec::new();
-    if page.story().shutdown.as_ref().is_some_and(|shutdown| !shutdown.ended) {
+    if page.story().shutdown.as_ref().is_some_and(|shutdown| !shutdown.ended && !shutdown.returned) {
         all.push(format!(
             "{letter} was recorded to {}, not to its end: what came after is not known",
             ends(page)

@@ -197,12 +197,7 @@ impl Page<'_> {
     /// `11.8 s to the last hook`; empty without a shutdown.
     pub fn length(&self) -> String {
         let Some(shutdown) = &self.story().shutdown else { return String::new() };
-        let to = match (shutdown.called, shutdown.ended) {
-            (true, _) => "to reboot(2)",
-            (_, true) => "to the last hook",
-            _ => "to the last event",
-        };
-        format!("{} {to}", time::duration(shutdown.took_ns()))
+        format!("{} {}", time::duration(shutdown.took_ns()), shutdown.to())
     }
 
     /// `db7 rebooted on 12 Nov 2026 at 03:14:07 UTC+1, asked for by ... · sysvinit 3.06, runlevel 6`.

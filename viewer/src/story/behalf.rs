@@ -114,6 +114,29 @@ impl Story {
         top.zip(of_unit).is_some_and(|(top, id)| self.is_stop_command(top, id))
     }
 
+    /// Whether its unit ran before the shutdown, and then something else: None where the unit was not seen to run.
+    pub(super) fn is_new_in_unit(&self, idx: Idx) -> Option<bool> {
+        let unit = &self.services.get(self.service(idx)?).name;
+        self.earlier().is_new_in(&self.world, idx, unit)
+    }
+
+    /// Whether a stop command of the unit of `idx` ran when it ended: nobody sees how such a one speaks to it.
+    pub(super) fn stop_command_beside(&self, idx: Idx) -> bool {
+        let Some(id) = self.service(idx).filter(|id| self.services.get(*id).kind == Kind::Unit) else {
+            return false;
+        };
+        let end = self.end_of(idx);
+        self.fates.iter().any(|fate| {
+            let beside = self.world.proc_at(fate.proc).is_some_and(|proc| proc.born < end && proc.exit > end);
+            beside && self.service(fate.proc) == Some(id) && self.stops_its_unit(fate.proc)
+        })
+    }
+
+    fn earlier(&self) -> &Earlier {
+        let begin = self.shutdown.as_ref().map_or(At::NEVER, |shutdown| shutdown.begin);
+        self.earlier.get_or_init(|| Earlier::of(&self.world, begin))
+    }
+
     /// Whether pid 1 ran it for its unit in the shutdown, and not as what the unit is there for.
     fn is_command(&self, idx: Idx) -> bool {
         let born = self.world.proc_at(idx).map(|proc| proc.born);
@@ -125,8 +148,6 @@ impl Story {
     /// before, and none between an end of the unit and its next start.
     fn is_stop_command(&self, top: Idx, unit: ServiceId) -> bool {
         let world = &self.world;
-        let begin = self.shutdown.as_ref().map_or(At::NEVER, |shutdown| shutdown.begin);
-        let earlier = self.earlier.get_or_init(|| Earlier::of(world, begin));
         let born = world.proc_at(top).map_or(At::NEVER, |proc| proc.born);
         // What comes between two of its lives prepares the second.
         let started = self.restarts.iter().any(|restart| {
@@ -134,7 +155,7 @@ impl Story {
                 && world.proc_at(restart.new).is_some_and(|proc| proc.born > born)
                 && world.proc_at(restart.old).is_some_and(|proc| proc.dead() && proc.exit <= born)
         });
-        let name = &self.services.get(unit).name;
+        let (earlier, name) = (self.earlier(), &self.services.get(unit).name);
         !started && earlier.is_new_in(world, top, name) == Some(true) && earlier.ran_at(name, born.ns)
     }
 }

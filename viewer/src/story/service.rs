@@ -278,19 +278,35 @@ impl Services {
 /// The unit or container of a cgroup's path.
 pub(super) fn of_cgroup(path: &[u8]) -> Option<(Kind, &[u8])> {
     for part in path.rsplit(|byte| *byte == b'/') {
-        for prefix in [&b"docker-"[..], b"libpod-", b"cri-containerd-", b"crio-"] {
-            if let Some(id) = part.strip_prefix(prefix).filter(|id| id.len() >= 12) {
-                return Some((Kind::Container, &id[..12]));
-            }
-        }
-        if part.len() >= 64 && part.iter().all(u8::is_ascii_hexdigit) {
-            return Some((Kind::Container, &part[..12]));
+        if let Some(id) = container(part) {
+            return Some((Kind::Container, id));
         }
         if part.ends_with(b".service") || part.ends_with(b".scope") && part != b"init.scope" {
             return Some((Kind::Unit, part));
         }
     }
     None
+}
+
+/// The container that one part of a cgroup's path names.
+fn container(part: &[u8]) -> Option<&[u8]> {
+    let prefixes = [&b"docker-"[..], b"libpod-", b"cri-containerd-", b"crio-"];
+    let mut ids = prefixes.iter().filter_map(|prefix| part.strip_prefix(*prefix));
+    let bare = part.len() >= 64 && part.iter().all(u8::is_ascii_hexdigit);
+    ids.find(|id| id.len() >= 12).or(bare.then_some(part)).map(|id| &id[..12])
+}
+
+/// Whether a cgroup is one of those that engines keep the processes of a container in, and nobody else. The machines of
+/// machine.slice are not: a qemu there is a process of this one.
+pub(super) fn is_of_container(path: &[u8]) -> bool {
+    let mut parts = path.split(|byte| *byte == b'/');
+    // Whoever looks after a container of podman or CRI-O is on this side of it.
+    let within = |part: &[u8]| match container(part) {
+        Some(id) => !id.starts_with(b"conmon"),
+        None => part.starts_with(b"lxc.payload") || part.starts_with(b"machine-lxc"),
+    };
+    parts.clone().any(within)
+        || parts.any(|part| part == b"machine.slice") && parts.any(|part| part == b"payload")
 }
 
 /// What a variable is set to, if it is set to something.

@@ -5,6 +5,7 @@
 
 mod aim;
 mod asked;
+mod back;
 mod init;
 mod marks;
 
@@ -16,6 +17,7 @@ pub use self::{aim::Aim, asked::Asked, init::Init, marks::reaches_all};
 use self::{
     aim::aim_of_words,
     asked::{asked, is_forced},
+    back::back,
     marks::{Mark, first_mark, marks, systemd_began},
 };
 
@@ -80,7 +82,7 @@ pub struct Shutdown {
     pub asked: Option<Asked>,
     /// When things began to happen: the request, or, where it was made for later, the first act.
     pub begin: At,
-    /// reboot(2), the seal at the last hook before it, or the last event.
+    /// reboot(2), the seal at the last hook before it, where the machine came back without either, or the last event.
     pub end: At,
     /// It came to its end: reboot(2) was seen to be called, or the last hook ran.
     pub ended: bool,
@@ -88,6 +90,8 @@ pub struct Shutdown {
     pub called: bool,
     /// It was called by somebody who did not ask init first.
     pub forced: bool,
+    /// The kernel goes on, and `end` is where all was down: what was recorded behind it is no part of the shutdown.
+    pub returned: bool,
     pub phases: Vec<Phase>,
 }
 
@@ -102,6 +106,23 @@ impl Shutdown {
 
     pub fn took_ns(&self) -> u64 {
         self.end.ns.saturating_sub(self.begin.ns)
+    }
+
+    /// `to reboot(2)`: what it was seen to come to.
+    pub const fn to(&self) -> &'static str {
+        match (self.called, self.ended, self.returned) {
+            (true, ..) => "to reboot(2)",
+            (_, true, _) => "to the last hook",
+            (_, _, true) if matches!(self.aim, Aim::SingleUser) => "to single-user mode",
+            (_, _, true) => "to the new user space",
+            _ => "to the last event",
+        }
+    }
+
+    /// When things began to be stopped; who died before that of its own accord did not do so for the shutdown.
+    pub fn stopping(&self) -> At {
+        let mut later = self.phases.iter().filter(|phase| phase.kind >= PhaseKind::Stopping);
+        later.next().map_or(self.begin, |phase| phase.from)
     }
 
     /// The runlevel that this shutdown is, under inits that have them.
@@ -128,15 +149,16 @@ pub fn find(world: &World, init: Init, sealed_ns: Option<u64>) -> Option<Shutdow
     let until = call.map_or(At::NEVER, |call| call.at);
     marks.retain(|mark| mark.at <= until);
     let first = first_mark(&marks);
+    let aim = call.map_or(Aim::Unknown, |call| Aim::of_call(call.cmd));
+    let told = marks.iter().map(|mark| mark.aim).find(|aim| *aim != Aim::Unknown);
+    let known = if aim == Aim::Unknown { told.unwrap_or(aim) } else { aim };
     let from_systemd =
-        first.filter(|_| init == Init::Systemd).map(|mark| systemd_began(world, init, mark.at));
+        first.filter(|_| init == Init::Systemd).map(|mark| systemd_began(world, init, mark.at, known));
     let began = from_systemd.or(first.map(|mark| mark.at));
-    let asked = asked(world, init, began.or(call.map(|call| call.at)));
+    let asked = asked(world, init, began.or(call.map(|call| call.at)), known);
     if began.is_none() && call.is_none() {
         return asked.and_then(|asked| cut_short(world, init, asked));
     }
-    let aim = call.map_or(Aim::Unknown, |call| Aim::of_call(call.cmd));
-    let told = marks.iter().map(|mark| mark.aim).find(|aim| *aim != Aim::Unknown);
     // Level 0 is power-off and halt alike: who asked knows which.
     let halts = asked.as_ref().is_some_and(|asked| aim_of_words(&asked.how) == Aim::Halt);
     let told = told.map(|told| if told == Aim::PowerOff && halts { Aim::Halt } else { told });
@@ -145,10 +167,11 @@ pub fn find(world: &World, init: Init, sealed_ns: Option<u64>) -> Option<Shutdow
     } else {
         aim
     };
+    let back = back(world, aim, began.filter(|_| call.is_none() && sealed_ns.is_none()));
     let end = match (call, sealed_ns) {
         (Some(call), _) => call.at,
         (None, Some(ns)) => At { ns: ns.max(world.last.ns), ..world.last },
-        (None, None) => world.last,
+        (None, None) => back.unwrap_or(world.last),
     };
     let ended = call.is_some() || sealed_ns.is_some();
     let forced = call.is_some_and(|call| is_forced(world, call.proc, asked.as_ref(), &marks));
@@ -162,15 +185,16 @@ pub fn find(world: &World, init: Init, sealed_ns: Option<u64>) -> Option<Shutdow
         (None, Some(began)) => birth(world, began),
         (None, None) => end,
     };
+    let (called, returned) = (call.is_some(), back.is_some());
     let mut shutdown =
-        Shutdown { aim, asked, begin, end, ended, called: call.is_some(), forced, phases: Vec::new() };
+        Shutdown { aim, asked, begin, end, ended, called, forced, returned, phases: Vec::new() };
     shutdown.phases = phases(&shutdown, began, &marks, call.map(|call| call.at));
     Some(shutdown)
 }
 
 /// What was asked for last and had no time to begin.
 pub fn asked_last(world: &World, init: Init) -> Option<Asked> {
-    let asked = asked(world, init, None)?;
+    let asked = asked(world, init, None, Aim::Unknown)?;
     (asked.now && world.last.ns.saturating_sub(asked.at.ns) <= LATER_NS).then_some(asked)
 }
 
@@ -197,14 +221,16 @@ fn cut_short(world: &World, init: Init, asked: Asked) -> Option<Shutdown> {
     }
     let aim = aim_of_words(&asked.how);
     let begin = if act.ns.saturating_sub(asked.at.ns) > LATER_NS { act } else { asked.at };
+    let back = back(world, aim, Some(act));
     let mut shutdown = Shutdown {
         aim,
         asked: Some(asked),
         begin,
-        end: world.last,
+        end: back.unwrap_or(world.last),
         ended: false,
         called: false,
         forced: false,
+        returned: back.is_some(),
         phases: Vec::new(),
     };
     shutdown.phases = phases(&shutdown, Some(act), &[], None);
@@ -235,7 +261,8 @@ fn phases(shutdown: &Shutdown, began: Option<At>, marks: &[Mark], call: Option<A
         let rule = marks.iter().find(|mark| mark.at == began);
         push(PhaseKind::Stopping, began, rule.map_or("pid 1 sends its first stop signal", |mark| mark.rule));
     }
-    for mark in marks.iter().filter(|mark| mark.at >= shutdown.begin && mark.kind > PhaseKind::Stopping) {
+    let of_it = |mark: &&Mark| mark.at >= shutdown.begin && mark.at <= shutdown.end;
+    for mark in marks.iter().filter(of_it).filter(|mark| mark.kind > PhaseKind::Stopping) {
         // Unmounting between the sprees (umountnfs) is not the unmounting that ends everything.
         push(mark.kind, mark.at, mark.rule);
     }

@@ -28,6 +28,11 @@ const AFTER_NS: u64 = 5_000_000_000;
 /// So many of the last are looked at for each end.
 const LOOK_BACK: usize = 64;
 
+/// Whether `argv` is that of a stop command.
+pub(super) fn says_stop(argv: &[u8]) -> bool {
+    words(argv).skip(1).take(8).any(|word| WORDS.contains(&word))
+}
+
 /// The stop commands of a shutdown, in order of their births.
 #[derive(Debug, Default)]
 pub struct Stoppers(Vec<(At, Idx)>);
@@ -36,10 +41,7 @@ impl Stoppers {
     /// Those among the processes whose ends are known.
     pub fn new(world: &World, fates: &[Fate], begin: At) -> Self {
         let mut known = PerString::default();
-        let mut stops = |image: &Image| {
-            let words = || words(world.strings.get(image.argv)).skip(1).take(8);
-            known.of(image.argv, || words().any(|word| WORDS.contains(&word)))
-        };
+        let mut stops = |image: &Image| known.of(image.argv, || says_stop(world.strings.get(image.argv)));
         let those: IdxSet = world.images.iter().filter(|i| stops(i)).map(|image| image.proc).collect();
         if those.is_empty() {
             return Self::default();

@@ -34,6 +34,9 @@ const SUPERVISORS: [&[u8]; 16] = [
     b"circusd",
 ];
 
+/// What the systemd of a user is called.
+const USER_MANAGER: &str = "systemd --user";
+
 /// What whoever runs itself again executes.
 pub(super) const SELF: &[u8] = b"/proc/self/exe";
 
@@ -149,6 +152,9 @@ impl World {
         if program.is_empty() {
             return format!("process {}", proc.id.tgid);
         }
+        if program == b"systemd" && self.is_user_manager(idx) {
+            return USER_MANAGER.into();
+        }
         clip(&safe::text(program), 48)
     }
 
@@ -244,6 +250,12 @@ impl World {
         })
     }
 
+    /// Whether it is the systemd of a user, which is not to be taken for pid 1.
+    pub fn is_user_manager(&self, idx: Idx) -> bool {
+        let argv = self.image(self.image_of(idx)).map_or(&b""[..], |image| self.strings.get(image.argv));
+        !self.is_init(idx) && self.program_of(idx) == b"systemd" && words(argv).any(|word| word == b"--user")
+    }
+
     /// Whether it is only there for one container, and comes and goes with it.
     pub fn is_shim(&self, idx: Idx) -> bool {
         matches!(self.program_of(idx), b"containerd-shim" | b"containerd-shim-runc-v2" | b"conmon")
@@ -280,6 +292,9 @@ impl World {
     /// Like [`World::deed`], with one argument at most: forefathers are there to be recognised.
     fn short(&self, idx: Idx, ns: u64) -> String {
         let deed = self.deed(idx, ns);
+        if deed.starts_with(USER_MANAGER) {
+            return USER_MANAGER.into();
+        }
         let mut words = deed.split(' ');
         let name = words.next().unwrap_or_default().to_owned();
         match words.next() {

@@ -137,6 +137,7 @@ fn survey_one(path: &Path, trace: &Trace, gauge: &Gauge, out: &Sender<News>) -> 
 fn verdict(picked: &Picked) -> Verdict {
     let story = &picked.story;
     let how = match &story.shutdown {
+        Some(shutdown) if shutdown.returned => story.verb().to_owned(),
         Some(shutdown) if !shutdown.ended && story.unseen => "was going down, its end not seen".to_owned(),
         Some(shutdown) if !shutdown.ended && story.cut => "cut off while going down".to_owned(),
         Some(_) => story.verb().to_owned(),

@@ -59,6 +59,8 @@ pub(super) fn shots(story: &Story) -> Vec<Shot> {
         let strangers: Vec<(Idx, u32)> = victims
             .iter()
             .filter(|(fate, _)| story.matters(fate.proc))
+            // Whoever started them may stop them: supervisord's stopasgroup=true.
+            .filter(|(fate, _)| !story.world.ancestors(fate.proc).any(|up| up == sender))
             .filter(|(fate, _)| match whose(story, &owner, fate.proc) {
                 Whose::Own => false,
                 Whose::Another => true,
@@ -197,7 +199,9 @@ fn tell(story: &Story, shot: &Shot, strangers: &[(&Fate, u32)]) -> Finding {
     let (deed, sig) = first.map_or_else(Default::default, |sent| {
         (world.deed(shot.sender, sent.at.ns), names::signal(sent.sig).into_owned())
     });
-    let headline = format!("{} was hit by another's {deed}, run to stop {}", steps::list(&names), shot.owner);
+    let verb = if names.len() == 1 { "was" } else { "were" };
+    let headline =
+        format!("{} {verb} hit by another's {deed}, run to stop {}", steps::list(&names), shot.owner);
     let mut finding = Finding::new(Rule::Crossfire, headline);
     for (fate, number) in strangers.iter().take(4) {
         if fate.killer.is_none_or(|killer| killer == *number) {

@@ -21,7 +21,7 @@ const LOOP: usize = 3;
 
 pub(super) fn check(case: &mut Case<'_>) {
     let story = case.story;
-    for first in story.restarts.iter().filter(|restart| story.replaces(restart.old).is_none()) {
+    for first in restarted::firsts(story) {
         let chain = restarted::chain(story, first);
         let brief = chain.iter().filter(|restart| is_brief(story, restart.new)).count();
         let at_once = is_brief(story, first.new) && !restarted::under_heir(story, first);

@@ -1,7 +1,8 @@
 //! Alive at reboot(2): told to stop and not done, never told, spared on purpose, or beyond the reach of SIGKILL.
 //!
 //! Found: a service that still ran when reboot(2) was called. After a spree that hit others and left it out, it was
-//! spared; somebody put it on a list, or it was in the same session as the killer.
+//! spared; somebody put it on a list, or it was in the same session as the killer. Nobody did that on purpose where the
+//! list is that of Upstart's jobs: then it was never told.
 
 use crate::time;
 
@@ -18,8 +19,11 @@ use crate::story::{
     world::{Idx, IdxMap, IdxSet, Means, Sig},
 };
 
-/// Whom SIGKILL has hit is gone sooner than that, unless it hangs in the kernel.
+/// Whom SIGKILL has hit is gone sooner than that, unless it hangs in the kernel or has much memory to give back: before
+/// Linux 6.15 that comes in front of the exit that is recorded.
 const DYING_NS: u64 = 2_000_000_000;
+/// So long no memory takes to be given back.
+const HANGING_NS: u64 = 30_000_000_000;
 
 pub(super) fn check(case: &mut Case<'_>) {
     let story = case.story;
@@ -74,24 +78,30 @@ pub(super) fn check(case: &mut Case<'_>) {
 fn stuck(story: &Story, fate: &Fate, sent: &Sig) -> Finding {
     let world = &story.world;
     let end = story.end_of(fate.proc);
-    let since = time::duration(end.ns.saturating_sub(sent.at.ns));
-    let headline = format!(
-        "{} did not die of SIGKILL and still ran {}, {since} later",
-        story.called(fate.proc),
-        story.at_the_end()
-    );
+    let since_ns = end.ns.saturating_sub(sent.at.ns);
+    let (since, hangs) = (time::duration(since_ns), since_ns >= HANGING_NS);
+    let (name, when) = (story.called(fate.proc), story.at_the_end());
+    let headline = match hangs {
+        true => format!("{name} did not die of SIGKILL and was still there {when}, {since} later"),
+        false => format!("{name} had not died of SIGKILL {when}, {since} later"),
+    };
     let mut finding = Finding::new(Rule::CutOff, headline);
     finding.steps.extend(fate.told.as_ref().map(|told| steps::told(story, fate, told)));
     finding.steps.push(Step::at(sent.at, steps::sentence(story, sent)));
-    let text = format!(
-        "{} still ran {}, {since} after SIGKILL: it waited in the kernel for something that did not come",
-        world.label(fate.proc),
-        story.at_the_end()
-    );
+    let why = match hangs {
+        true => "it waited in the kernel for something that did not come",
+        false => {
+            "it was still dying, which takes long where there is much memory to give back, or stuck in the kernel"
+        }
+    };
+    let text = format!("{} was still there {when}, {since} after SIGKILL: {why}", world.label(fate.proc));
     finding.steps.push(Step::at(end, text));
     finding.procs = vec![fate.proc];
     steps::next_boot(story, &mut finding, fate.proc);
-    finding.advice = Some(advice::against_hanging(story, fate.proc));
+    finding.advice = Some(advice::against_hanging(story, fate.proc, hangs));
+    if !hangs {
+        finding.confidence = Confidence::Likely;
+    }
     finding
 }
 
@@ -114,6 +124,8 @@ fn below(story: &Story, alive: &[&Fate]) -> IdxMap<Vec<Idx>> {
 /// Why the sprees left somebody out, and how sure that is.
 struct Spared {
     why: String,
+    /// The list that it was on is that of Upstart's jobs.
+    job: bool,
     confidence: Confidence,
 }
 
@@ -125,7 +137,7 @@ fn spared(case: &Case<'_>, fate: &Fate) -> Option<Spared> {
     let image = world.image(world.image_of(fate.proc))?;
     let born = world.proc_at(fate.proc)?.born;
     let last = shutdown.phase(PhaseKind::KillSpree).or(shutdown.phase(PhaseKind::TermSpree))?;
-    let certain = |why: String| Some(Spared { why, confidence: Confidence::Certain });
+    let certain = |why: String| Some(Spared { why, job: false, confidence: Confidence::Certain });
     let storage = story.init == Init::Systemd && world.strings.get(image.argv).first() == Some(&b'@');
     if born < last.from && storage {
         return certain(
@@ -149,22 +161,25 @@ fn spared(case: &Case<'_>, fate: &Fate) -> Option<Spared> {
         return certain("it was in the same session as the killer".into());
     }
     if case.omitted.by(world, killer, fate.proc) {
-        return certain(format!(
+        let why = format!(
             "{} was told to leave it out (-o {}){}",
             world.name(killer),
             world.pid(fate.proc),
-            omitted::from(world, killer)
-        ));
+            omitted::from(story, killer, fate.proc)
+        );
+        return Some(Spared { why, job: omitted::is_job(story, fate.proc), confidence: Confidence::Certain });
     }
     // SurviveFinalKillSignal= is there since systemd 255, and nothing that was recorded shows it.
     let survives = story.init == Init::Systemd && story.systemd().is_none_or(|version| version >= 255);
     Some(match survives {
         true => Spared {
             why: "it was left out, as SurviveFinalKillSignal= of its unit has it".into(),
+            job: false,
             confidence: Confidence::Likely,
         },
         false => Spared {
             why: "why it was left out was not seen; it may have been dying already".into(),
+            job: false,
             confidence: Confidence::Possible,
         },
     })
@@ -180,10 +195,10 @@ fn tell(case: &Case<'_>, fate: &Fate, with_it: Vec<Idx>) -> Finding {
         (Some(told), _) => {
             (Rule::CutOff, format!("{name} was told to stop and cut off by the reboot {} later", since(told)))
         }
-        (None, Some(_)) => {
+        (None, Some(spared)) if !spared.job => {
             (Rule::Spared, format!("{name} was spared by the sprees and still ran {}", story.at_the_end()))
         }
-        (None, None) => {
+        (None, _) => {
             (Rule::NeverTold, format!("{name} was never told to stop and still ran {}", story.at_the_end()))
         }
     };
@@ -193,7 +208,7 @@ fn tell(case: &Case<'_>, fate: &Fate, with_it: Vec<Idx>) -> Finding {
         finding.steps.push(steps::restart(story, restart));
     }
     match &spared {
-        Some(spared) if rule == Rule::Spared => finding.steps.push(Step {
+        Some(spared) if matches!(rule, Rule::Spared | Rule::NeverTold) => finding.steps.push(Step {
             at: Some(shutdown_end),
             text: format!("{} got neither SIGTERM nor SIGKILL: {}", story.world.label(fate.proc), spared.why),
             events: vec![shutdown_end.number],
@@ -207,7 +222,8 @@ fn tell(case: &Case<'_>, fate: &Fate, with_it: Vec<Idx>) -> Finding {
     if let Some(shutdown) = &story.shutdown {
         finding.confidence = story.doubt.of(shutdown.begin.ns, shutdown.end.ns);
     }
-    if rule == Rule::NeverTold {
+    // Who was on the list was not told by the spree, whatever is missing of it.
+    if rule == Rule::NeverTold && spared.is_none() {
         finding.confidence = finding.confidence.min(steps::unasked(story, fate.proc));
     }
     if let Some(spared) = spared.filter(|_| rule == Rule::Spared) {

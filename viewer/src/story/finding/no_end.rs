@@ -26,7 +26,8 @@ const RUNNING: usize = 4;
 
 pub(super) fn check(case: &mut Case<'_>) {
     let story = case.story;
-    if !story.cut || story.shutdown.as_ref().is_some_and(|shutdown| shutdown.ended) {
+    let came_to_it = story.shutdown.as_ref().is_some_and(|shutdown| shutdown.ended || shutdown.returned);
+    if !story.cut || came_to_it {
         return;
     }
     let last = story.world.last;

@@ -5,6 +5,8 @@
 use super::Step;
 use crate::story::{
     Story,
+    service::Kind,
+    shutdown::Init,
     who::words,
     world::{At, Idx, World},
 };
@@ -12,9 +14,22 @@ use crate::story::{
 /// Programs that kill everybody but whom they are told to leave alone.
 pub(super) const KILL_ALL: [&[u8]; 2] = [b"killall5", b"kill_all"];
 
-/// Where the list of `killer` comes from: of killall5, on Debian and its like.
-pub(super) fn from(world: &World, killer: Idx) -> &'static str {
-    match world.program_of(killer) {
+/// Whether `idx` is what `initctl list` names for a job, and sendsigs of Upstart leaves alone: such a job is to be stopped
+/// by its own `stop on`, and one that has none is not told by anybody.
+pub(super) fn is_job(story: &Story, idx: Idx) -> bool {
+    let of_job = |id| story.services.get(id).kind == Kind::Upstart;
+    let of_init = story.world.proc_at(idx).is_some_and(|proc| story.world.is_init(proc.parent));
+    story.init == Init::Upstart && of_init && story.service(idx).is_some_and(of_job)
+}
+
+/// Where the list of `killer` comes from that `idx` is on: of killall5, on Debian and its like.
+pub(super) fn from(story: &Story, killer: Idx, idx: Idx) -> &'static str {
+    match story.world.program_of(killer) {
+        b"killall5" if is_job(story, idx) => ", as `initctl list` names it",
+        // What belongs to no job that is known may be one all the same.
+        b"killall5" if story.init == Init::Upstart && story.service(idx).is_none() => {
+            ", as `initctl list` or a pid file in /run/sendsigs.omit.d has it"
+        }
         b"killall5" => ", as pid files in /run/sendsigs.omit.d have it",
         _ => "",
     }
@@ -65,7 +80,7 @@ impl Omitted {
             story.chain(by, at.ns),
             world.label(idx),
             world.pid(idx),
-            from(world, by)
+            from(story, by, idx)
         );
         Some(Step::at(at, text))
     }

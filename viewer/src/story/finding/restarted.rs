@@ -17,8 +17,7 @@ pub(super) fn check(case: &mut Case<'_>) {
     let story = case.story;
     // Supervisors first: what they start again belongs to them.
     let of_supervisor = |restart: &&Restart| story.world.is_supervisor(restart.new);
-    // Only the first of a chain.
-    let firsts = story.restarts.iter().filter(|restart| story.replaces(restart.old).is_none());
+    let firsts = firsts(story);
     let (supervisors, others): (Vec<_>, Vec<_>) = firsts.partition(of_supervisor);
     for first in supervisors.into_iter().chain(others) {
         // And nothing that a finding tells of already.
@@ -32,6 +31,14 @@ pub(super) fn check(case: &mut Case<'_>) {
         let finding = tell(case, &chain);
         case.add(finding);
     }
+}
+
+/// The first restart of each chain, as far as they are of the shutdown.
+pub(super) fn firsts(story: &Story) -> impl Iterator<Item = &Restart> {
+    let of_it = |restart: &&Restart| story.of_shutdown(restart);
+    let is_first =
+        move |restart: &&Restart| story.replaces(restart.old).is_none_or(|before| !story.of_shutdown(before));
+    story.restarts.iter().filter(of_it).filter(is_first)
 }
 
 /// From the first death to the last heir.

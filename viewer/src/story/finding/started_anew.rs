@@ -1,17 +1,22 @@
 //! Started anew in the shutdown: a service that had not run, begun while the machine went down.
 //!
-//! Found: a service of init or of a supervisor, born after services began to be stopped, that did not end by itself.
+//! Found: a service of init or of a supervisor, born after services began to be stopped, that did not end by itself. What
+//! systemd runs for a unit of which no process was seen before may as well be the stop command of one that had none, as a
+//! oneshot with RemainAfterExit= has: that it was started anew is then only possible.
 
 use std::collections::HashMap;
 
 use crate::time;
 
-use super::{Case, Finding, Rule, Step, advice, steps};
+use super::{Case, Finding, Rule, Step, advice, steps, waited_for};
 use crate::story::{
     Story,
+    blame::Wait,
+    doubt::Confidence,
     fate::{Fate, Verdict},
     service::{Kind, ServiceId},
-    shutdown::PhaseKind,
+    shutdown::{Init, PhaseKind},
+    stopper,
     world::{At, Idx, Origin},
 };
 
@@ -32,7 +37,11 @@ pub(super) fn check(case: &mut Case<'_>) {
             && is_service(story, fate.proc)
             && !had_run(story, first.get_or_insert_with(|| first_born(story)), fate.proc)
         {
-            let finding = tell(story, fate.proc);
+            let finding = match of_unit(story, fate.proc) {
+                Ran::Stop => continue,
+                Ran::Either => tell_either(story, fate.proc),
+                Ran::Service => tell(story, fate.proc),
+            };
             case.add(finding);
         }
     }
@@ -73,6 +82,55 @@ fn first_born(story: &Story) -> HashMap<ServiceId, At> {
 fn had_run(story: &Story, first: &HashMap<ServiceId, At>, idx: Idx) -> bool {
     let born = story.world.proc_at(idx).map_or(At::NEVER, |proc| proc.born);
     story.service(idx).and_then(|id| first.get(&id)).is_some_and(|first| *first < born)
+}
+
+/// What somebody was run as who is the first of a service that was seen.
+enum Ran {
+    Service,
+    Stop,
+    Either,
+}
+
+fn of_unit(story: &Story, idx: Idx) -> Ran {
+    let world = &story.world;
+    let of_init = world.proc_at(idx).is_some_and(|proc| world.is_init(proc.parent));
+    let unit = story.service(idx).is_some_and(|id| story.services.get(id).kind == Kind::Unit);
+    if story.init != Init::Systemd || !of_init || !unit {
+        return Ran::Service;
+    }
+    let stops = || world.own_images(idx).any(|image| stopper::says_stop(world.strings.get(image.argv)));
+    match story.is_new_in_unit(idx) {
+        // What the unit ran before, it is there for.
+        Some(false) => Ran::Service,
+        Some(true) => Ran::Stop,
+        None if stops() => Ran::Stop,
+        None => Ran::Either,
+    }
+}
+
+/// Of what may have been a start, or a stop command.
+fn tell_either(story: &Story, idx: Idx) -> Finding {
+    let mut finding = tell(story, idx);
+    let unit = story.service(idx).map_or_else(String::new, |id| story.services.get(id).name.clone());
+    let born = story.world.proc_at(idx).map_or_else(Default::default, |proc| proc.born);
+    let lived = time::duration(story.end_of(idx).ns.saturating_sub(born.ns));
+    let how = match story.fate(idx).map(|fate| fate.verdict) {
+        Some(Verdict::Killed) => "killed",
+        _ => "still there",
+    };
+    let name = story.world.name(idx);
+    finding.headline =
+        format!("{name}, a command of {unit}, was run during the shutdown, and {how} {lived} later");
+    let waited: u64 = story.waits.iter().filter(|wait| wait.proc == idx).map(Wait::ns).sum();
+    if waited >= waited_for::LONG_NS {
+        finding.headline.push_str(&format!("; the shutdown waited {} for it", time::duration(waited)));
+    }
+    if let Some(step) = finding.steps.iter_mut().find(|step| step.at == Some(born)) {
+        step.text.push_str(": its unit had no process before, so it is a stop command, or a start of it");
+    }
+    finding.confidence = Confidence::Possible;
+    finding.advice = Some(advice::against_command(&name, &unit));
+    finding
 }
 
 fn tell(story: &Story, idx: Idx) -> Finding {

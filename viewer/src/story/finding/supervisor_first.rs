@@ -1,18 +1,23 @@
 //! A supervisor that ended before its children: it could not stop them any more.
 //!
 //! Found: a supervisor killed by SIGKILL while a child of it still ran, and the child died dirty as well; or one that was
-//! told to stop and did, and left a child behind that nobody had told, and that went on for long.
+//! told to stop and did, and left a child behind that nobody had told, and that went on for long. A runsv is told by `sv`,
+//! through a fifo that nobody sees: that it was is known by what it then does with its own child. Where runit is pid 1 it
+//! stops runsvdir first on purpose, so there only what came to a bad end is told.
 
 use crate::time;
 
 use super::{Case, Finding, Rule, advice, steps};
 use crate::story::{
     Story,
-    fate::{Fate, Verdict},
+    fate::{Fate, Verdict, tells_to_stop},
     restart::Restart,
-    world::{Idx, IdxMap, IdxSet},
+    shutdown::Init,
+    world::{At, Idx, IdxMap, IdxSet, Image},
 };
 
+/// A command that talks to a supervisor may be gone so long when that ends.
+const TALKED_NS: u64 = 1_000_000_000;
 /// Who is told so much later than its supervisor was not told with it.
 const GOES_ON_NS: u64 = 2_000_000_000;
 /// More children are not told of one by one.
@@ -33,6 +38,21 @@ fn stopped(case: &mut Case<'_>) {
             left.entry(parent).or_default().push(fate.proc);
         }
     }
+    if left.is_empty() {
+        return;
+    }
+    let asked = asked_otherwise(story, left.values().flatten().copied().collect());
+    let dirty = dirty_below(story, left.values().flatten().copied().collect());
+    let of_runit = story.init == Init::Runit;
+    for (supervisor, children) in &mut left {
+        let later_ns = story.end_of(*supervisor).ns.saturating_add(GOES_ON_NS);
+        let asked = |child: &Idx| asked.get(child).map(|at| at.ns);
+        children.retain(|child| match of_runit {
+            true => asked(child).is_none() && dirty.contains(child),
+            false => asked(child).is_none_or(|ns| ns >= later_ns),
+        });
+    }
+    left.retain(|_, children| !children.is_empty());
     for fate in story.fates.iter().filter(|fate| fate.verdict == Verdict::Stopped) {
         let Some(children) = left.remove(&fate.proc) else { continue };
         // What came again, with its supervisor or without, may have the supervisor in its company.
@@ -61,6 +81,46 @@ fn goes_on(story: &Story, supervisor: Idx, child: &Fate) -> bool {
     let born = world.proc_at(child.proc).is_some_and(|proc| proc.born < died);
     let matters = world.is_supervisor(child.proc) || story.matters(child.proc);
     stopped && born && matters && told_later && story.end_of(child.proc).ns >= later_ns
+}
+
+/// When each of `those` was told to stop in a way that is no signal: it sent its own child what ends it, or it exited well
+/// while a command ran that talks to it.
+fn asked_otherwise(story: &Story, those: IdxSet) -> IdxMap<At> {
+    let world = &story.world;
+    let begin = story.shutdown.as_ref().map_or(At::NEVER, |shutdown| shutdown.begin);
+    let mut asked: IdxMap<At> = IdxMap::default();
+    let mut note = |idx: Idx, at: At| {
+        let known = asked.entry(idx).or_insert(at);
+        *known = at.min(*known);
+    };
+    let from = world.sigs.partition_point(|sent| sent.at < begin);
+    for sent in world.sigs[from..].iter().filter(|sent| those.contains(&sent.sender)) {
+        let of_it = world.proc_at(sent.target).is_some_and(|target| target.parent == sent.sender);
+        if of_it && tells_to_stop(world, sent) {
+            note(sent.sender, sent.at);
+        }
+    }
+    let talks = |image: &&Image| {
+        image.at >= begin && matches!(world.program(image), b"sv" | b"runsvctrl" | b"svc" | b"s6-svc")
+    };
+    for image in world.images.iter().filter(talks) {
+        let gone = world.proc_at(image.proc).map_or(At::NEVER, |proc| proc.exit);
+        let talked_to = |idx: &&Idx| {
+            let proc = world.proc_at(**idx).filter(|proc| proc.code() == Some(0));
+            proc.is_some_and(|proc| image.at < proc.exit && proc.exit.ns <= gone.ns.saturating_add(TALKED_NS))
+        };
+        for idx in those.iter().filter(talked_to) {
+            note(*idx, image.at);
+        }
+    }
+    asked
+}
+
+/// Those of `those` that came to a bad end, or under which somebody did.
+fn dirty_below(story: &Story, those: IdxSet) -> IdxSet {
+    let bad = story.fates.iter().filter(|fate| story.dirty(fate.proc));
+    let lines = bad.flat_map(|fate| std::iter::once(fate.proc).chain(story.world.ancestors(fate.proc)));
+    lines.filter(|idx| those.contains(idx)).collect()
 }
 
 fn tell_left(story: &Story, fate: &Fate, children: &[Idx]) -> Finding {
@@ -163,8 +223,12 @@ fn tell(story: &Story, fate: &Fate, children: &[Idx]) -> Finding {
     let world = &story.world;
     let names: Vec<String> = children.iter().map(|child| story.called(*child)).collect();
     let verb = if children.len() == 1 { "its child" } else { "its children" };
-    let headline =
-        format!("{} was killed with {verb} still running: {}", world.name(fate.proc), steps::list(&names));
+    // There may be one of each user.
+    let name = match world.is_user_manager(fate.proc) {
+        true => story.called(fate.proc),
+        false => world.name(fate.proc),
+    };
+    let headline = format!("{name} was killed with {verb} still running: {}", steps::list(&names));
     let mut finding = Finding::new(Rule::SupervisorFirst, headline);
     finding.steps.extend(fate.told.as_ref().map(|told| steps::told(story, fate, told)));
     finding.steps.extend(steps::end(story, fate));

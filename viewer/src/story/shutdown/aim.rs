@@ -45,6 +45,17 @@ impl Aim {
         }
     }
 
+    /// Whether who asked for `self` may have got `other`: level 0 is power-off and halt alike, and what is loaded for
+    /// kexec takes a reboot's place.
+    pub(super) fn may_be(self, other: Self) -> bool {
+        let kin = |aim: Self| match aim {
+            Self::Halt => Self::PowerOff,
+            Self::Kexec => Self::Reboot,
+            aim => aim,
+        };
+        self == Self::Unknown || other == Self::Unknown || kin(self) == kin(other)
+    }
+
     pub(super) fn of_call(cmd: u32) -> Self {
         match cmd {
             0x0123_4567 | 0xa1b2_c3d4 => Self::Reboot,
@@ -76,6 +87,7 @@ pub(super) fn aim_of_words(how: &str) -> Aim {
         b"halt" if has("-p") => Aim::PowerOff,
         b"halt" => Aim::Halt,
         b"kexec" => Aim::Kexec,
+        b"telinit" | b"init" if has("1") || has("S") || has("s") => Aim::SingleUser,
         b"shutdown" if has("-r") => Aim::Reboot,
         b"shutdown" if has("-h") || has("-P") => Aim::PowerOff,
         b"shutdown" if has("-H") => Aim::Halt,

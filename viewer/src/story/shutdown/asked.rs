@@ -14,12 +14,16 @@ use crate::{
 };
 
 use super::{
-    Init, LATER_NS, PhaseKind,
+    Aim, Init, LATER_NS, PhaseKind,
+    aim::aim_of_words,
     marks::{Mark, is_contained},
 };
 
 /// Init runs what a signal asks for this soon after it.
 const HANDLED_NS: u64 = 10_000_000_000;
+
+/// A command is told with so many characters.
+const HOW_MAX: usize = 80;
 
 /// Who asked.
 #[derive(Debug, Clone)]
@@ -59,9 +63,19 @@ pub(super) fn first_request(world: &World, init: Init, from: At, until: At) -> O
     found.into_iter().chain(signal).min()
 }
 
-/// The last request before `began` that was not taken back.
-pub(super) fn asked(world: &World, init: Init, began: Option<At>) -> Option<Asked> {
+/// The last request before `began` that was not taken back, and that can have led to what is `known` to have come.
+pub(super) fn asked(world: &World, init: Init, began: Option<At>, known: Aim) -> Option<Asked> {
     let until = began.unwrap_or(At::NEVER);
+    let until_ns = began.map_or(world.last.ns, |began| began.ns);
+    // A request that was refused, or one for something else, is not who asked for what came a minute later.
+    let of_another = |image: &Image| {
+        let old = until_ns.saturating_sub(image.at.ns) > LATER_NS;
+        let differs = !aim_of_words(&world.command(image, HOW_MAX)).may_be(known);
+        match failed(world, image.proc) {
+            true => old || differs,
+            false => old && differs,
+        }
+    };
     let mut found: Option<&Image> = None;
     for image in &world.images {
         // systemctl goes on by itself; what begins first is then the request's own doing.
@@ -75,7 +89,14 @@ pub(super) fn asked(world: &World, init: Init, began: Option<At>) -> Option<Aske
         let running = world.proc_at(image.proc).is_some_and(|p| image.at == p.born && image.before == NONE);
         match asks {
             // `reboot -d -f` of the last script is the end, not the beginning.
-            Asks::End if !running && !by_script_of_init(world, image) => {
+            Asks::Single if init.is_rc() && !running && !by_script_of_init(world, image) => {
+                // Of a level that was not seen to be gone to only what has just been asked for.
+                let unseen = known == Aim::Unknown && began.is_some() && recent(image.at, until);
+                if known == Aim::SingleUser || unseen {
+                    found = Some(image);
+                }
+            }
+            Asks::End if !running && !by_script_of_init(world, image) && !of_another(image) => {
                 // The same process, or one of its children, goes on asking.
                 let goes_on = found.is_some_and(|first| {
                     first.proc == image.proc || world.ancestors(image.proc).any(|up| up == first.proc)
@@ -152,7 +173,7 @@ fn by_command(world: &World, image: &Image) -> Asked {
     Asked {
         at: image.at,
         by: image.proc,
-        how: world.command(image, 80),
+        how: world.command(image, HOW_MAX),
         who: who(world, image.proc, image.at.ns),
         chain: world.chain(image.proc, image.at.ns),
         now: is_for_now(world, image) && !failed(world, image.proc),

@@ -4,7 +4,7 @@
 
 use crate::story::{
     who::words,
-    world::{At, CALL_NS, Idx, Image, Means, NONE, Sig, World},
+    world::{At, CALL_NS, Idx, Image, Means, NONE, Origin, Sig, World},
 };
 
 use super::{
@@ -52,8 +52,12 @@ pub(super) fn is_contained(world: &World, idx: Idx) -> bool {
 /// Whether a kill(-1) of `idx` is one of the whole machine: of anybody but root it reaches only his own, and of a container
 /// only what is in that.
 pub fn reaches_all(world: &World, idx: Idx) -> bool {
-    let root = world.is_init(idx) || world.image(world.image_of(idx)).is_none_or(|image| image.uid == 0);
-    root && !is_contained(world, idx)
+    let by_root = match world.image(world.image_of(idx)) {
+        Some(image) => image.uid == 0,
+        // Of whom nothing was recorded but the call it is not known where it lives.
+        None => world.proc_at(idx).is_some_and(|proc| proc.origin != Origin::Mentioned),
+    };
+    world.is_init(idx) || by_root && !is_contained(world, idx)
 }
 
 pub(super) fn marks(world: &World, init: Init) -> Vec<Mark> {
@@ -156,7 +160,7 @@ pub(super) fn marks(world: &World, init: Init) -> Vec<Mark> {
 }
 
 /// When systemd began to stop its units: the first of the row of stop signals that leads to systemd-shutdown.
-pub(super) fn systemd_began(world: &World, init: Init, until: At) -> At {
+pub(super) fn systemd_began(world: &World, init: Init, until: At, known: Aim) -> At {
     let stops = |sent: &Sig| world.is_init(sent.sender) && matches!(sent.sig, 15 | 9 | 1 | 2 | 3 | 18);
     let mut began = until;
     for sent in world.sigs.iter().rev() {
@@ -180,7 +184,7 @@ pub(super) fn systemd_began(world: &World, init: Init, until: At) -> At {
             .find(|sent| sent.at > request && stops(sent))
             .map_or(until, |sent| sent.at.min(until))
     };
-    match asked(world, init, Some(began)) {
+    match asked(world, init, Some(began), known) {
         // What was asked for this moment begins with the first signal behind the request, however long a stop command
         // takes then: of that systemd sends none. A unit that was restarted shortly before was not stopped by the shutdown.
         Some(asked) if asked.now && until.ns.saturating_sub(asked.at.ns) < STOPPING_NS => {

@@ -15,7 +15,7 @@ use super::{
     At, CALL_NS, Call, Cause, Hole, Idx, Image, Means, Mount, NONE, NONE_PROC, Origin, Poll, Proc, RECENT,
     Reboot, Sig, Str, World, matters, parts::RESULT_IGNORED,
 };
-use crate::story::{index::key, who};
+use crate::story::{index::key, service, who};
 
 impl World {
     /// Reads all of `items`; an error ends it and is handed on.
@@ -252,6 +252,15 @@ impl World {
             proc.cgroup = process.cgroup;
         }
         (proc.comm, proc.image) = (comm, number);
+        let untold = proc.origin != Origin::Forked;
+        if untold && (service::is_of_container(&process.cgroup_path) || self.is_below(parent)) {
+            self.procs[idx as usize].ns_level = 1;
+        }
+    }
+
+    /// Whether what `parent` has forked is in a container. The census knows no pid namespace, but who looks after one.
+    fn is_below(&self, parent: Idx) -> bool {
+        parent != NONE && (self.is_shim(parent) || self.proc_at(parent).is_some_and(|proc| proc.ns_level > 0))
     }
 
     /// /proc tells of parents by pid alone.

@@ -152,12 +152,7 @@ fn course(model: &Model) -> Vec<Piece> {
     let (story, summary) = (model.story(), &model.picked.summary);
     let mut pieces: Vec<Piece> = Vec::new();
     if let Some(shutdown) = &story.shutdown {
-        let to = match (shutdown.called, shutdown.ended) {
-            (true, _) => "to reboot(2)",
-            (_, true) => "to the last hook",
-            _ => "to the last event",
-        };
-        let took = time::duration(shutdown.took_ns());
+        let (to, took) = (shutdown.to(), time::duration(shutdown.took_ns()));
         let last = if model.partial { "the last " } else { "" };
         pieces.push((vec![format!("{last}{took} {to}"), format!("{last}{took}")], Look::Dim));
     }

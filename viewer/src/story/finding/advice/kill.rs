@@ -1,0 +1,204 @@
+//! Advice about those who were killed, or never told to stop.
+//!
+//! Invariant: what gave too little time is named by who sent the SIGKILL, not by the init that runs.
+
+use super::{against_its_restart, job_of, unit_of};
+use crate::story::{
+    Story,
+    fate::{Fate, Reception, Told},
+    finding::omitted::KILL_ALL,
+    service,
+    shutdown::Init,
+    world::{Idx, Sig},
+};
+
+/// Against a kill: time, a handler, or being asked at all.
+pub fn against_kill(story: &Story, fate: &Fate) -> Option<String> {
+    let world = &story.world;
+    let name = world.name(fate.proc);
+    let unit = unit_of(story, fate.proc);
+    if let Some(advice) = against_its_restart(story, fate.proc) {
+        return Some(advice);
+    }
+    let of_init = |number: u32| world.sig(number).is_some_and(|sent| world.is_init(sent.sender));
+    let sender_is_init = fate.killer.is_some_and(of_init);
+    if let (Some(job), Some(told)) = (job_of(story, fate.proc), fate.told.filter(|told| of_init(told.sent)))
+        && !matches!(told.reception, Reception::Ignored | Reception::Pending)
+    {
+        return Some(if sender_is_init {
+            format!("give job {job} a longer `kill timeout`, or make {name} stop sooner")
+        } else {
+            format!("have rc wait for job {job}: a script that it runs with K and that calls `stop {job}`")
+        });
+    }
+    // systemd-shutdown kills what systemd has left behind.
+    let by_last = |sent: &Sig| {
+        story.init == Init::Systemd
+            && world.is_init(sent.sender)
+            && world.program_at(sent.sender, sent.at.ns) == b"systemd-shutdown"
+    };
+    let late_kill = fate.killer.and_then(|number| world.sig(number)).is_some_and(by_last);
+    let late_told = |told: Told| world.sig(told.sent).is_some_and(by_last);
+    if let Some(unit) = unit.filter(|_| sender_is_init && !late_kill && story.stops_its_unit(fate.proc)) {
+        return Some(format!("see what {name} waits for; TimeoutStopSec= of {} bounds it", unit.name));
+    }
+    match (fate.told.map(|told| told.reception), unit) {
+        (Some(Reception::Ignored), Some(unit)) => Some(format!(
+            "set KillSignal= of unit {} to one that {name} obeys, or ExecStop= to its own way of stopping",
+            unit.name
+        )),
+        // The kernel keeps from the init of a pid namespace what it has no handler for.
+        (Some(Reception::Ignored), None) if is_of_shim(story, fate.proc) => Some(format!(
+            "run it with an init in its container (`docker run --init`, tini), or with a STOPSIGNAL that {name} handles: \
+             without a handler pid 1 of a container gets no signal"
+        )),
+        (Some(Reception::Ignored), None)
+            if story.init.is_rc() && of_spree(story, fate.told.map(|t| t.sent)) =>
+        {
+            Some(format!(
+                "give {name} an init script that stops it its own way: it ignores what sendsigs sends"
+            ))
+        }
+        (Some(Reception::Ignored), None) => {
+            Some(format!("stop {name} its own way: it ignores the signal it is sent"))
+        }
+        (Some(Reception::Pending), Some(unit)) => Some(format!(
+            "see why {name} does not take its signal (blocked, or stuck in the kernel); KillSignal= of unit {} may name another",
+            unit.name
+        )),
+        (Some(Reception::Pending), None) => {
+            Some(format!("see why {name} does not take its signal: it blocks it, or is stuck in the kernel"))
+        }
+        (Some(_), Some(unit)) if late_kill && fate.told.is_some_and(late_told) => Some(format!(
+            "see why systemd did not stop {name} with unit {} (KillMode=, or DefaultDependencies=no), and make it stop when \
+             told to",
+            unit.name
+        )),
+        (Some(_), Some(unit)) if late_kill => Some(format!(
+            "see why unit {} was given up and not killed (SendSIGKILL=, KillMode=), and make {name} stop when told to",
+            unit.name
+        )),
+        (Some(_), Some(unit)) if sender_is_init => {
+            Some(format!("give unit {} a longer TimeoutStopSec=, or make {name} stop sooner", unit.name))
+        }
+        (Some(_), _) if story.init.is_rc() => Some(more_time(story, fate)),
+        (Some(_), _) => Some(format!("give {name} more time to stop, or make it stop sooner")),
+        (None, Some(unit)) if sender_is_init => Some(format!(
+            "systemd killed what was left of unit {} when its main process had ended: have that wait for {name}",
+            unit.name
+        )),
+        (None, Some(unit)) => Some(format!(
+            "see who kills {name}: unit {} was not stopped by its own KillSignal= first",
+            unit.name
+        )),
+        (None, None) => Some(format!("have {name} asked with SIGTERM before it is killed")),
+    }
+}
+
+/// Where there was too little time, by who cut it short.
+fn more_time(story: &Story, fate: &Fate) -> String {
+    let world = &story.world;
+    let name = world.name(fate.proc);
+    // Whom nobody killed was cut off by the reboot: then who told it did not wait.
+    let ended_by = fate.killer.or(fate.told.map(|told| told.sent));
+    let Some(sent) = ended_by.and_then(|number| world.sig(number)) else {
+        return format!("give {name} more time to stop, or make it stop sooner");
+    };
+    if of_spree(story, ended_by) {
+        let job = world
+            .ancestors(fate.proc)
+            .any(|up| matches!(world.program_of(up), b"cron" | b"crond" | b"anacron" | b"atd"));
+        return match job {
+            true => format!(
+                "make {name} stop sooner when told to: sendsigs waits ten seconds at most, for a job of cron too"
+            ),
+            false => {
+                format!(
+                    "stop {name} by its init script, which can wait for it; sendsigs waits ten seconds at most"
+                )
+            }
+        };
+    }
+    if fate.killer.is_none() {
+        return format!("have who stops {name} wait for it, or make it stop sooner");
+    }
+    let script = || {
+        world.ancestors(sent.sender).find_map(|up| {
+            world.own_images(up).find_map(|image| service::script(world, image)).map(crate::safe::text)
+        })
+    };
+    match world.program_at(sent.sender, sent.at.ns) {
+        _ if world.is_init(sent.sender) && story.init == Init::Sysvinit => format!(
+            "give {name} more time: `shutdown -t SECONDS` is how long init waits between SIGTERM and SIGKILL; or make it stop \
+             sooner"
+        ),
+        b"start-stop-daemon" => match script() {
+            Some(script) => format!(
+                "give start-stop-daemon a longer --retry in init script {script}, or make {name} stop sooner"
+            ),
+            None => format!("give start-stop-daemon a longer --retry, or make {name} stop sooner"),
+        },
+        b"runsv" => format!("have `sv` wait longer for {name} (-w SECONDS), or make it stop sooner"),
+        b"supervisord" => format!(
+            "give {name} a longer stopwaitsecs= in supervisord's configuration, or make it stop sooner"
+        ),
+        _ => format!(
+            "have {} wait longer before it kills {name}, or make that stop sooner",
+            world.name_at(sent.sender, sent.at.ns)
+        ),
+    }
+}
+
+/// Whether a signal is one of sendsigs and its like.
+fn of_spree(story: &Story, number: Option<u32>) -> bool {
+    let sent = number.and_then(|number| story.world.sig(number));
+    sent.is_some_and(|sent| KILL_ALL.contains(&story.world.program_at(sent.sender, sent.at.ns)))
+}
+
+/// Whether it was started in its container by who looks after that.
+fn is_of_shim(story: &Story, idx: Idx) -> bool {
+    story.world.proc_at(idx).is_some_and(|proc| story.world.is_shim(proc.parent))
+}
+
+/// Against being alive at reboot(2).
+pub fn against_survival(story: &Story, fate: &Fate) -> Option<String> {
+    let name = story.world.name(fate.proc);
+    if fate.told.is_some() {
+        return against_kill(story, fate);
+    }
+    if let Some(advice) = against_its_restart(story, fate.proc) {
+        return Some(advice);
+    }
+    let unit = unit_of(story, fate.proc).filter(|unit| !unit.name.ends_with(".scope"));
+    Some(match (story.init, unit, job_of(story, fate.proc)) {
+        (Init::Systemd, Some(unit), _) => format!(
+            "see why systemd did not stop {name} with unit {}: KillMode=, or DefaultDependencies=no, which takes \
+             Conflicts=shutdown.target away",
+            unit.name
+        ),
+        (Init::Systemd, ..) => {
+            format!("let a unit run {name}, with Conflicts=shutdown.target, so that it is stopped")
+        }
+        (Init::Upstart, _, Some(job)) => format!(
+            "give job {job} a `stop on runlevel [!2345]`: what `initctl list` names sendsigs leaves alone"
+        ),
+        (init, ..) if init.is_rc() => {
+            format!("give {name} an init script that rc runs with K, so that it is stopped")
+        }
+        _ => format!("have {name} stopped before the machine goes down"),
+    })
+}
+
+/// Against not dying of SIGKILL; `hangs`: for so long that nothing else can be the reason.
+pub fn against_hanging(story: &Story, idx: Idx, hangs: bool) -> String {
+    let name = story.world.name(idx);
+    let what = format!(
+        "see what {name} used that was gone by then, a network file system or a disk: it has to stay until {name} has stopped"
+    );
+    match hangs {
+        true => what,
+        false => format!(
+            "if {name} used much memory, have it stopped earlier, so that there is time to give that back; if not, {what}"
+        ),
+    }
+}
