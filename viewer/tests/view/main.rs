@@ -2,6 +2,7 @@
 
 mod filters;
 mod fuzz;
+mod jobs;
 mod keys;
 mod loading;
 mod made;
