@@ -7,6 +7,7 @@ mod keys;
 mod loading;
 mod made;
 mod misread;
+mod over;
 mod pty;
 mod real;
 mod screens;

@@ -395,14 +395,19 @@ fn recordings_of_a_file_are_compared_and_saved_from_their_list() {
     tmux.keys("Escape");
     tmux.wait("the newer again", |screen| screen.contains("was killed by") && !screen.contains("A  db7"));
     let copy = tmux.dir.path().join("copy.lrt");
+    tmux.keys("o");
+    tmux.wait("the list", |screen| screen.contains("Enter opens"));
+    tmux.keys("Down");
     for said in ["saved, ", "nothing is overwritten"] {
-        tmux.keys("o");
-        tmux.wait("the list", |screen| screen.contains("Enter opens"));
-        tmux.keys("Down s");
+        tmux.keys("s");
         tmux.wait("a question", |screen| screen.contains("save as:"));
         tmux.line(copy.to_str().expect("UTF-8"));
-        tmux.wait(said, |screen| screen.contains(said));
+        tmux.wait("the answer, in the list", |screen| {
+            screen.contains(said) && screen.contains("Enter opens")
+        });
     }
+    tmux.keys("Escape");
+    tmux.wait("no list", |screen| !screen.contains("Enter opens"));
     tmux.keys("q");
     tmux.wait("the end", |screen| screen.contains("ended 0"));
     let saved = lastrites_traces::reader::Trace::open(&copy).expect("a recording");
