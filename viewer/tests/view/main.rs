@@ -12,6 +12,7 @@ mod pty;
 mod real;
 mod screens;
 mod svg;
+mod truth;
 
 use std::{
     path::{Path, PathBuf},

@@ -251,7 +251,7 @@ fn a_name_is_the_same_in_lanes_and_details() {
     let mut app = app("sysvinit-respawn", dark(), (120, 40));
     press(&mut app, "a");
     let shown = screen(&app);
-    assert!(shown.contains("reboot 956, later ") && !shown.contains("init 956"), "{shown}");
+    assert!(shown.contains("reboot 956, which then ran init") && !shown.contains("init 956"), "{shown}");
     let shown = screen(&crate::app("systemd252-reboot", dark(), (120, 40)));
     assert!(shown.contains("killed by systemd-shutdown (systemd 1)"), "who is pid 1 in the lanes:\n{shown}");
 }

@@ -1,4 +1,4 @@
-//! The phases of the shutdown above a scale of time.
+//! The phases of the shutdown, and that a boot followed, above a scale of time.
 //!
 //! ```text
 //!                    stopping services │ SIGTERM spree                          │ SIGKILL spree │ unmounting
@@ -55,7 +55,26 @@ pub fn draw(app: &App, model: &Model, areas: &Areas, buf: &mut Buffer) {
             }
         }
     }
+    next_boot(app, model, &axis, ribbon, buf);
     scale(app, model, areas, buf);
+}
+
+/// Behind the last phase, where there is room: that the machine came up again, and which recording has that.
+fn next_boot(app: &App, model: &Model, axis: &Axis<'_>, ribbon: Rect, buf: &mut Buffer) {
+    let story = model.story();
+    let last = story.shutdown.as_ref().and_then(|shutdown| shutdown.phases.last());
+    let Some((next, last)) = story.next.as_ref().zip(last) else { return };
+    let from = axis.column(last.to_ns).max(axis.column(last.from.ns) + 1);
+    let room = usize::try_from(i32::from(ribbon.width) - from).unwrap_or(0);
+    let cut = app.theme.glyphs.cut;
+    let words = [
+        format!("{cut} next boot: recording {}", next.recording),
+        format!("{cut} next boot"),
+        format!("{cut} boot"),
+    ];
+    if let Some(text) = words.iter().find(|text| from >= 0 && width(text) <= room) {
+        put(buf, ribbon, ribbon.x + from as u16, ribbon.y, text, app.theme.style(Look::Dim));
+    }
 }
 
 fn scale(app: &App, model: &Model, areas: &Areas, buf: &mut Buffer) {
