@@ -122,16 +122,15 @@ impl App {
             *at = of(old.get(*at)).unwrap_or((*at).min(new.len().saturating_sub(1)));
             *marked = marked.and_then(moved);
         }
-        match &mut self.mode {
-            Mode::Ask { ask: Ask::Save(_, Some(spot)), .. } => match moved(*spot) {
+        if let Mode::Ask { ask: Ask::Save(_, Some(spot)), .. } = &mut self.mode {
+            match moved(*spot) {
                 Some(new) => *spot = new,
                 None => {
                     // Not the list: the Enter that is on its way would open another recording.
                     (self.mode, self.asked_from) = (Mode::Normal, None);
                     self.message = "that recording made way for newer ones: it cannot be saved".into();
                 }
-            },
-            _ => {}
+            }
         }
     }
 
