@@ -92,7 +92,7 @@ fn scale(app: &App, model: &Model, areas: &Areas, buf: &mut Buffer) {
     let (mut crowd, mut crowd_ns) = (0, 0);
     for (at, (column, left_out_ns)) in seams.iter().enumerate() {
         (crowd, crowd_ns) = (crowd + 1, crowd_ns + left_out_ns);
-        let together = if crowd > 1 { format!(" in {crowd}") } else { String::new() };
+        let together = if crowd > 1 { format!(" in {crowd} cuts") } else { String::new() };
         let mut text = format!("{}{}{together}", theme.glyphs.cut, time::duration(crowd_ns));
         let next = seams.get(at + 1).map_or(time.width, |(next, _)| *next);
         if usize::from(next - column) <= width(&text) {
@@ -110,7 +110,13 @@ fn scale(app: &App, model: &Model, areas: &Areas, buf: &mut Buffer) {
         taken.push((*place, place + width(text) as u16));
     }
     let mut last = None;
-    for (column, ns) in axis.ticks(model.zero_ns, 14) {
+    let mut ticks = axis.ticks(model.zero_ns, 14);
+    if !seams.is_empty() {
+        // Between seams the round places have often no room: then behind one.
+        let behind = taken.iter().map(|(_, end)| end + 1).filter(|column| *column < time.width);
+        ticks.extend(behind.map(|column| (column, axis.start(column))));
+    }
+    for (column, ns) in ticks {
         let text = moment(ns, model.zero_ns, resolution.saturating_mul(10));
         let end = column + width(&text) as u16;
         if !free(&taken, column, end) {
@@ -122,6 +128,7 @@ fn scale(app: &App, model: &Model, areas: &Areas, buf: &mut Buffer) {
         }
         put(buf, area, area.x + column, y, theme.glyphs.tick, theme.style(Look::Frame));
         put(buf, area, area.x + column + 1, y, &text, theme.style(Look::Dim));
+        taken.push((column, end));
         last = Some(column);
     }
     let mut name = "time";
