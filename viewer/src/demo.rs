@@ -103,6 +103,8 @@ fn staged(palette: Palette) -> Result<(), Refused> {
     prepare(dir.path())?;
     say("attaching the probe");
     let mut recorder = Recorder::start(&tracer, &ring, signals)?;
+    // It cannot be guessed, and is gone afterwards.
+    say(&format!("to watch it, in another terminal: {} view --live {}", command(), ring.display()));
     for act in ACTS {
         say(match act {
             "next-boot" => "the next boot",

@@ -19,7 +19,9 @@ use crate::{
 
 pub use compare::{Diff, Took, Which, Who, compare};
 pub use pick::Side;
-pub(crate) use text::{end as end_words, restarted as restart_words, service as service_words};
+pub(crate) use text::{
+    doubts_of as doubts, end as end_words, restarted as restart_words, service as service_words,
+};
 
 /// Compares `a` with `b`; returns the exit code.
 pub fn run(a: &Side, b: &Side, as_json: bool, palette: Palette) -> Result<u8, Error> {

@@ -69,6 +69,8 @@ pub struct Took {
 /// How one process ended, without its figures.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct End {
+    /// Of its own recording: no part of what is compared.
+    pub proc: Idx,
     pub verdict: Verdict,
     /// As wait(2) gives it; None if it never ended.
     pub status: Option<u32>,
@@ -370,6 +372,7 @@ fn end(story: &Story, fate: &Fate) -> End {
     let world = &story.world;
     let sent = |number: u32| world.sig(number).map(|sig| sent(story, sig));
     End {
+        proc: fate.proc,
         verdict: fate.verdict,
         status: world.proc_at(fate.proc).filter(|proc| proc.dead()).map(|proc| proc.status.into()),
         told: fate.told.and_then(|told| sent(told.sent)),
@@ -551,6 +554,7 @@ mod tests {
         };
         let never = matches!(verdict, Verdict::CutOff | Verdict::NeverTold);
         End {
+            proc: NONE,
             verdict,
             status: (!never).then_some(status),
             told: told.map(|by| sent("SIGTERM", by)),

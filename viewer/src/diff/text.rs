@@ -9,7 +9,11 @@ use super::{
     pick::Side,
 };
 use crate::{
-    explain::text::{Page, seconds},
+    about::Ending,
+    explain::{
+        Picked,
+        text::{Page, seconds},
+    },
     names,
     output::{Look, Palette},
     safe,
@@ -79,6 +83,11 @@ fn head(page: &Page<'_>, which: Which, [this, that]: [&Side; 2], other: Option<&
         let _ = write!(text, " · {}", file(this));
     }
     text
+}
+
+/// The same of one side alone, for whoever has no page.
+pub(crate) fn doubts_of(picked: &Picked, ending: Ending, which: Which) -> Vec<String> {
+    doubts(&Page { picked, ending, width: usize::MAX, palette: Palette::PLAIN }, which)
 }
 
 /// What may look like a difference and is none.

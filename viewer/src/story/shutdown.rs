@@ -255,7 +255,7 @@ fn phases(shutdown: &Shutdown, began: Option<At>, marks: &[Mark], call: Option<A
         }
     };
     if let Some(asked) = shutdown.asked.as_ref().filter(|asked| asked.at >= shutdown.begin) {
-        push(PhaseKind::Asked, asked.at, "who asked was executed");
+        push(PhaseKind::Asked, asked.at, "the command that asked was executed");
     }
     if let Some(began) = began {
         let rule = marks.iter().find(|mark| mark.at == began);

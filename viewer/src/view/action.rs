@@ -187,7 +187,7 @@ pub static KEYS: &[Binding] = &[
     bind(&[c('w')], Action::NextEvent, Section::Time, "next event of this lane"),
     bind(&[c('b')], Action::PreviousEvent, Section::Time, "previous event of this lane"),
     bind(&[c('i')], Action::Compress, Section::Time, "cut idle time short, or not"),
-    bind(&[c('t')], Action::Jump, Section::Time, "jump: to +3.5, 02:29:15, #314, a phase, a pid"),
+    bind(&[c('t')], Action::Jump, Section::Time, "jump: to +3.5, 02:29:15, #314, a phase, a pid, a name"),
     bind(&[c('.')], Action::NextFinding, Section::Finding, "next finding"),
     bind(&[c(',')], Action::PreviousFinding, Section::Finding, "previous finding"),
     bind(&[c('1')], Action::Finding(1), Section::Finding, "finding 1 (2 to 9 likewise)"),
@@ -241,8 +241,11 @@ pub static LIST_KEYS: &[Binding] = &[
     bind(&[c('D')], Action::Delete, Section::List, "delete the file, after a question, if it is a saved one"),
     bind(UP, Action::Up, Section::List, "up"),
     bind(DOWN, Action::Down, Section::List, "down"),
+    bind(&[k(KeyCode::PageUp), ctrl('b')], Action::PageUp, Section::List, "a page up"),
+    bind(&[k(KeyCode::PageDown), ctrl('f')], Action::PageDown, Section::List, "a page down"),
     bind(FIRST, Action::First, Section::List, "the newest"),
     bind(LAST, Action::Last, Section::List, "the oldest"),
+    bind(&[c('?'), k(KeyCode::F(1))], Action::Help, Section::List, "these keys"),
     bind(&[k(KeyCode::Esc), c('q'), c('o')], Action::Clear, Section::List, "close"),
 ];
 
@@ -252,6 +255,7 @@ pub static FILTER_KEYS: &[Binding] = &[
     bind(&[c('&')], Action::Filter, Section::Filters, "one more"),
     bind(UP, Action::Up, Section::Filters, "up"),
     bind(DOWN, Action::Down, Section::Filters, "down"),
+    bind(&[c('?'), k(KeyCode::F(1))], Action::Help, Section::Filters, "these keys"),
     bind(&[k(KeyCode::Esc), c('q'), c('F')], Action::Clear, Section::Filters, "close"),
 ];
 

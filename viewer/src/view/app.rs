@@ -4,11 +4,11 @@
 
 use std::{collections::HashSet, path::PathBuf, sync::Arc};
 
-use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use ratatui::crossterm::event::{Event, KeyCode, KeyEventKind, KeyModifiers};
 
 use super::{
     Subject,
-    action::{self, Action, Key},
+    action::{self, Action, Key, Section},
     compared::Compared,
     facts::Fact,
     filter::{Filter, Kind},
@@ -78,10 +78,8 @@ pub enum Mode {
     Compare {
         top: usize,
     },
-    /// What the keys and signs of a comparison mean, over it.
-    CompareHelp {
-        top: usize,
-    },
+    /// What the keys (of a comparison also the signs) mean of what lies below, to which any key goes back.
+    KeysOf(Section, Box<Self>),
 }
 
 /// What is to be done outside.
@@ -133,6 +131,8 @@ pub struct App {
     pub entries: Vec<Entry>,
     pub compared: Option<Arc<Compared>>,
     pub mode: Mode,
+    /// The list that a question was asked from: it comes back with the answer.
+    pub(super) asked_from: Option<Box<Mode>>,
     pub focus: Focus,
     pub message: String,
     pub window: Window,
@@ -182,6 +182,7 @@ impl App {
             entries: Vec::new(),
             compared: None,
             mode: Mode::Normal,
+            asked_from: None,
             focus: Focus::Lanes,
             message: String::new(),
             window: Window { from: 0, to: 1 },
@@ -237,16 +238,18 @@ impl App {
                 Mode::Normal => match action::of_key(key) {
                     Some(action) => self.update(action),
                     None => {
-                        self.message = unknown(key);
+                        let alt = key.modifiers.contains(KeyModifiers::ALT);
+                        let control = key.modifiers.contains(KeyModifiers::CONTROL);
+                        self.message = format!(
+                            "{}: that key does nothing; ? shows all that do",
+                            named(key.code, control, alt)
+                        );
                         None
                     }
                 },
                 _ => self.key_in_mode(key),
             },
-            Event::Mouse(mouse) => {
-                self.mouse(mouse.kind, mouse.column, mouse.row);
-                None
-            }
+            Event::Mouse(mouse) => self.mouse(mouse.kind, mouse.column, mouse.row),
             Event::Resize(width, height) => {
                 self.size = (*width, *height);
                 if self.fold_by_room() {
@@ -427,14 +430,13 @@ impl App {
     }
 }
 
-/// Said of a key that does nothing: what was said of the one before is no answer to it.
-fn unknown(key: &KeyEvent) -> String {
-    let control = key.modifiers.contains(KeyModifiers::CONTROL);
-    let name = match key.code {
-        KeyCode::Char(c) => safe::text(c.to_string().as_bytes()),
+/// A key that does nothing, for what is said of it: what was said of the one before is no answer to it.
+pub(super) fn named(code: KeyCode, control: bool, alt: bool) -> String {
+    let name = match code {
+        KeyCode::Char(c) if c != ' ' => safe::text(c.to_string().as_bytes()),
         code => Key { code, control: false }.name(),
     };
-    let alt = if key.modifiers.contains(KeyModifiers::ALT) { "Alt-" } else { "" };
+    let alt = if alt { "Alt-" } else { "" };
     let control = if control { "Ctrl-" } else { "" };
-    format!("{control}{alt}{name}: that key does nothing; ? shows all that do")
+    format!("{control}{alt}{name}")
 }

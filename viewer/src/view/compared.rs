@@ -91,6 +91,20 @@ impl Side {
         self.end_ns - self.zero_ns
     }
 
+    /// Whether its end was recorded.
+    pub fn ended(&self) -> bool {
+        self.model.story().shutdown.as_ref().is_some_and(|shutdown| shutdown.ended)
+    }
+
+    /// What may look like a difference and is none, in the words of `lastrites diff`.
+    fn doubts(&self, which: Which) -> Vec<String> {
+        let (picked, ending) = (&self.model.picked, self.model.ending);
+        let all = diff::doubts(picked, ending, which);
+        // In front of the line the letter stands already.
+        let bare = |text: String| text.strip_prefix(which.letter()).map(|rest| rest.trim_start().to_owned());
+        all.into_iter().filter_map(bare).collect()
+    }
+
     fn life(&self, who: &Who) -> Option<Life> {
         let (story, world) = (self.model.story(), self.model.world());
         let shutdown = story.shutdown.as_ref()?;
@@ -102,6 +116,11 @@ impl Side {
         // The one that took longest over its end stands for the others.
         let longest = |fate: &&Fate| (service(fate), fate.took_ns(world, shutdown.end), fate.proc);
         of_it.max_by_key(longest).map(|fate| self.life_of(fate))
+    }
+
+    /// The life of this process.
+    fn life_of_proc(&self, idx: Idx) -> Option<Life> {
+        self.model.story().fate(idx).map(|fate| self.life_of(fate))
     }
 
     fn life_of(&self, fate: &Fate) -> Life {
@@ -148,6 +167,12 @@ impl Compared {
 
 fn lines(diff: &Diff, a: &Side, b: &Side) -> Vec<Line> {
     let mut out = Out { lines: Vec::new(), a, b };
+    for which in [Which::A, Which::B] {
+        for doubt in out.side(which).doubts(which) {
+            out.word(which, doubt, Look::Warn);
+        }
+    }
+    let doubts = out.lines.len();
     out.found(diff, Which::B, "found in B only");
     let (longer, sooner): (Vec<&Took>, Vec<&Took>) =
         diff.stops.iter().partition(|took| took.b_ns > took.a_ns);
@@ -163,7 +188,8 @@ fn lines(diff: &Diff, a: &Side, b: &Side) -> Vec<Line> {
     for ended in &diff.ended {
         for (which, end) in [(Which::A, &ended.a), (Which::B, &ended.b)] {
             let look = if end.verdict == Verdict::Killed { Look::Bad } else { Look::Text };
-            out.life(&ended.who, which, out.side(which).life(&ended.who), diff::end_words(end), look);
+            // The one that the words are about, of however many lives.
+            out.life(&ended.who, which, out.side(which).life_of_proc(end.proc), diff::end_words(end), look);
         }
     }
     out.title("restarted during the shutdown in one only", diff.restarted.is_empty());
@@ -189,7 +215,7 @@ fn lines(diff: &Diff, a: &Side, b: &Side) -> Vec<Line> {
         }
     }
     out.found(diff, Which::A, "found in A only");
-    if out.lines.is_empty() {
+    if out.lines.len() == doubts {
         out.title("no difference that matters", false);
     }
     out.lines

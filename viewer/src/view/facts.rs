@@ -5,7 +5,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Subject, model::Model, notes::LifeEnd, palette::Look, timeline::moment};
+use super::{
+    Subject,
+    model::{Model, is_noted},
+    notes::LifeEnd,
+    palette::Look,
+    timeline::moment,
+};
 use crate::{
     names, safe,
     story::{
@@ -66,7 +72,11 @@ pub fn of(model: &Model, subject: Subject) -> Vec<Fact> {
 
 fn of_finding(model: &Model, at: usize) -> Vec<Fact> {
     let Some(finding) = model.story().findings.get(at) else { return Vec::new() };
-    let look = if finding.rule >= Rule::WaitedFor && !finding.failed { Look::Warn } else { Look::Bad };
+    let look = match finding.rule {
+        _ if is_noted(finding) => Look::Dim,
+        rule if rule >= Rule::WaitedFor && !finding.failed => Look::Warn,
+        _ => Look::Bad,
+    };
     let mut facts = vec![Fact::new(look, format!("[{}] {}", at + 1, finding.headline))];
     // On a small screen it would be below ten steps, where nobody sees it.
     if let Some(advice) = &finding.advice {
@@ -97,7 +107,13 @@ fn of_finding(model: &Model, at: usize) -> Vec<Fact> {
         // Since when it ran is no part of it, and may not be known yet.
         known.pop();
         let told: HashSet<&String> = facts.iter().map(|fact| &fact.text).collect();
-        known.retain(|fact| fact.leads != Some(Subject::Finding(at)) && !told.contains(&fact.text));
+        // A line is not said twice, unless others stand below it: below another they would be a lie.
+        let below = |at: usize| known.get(at + 1).is_some_and(|fact| fact.indent > 0);
+        let mut heads = (0..known.len()).map(below).collect::<Vec<_>>().into_iter();
+        known.retain(|fact| {
+            let is_head = heads.next().unwrap_or(false);
+            fact.leads != Some(Subject::Finding(at)) && (is_head || !told.contains(&fact.text))
+        });
         facts.extend(known);
     }
     facts
@@ -190,6 +206,9 @@ pub fn fared(world: &World, sent: &Sig) -> String {
     };
     let died = |proc: &&Proc| proc.dead() && proc.killed_by() == sent.sig;
     match sent.took() {
+        None if world.proc_at(sent.target).is_some_and(|proc| proc.exit <= sent.at) => {
+            "it had ended by then".into()
+        }
         Some((at, true)) => format!("its handler ran {}", after(at)),
         Some((at, false)) => match (sent.sig, world.proc_at(sent.target).filter(died)) {
             (_, Some(proc)) => format!("it died of it {}", after(proc.exit)),
@@ -261,7 +280,7 @@ pub fn life(model: &Model, idx: Idx) -> Vec<Fact> {
         let finding = &story.findings[at];
         let text = format!("finding [{}]: {}", at + 1, finding.headline);
         // What is only noted is nothing bad.
-        let look = if finding.rule == Rule::Spared && !finding.failed { Look::Dim } else { Look::Bad };
+        let look = if is_noted(finding) { Look::Dim } else { Look::Bad };
         facts.push(Fact::new(look, text).to(Subject::Finding(at)));
     }
     // What it did, how it ended and what came of that, in order of time; the rest of what is known of it stands below.
@@ -305,8 +324,18 @@ pub fn life(model: &Model, idx: Idx) -> Vec<Fact> {
             end.push(Fact::new(Look::Text, text));
         }
     }
-    let told = fate.and_then(|fate| fate.told).and_then(|told| world.sig(told.sent));
-    if let Some(sent) = killer.map(|(_, sent)| sent).or(told) {
+    let told =
+        fate.and_then(|fate| fate.told).and_then(|told| world.sig(told.sent).map(|sent| (told.sent, sent)));
+    // It "died of that SIGTERM": which one is said first, and by whom.
+    let that = told.filter(|(at, _)| proc.dead() && killer.is_some_and(|(killer, _)| killer == *at));
+    if let Some((at, sent)) = that {
+        let from = story.sender(sent);
+        let text = format!("{} from {} told it to stop", names::signal(sent.sig), from.trim_end_matches(','));
+        let mut whole = vec![Fact::new(Look::Signal, text).at(sent.at).to(Subject::Sig(at))];
+        chain(model, &mut whole, sent);
+        whole.append(&mut end);
+        end = whole;
+    } else if let Some((_, sent)) = killer.or(told) {
         chain(model, &mut end, sent);
     }
     course.push((end.first().and_then(|fact| fact.at).map_or(u64::MAX, |at| at.ns), end));
@@ -386,12 +415,15 @@ fn received(model: &Model, idx: Idx, facts: &mut Vec<Fact>) {
     // Sprees do that to everybody, again and again.
     if let (Some((at, first)), Some((_, last))) = (frozen.first(), frozen.last()) {
         let stops = frozen.iter().filter(|(_, sent)| sent.sig == SIGSTOP).count();
-        let within = time::duration(last.at.ns.saturating_sub(first.at.ns));
-        let text = format!(
-            "frozen and thawed {} within {within}, first by {}",
-            times(stops.max(1)),
-            model.story().sender(first)
-        );
+        let by = model.story().sender(first);
+        let by = by.trim_end_matches(',');
+        let text = match stops {
+            ..=1 => format!("frozen and thawed once by {by}"),
+            _ => {
+                let within = time::duration(last.at.ns.saturating_sub(first.at.ns));
+                format!("frozen and thawed {stops} times within {within}, first by {by}")
+            }
+        };
         told.push(Fact::new(Look::Dim, text).at(first.at).to(Subject::Sig(*at)));
     }
     in_order(facts, told);
@@ -404,10 +436,6 @@ const SIGSTOP: u8 = 19;
 /// Whether it only stops or continues.
 fn freezes(sent: &Sig) -> bool {
     matches!(sent.sig, SIGCONT | SIGSTOP)
-}
-
-fn times(n: usize) -> String {
-    if n == 1 { "once".into() } else { format!("{n} times") }
 }
 
 /// Adds a list, which is told in order of time.
@@ -477,7 +505,7 @@ fn more(facts: &mut Vec<Fact>, count: usize) {
     }
 }
 
-/// `mongod 812 of inittab entry md`, `reboot 956, later init`.
+/// `mongod 812 of inittab entry md`, `reboot 956, which then ran init`.
 fn called(model: &Model, idx: Idx) -> String {
     let (story, world) = (model.story(), model.world());
     let (label, last) = (model.label(idx), world.name(idx));
@@ -486,7 +514,7 @@ fn called(model: &Model, idx: Idx) -> String {
     let later = if name.split(' ').next().unwrap_or_default().ends_with(&last) {
         String::new()
     } else {
-        format!(", later {last}")
+        format!(", which then ran {last}")
     };
     format!("{label}{later}{service}")
 }

@@ -112,19 +112,25 @@ impl App {
             let at = of(old.iter().find(|entry| entry.spot == spot))?;
             Some(new[at].spot)
         };
-        match &mut self.mode {
-            Mode::Recordings { at, marked } => {
-                *at = of(old.get(*at)).unwrap_or((*at).min(new.len().saturating_sub(1)));
-                *marked = marked.and_then(moved);
-            }
-            Mode::Ask { ask: Ask::Save(_, Some(spot)), .. } => match moved(*spot) {
+        // It may lie below its own help, or wait for an answer.
+        let list = match &mut self.mode {
+            Mode::KeysOf(_, below) => Some(below.as_mut()),
+            Mode::Ask { .. } => self.asked_from.as_deref_mut(),
+            mode => Some(mode),
+        };
+        if let Some(Mode::Recordings { at, marked }) = list {
+            *at = of(old.get(*at)).unwrap_or((*at).min(new.len().saturating_sub(1)));
+            *marked = marked.and_then(moved);
+        }
+        if let Mode::Ask { ask: Ask::Save(_, Some(spot)), .. } = &mut self.mode {
+            match moved(*spot) {
                 Some(new) => *spot = new,
                 None => {
-                    self.mode = Mode::Normal;
+                    // Not the list: the Enter that is on its way would open another recording.
+                    (self.mode, self.asked_from) = (Mode::Normal, None);
                     self.message = "that recording made way for newer ones: it cannot be saved".into();
                 }
-            },
-            _ => {}
+            }
         }
     }
 

@@ -4,6 +4,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use lastrites_traces::abi::kind;
+
 use super::{
     Subject,
     lanes::{self, Lane},
@@ -16,10 +18,16 @@ use crate::{
     story::{
         Story,
         fate::Verdict,
+        finding::{Finding, Rule},
         world::{Idx, NONE, World},
     },
     time::Clocks,
 };
+
+/// Whether it is no trouble, and told only so that nobody wonders: somebody who was left alone on purpose.
+pub fn is_noted(finding: &Finding) -> bool {
+    finding.rule == Rule::Spared && !finding.failed
+}
 
 #[derive(Debug)]
 pub struct Model {
@@ -52,6 +60,8 @@ pub struct Model {
     /// What the events are that findings name.
     evidence: HashMap<u64, Subject>,
     finding_of: HashMap<Idx, usize>,
+    /// Where an end may be missing: when each such hole begins, in order, and up to when it or one before it goes on.
+    blind: Vec<(u64, u64)>,
 }
 
 impl Model {
@@ -79,6 +89,7 @@ impl Model {
                 finding_of.entry(*idx).or_insert(at);
             }
         }
+        let blind = blind(story);
         let evidence = evidence(story);
         let (story_lanes, service_lanes) = lanes::choose(story, &evidence);
         let taken: HashSet<Idx> =
@@ -105,6 +116,7 @@ impl Model {
             children,
             evidence,
             finding_of,
+            blind,
             picked,
         };
         // What the finding rests on may be older than what was read.
@@ -266,6 +278,30 @@ impl Model {
         Some(served.unwrap_or(first))
     }
 
+    /// How many findings are of trouble, and how many are only noted.
+    pub fn counts(&self) -> (usize, usize) {
+        let findings = &self.story().findings;
+        let noted = findings.iter().filter(|finding| is_noted(finding)).count();
+        (findings.len() - noted, noted)
+    }
+
+    /// Whether an end of `idx`, of which nothing was seen, may be among what is missing: a gap or a loss behind the last
+    /// moment at which it was seen to live.
+    pub fn may_have_ended(&self, idx: Idx) -> bool {
+        const LOOKED_AT: usize = 1000;
+        let world = self.world();
+        let Some(proc) = world.proc_at(idx) else { return false };
+        let end_ns = self.end_of(idx);
+        let holes = &self.blind[..self.blind.partition_point(|(from_ns, _)| *from_ns <= end_ns)];
+        let Some((_, to_ns)) = holes.last().copied() else { return false };
+        let sent = self.from(idx).last().and_then(|at| world.sig(*at)).map(|sent| sent.at.ns);
+        let got = self.to(idx).iter().rev().take(LOOKED_AT).filter_map(|at| world.sig(*at));
+        let took = got.filter_map(|sent| sent.took()).map(|(at, _)| at.ns).next();
+        let image = world.own_images(idx).next().map(|image| image.at.ns);
+        let seen = [sent, took, image].into_iter().flatten().filter(|ns| *ns <= end_ns).max();
+        to_ns >= seen.unwrap_or(0).max(proc.born.ns)
+    }
+
     /// When `idx` ended, or the recording did.
     pub fn end_of(&self, idx: Idx) -> u64 {
         self.story().end_of(idx).ns.min(self.last_ns)
@@ -277,6 +313,19 @@ fn idle(world: &World, first_ns: u64, last_ns: u64) -> Warp {
     let procs = world.all().flat_map(|(_, proc)| [proc.born.ns, proc.exit.ns]);
     let times = procs.chain(world.sigs.iter().map(|sent| sent.at.ns)).chain([first_ns, last_ns]);
     Warp::of_unsorted(times.filter(|ns| (first_ns..=last_ns).contains(ns)))
+}
+
+/// Holes in which an exit may be missing.
+fn blind(story: &Story) -> Vec<(u64, u64)> {
+    let holes = story.doubt.near(0, u64::MAX).filter(|hole| matches!(hole.kind, 0 | kind::EXIT));
+    let mut blind: Vec<(u64, u64)> = holes.map(|hole| (hole.from_ns, hole.to_ns)).collect();
+    blind.sort_unstable();
+    let mut most = 0;
+    for (_, to_ns) in &mut blind {
+        most = most.max(*to_ns);
+        *to_ns = most;
+    }
+    blind
 }
 
 /// The subjects of the events that findings name.

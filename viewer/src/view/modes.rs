@@ -1,13 +1,13 @@
 //! What keys mean while something lies over the lanes: a line that is typed, the help, a list.
 //!
-//! Invariant: whatever is over the lanes can be left with Esc, and nothing that was typed does anything before Enter,
-//! but for a search, which Esc takes back.
+//! Invariant: whatever is over the lanes can be left with Esc, a list is never left by a key that it does not know, and
+//! nothing that was typed does anything before Enter, but for a search, which Esc takes back.
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::{
-    action::{self, Action, COMPARE_KEYS, FILTER_KEYS, LIST_KEYS},
-    app::{App, Ask, Effect, Form, Mode},
+    action::{self, Action, COMPARE_KEYS, FILTER_KEYS, LIST_KEYS, Section},
+    app::{App, Ask, Effect, Form, Mode, named},
     filter::{Filter, Kind},
     listing::Spot,
     panel,
@@ -20,6 +20,12 @@ impl App {
         match key.code {
             // What some terminals send for Backspace.
             KeyCode::Char('h') if control => self.in_mode(KeyCode::Backspace, false),
+            // As in less and in editors: of what is typed it is the way out.
+            KeyCode::Char('c')
+                if control && matches!(self.mode, Mode::Ask { .. } | Mode::Commands { .. }) =>
+            {
+                self.in_mode(KeyCode::Esc, false)
+            }
             KeyCode::Char('c') if control => Some(Effect::Quit),
             KeyCode::Char('z') if control => Some(Effect::Suspend),
             code => self.in_mode(code, control),
@@ -43,8 +49,8 @@ impl App {
                 None
             }
             // Any key closes it.
-            Mode::CompareHelp { top } => {
-                self.mode = Mode::Compare { top };
+            Mode::KeysOf(_, below) => {
+                self.mode = *below;
                 None
             }
             Mode::Commands { text, at } => self.in_commands(text, at, code, control),
@@ -66,13 +72,21 @@ impl App {
         self.mode = Mode::Help { top: top.min(most) };
     }
 
+    /// Says that a key means nothing here; what lies over the lanes stays.
+    fn unknown(&mut self, mode: Mode, code: KeyCode, control: bool) {
+        self.message =
+            format!("{}: that key does nothing here; ? shows those that do", named(code, control, false));
+        self.mode = mode;
+    }
+
     fn in_list(&mut self, at: usize, marked: Option<Spot>, code: KeyCode, control: bool) -> Option<Effect> {
         self.message.clear();
+        let here = Mode::Recordings { at, marked };
         let Some(action) = action::look_up(LIST_KEYS, code, control) else {
-            // Without a recording behind it there is nothing to close it for.
-            let leaves = self.model.is_none() && matches!(code, KeyCode::Char('q') | KeyCode::Esc);
-            return leaves.then_some(Effect::Quit);
+            self.unknown(here, code, control);
+            return None;
         };
+        let page = panel::recordings::page(self);
         let last = self.entries.len().saturating_sub(1);
         let chosen = self.entries.get(at).map(|entry| entry.spot);
         let ring = chosen.is_some_and(|chosen| self.is_ring(chosen.file));
@@ -82,20 +96,24 @@ impl App {
         match action {
             Action::Up => stay(at.saturating_sub(1), marked),
             Action::Down => stay(at + 1, marked),
+            Action::PageUp => stay(at.saturating_sub(page), marked),
+            Action::PageDown => stay(at + page, marked),
             Action::First => stay(0, marked),
             Action::Last => stay(last, marked),
+            Action::Help => self.mode = Mode::KeysOf(Section::List, Box::new(here)),
             Action::Mark => stay(at, chosen.filter(|chosen| marked != Some(*chosen))),
             Action::Enter => return chosen.map(Effect::Open),
-            Action::Save => self.ask(Ask::Save(Form::Recording, Some(chosen?))),
-            Action::Report => self.ask(Ask::Save(Form::Report, Some(chosen?))),
+            Action::Save | Action::Report | Action::Delete if chosen.is_none() => self.mode = here,
+            Action::Save => self.ask_from(here, Ask::Save(Form::Recording, chosen)),
+            Action::Report => self.ask_from(here, Ask::Save(Form::Report, chosen)),
             Action::Compare if self.model.is_none() => {
                 stay(at, marked);
                 self.message = "one thing at a time: a recording is being read".into();
             }
             Action::Compare => {
-                let effect = self.compare(chosen?, marked);
+                let effect = chosen.and_then(|chosen| self.compare(chosen, marked));
                 if effect.is_none() {
-                    self.mode = Mode::Recordings { at, marked };
+                    self.mode = here;
                 }
                 return effect;
             }
@@ -107,14 +125,19 @@ impl App {
                 stay(at, marked);
                 self.message = "this file is being followed: it is not deleted".into();
             }
-            Action::Delete => self.ask(Ask::Delete(chosen?.file)),
+            Action::Delete => self.ask_from(here, Ask::Delete(chosen?.file)),
             _ => {}
         }
         None
     }
 
     fn in_filters(&mut self, at: usize, code: KeyCode, control: bool) {
-        let Some(action) = action::look_up(FILTER_KEYS, code, control) else { return };
+        self.message.clear();
+        let here = Mode::Filters { at };
+        let Some(action) = action::look_up(FILTER_KEYS, code, control) else {
+            self.unknown(here, code, control);
+            return;
+        };
         let last = self.filter.kinds.len().saturating_sub(1);
         match action {
             Action::Up => self.mode = Mode::Filters { at: at.saturating_sub(1) },
@@ -126,12 +149,17 @@ impl App {
                 }
             }
             Action::Filter => self.ask(Ask::Filter),
+            Action::Help => self.mode = Mode::KeysOf(Section::Filters, Box::new(here)),
             _ => {}
         }
     }
 
     fn in_comparison(&mut self, top: usize, code: KeyCode, control: bool) {
-        let Some(action) = action::look_up(COMPARE_KEYS, code, control) else { return };
+        self.message.clear();
+        let Some(action) = action::look_up(COMPARE_KEYS, code, control) else {
+            self.unknown(Mode::Compare { top }, code, control);
+            return;
+        };
         let most = panel::compare::last_top(self);
         let page = usize::from(self.size.1).saturating_sub(8).max(1);
         let top = match action {
@@ -142,7 +170,7 @@ impl App {
             Action::First => 0,
             Action::Last => most,
             Action::Help => {
-                self.mode = Mode::CompareHelp { top };
+                self.mode = Mode::KeysOf(Section::Compare, Box::new(Mode::Compare { top }));
                 return;
             }
             _ => return,
@@ -165,8 +193,36 @@ impl App {
         None
     }
 
+    /// What a click on line `at` of a list does: the first chooses it, a second one is Enter.
+    pub(super) fn click_in_list(&mut self, at: usize) -> Option<Effect> {
+        let now = match &mut self.mode {
+            Mode::Commands { at, .. } | Mode::Recordings { at, .. } | Mode::Filters { at } => at,
+            _ => return None,
+        };
+        if *now == at {
+            return self.in_mode(KeyCode::Enter, false);
+        }
+        *now = at;
+        self.message.clear();
+        None
+    }
+
     pub(super) fn ask(&mut self, ask: Ask) {
+        self.asked_from = None;
         self.mode = Mode::Ask { ask, text: String::new() };
+    }
+
+    /// Asks from a list, which comes back with the answer.
+    fn ask_from(&mut self, list: Mode, ask: Ask) {
+        self.ask(ask);
+        self.asked_from = Some(Box::new(list));
+    }
+
+    /// Back to the list that a question was asked from, if it was from one.
+    pub(super) fn back_to_list(&mut self) {
+        if let Some(list) = self.asked_from.take() {
+            self.mode = *list;
+        }
     }
 
     fn in_ask(&mut self, ask: Ask, mut text: String, code: KeyCode, control: bool) -> Option<Effect> {
@@ -175,9 +231,13 @@ impl App {
                 if ask == Ask::Search {
                     self.cancel_search();
                 }
+                self.back_to_list();
                 return None;
             }
-            KeyCode::Enter => return self.answer(ask, text),
+            KeyCode::Enter => {
+                self.back_to_list();
+                return self.answer(ask, text);
+            }
             _ => {}
         }
         self.message.clear();

@@ -1,4 +1,5 @@
-//! The mouse: the wheel zooms or scrolls, dragging moves, a click chooses, and a second click follows.
+//! The mouse: the wheel zooms or scrolls, dragging moves, a click chooses, and a second click follows. What lies over the
+//! lanes is closed by a click beside it, and the keys that the last line names can be clicked.
 //!
 //! Invariant: whatever it does, keys can do too.
 
@@ -7,23 +8,25 @@ use ratatui::crossterm::event::{KeyCode, MouseButton, MouseEventKind};
 use super::{
     Subject,
     action::Action,
-    app::{App, Focus, Mode},
+    app::{App, Effect, Focus, Mode},
     layout::Areas,
-    panel,
+    panel::{self, Hit},
 };
 
 impl App {
-    pub(super) fn mouse(&mut self, kind: MouseEventKind, x: u16, y: u16) {
+    pub(super) fn mouse(&mut self, kind: MouseEventKind, x: u16, y: u16) -> Option<Effect> {
         if self.mode != Mode::Normal || self.model.is_none() {
-            match (kind, &self.mode) {
-                (MouseEventKind::ScrollDown, _) => drop(self.in_mode(KeyCode::Down, false)),
-                (MouseEventKind::ScrollUp, _) => drop(self.in_mode(KeyCode::Up, false)),
-                // What is being typed is not thrown away.
-                (MouseEventKind::Down(_), Mode::Ask { .. }) => {}
-                (MouseEventKind::Down(_), _) => self.mode = Mode::Normal,
-                _ => {}
-            }
-            return;
+            return match kind {
+                MouseEventKind::ScrollDown => self.in_mode(KeyCode::Down, false),
+                MouseEventKind::ScrollUp => self.in_mode(KeyCode::Up, false),
+                MouseEventKind::Down(_) => self.click_over(x, y),
+                _ => None,
+            };
+        }
+        if let MouseEventKind::Down(MouseButton::Left) = kind
+            && let Some(action) = panel::status::at(self, x, y)
+        {
+            return self.update(action);
         }
         let areas = self.areas();
         let time = areas.time();
@@ -57,6 +60,28 @@ impl App {
             _ => {}
         }
         self.follow_row();
+        None
+    }
+
+    /// A click while something lies over the lanes.
+    fn click_over(&mut self, x: u16, y: u16) -> Option<Effect> {
+        let hit = match &self.mode {
+            Mode::Commands { text, at } => panel::commands::hit(self, text, *at, x, y),
+            Mode::Recordings { at, .. } => panel::recordings::hit(self, *at, x, y),
+            Mode::Filters { at } => panel::filters::hit(self, *at, x, y),
+            Mode::Help { .. } => Hit::Beside,
+            Mode::KeysOf(..) => return self.in_mode(KeyCode::Esc, false),
+            // What is being typed is not thrown away, and beside a comparison there is nothing.
+            Mode::Ask { .. } | Mode::Compare { .. } | Mode::Normal => Hit::Box,
+        };
+        match hit {
+            Hit::Beside => {
+                self.mode = Mode::Normal;
+                None
+            }
+            Hit::Line(at) => self.click_in_list(at),
+            Hit::Box => None,
+        }
     }
 
     fn click(&mut self, areas: &Areas, panel: Option<Focus>, in_time: bool, x: u16, y: u16) {

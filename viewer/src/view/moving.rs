@@ -4,9 +4,48 @@ use super::{
     Subject,
     action::Action,
     app::{App, Focus},
-    timeline::{CLOSEST_NS, Window},
+    facts,
+    model::Model,
+    text,
+    timeline::{CLOSEST_NS, Window, moment},
 };
-use crate::story::shutdown::Shutdown;
+use crate::{
+    names,
+    story::{
+        shutdown::Shutdown,
+        world::{At, Idx},
+    },
+};
+
+/// What an event is to the lane that it is on.
+#[derive(Debug, Clone, Copy)]
+enum Happening {
+    Born(Idx),
+    Ended(Idx),
+    Got(u32),
+    Sent(u32),
+}
+
+impl Happening {
+    fn words(self, model: &Model) -> String {
+        let (story, world) = (model.story(), model.world());
+        match self {
+            Self::Born(idx) => format!("{} was born", model.label(idx)),
+            Self::Ended(idx) => {
+                let status = world.proc_at(idx).map_or(0, |proc| proc.status);
+                format!("{} ended: {}", model.label(idx), names::status(status.into()))
+            }
+            Self::Got(at) => world.sig(at).map_or_else(String::new, |sent| {
+                let from = story.sender(sent);
+                let (name, from) = (names::signal(sent.sig), text::brief(from.trim_end_matches(',')));
+                format!("{name} from {from}: {}", facts::fared(world, sent))
+            }),
+            Self::Sent(at) => world.sig(at).map_or_else(String::new, |sent| {
+                format!("it sent {} to {}", names::signal(sent.sig), model.label(sent.target))
+            }),
+        }
+    }
+}
 
 impl App {
     pub(super) fn moves(&mut self, action: Action) {
@@ -180,7 +219,11 @@ impl App {
             }
         };
         let to = now.saturating_add_signed(by).min(count.saturating_sub(1));
+        let there = self.subject == Some(Subject::Phase(to));
         self.go(Subject::Phase(to));
+        if there {
+            self.message = format!("this is the {} phase", if by > 0 { "last" } else { "first" });
+        }
     }
 
     /// To the next or previous thing that happened on this lane.
@@ -189,39 +232,48 @@ impl App {
         let Some(row) = self.rows.get(self.row) else { return };
         let world = model.world();
         let cursor = self.cursor_ns;
-        let mut best: Option<u64> = None;
-        let mut see = |ns: u64| {
+        let mut best: Option<(At, Happening)> = None;
+        let mut see = |at: At, what: Happening| {
+            let ns = at.ns;
             let better = match (on, best) {
-                (true, Some(best)) => ns > cursor && ns < best,
+                (true, Some((best, _))) => ns > cursor && ns < best.ns,
                 (true, None) => ns > cursor,
-                (false, Some(best)) => ns < cursor && ns > best,
+                (false, Some((best, _))) => ns < cursor && ns > best.ns,
                 (false, None) => ns < cursor,
             };
             if better {
-                best = Some(ns);
+                best = Some((at, what));
             }
         };
-        for idx in model.procs_of(&row) {
-            let Some(proc) = world.proc_at(*idx) else { continue };
-            see(proc.born.ns);
+        for idx in model.procs_of(&row).iter().copied() {
+            let Some(proc) = world.proc_at(idx) else { continue };
+            see(proc.born, Happening::Born(idx));
             if proc.dead() {
-                see(proc.exit.ns);
+                see(proc.exit, Happening::Ended(idx));
             }
-            for list in [model.to(*idx), model.from(*idx)] {
-                let ns = |at: &u32| world.sigs[*at as usize].at.ns;
-                let next = list.partition_point(|at| ns(at) <= cursor);
-                let before = list.partition_point(|at| ns(at) < cursor);
+            for (list, of) in
+                [(model.to(idx), Happening::Got as fn(u32) -> Happening), (model.from(idx), Happening::Sent)]
+            {
+                let at = |at: &u32| world.sigs[*at as usize].at;
+                let next = list.partition_point(|sent| at(sent).ns <= cursor);
+                let before = list.partition_point(|sent| at(sent).ns < cursor);
                 list.get(next)
                     .into_iter()
                     .chain(before.checked_sub(1).and_then(|at| list.get(at)))
-                    .for_each(|at| see(ns(at)));
+                    .for_each(|sent| see(at(sent), of(*sent)));
             }
         }
         match best {
-            Some(ns) => {
-                self.cursor_ns = ns;
-                self.show_time(ns);
+            Some((at, what)) => {
+                self.cursor_ns = at.ns;
+                self.show_time(at.ns);
                 self.select_row();
+                if let Some(fact) = self.facts.iter().position(|fact| fact.at == Some(at)) {
+                    self.fact = fact;
+                }
+                // Not each has a sign on the lane, and several may be in one column.
+                let when = moment(at.ns, model.zero_ns, 1_000_000);
+                self.message = format!("{when}, event {}: {}", at.number, what.words(&model));
             }
             None => self.message = "nothing more happens on this lane".into(),
         }
@@ -302,10 +354,22 @@ impl App {
                 self.show_time(self.cursor_ns);
                 self.select_row();
             }
+            None if text.chars().any(char::is_alphabetic) && self.jump_to_name(&model, text) => {}
             None => {
                 self.message =
-                    "give +3.5 (seconds of the shutdown), 02:29:15, #314 (an event), a phase or a pid".into();
+                    "give +3.5 (seconds of the shutdown), 02:29:15, #314 (an event), a phase, a pid or a name".into();
             }
         }
+    }
+
+    /// To the first that is called so, of those that a search would find. Whether there is one.
+    fn jump_to_name(&mut self, model: &Model, text: &str) -> bool {
+        let lanes = model.story_lanes.iter().chain(&model.service_lanes);
+        let called = |idx: &Idx| model.world().name(*idx).to_lowercase() == text.to_lowercase();
+        let found = lanes.flat_map(|lane| lane.procs.iter().copied()).find(called);
+        if let Some(idx) = found {
+            self.go(Subject::Proc(idx));
+        }
+        found.is_some()
     }
 }

@@ -4,6 +4,7 @@
 
 use super::{model::Model, palette::Look};
 use crate::{
+    about::Ending,
     names,
     story::{
         fate::{Fate, Verdict},
@@ -38,7 +39,9 @@ impl Model {
         let story = self.story();
         let ns = self.end_of(idx);
         if !proc.dead() || proc.exit.ns > ns {
-            return Some((ns, if story.cut { LifeEnd::Unknown } else { LifeEnd::Alive }));
+            // Nobody knows of whom nothing more was written, nor where what was written cannot be read.
+            let unknown = story.cut || self.ending == Ending::Damaged || self.may_have_ended(idx);
+            return Some((ns, if unknown { LifeEnd::Unknown } else { LifeEnd::Alive }));
         }
         let killed = match story.fate(idx).map(|fate| fate.verdict) {
             Some(verdict) => verdict == Verdict::Killed,

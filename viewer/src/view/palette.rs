@@ -233,7 +233,7 @@ impl Theme {
             Depth::True
         } else if term.contains("256color") {
             Depth::Indexed
-        } else if matches!(term, "vt100" | "vt102" | "vt220" | "vt320") {
+        } else if of_serial_line(term) {
             Depth::None
         } else {
             Depth::Ansi
@@ -246,6 +246,9 @@ impl Theme {
         };
         let locale = hints.locale.to_ascii_uppercase();
         let glyphs = if ascii || !(locale.contains("UTF-8") || locale.contains("UTF8")) {
+            &ASCII
+        } else if of_serial_line(term) {
+            // systemd's serial getty says vt220 of whatever hangs there, and of that family none has Unicode.
             &ASCII
         } else if term == "linux" {
             &CONSOLE
@@ -335,6 +338,12 @@ impl Theme {
     }
 }
 
+/// Whether it is one of DEC's, vt100 to vt420, or says so.
+fn of_serial_line(term: &str) -> bool {
+    let number = term.strip_prefix("vt").map(|rest| rest.split('-').next().unwrap_or_default());
+    number.and_then(|number| number.parse::<u16>().ok()).is_some_and(|number| (100..500).contains(&number))
+}
+
 /// The nearest of the 6x6x6 cube and the grey ramp of xterm's 256 colours.
 fn indexed(r: u8, g: u8, b: u8) -> u8 {
     const STEPS: [u8; 6] = [0, 95, 135, 175, 215, 255];
@@ -388,7 +397,11 @@ mod tests {
         assert_eq!(theme("linux", "", "C.UTF-8", false).glyphs, &CONSOLE);
         assert_eq!(theme("xterm", "truecolor", "C", true).depth, Depth::None);
         assert_eq!(theme("xterm", "", "POSIX", false).glyphs, &ASCII);
-        assert_eq!(theme("vt220", "", "de_DE.utf8", false).depth, Depth::None);
+        for term in ["vt100", "vt102", "vt220", "vt320", "vt420", "vt220-w"] {
+            let theme = theme(term, "", "de_DE.utf8", false);
+            assert_eq!((theme.depth, theme.glyphs), (Depth::None, &ASCII), "{term}");
+        }
+        assert_eq!(theme("vte", "", "de_DE.utf8", false).glyphs, &UNICODE);
     }
 
     #[test]

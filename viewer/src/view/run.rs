@@ -175,11 +175,6 @@ impl<'a> Runner<'a> {
             if let Some(error) = self.failure(app) {
                 return Ok(End::Failed(error));
             }
-            for sig in [libc::SIGTERM, libc::SIGHUP, libc::SIGINT, libc::SIGQUIT] {
-                if terminal::came(sig) {
-                    return Ok(End::Signal(sig));
-                }
-            }
             if terminal::came(libc::SIGTSTP) {
                 taken.suspend()?;
                 stale = true;
@@ -187,6 +182,10 @@ impl<'a> Runner<'a> {
             if terminal::came(libc::SIGCONT) {
                 taken.resume()?;
                 stale = true;
+            }
+            // Behind the stops: what comes with a continuation may be the end, and then the terminal is not ours.
+            if let Some(sig) = terminal::last() {
+                return Ok(End::Signal(sig));
             }
             self.follow(app);
             let size = taken.fit()?;
@@ -356,6 +355,7 @@ impl<'a> Runner<'a> {
                 if !taken.suspend()? {
                     app.message = "there is nobody who could continue it: no job control here".into();
                 }
+                return Ok(terminal::last().map(End::Signal));
             }
             Effect::Redraw => taken.clear()?,
             Effect::Open(spot) => {

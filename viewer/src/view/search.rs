@@ -105,6 +105,12 @@ impl App {
         self.forget_search();
     }
 
+    /// Whether the search that is on has found `idx`, for a mark beside its lane. Of thousands the first are marked.
+    pub fn is_found(&self, idx: Idx) -> bool {
+        const MARKED: usize = 500;
+        self.matches.iter().take(MARKED).any(|found| *found == idx)
+    }
+
     pub(super) fn forget_search(&mut self) {
         self.looking = None;
         self.matches.clear();

@@ -13,13 +13,13 @@ use super::{
     compared::Compared,
     listing::{Entry, Spot, Verdict},
     load::{self, Gauge, News},
+    model::is_noted,
 };
 use crate::{
     about::{self, Ending},
     error::Error,
     explain::{Picked, pick},
     locate, safe,
-    story::finding::Rule,
     time::Clocks,
 };
 
@@ -143,7 +143,7 @@ fn verdict(picked: &Picked) -> Verdict {
         Some(_) => story.verb().to_owned(),
         None => "no shutdown".into(),
     };
-    let bad = story.findings.iter().filter(|finding| finding.rule != Rule::Spared || finding.failed);
+    let bad = story.findings.iter().filter(|finding| !is_noted(finding));
     let worst = story.findings.first().map(|finding| finding.headline.clone()).unwrap_or_default();
     Verdict { how, findings: bad.count(), worst }
 }

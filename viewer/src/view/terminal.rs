@@ -1,7 +1,8 @@
 //! The terminal: taken, given back, and given back whatever happens.
 //!
 //! Invariant: after the program has ended, stopped or panicked, the terminal is as it was: cooked, on its main screen,
-//! with its cursor and without mouse reports. A signal only sets a bit; what it means is done by the loop.
+//! with its cursor and without mouse reports; where there is no other screen than the main one it is left blank. While a
+//! shell has the terminal nothing is drawn on it. A signal only sets a bit; what it means is done by the loop.
 
 use std::{
     io::{self, Stdout, Write as _},
@@ -16,10 +17,12 @@ use ratatui::{
     Terminal, TerminalOptions, Viewport,
     backend::CrosstermBackend,
     crossterm::{
-        cursor::Show,
+        cursor::{MoveTo, Show},
         event::{DisableMouseCapture, EnableMouseCapture},
         execute,
-        terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
+        terminal::{
+            Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+        },
     },
     layout::Rect,
 };
@@ -38,6 +41,10 @@ const GONE: Duration = Duration::from_secs(2);
 
 const SIGNALS: [i32; 6] =
     [libc::SIGTERM, libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTSTP, libc::SIGCONT];
+/// Those after which there is nothing more to do but to end.
+const LAST: [i32; 4] = [libc::SIGTERM, libc::SIGHUP, libc::SIGINT, libc::SIGQUIT];
+/// So often somebody in the background looks whether the terminal is his, if nobody stops him.
+const AGAIN: Duration = Duration::from_millis(100);
 
 extern "C" fn note(sig: i32) {
     CAME.fetch_or(1 << (sig & 63), Ordering::Relaxed);
@@ -64,6 +71,8 @@ impl Taken {
                 }
             }));
         });
+        // Started in the background: signals still mean what they always do.
+        come_forward();
         watch(true);
         WATCH.call_once(|| drop(std::thread::spawn(outlive_nothing)));
         let size = size();
@@ -95,7 +104,7 @@ impl Taken {
     }
 
     /// Stops the program as Ctrl-Z does, until it is continued. False: whoever started us has SIGTSTP ignored, so nobody
-    /// would continue us.
+    /// would continue us. Afterwards the terminal is ours again, unless there came a signal to end.
     pub fn suspend(&mut self) -> io::Result<bool> {
         if is_ignored(libc::SIGTSTP) {
             return Ok(false);
@@ -106,14 +115,17 @@ impl Taken {
         // SAFETY: kill(2) with a valid signal has no preconditions.
         unsafe { libc::kill(0, libc::SIGTSTP) };
         set(libc::SIGTSTP, true);
-        CAME.fetch_and(!(1 << libc::SIGTSTP | 1 << libc::SIGCONT), Ordering::Relaxed);
-        enter(self.mouse)?;
-        self.clear()?;
+        self.resume()?;
         Ok(true)
     }
 
-    /// Takes the terminal again after a stop that nobody could prepare for (SIGSTOP): a shell had it meanwhile.
+    /// Takes the terminal again after a stop, be it one that nobody could prepare for (SIGSTOP): a shell had it meanwhile,
+    /// and may have it still. Who is to end does not wait for it.
     pub fn resume(&mut self) -> io::Result<()> {
+        if !come_forward() {
+            return Ok(());
+        }
+        CAME.fetch_and(!(1 << libc::SIGTSTP | 1 << libc::SIGCONT), Ordering::Relaxed);
         disable_raw_mode()?;
         enter(self.mouse)?;
         self.clear()
@@ -150,7 +162,8 @@ const fn rect((width, height): (u16, u16)) -> Rect {
 fn enter(mouse: bool) -> io::Result<()> {
     TAKEN.store(true, Ordering::SeqCst);
     enable_raw_mode()?;
-    execute!(io::stdout(), EnterAlternateScreen)?;
+    // A vt100 and the Linux console have one screen only: what is on it would show through wherever nothing is drawn.
+    execute!(io::stdout(), EnterAlternateScreen, Clear(ClearType::All))?;
     if mouse {
         execute!(io::stdout(), EnableMouseCapture)?;
     }
@@ -161,10 +174,45 @@ fn enter(mouse: bool) -> io::Result<()> {
 fn give_back() {
     if TAKEN.swap(false, Ordering::SeqCst) {
         let mut out = io::stdout();
-        let _ = execute!(out, DisableMouseCapture, LeaveAlternateScreen, Show);
-        let _ = disable_raw_mode();
+        // SAFETY: ignoring a signal has no preconditions. In the background it would stop us once more, at our end.
+        let before = unsafe { libc::signal(libc::SIGTTOU, libc::SIG_IGN) };
+        let blank = (Clear(ClearType::All), MoveTo(0, 0));
+        let _ = execute!(out, DisableMouseCapture, blank.0, blank.1, LeaveAlternateScreen, Show);
+        // How the terminal is set there is the shell's own matter.
+        if !is_behind() {
+            let _ = disable_raw_mode();
+        }
         let _ = out.flush();
+        // SAFETY: what was done with it before is what signal(2) has just said.
+        unsafe { libc::signal(libc::SIGTTOU, before) };
     }
+}
+
+/// Whether somebody else has the terminal in front: a shell that has stopped us, or put us into the background.
+fn is_behind() -> bool {
+    // A terminal that is not the one of our session has no job control.
+    let front = rustix::termios::tcgetpgrp(io::stdin());
+    front.is_ok_and(|front| front != rustix::process::getpgrp())
+}
+
+/// Whether a signal to end has come, which nobody has looked at yet.
+fn is_to_end() -> bool {
+    LAST.iter().any(|sig| CAME.load(Ordering::Relaxed) & 1 << sig != 0)
+}
+
+/// Waits, stopped, until the terminal is ours. The terminal itself would stop whoever sets it from the background, again
+/// at each continuation, and so a program that is to end (SIGTERM, then SIGCONT, as every shutdown sends them) could never
+/// look at that. False: it is to end.
+fn come_forward() -> bool {
+    while is_behind() && !is_to_end() {
+        // SAFETY: raise(3) with a valid signal has no preconditions.
+        unsafe { libc::raise(libc::SIGTTOU) };
+        // Whom no shell could continue the kernel does not stop.
+        if is_behind() && !is_to_end() {
+            std::thread::sleep(AGAIN);
+        }
+    }
+    !is_to_end()
 }
 
 fn watch(on: bool) {
@@ -191,6 +239,11 @@ fn set(sig: i32, on: bool) -> libc::sighandler_t {
     let handler = if on { note as extern "C" fn(i32) as libc::sighandler_t } else { libc::SIG_DFL };
     // SAFETY: the handler only touches an atomic, which is safe in a signal handler.
     unsafe { libc::signal(sig, handler) }
+}
+
+/// The signal to end that came since this was asked last.
+pub fn last() -> Option<i32> {
+    LAST.into_iter().find(|sig| came(*sig))
 }
 
 /// Whether `sig` came since this was asked last.

@@ -30,6 +30,20 @@ pub fn fit(text: &str, most: usize) -> String {
     out
 }
 
+/// At most `most` columns of the end of `text`, with an ellipsis where it was cut.
+pub fn fit_end(text: &str, most: usize) -> String {
+    if text.width() <= most {
+        return text.to_owned();
+    }
+    let mut used = 1;
+    let kept = text.char_indices().rev().take_while(|(_, c)| {
+        used += c.width().unwrap_or(0);
+        used <= most
+    });
+    let from = kept.last().map_or(text.len(), |(at, _)| at);
+    if most == 0 { String::new() } else { format!("…{}", &text[from..]) }
+}
+
 /// A chain of processes in at most `most` columns: the links in its middle are left out first. None: there is no room.
 pub fn middle(chain: &str, most: usize) -> Option<String> {
     let links: Vec<&str> = chain.split(LINK).collect();
@@ -140,6 +154,9 @@ mod tests {
         assert_eq!(fit("mongod", 6), "mongod");
         assert_eq!(fit("mongod", 4), "mon…");
         assert_eq!(fit("mongod", 0), "");
+        assert_eq!(fit_end("/tmp/数据库", 6), "…据库");
+        assert_eq!(fit_end("mongod", 6), "mongod");
+        assert_eq!((fit_end("mongod", 1).as_str(), fit_end("mongod", 0).as_str()), ("…", ""));
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub struct Worst {
     /// `; root via ssh asked for the shutdown`, and with what words. Not who killed: that has been said.
     because: [String; 2],
     chain: String,
+    /// Somebody was killed.
+    pub killing: bool,
 }
 
 impl Worst {
@@ -48,6 +50,7 @@ impl Worst {
             }
             return Some(worst);
         };
+        worst.killing = true;
         let fate = story.fate(victim)?;
         let label = model.label(victim);
         let Some(sent) = fate.killer.and_then(|at| world.sig(at)) else {
@@ -152,6 +155,7 @@ mod tests {
             after: ", 13.0 s after its restart".into(),
             because: ["; root via ssh asked for the shutdown".into(), ": reboot".into()],
             chain: "rc -> startpar -> sendsigs -> killall5 -9".into(),
+            killing: true,
         }
     }
 

@@ -2,14 +2,17 @@
 
 mod filters;
 mod fuzz;
+mod jobs;
 mod keys;
 mod loading;
 mod made;
 mod misread;
+mod over;
 mod pty;
 mod real;
 mod screens;
 mod svg;
+mod truth;
 
 use std::{
     path::{Path, PathBuf},

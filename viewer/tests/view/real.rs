@@ -12,16 +12,16 @@ use std::{
 use crate::{made, sample};
 
 /// A terminal of its own server; gone when dropped.
-struct Tmux {
+pub(crate) struct Tmux {
     name: String,
     dir: tempfile::TempDir,
 }
 
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Tmux {
     /// A shell with the program in it: what is behind it is seen after it has ended.
-    fn start(size: (u16, u16), term: &str, args: &str) -> Self {
+    pub(crate) fn start(size: (u16, u16), term: &str, args: &str) -> Self {
         let file = sample("sysvinit-respawn");
         let tmux = Self::shell(size);
         tmux.line(&format!(
@@ -32,7 +32,7 @@ impl Tmux {
         tmux
     }
 
-    fn shell(size: (u16, u16)) -> Self {
+    pub(crate) fn shell(size: (u16, u16)) -> Self {
         let there = Command::new("tmux").arg("-V").stdout(Stdio::null()).status();
         assert!(there.is_ok(), "tests/run installs tmux: {there:?}");
         static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
@@ -58,7 +58,7 @@ impl Tmux {
         tmux
     }
 
-    fn run(&self, args: &[&str]) -> String {
+    pub(crate) fn run(&self, args: &[&str]) -> String {
         let output = Command::new("tmux")
             .args(["-L", &self.name])
             .args(args)
@@ -71,26 +71,26 @@ impl Tmux {
     }
 
     /// Types a line at the shell.
-    fn line(&self, line: &str) {
+    pub(crate) fn line(&self, line: &str) {
         self.run(&["send-keys", "-l", line]);
         self.keys("Enter");
     }
 
-    fn keys(&self, keys: &str) {
+    pub(crate) fn keys(&self, keys: &str) {
         for key in keys.split(' ') {
             self.run(&["send-keys", key]);
         }
     }
 
-    fn screen(&self) -> String {
+    pub(crate) fn screen(&self) -> String {
         self.run(&["capture-pane", "-p"])
     }
 
-    fn flag(&self, format: &str) -> String {
+    pub(crate) fn flag(&self, format: &str) -> String {
         self.run(&["display-message", "-p", format]).trim().to_owned()
     }
 
-    fn wait(&self, what: &str, is: impl Fn(&str) -> bool) -> String {
+    pub(crate) fn wait(&self, what: &str, is: impl Fn(&str) -> bool) -> String {
         let begun = Instant::now();
         loop {
             let screen = self.screen();
@@ -103,19 +103,19 @@ impl Tmux {
     }
 
     /// The pid of the program.
-    fn pid(&self) -> String {
+    pub(crate) fn pid(&self) -> String {
         let shell = self.flag("#{pane_pid}");
         let children = PathBuf::from(format!("/proc/{shell}/task/{shell}/children"));
         let text = std::fs::read_to_string(children).expect("the shell's children");
         text.split_whitespace().next().expect("a child").to_owned()
     }
 
-    fn kill(&self, signal: &str) {
+    pub(crate) fn kill(&self, signal: &str) {
         assert!(Command::new("kill").args([signal, &self.pid()]).status().expect("kill runs").success());
     }
 
     /// The terminal is as it was: main screen, no mouse reports, a cursor, and a shell that echoes.
-    fn is_restored(&self) {
+    pub(crate) fn is_restored(&self) {
         // It asks for a line: what is typed before would be echoed by whoever has the terminal then.
         self.wait("the shell", |screen| screen.contains("view") && screen.trim_end().ends_with("ready>"));
         assert_eq!(self.flag("#{alternate_on} #{mouse_any_flag} #{cursor_flag}"), "0 0 1");
@@ -130,7 +130,7 @@ impl Drop for Tmux {
     }
 }
 
-fn is_drawn(screen: &str) -> bool {
+pub(crate) fn is_drawn(screen: &str) -> bool {
     screen.contains("was killed by") && screen.contains("help") && screen.contains("mongod 990")
 }
 
@@ -395,14 +395,19 @@ fn recordings_of_a_file_are_compared_and_saved_from_their_list() {
     tmux.keys("Escape");
     tmux.wait("the newer again", |screen| screen.contains("was killed by") && !screen.contains("A  db7"));
     let copy = tmux.dir.path().join("copy.lrt");
+    tmux.keys("o");
+    tmux.wait("the list", |screen| screen.contains("Enter opens"));
+    tmux.keys("Down");
     for said in ["saved, ", "nothing is overwritten"] {
-        tmux.keys("o");
-        tmux.wait("the list", |screen| screen.contains("Enter opens"));
-        tmux.keys("Down s");
+        tmux.keys("s");
         tmux.wait("a question", |screen| screen.contains("save as:"));
         tmux.line(copy.to_str().expect("UTF-8"));
-        tmux.wait(said, |screen| screen.contains(said));
+        tmux.wait("the answer, in the list", |screen| {
+            screen.contains(said) && screen.contains("Enter opens")
+        });
     }
+    tmux.keys("Escape");
+    tmux.wait("no list", |screen| !screen.contains("Enter opens"));
     tmux.keys("q");
     tmux.wait("the end", |screen| screen.contains("ended 0"));
     let saved = lastrites_traces::reader::Trace::open(&copy).expect("a recording");

@@ -251,7 +251,7 @@ fn a_name_is_the_same_in_lanes_and_details() {
     let mut app = app("sysvinit-respawn", dark(), (120, 40));
     press(&mut app, "a");
     let shown = screen(&app);
-    assert!(shown.contains("reboot 956, later ") && !shown.contains("init 956"), "{shown}");
+    assert!(shown.contains("reboot 956, which then ran init") && !shown.contains("init 956"), "{shown}");
     let shown = screen(&crate::app("systemd252-reboot", dark(), (120, 40)));
     assert!(shown.contains("killed by systemd-shutdown (systemd 1)"), "who is pid 1 in the lanes:\n{shown}");
 }
@@ -279,8 +279,22 @@ fn idle_time_that_is_cut_short_has_a_seam_in_the_scale_and_in_every_lane() {
     {
         assert!(lane(name).contains(seam), "{name}\n{shown}");
     }
+    assert!(scale.matches('┬').count() >= 2, "it says where one is:\n{shown}");
     let seams = scale.matches(seam).count();
     assert_eq!(lane("cron 913").matches(seam).count(), seams, "no seam is written over:\n{shown}");
+}
+
+/// Nine seams in a row left no place for a single time, and "6.1 s in 9" for a riddle.
+#[test]
+fn between_seams_the_scale_keeps_its_times() {
+    for size in [(80, 24), (120, 40)] {
+        let mut app = app("sysvinit-respawn", dark(), size);
+        press(&mut app, "Z i");
+        let shown = screen(&app);
+        let scale = shown.lines().nth(usize::from(app.areas().scale.y)).expect("a scale");
+        assert!(scale.matches('┬').count() >= 2, "{scale}");
+        assert!(scale.matches(" in ").count() == scale.matches(" cuts").count(), "{scale}");
+    }
 }
 
 #[test]

@@ -70,9 +70,14 @@ pub fn draw(app: &App, top: usize, area: Rect, buf: &mut Buffer) {
     for (line, y) in compared.lines.iter().skip(top).zip(list.top()..list.bottom()) {
         before = draw_line(app, line, before, &at, Rect { y, height: 1, ..list }, buf);
     }
-    let help = "? help  Esc closes  arrows scroll  A is the older, B the newer; times count from the request";
+    let mut said =
+        "? help  Esc closes  arrows scroll  A is the older, B the newer; times count from the request";
+    let mut look = Look::Dim;
+    if !app.message.is_empty() {
+        (said, look) = (&app.message, Look::Warn);
+    }
     let last = area.bottom().saturating_sub(1);
-    put(buf, area, area.x, last, &fit(help, area.width.into()), app.theme.style(Look::Dim));
+    put(buf, area, area.x, last, &fit(said, area.width.into()), app.theme.style(look));
 }
 
 fn head(app: &App, compared: &Compared, which: Which, area: Rect, buf: &mut Buffer) {
@@ -84,8 +89,12 @@ fn head(app: &App, compared: &Compared, which: Which, area: Rect, buf: &mut Buff
     let when = model.clocks.wall(model.zero_ns).format("%-d %b %Y %H:%M:%S");
     let zone = model.clocks.zone(model.zero_ns);
     let mut text = format!("{host} {verb} {when} {zone} · {}", time::duration(side.took_ns()));
-    if which == Which::B {
-        let other = &compared.a;
+    if !side.ended() {
+        // How long it took is not known; the list says more.
+        text.push_str(" to the last event, not to its end");
+    }
+    let other = &compared.a;
+    if which == Which::B && side.ended() && other.ended() {
         let by = time::duration(side.took_ns().abs_diff(other.took_ns()));
         let word = if side.took_ns() >= other.took_ns() { "longer" } else { "shorter" };
         text.push_str(&format!(", {by} {word}"));
@@ -96,10 +105,6 @@ fn head(app: &App, compared: &Compared, which: Which, area: Rect, buf: &mut Buff
         && let Some(file) = app.files.get(app.spot_of(model).file)
     {
         text.push_str(&format!(" of {}", file.title));
-    }
-    let lost = model.picked.summary.lost;
-    if lost > 0 {
-        text.push_str(&format!(" · {lost} events lost: what is missing may look like a difference"));
     }
     let room = usize::from(area.right().saturating_sub(x));
     put(buf, area, x, area.y, &fit(&text, room), app.theme.style(Look::Strong));
@@ -197,7 +202,8 @@ fn draw_life(app: &App, life: &Life, text: &str, look: Look, at: &Columns<'_>, a
     }
     let (glyph, end) = match life.verdict {
         Verdict::Killed => (glyphs.killed, Look::Bad),
-        Verdict::CutOff | Verdict::NeverTold | Verdict::NoEnd => (glyphs.alive, Look::Warn),
+        Verdict::CutOff | Verdict::NeverTold => (glyphs.alive, Look::Warn),
+        Verdict::NoEnd => (glyphs.unknown, Look::Warn),
         Verdict::Stopped | Verdict::Left if life.failed => (glyphs.failed, Look::Warn),
         Verdict::Stopped | Verdict::Left => (glyphs.exited, Look::Good),
     };

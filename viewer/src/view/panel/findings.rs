@@ -16,7 +16,7 @@ use crate::{
         Subject,
         app::{App, Focus},
         layout::Areas,
-        model::Model,
+        model::{Model, is_noted},
         palette::Look,
         text::{fit, put, put_right, width, wrap},
     },
@@ -30,10 +30,21 @@ pub fn draw(app: &App, model: &Model, areas: &Areas, buf: &mut Buffer) {
     }
     let theme = &app.theme;
     if model.story().findings.is_empty() {
+        // Of what is not there nobody can say that it went well.
+        let whole = model.picked.summary.gaps.is_empty();
         let (text, look) = match model.story().shutdown {
             _ if model.partial => {
                 ("Only its end was read so far. What went wrong is told when the rest is there.", Look::Warn)
             }
+            // On a small screen there is a row for it: why comes first.
+            Some(_) if !whole => (
+                "The file is cut or damaged: in what can be read nothing went wrong. If it was copied, copy it again.",
+                Look::Warn,
+            ),
+            None if !whole => (
+                "The file is cut or damaged: in what can be read there is no shutdown. If it was copied, copy it again.",
+                Look::Warn,
+            ),
             Some(_) => ("Nothing went wrong: no service was killed, restarted or left behind.", Look::Good),
             None => ("There is no shutdown in this recording; o shows the others of its file.", Look::Good),
         };
@@ -57,9 +68,10 @@ pub fn draw(app: &App, model: &Model, areas: &Areas, buf: &mut Buffer) {
     }
 }
 
-fn look(finding: &Finding) -> Look {
+/// How bad it is.
+pub fn look(finding: &Finding) -> Look {
     match finding.rule {
-        Rule::Spared if !finding.failed => Look::Dim,
+        _ if is_noted(finding) => Look::Dim,
         rule if rule >= Rule::WaitedFor && !finding.failed => Look::Warn,
         _ => Look::Bad,
     }
@@ -73,10 +85,11 @@ fn rule(app: &App, model: &Model, areas: &Areas, buf: &mut Buffer) {
         put(buf, area, area.x, area.y, &line, theme.style(Look::Frame));
     }
     let look = |focus| if app.focus == focus { Look::Title } else { Look::Dim };
-    let count = model.story().findings.len();
-    let findings = match count {
+    // The list has both, and its numbers count both.
+    let name = if model.counts().1 > 0 { "findings and notes" } else { "findings" };
+    let findings = match model.story().findings.len() {
         0 => " findings ".to_owned(),
-        n => format!(" findings {} of {n} ", (app.finding + 1).min(n)),
+        n => format!(" {name} {} of {n} ", (app.finding + 1).min(n)),
     };
     let area = areas.rule;
     let x = put(buf, area, areas.findings.x + 2, area.y, &findings, theme.style(look(Focus::Findings)));

@@ -11,10 +11,10 @@
 
 use ratatui::{buffer::Buffer, layout::Rect};
 
+use super::findings;
 use crate::{
-    about, safe,
-    story::finding::Rule,
-    time,
+    about::{self, Ending},
+    safe, time,
     view::{
         app::App,
         model::Model,
@@ -73,43 +73,48 @@ fn what(app: &App, model: &Model, area: Rect, buf: &mut Buffer) {
         format!("{verb} {hour}"),
         verb.to_owned(),
     ];
-    let bad = story.findings.iter().filter(|finding| finding.rule != Rule::Spared || finding.failed).count();
+    let (bad, noted) = model.counts();
     let found = match bad {
         _ if model.partial => "only its end so far".to_owned(),
-        // Of what is not there nobody can say so.
-        0 if !summary.gaps.is_empty() => "nothing wrong in what can be read".to_owned(),
+        // Of what is not there nobody can say that it went well: what is missing stands in its place.
+        0 if !summary.gaps.is_empty() => String::new(),
         0 if story.shutdown.is_none() => "no findings".to_owned(),
         0 => "nothing wrong".to_owned(),
         1 => "1 finding".to_owned(),
         n => format!("{n} findings"),
     };
-    let noted = match story.findings.len() - bad {
+    let noted = match noted {
         0 => String::new(),
         _ if model.partial => String::new(),
+        n if found.is_empty() => format!("{n} noted"),
         n => format!(", {n} noted"),
     };
-    let mut lost = format!(" · {} lost", summary.lost);
-    match summary.gaps.len() {
-        0 => {}
-        1 => lost.push_str(", 1 gap"),
-        n => lost.push_str(&format!(", {n} gaps")),
-    }
-    // Nothing lost goes without saying where there is no room to say it.
-    let must = if summary.lost == 0 && summary.gaps.is_empty() { "" } else { lost.as_str() };
-    let live = if app.live { "live · " } else { "" };
-    let end = model.ending.word();
+    let gaps = match summary.gaps.len() {
+        0 => String::new(),
+        1 => "damaged, 1 gap".to_owned(),
+        n => format!("damaged, {n} gaps"),
+    };
+    // What is missing is said first, and last left out.
+    let lost = format!("{} lost", summary.lost);
+    let must = if summary.lost == 0 { "" } else { lost.as_str() };
+    let live = if app.live { "live" } else { "" };
+    let end = if gaps.is_empty() || model.ending != Ending::Damaged { model.ending.word() } else { "" };
+    let said =
+        |parts: [&str; 5]| parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ");
+    let both = format!("{found}{noted}");
     let rights = [
-        format!("{live}{found}{noted}{lost} · {end}"),
-        format!("{live}{found}{noted}{must} · {end}"),
-        format!("{live}{found}{must} · {end}"),
+        said([live, &gaps, &both, &lost, end]),
+        said([live, &gaps, &both, must, end]),
+        said([live, &gaps, &found, must, end]),
+        said(["", &gaps, must, &found, ""]),
     ];
     let free = room.saturating_sub(width(&host) + 3);
-    let choices = [(0, 0), (1, 0), (2, 0), (3, 0), (3, 1), (4, 1), (3, 2), (4, 2), (5, 2)];
+    let choices = [(0, 0), (1, 0), (2, 0), (3, 0), (3, 1), (4, 1), (3, 2), (4, 2), (5, 2), (5, 3)];
     let fits = |(left, right): &(usize, usize)| width(&lefts[*left]) + width(&rights[*right]) <= free;
-    let (left, right) = choices.into_iter().find(fits).unwrap_or((5, 2));
+    let (left, right) = choices.into_iter().find(fits).unwrap_or((5, 3));
     let x = put(buf, area, area.x, area.y, &host, theme.style(Look::Title));
     let x = put(buf, area, x + 1, area.y, &lefts[left], theme.style(Look::Strong));
-    let look = if model.partial {
+    let look = if model.partial || bad == 0 && !gaps.is_empty() {
         Look::Warn
     } else if bad > 0 {
         Look::Bad
@@ -186,11 +191,18 @@ fn put_pieces(app: &App, pieces: &[Piece], area: Rect, buf: &mut Buffer) {
     }
 }
 
-/// The worst that happened.
+/// The worst that happened: with the sign of a death where there was one, in grey where there was no trouble at all.
 fn worst(app: &App, model: &Model, area: Rect, asker: bool, buf: &mut Buffer) {
     let Some(worst) = &model.worst else { return };
-    let style = app.theme.style(Look::Bad);
-    let x = put(buf, area, area.x, area.y, app.theme.glyphs.killed, style) + 1;
+    let look = model.story().findings.first().map_or(Look::Dim, findings::look);
+    let (sign, look) = match look {
+        _ if worst.killing => (app.theme.glyphs.killed, Look::Bad),
+        Look::Dim => ("", Look::Dim),
+        look => ("!", look),
+    };
+    let style = app.theme.style(look);
+    let x = put(buf, area, area.x, area.y, sign, style);
+    let x = if sign.is_empty() { x } else { x + 1 };
     let room = usize::from(area.right().saturating_sub(x));
     put(buf, area, x, area.y, &worst.told(room, asker), style);
 }

@@ -95,16 +95,13 @@ pub fn last_top(app: &App) -> usize {
     lines.saturating_sub(usize::from(app.size.1).min(lines + 2).saturating_sub(2))
 }
 
-/// What there is over a comparison.
-pub fn draw_of_comparison(app: &App, area: Rect, buf: &mut Buffer) {
+/// The keys of what lies over the lanes, and the signs of a comparison.
+pub fn draw_of(app: &App, section: Section, area: Rect, buf: &mut Buffer) {
     let room = usize::from(area.width.min(COLUMN.1) - 4 - KEY_COLUMNS);
-    let bindings = action::all().filter(|binding| binding.section == Section::Compare);
+    let bindings = action::all().filter(|binding| binding.section == section);
     let glyphs = app.theme.glyphs;
-    let mut lines = block(
-        Section::Compare.title(),
-        bindings.map(|binding| (binding.names(), binding.help, Look::Key)),
-        room,
-    );
+    let mut lines =
+        block(section.title(), bindings.map(|binding| (binding.names(), binding.help, Look::Key)), room);
     let signs = [
         (glyphs.run, "running", Look::Run),
         (glyphs.heir, "running in the place of a dead one: restarted", Look::Heir),
@@ -114,8 +111,13 @@ pub fn draw_of_comparison(app: &App, area: Rect, buf: &mut Buffer) {
         (glyphs.failed, "exited with another code", Look::Warn),
         (glyphs.killed, "killed", Look::Bad),
         (glyphs.alive, "alive at the end", Look::Warn),
+        (glyphs.unknown, "its end was not recorded", Look::Warn),
     ];
-    lines.extend(block("Signs", signs.map(|(sign, text, look)| (sign.to_owned(), text, look)), room));
+    let signs = signs.into_iter().filter(|_| section == Section::Compare);
+    let signs: Vec<_> = signs.map(|(sign, text, look)| (sign.to_owned(), text, look)).collect();
+    if !signs.is_empty() {
+        lines.extend(block("Signs", signs, room));
+    }
     let title = "help: any key closes";
     let inside = frame(app, area, COLUMN.1, lines.len() as u16 + 2, title, buf);
     for (line, y) in lines.iter().zip(inside.top()..inside.bottom()) {
@@ -178,8 +180,14 @@ fn blocks(app: &App, room: usize) -> Vec<Block> {
     let mouse = [
         ("wheel", "zoom on the lanes; scroll elsewhere"),
         ("drag", "move the view"),
-        ("click", "choose; a second click follows"),
+        ("click", "choose; a second click follows; on the last line: the key that it names"),
     ];
+    let words = [
+        ("noted", "seen, and no trouble: left alone on purpose"),
+        ("spree", "a signal to all that still run, at once"),
+        ("heir", "what took the place of one that ended"),
+    ];
+    blocks.push(block("Words", words.map(|(key, text)| (key.to_owned(), text, Look::Strong)), room));
     blocks.push(block("Mouse", mouse.map(|(key, text)| (key.to_owned(), text, Look::Key)), room));
     blocks
 }
@@ -202,7 +210,7 @@ fn signs(app: &App, room: usize) -> Block {
     let glyphs = app.theme.glyphs;
     let signs = [
         (glyphs.run, "running", Look::Run),
-        (glyphs.told, "told to stop, and at it", Look::Told),
+        (glyphs.told, "told to stop, and took it", Look::Told),
         (glyphs.ignoring, "told to stop, and ignoring it or not taking it", Look::Ignoring),
         (glyphs.heir, "running in the place of a dead one: restarted", Look::Heir),
         (glyphs.born, "born", Look::Run),

@@ -9,7 +9,7 @@
 //! ▸ 214 other processes
 //! ```
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 
@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// What is in a column of a lane; of several things the later one in this list is seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Mark {
     Run,
     Heir,
@@ -90,7 +90,8 @@ pub fn draw(app: &App, model: &Model, areas: &Areas, buf: &mut Buffer) {
     for (_, y, row) in &shown {
         painter.title(*y, row, areas, buf);
     }
-    painter.legend(areas, shown.len(), buf);
+    let seen: HashSet<Mark> = lanes.iter().flat_map(|(_, _, marks)| marks).flatten().copied().collect();
+    painter.legend(areas, shown.len(), &seen, buf);
     if shown.is_empty() {
         put(buf, areas.lanes, areas.lanes.x + 1, areas.lanes.y, "no processes", app.theme.style(Look::Dim));
     }
@@ -112,6 +113,8 @@ impl Painter<'_> {
         let room = usize::from(areas.labels.saturating_sub(3));
         let procs = self.model.procs_of(row);
         let look = match procs.first() {
+            // What a search has found is marked as long as it is on.
+            Some(_) if procs.iter().any(|idx| self.app.is_found(*idx)) => Look::Key,
             Some(_) if self.is_subject(procs) => Look::Strong,
             Some(idx) if self.model.finding_of(*idx).is_some() => Look::Text,
             Some(idx) if !self.model.from(*idx).is_empty() => Look::Signal,
@@ -149,30 +152,30 @@ impl Painter<'_> {
         }
     }
 
-    /// What the signs mean, in a row that no lane needs.
-    fn legend(&self, areas: &Areas, rows: usize, buf: &mut Buffer) {
+    /// What the signs mean that are in view, in a row that no lane needs.
+    fn legend(&self, areas: &Areas, rows: usize, seen: &HashSet<Mark>, buf: &mut Buffer) {
         if rows == 0 || rows >= usize::from(areas.lanes.height) {
             return;
         }
         let theme = &self.app.theme;
-        let glyphs = theme.glyphs;
         let signs = [
-            (glyphs.sent, "sent a signal", Look::Signal),
-            (glyphs.hit, "told to stop", Look::Signal),
-            (glyphs.killed, "killed", Look::Bad),
-            (glyphs.exited, "ended well", Look::Good),
-            (glyphs.failed, "failed", Look::Warn),
-            (glyphs.reborn, "restarted", Look::Heir),
-            (glyphs.told, "stopping", Look::Told),
-            (glyphs.ignoring, "ignoring it", Look::Ignoring),
-            (glyphs.alive, "still alive", Look::Warn),
-            (glyphs.unknown, "end not recorded", Look::Warn),
+            (Mark::Sent, "sent a signal"),
+            (Mark::Hit, "told to stop"),
+            (Mark::Killed, "killed"),
+            (Mark::Exited, "ended well"),
+            (Mark::Failed, "failed"),
+            (Mark::Reborn, "restarted"),
+            (Mark::Told, "took that, not ended"),
+            (Mark::Ignoring, "ignoring it"),
+            (Mark::Alive, "still alive"),
+            (Mark::Unknown, "end not recorded"),
         ];
         let y = areas.lanes.bottom() - 1;
         let line = Rect { y, height: 1, ..areas.lanes };
         let mut x = put(buf, line, line.x + 1, y, "signs", theme.style(Look::Dim));
         x = x.max(line.x + areas.labels);
-        for (sign, word, look) in signs {
+        for (mark, word) in signs.into_iter().filter(|(mark, _)| seen.contains(mark)) {
+            let (sign, look) = self.glyph(mark);
             if usize::from(line.right().saturating_sub(x)) < width(sign) + width(word) + 3 {
                 break;
             }
@@ -217,7 +220,7 @@ impl Painter<'_> {
         (0..i32::from(self.area.width)).contains(&column).then_some(column as usize)
     }
 
-    /// What is in each column of a row.
+    /// What is in each column of a row: lives, then what was sent, then the ends, which are seen whatever else is there.
     fn lane(&self, row: &Row) -> Vec<Option<Mark>> {
         let mut marks = vec![None; usize::from(self.area.width)];
         for idx in self.model.procs_of(row) {
@@ -225,8 +228,11 @@ impl Painter<'_> {
         }
         for idx in self.model.procs_of(row) {
             self.each_column(self.model.from(*idx), |sent, column| {
-                // What the kernel sends because somebody ended is not that one's deed.
-                if matches!(sent.means, Means::Call | Means::Broadcast | Means::Group | Means::CgroupKill) {
+                // What the kernel sends because somebody ended is not that one's deed, and what one sends to oneself (to a
+                // thread, say) concerns nobody else.
+                let deed =
+                    matches!(sent.means, Means::Call | Means::Broadcast | Means::Group | Means::CgroupKill);
+                if deed && sent.sender != sent.target {
                     set(&mut marks, column, Mark::Sent);
                 }
             });
@@ -236,13 +242,11 @@ impl Painter<'_> {
                 }
             });
         }
-        // A death is seen even where the signal that brought it is in the same column.
         for idx in self.model.procs_of(row) {
             if let Some((ns, mark)) = self.end(*idx)
-                && mark == Mark::Killed
                 && let Some(column) = self.inside(ns)
             {
-                set(&mut marks, column, mark);
+                end(&mut marks, column, mark);
             }
         }
         marks
@@ -274,11 +278,6 @@ impl Painter<'_> {
             && let Some(column) = self.inside(proc.born.ns)
         {
             set(marks, column, if heir { Mark::Reborn } else { Mark::Born });
-        }
-        if let Some((ns, mark)) = self.end(idx)
-            && let Some(column) = self.inside(ns)
-        {
-            set(marks, column, mark);
         }
     }
 
@@ -313,8 +312,11 @@ impl Painter<'_> {
         }
     }
 
+    /// Whether it tells somebody to stop who is still there: zombies are sent signals as well.
     fn is_stop(&self, sent: &Sig) -> bool {
-        sent.sig == 9 || tells_to_stop(self.model.world(), sent)
+        let world = self.model.world();
+        let there = world.proc_at(sent.target).is_none_or(|proc| sent.at <= proc.exit);
+        there && (sent.sig == 9 || tells_to_stop(world, sent))
     }
 
     /// Lines between senders and targets that are both in view.
@@ -429,6 +431,21 @@ impl Painter<'_> {
 
     fn write(&self, y: u16, column: usize, text: &str, style: Style, buf: &mut Buffer) {
         put(buf, Rect { y, height: 1, ..self.area }, self.area.x + column as u16, y, text, style);
+    }
+}
+
+/// Puts the end of a life where it is seen. A killing is what one looks for; any other end makes room for what else its
+/// column has, so that who sent signals with its last breath is seen to have done both.
+fn end(marks: &mut [Option<Mark>], column: usize, mark: Mark) {
+    let here = marks.get(column).copied().flatten();
+    let lives_on = matches!(mark, Mark::Alive | Mark::Unknown);
+    let crowded = mark != Mark::Killed && (here == Some(Mark::Sent) || lives_on && here == Some(Mark::Hit));
+    // Not at the edge of the screen, nor where the next one begins.
+    let room = marks.get(column + 1) == Some(&None);
+    match crowded {
+        true if room => marks[column + 1] = Some(mark),
+        true if !lives_on => marks[column] = Some(mark),
+        _ => set(marks, column, mark),
     }
 }
 

@@ -14,13 +14,16 @@
 
 use ratatui::{buffer::Buffer, layout::Rect};
 
-use super::frame;
+use super::{Hit, frame, put_from_below, screen};
 use crate::view::{
     app::App,
     listing::{Entry, Spot},
     palette::Look,
     text::{clear, fit, put, width},
 };
+
+/// So many rows an answer may take.
+const NOTE: u16 = 3;
 
 /// A line of the list: of an entry there are two.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -53,11 +56,36 @@ fn top(lines: &[Line], at: usize, height: usize) -> usize {
     if matches!(lines.get(top), Some(Line::Verdict(_))) { top + 1 } else { top }
 }
 
+/// Its columns, and rows beside those of the list: the frame, a row between, and the last one.
+const SIZE: (u16, u16) = (100, 4);
+
+fn place(app: &App, lines: &[Line], area: Rect) -> Rect {
+    let height = u16::try_from(lines.len()).unwrap_or(u16::MAX).saturating_add(SIZE.1);
+    super::middle(area, SIZE.0, height.min(app.size.1))
+}
+
+/// How many entries a page has.
+pub fn page(app: &App) -> usize {
+    (usize::from(app.size.1.saturating_sub(SIZE.1)) / 2).max(1)
+}
+
+/// What is at a place of the screen.
+pub fn hit(app: &App, at: usize, x: u16, y: u16) -> Hit {
+    let lines = lines(app);
+    let rect = place(app, &lines, screen(app));
+    let height = super::inside(rect).height.saturating_sub(1);
+    let top = top(&lines, at, height.into());
+    super::hit(rect, x, y, |row| match lines.get(top + usize::from(row)).filter(|_| row < height)? {
+        Line::Head(at) | Line::Verdict(at) => Some(*at),
+        Line::File(_) => None,
+    })
+}
+
 pub fn draw(app: &App, at: usize, marked: Option<Spot>, area: Rect, buf: &mut Buffer) {
     let theme = &app.theme;
     let lines = lines(app);
-    let height = u16::try_from(lines.len()).unwrap_or(u16::MAX).saturating_add(4);
-    let inside = frame(app, area, 100, height, "recordings: Enter opens", buf);
+    let rect = place(app, &lines, area);
+    let inside = frame(app, area, rect.width, rect.height, "recordings: Enter opens", buf);
     clear(buf, inside, theme.style(Look::Text));
     let list = Rect { height: inside.height.saturating_sub(1), ..inside };
     let top = top(&lines, at, list.height.into());
@@ -85,14 +113,17 @@ pub fn draw(app: &App, at: usize, marked: Option<Spot>, area: Rect, buf: &mut Bu
         }
     }
     let ring = app.entries.get(at).is_some_and(|entry| app.is_ring(entry.spot.file));
-    let keys = "Space marks  d compares  s saves  r reports";
+    let keys = "? keys  Space marks  d compares  s saves  r reports";
     let more = if ring { "of a ring nothing is deleted by hand" } else { "D deletes the file" };
     let all = format!("{keys}  {more}");
     // Half a sentence helps nobody.
     let keys = if width(&all) <= usize::from(inside.width) { &all } else { keys };
-    let note = if app.message.is_empty() { keys } else { &app.message };
-    let y = inside.bottom().saturating_sub(1);
-    put(buf, inside, inside.x, y, &fit(note, inside.width.into()), theme.style(Look::Dim));
+    if app.message.is_empty() {
+        let y = inside.bottom().saturating_sub(1);
+        put(buf, inside, inside.x, y, &fit(keys, inside.width.into()), theme.style(Look::Dim));
+    } else {
+        put_from_below(buf, inside, &app.message, NOTE, theme.style(Look::Warn));
+    }
 }
 
 fn room(rect: Rect) -> usize {

@@ -1,4 +1,4 @@
-//! The phases of the shutdown above a scale of time.
+//! The phases of the shutdown, and that a boot followed, above a scale of time.
 //!
 //! ```text
 //!                    stopping services │ SIGTERM spree                          │ SIGKILL spree │ unmounting
@@ -55,7 +55,26 @@ pub fn draw(app: &App, model: &Model, areas: &Areas, buf: &mut Buffer) {
             }
         }
     }
+    next_boot(app, model, &axis, ribbon, buf);
     scale(app, model, areas, buf);
+}
+
+/// Behind the last phase, where there is room: that the machine came up again, and which recording has that.
+fn next_boot(app: &App, model: &Model, axis: &Axis<'_>, ribbon: Rect, buf: &mut Buffer) {
+    let story = model.story();
+    let last = story.shutdown.as_ref().and_then(|shutdown| shutdown.phases.last());
+    let Some((next, last)) = story.next.as_ref().zip(last) else { return };
+    let from = axis.column(last.to_ns).max(axis.column(last.from.ns) + 1);
+    let room = usize::try_from(i32::from(ribbon.width) - from).unwrap_or(0);
+    let cut = app.theme.glyphs.cut;
+    let words = [
+        format!("{cut} next boot: recording {}", next.recording),
+        format!("{cut} next boot"),
+        format!("{cut} boot"),
+    ];
+    if let Some(text) = words.iter().find(|text| from >= 0 && width(text) <= room) {
+        put(buf, ribbon, ribbon.x + from as u16, ribbon.y, text, app.theme.style(Look::Dim));
+    }
 }
 
 fn scale(app: &App, model: &Model, areas: &Areas, buf: &mut Buffer) {
@@ -73,7 +92,7 @@ fn scale(app: &App, model: &Model, areas: &Areas, buf: &mut Buffer) {
     let (mut crowd, mut crowd_ns) = (0, 0);
     for (at, (column, left_out_ns)) in seams.iter().enumerate() {
         (crowd, crowd_ns) = (crowd + 1, crowd_ns + left_out_ns);
-        let together = if crowd > 1 { format!(" in {crowd}") } else { String::new() };
+        let together = if crowd > 1 { format!(" in {crowd} cuts") } else { String::new() };
         let mut text = format!("{}{}{together}", theme.glyphs.cut, time::duration(crowd_ns));
         let next = seams.get(at + 1).map_or(time.width, |(next, _)| *next);
         if usize::from(next - column) <= width(&text) {
@@ -91,7 +110,13 @@ fn scale(app: &App, model: &Model, areas: &Areas, buf: &mut Buffer) {
         taken.push((*place, place + width(text) as u16));
     }
     let mut last = None;
-    for (column, ns) in axis.ticks(model.zero_ns, 14) {
+    let mut ticks = axis.ticks(model.zero_ns, 14);
+    if !seams.is_empty() {
+        // Between seams the round places have often no room: then behind one.
+        let behind = taken.iter().map(|(_, end)| end + 1).filter(|column| *column < time.width);
+        ticks.extend(behind.map(|column| (column, axis.start(column))));
+    }
+    for (column, ns) in ticks {
         let text = moment(ns, model.zero_ns, resolution.saturating_mul(10));
         let end = column + width(&text) as u16;
         if !free(&taken, column, end) {
@@ -103,6 +128,7 @@ fn scale(app: &App, model: &Model, areas: &Areas, buf: &mut Buffer) {
         }
         put(buf, area, area.x + column, y, theme.glyphs.tick, theme.style(Look::Frame));
         put(buf, area, area.x + column + 1, y, &text, theme.style(Look::Dim));
+        taken.push((column, end));
         last = Some(column);
     }
     let mut name = "time";
