@@ -7,6 +7,8 @@ use crate::viewer;
 /// What `shell` offers, a word each. `script` finds the file of completions in `$1` and the line to complete in
 /// the words behind it.
 fn offered(shell: &str, args: &[&str], script: &str, file: &Path, words: &[&str]) -> Vec<String> {
+    // Some make directories in it.
+    let home = tempfile::tempdir().expect("a directory");
     let output = Command::new(shell)
         .args(args)
         .args(["-c", script])
@@ -14,7 +16,7 @@ fn offered(shell: &str, args: &[&str], script: &str, file: &Path, words: &[&str]
         .arg(file)
         .args(words)
         .env_remove("XDG_CONFIG_HOME")
-        .env("HOME", "/nonexistent")
+        .env("HOME", home.path())
         .env("TERM", "dumb")
         .output()
         .unwrap_or_else(|e| panic!("{shell} does not run: {e}; `tests/run` installs it"));
