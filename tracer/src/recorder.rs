@@ -33,6 +33,9 @@ pub const NO_SEAL_KEY: &str = "seal";
 
 /// Pause when a last batch waits for a record that is unfinished: all rounds of it together are longer than such
 /// a record is waited for.
+/// So often, half a minute with the recorder's pauses, the file must fail to open before segments that cannot be read
+/// and may be the newest are given up.
+const OPENS_MAX: u32 = 20;
 const UNFINISHED_PAUSE: Duration = Duration::from_millis(1);
 
 /// Counts of signal 0 are taken this often, once their caller has been quiet for so long: the probe has
@@ -65,6 +68,8 @@ pub struct Recorder<R> {
     pending: Events,
     /// What must not be said twice, should a batch that failed turn out to be in the file.
     failed: Option<Failed>,
+    /// Times in a row that the file could not be opened.
+    failed_opens: u32,
     /// Is told of every exec, when the end of a boot is waited for.
     pub settle: Option<Settle>,
     pub status: Status,
@@ -92,6 +97,7 @@ impl<R: Rings> Recorder<R> {
             positions,
             pending: Vec::new(),
             failed: None,
+            failed_opens: 0,
             settle: None,
             polled_ns: machine::boottime_ns(),
             unread: String::new(),
@@ -158,7 +164,12 @@ impl<R: Rings> Recorder<R> {
         if self.writer.is_some() {
             return Ok(());
         }
-        let writer = Writer::open(FileStorage::new(&self.path))?;
+        let storage = FileStorage::new(&self.path);
+        // A disk that does not read for a moment finds its newest as it was; one that never does must not end recording.
+        let open = if self.failed_opens < OPENS_MAX { Writer::open } else { Writer::open_past_damage };
+        let writer =
+            open(storage).inspect_err(|_| self.failed_opens = self.failed_opens.saturating_add(1))?;
+        self.failed_opens = 0;
         let found = writer.resume().filter(|found| found.session.id == self.session.id);
         match &found {
             Some(found) => self.adopt(found),

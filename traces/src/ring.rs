@@ -139,13 +139,26 @@ pub(crate) fn check_len<S: Storage + ?Sized>(storage: &mut S, header: &FileHeade
 impl<S: Storage> Writer<S> {
     /// Opens a ring file (one that [`format`] or `FileStorage::create` made) and finds the end of
     /// what counts in it. Writes nothing.
-    pub fn open(mut storage: S) -> Result<Self, Error> {
+    ///
+    /// A segment that cannot be read is as if nothing were in it, unless it may be the newest: then this fails, for a
+    /// disk may read it a moment later. Who has waited long enough for that has [`Writer::open_past_damage`].
+    pub fn open(storage: S) -> Result<Self, Error> {
+        Self::open_at(storage, false)
+    }
+
+    /// The same, but goes on behind segments that cannot be read and may be the newest: they are given up.
+    pub fn open_past_damage(storage: S) -> Result<Self, Error> {
+        Self::open_at(storage, true)
+    }
+
+    fn open_at(mut storage: S, past_damage: bool) -> Result<Self, Error> {
         let header = read_header(&mut storage)?;
         if header.kind != FileKind::Ring {
             return Err(Error::NotARing { path: storage.path().to_owned() });
         }
         check_len(&mut storage, &header)?;
-        let recover::Recovered { current, tail, next } = recover::recover(&mut storage, &header)?;
+        let recover::Recovered { current, tail, next } =
+            recover::recover(&mut storage, &header, past_damage)?;
         let nonce = random() as u32;
         let frame = Vec::new();
         Ok(Self { storage, header, nonce, current, next, spent: false, doubtful: tail, frame, written: 0 })

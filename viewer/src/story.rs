@@ -22,7 +22,10 @@ pub mod suspects;
 pub mod who;
 pub mod world;
 
-use std::{collections::BTreeSet, sync::OnceLock};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::OnceLock,
+};
 
 use lastrites_traces::{
     reader::Summary,
@@ -40,7 +43,7 @@ use self::{
     restart::{By, Restart},
     service::{Entry, Kind, ServiceId, Services},
     shutdown::{Aim, Asked, Init, Shutdown},
-    stopper::Stoppers,
+    stopper::{Stoppers, says_stop},
     world::{At, Idx, IdxMap, IdxSet, NONE, Proc, Sig, World},
 };
 
@@ -88,6 +91,8 @@ pub struct Story {
     /// When everybody was stopped at once: who lived then was hit.
     stops: Option<At>,
     earlier: OnceLock<behalf::Earlier>,
+    /// From when to when stop commands of units ran.
+    stop_lives: OnceLock<HashMap<ServiceId, Vec<(At, At)>>>,
     scripts: OnceLock<BTreeSet<String>>,
 }
 
@@ -119,6 +124,11 @@ impl Story {
                 let from_ns = shutdown.begin.ns.saturating_sub(BEFORE_NS);
                 restarts.retain(|restart| doubt.absence(from_ns, restart.at.ns));
             }
+        }
+        // What stopped a unit before, and does it again, took nobody's place.
+        if let Some(shutdown) = shutdown.as_ref().filter(|_| init == Init::Systemd) {
+            let stops = behalf::stop_commands(&world, shutdown.begin);
+            restarts.retain(|restart| !stops.contains(&restart.old));
         }
         let places = |of: fn(&Restart) -> Idx| {
             let mut places = vec![NONE; world.procs.len()];
@@ -172,8 +182,9 @@ impl Story {
                             && world.program_at(sent.sender, sent.at.ns) != b"systemd-shutdown"
                     })
                 };
+                let says = || world.own_images(idx).any(|image| says_stop(world.strings.get(image.argv)));
                 match is_new {
-                    Some(true) if earlier.ran_at(&unit, born_ns) => Command::Stops(until_ns),
+                    Some(true) if earlier.ran_at(&unit, born_ns) || says() => Command::Stops(until_ns),
                     Some(false) => Command::Other,
                     // What has just been started is stopped as soon as its turn comes.
                     _ if init == Init::Systemd
@@ -244,6 +255,7 @@ impl Story {
             stopped,
             stops,
             earlier,
+            stop_lives: OnceLock::new(),
             scripts: OnceLock::new(),
         };
         story.forget_missed();
@@ -301,13 +313,19 @@ impl Story {
         self.restarts.get(*self.old_of.get(idx as usize)? as usize)
     }
 
-    /// Whether `restart` is of the shutdown: the old one had been stopped for it, or everybody was being stopped by then.
-    /// Who crashes before that, while the request waits for inhibitors, is started again as on any other day.
+    /// Whether `restart` is of the shutdown: the old one had been stopped for it, or everybody was being stopped by then,
+    /// or the new one was killed in the end. Who crashes before that, while the request waits for inhibitors, is started
+    /// again as on any other day.
     pub fn of_shutdown(&self, restart: &Restart) -> bool {
         let Some(shutdown) = &self.shutdown else { return false };
-        let stopped = |fate: &Fate| fate.told.is_some() || fate.killer.is_some();
+        let by_another = |fate: &Fate| {
+            let sent = fate.killer.and_then(|killer| self.world.sig(killer));
+            sent.is_some_and(|sent| sent.sender != NONE && sent.sender != fate.proc)
+        };
+        let stopped = |fate: &Fate| fate.told.is_some() || by_another(fate);
         restart.at >= shutdown.stopping()
             || self.fate(restart.old).is_some_and(stopped)
+            || self.fate(restart.new).is_some_and(|fate| fate.verdict == Verdict::Killed && by_another(fate))
             || self.stopper(restart.old).is_some()
             || self.stop_command_beside(restart.old)
     }

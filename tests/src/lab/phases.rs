@@ -122,7 +122,7 @@ fn on_the_console(known: &Known<'_>, signs: &[Sign<'_>], complaints: &mut Vec<St
     for sign in signs {
         let Some((words, before)) = sign.console else { continue };
         // Whoever was cut off may not have come to say so.
-        if (whole || before) && !known.console.says(words) {
+        if (whole || before) && !says(known.console, words) {
             complaints.push(format!(
                 "phase {}: it is recorded, and the console does not say {words:?}",
                 sign.phase
@@ -135,10 +135,18 @@ fn on_the_console(known: &Known<'_>, signs: &[Sign<'_>], complaints: &mut Vec<St
     for (phase, words) in spoken(known.recording) {
         // systemd-shutdown says so as well where nothing is left to do: / is read-only, and all else is unmounted.
         let idle = *phase == UNMOUNTING && !known.console.says("ounting '");
-        if known.console.says(words) && !idle && !signs.iter().any(|sign| sign.phase == *phase) {
+        if says(known.console, words) && !idle && !signs.iter().any(|sign| sign.phase == *phase) {
             complaints.push(format!("phase {phase}: the console says {words:?}, and it is not recorded"));
         }
     }
+}
+
+const SWITCHING: &str = "Switching to runlevel: ";
+/// What init says next. The line before it may be lost: the gettys of that line are hung up in the same moment.
+const SENDING: &str = "Sending processes configured via /etc/inittab the TERM signal";
+
+fn says(console: &Console, words: &str) -> bool {
+    console.says(words) || words == SWITCHING && console.says(SENDING)
 }
 
 /// By which words the console tells of a phase.
@@ -151,7 +159,7 @@ fn spoken(recording: &Recording) -> &'static [(&'static str, &'static str)] {
         ]
     } else {
         &[
-            (STOPPING, "Switching to runlevel: "),
+            (STOPPING, SWITCHING),
             (TERM_SPREE, "Asking all remaining processes to terminate"),
             (KILL_SPREE, "Killing all remaining processes"),
         ]

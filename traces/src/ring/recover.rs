@@ -3,6 +3,8 @@
 //! Invariant: reads only. What it returns as the place to go on is behind a complete batch; all
 //! bytes behind that place may be overwritten, for no reader takes them for events.
 
+use std::collections::BTreeMap;
+
 use super::{Current, io_error};
 use crate::codec::{Encoder, State, decode_event, decode_positions, start_frame};
 use crate::error::Error;
@@ -21,12 +23,19 @@ pub(super) struct Recovered {
     pub next: (u64, u64),
 }
 
-pub(super) fn recover<S: Storage>(storage: &mut S, header: &FileHeader) -> Result<Recovered, Error> {
+/// `past_damage`: where the end cannot be seen, because what may be newer than all that can be read cannot be read
+/// itself, go on behind that. Else it is an error: a disk that reads again a moment later must find its newest
+/// segments as they were.
+pub(super) fn recover<S: Storage>(
+    storage: &mut S,
+    header: &FileHeader,
+    past_damage: bool,
+) -> Result<Recovered, Error> {
     // Where they are not at hand, the disk may fetch them in the order that suits it.
     for slot in 0..header.slots() {
         storage.will_read(header.slot_offset(slot), SEGMENT_HEADER_LEN as u64);
     }
-    let (mut found, mut unreadable) = (Vec::new(), Vec::new());
+    let (mut found, mut unreadable) = (Vec::new(), BTreeMap::new());
     for slot in 0..header.slots() {
         let mut bytes = [0; SEGMENT_HEADER_LEN];
         match storage.read_at(header.slot_offset(slot), &mut bytes) {
@@ -35,16 +44,31 @@ pub(super) fn recover<S: Storage>(storage: &mut S, header: &FileHeader) -> Resul
                 found.extend(segment.map(|segment| (segment, slot)));
             }
             // One that cannot be read is as if nothing were in it, and is written again in its turn.
-            Err(source) => unreadable.push(source),
+            Err(source) => {
+                unreadable.insert(slot, source);
+            }
         }
     }
     // A disk that reads nothing at all is gone, for now or for good: nothing is known of what it holds.
-    if let Some(source) = unreadable.pop()
-        && unreadable.len() as u64 + 1 == header.slots()
+    if unreadable.len() as u64 == header.slots()
+        && let Some((_, source)) = unreadable.pop_first()
     {
         return Err(io_error(storage, "read it", source));
     }
     found.sort_by_key(|(segment, _)| std::cmp::Reverse(segment.seq));
+    // Slots are filled in turn: what is newer than the newest that can be read stands right behind it.
+    let newest = found.first().map(|(_, slot)| *slot);
+    let behind = |slot: u64| (slot + 1) % header.slots();
+    let mut hidden = 0;
+    let mut slot = newest.map(behind);
+    while let Some(source) = slot.and_then(|slot| unreadable.remove(&slot)) {
+        // And where there is nothing else, nothing is known of the disk.
+        if !past_damage || hidden + 2 >= header.slots() {
+            return Err(io_error(storage, "read it", source));
+        }
+        hidden += 1;
+        slot = slot.map(behind);
+    }
     let mut bytes = vec![0; header.segment_size as usize];
     // The newest that is whole; what is cut counts up to the end of that. Where a batch was so large
     // that everything before it made way, and was cut in the end, there is nothing but its oldest part.
@@ -60,14 +84,16 @@ pub(super) fn recover<S: Storage>(storage: &mut S, header: &FileHeader) -> Resul
         }
     }
     if let Some((current, tail)) = chosen {
-        let next = ((current.slot + 1) % header.slots(), current.seq.saturating_add(1));
+        // What is hidden is given up, and stays as it is until its turn comes again.
+        let past = if Some(current.slot) == newest { hidden } else { 0 };
+        let next = ((current.slot + 1 + past) % header.slots(), current.seq.saturating_add(1));
         return Ok(Recovered { current: Some(current), tail, next });
     }
     // Nothing to go on with. Headers may be intact all the same: count on behind the newest, so
     // that a reader takes what comes for newer than them.
-    let next = found
-        .first()
-        .map_or((0, 1), |(newest, slot)| ((slot + 1) % header.slots(), newest.seq.saturating_add(1)));
+    let next = found.first().map_or((0, 1), |(newest, slot)| {
+        ((slot + 1 + hidden) % header.slots(), newest.seq.saturating_add(1 + hidden))
+    });
     Ok(Recovered { current: None, tail: Vec::new(), next })
 }
 

@@ -9,7 +9,8 @@ use super::{
     Story, alike,
     intern::Str,
     service::{Kind, ServiceId, of_cgroup},
-    world::{At, Idx, Means, NONE, Sig, World},
+    stopper::says_stop,
+    world::{At, Idx, IdxSet, Means, NONE, Proc, Sig, World},
 };
 use crate::safe;
 
@@ -28,14 +29,44 @@ struct Ran {
 
 /// What comes so soon behind a unit's end is not yet its next start: RestartSec= is 100 ms, if nobody has set it.
 const BEHIND_NS: u64 = 80_000_000;
+/// So soon behind a stop command what it stopped has ended.
+const SOON_NS: u64 = 5_000_000_000;
+
+/// What ended a unit before the shutdown, when it was restarted: children of init that began beside an older one, which
+/// ended while they ran or soon after them.
+pub(super) fn stop_commands(world: &World, begin: At) -> IdxSet {
+    let mut by_cgroup: HashMap<u64, Vec<(At, At, Idx)>> = HashMap::new();
+    for (idx, proc) in world.all().filter(|(_, proc)| proc.born < begin && world.is_init(proc.parent)) {
+        by_cgroup.entry(proc.cgroup).or_default().push((proc.born, proc.exit, idx));
+    }
+    let mut stops = IdxSet::default();
+    for lives in by_cgroup.values_mut().filter(|lives| lives.len() > 1) {
+        lives.sort_unstable();
+        // Of those that began before, the one that lived longest: who stops it sees its end.
+        let mut main = lives[0].1;
+        for (born, exit, idx) in &lives[1..] {
+            if *born < main && main.ns <= exit.ns.saturating_add(SOON_NS) && *exit < begin {
+                stops.insert(*idx);
+            } else {
+                main = main.max(*exit);
+            }
+        }
+    }
+    stops
+}
 
 impl Earlier {
     pub fn of(world: &World, begin: At) -> Self {
         let mut by_cgroup: HashMap<u64, Ran> = HashMap::new();
-        for (idx, proc) in world.all().filter(|(_, proc)| proc.born < begin) {
+        let stops = stop_commands(world, begin);
+        let before = |(_, proc): &(Idx, &Proc)| proc.born < begin;
+        for (idx, proc) in world.all().filter(before) {
             let ran = by_cgroup.entry(proc.cgroup).or_default();
-            ran.lines.extend(world.own_images(idx).filter(|image| image.at < begin).map(|image| image.argv));
             ran.until_ns = ran.until_ns.max(proc.exit.ns);
+            if std::iter::once(idx).chain(world.ancestors(idx)).any(|up| stops.contains(&up)) {
+                continue;
+            }
+            ran.lines.extend(world.own_images(idx).filter(|image| image.at < begin).map(|image| image.argv));
         }
         let mut units: HashMap<String, Ran> = HashMap::new();
         for (cgroup, ran) in by_cgroup {
@@ -126,10 +157,18 @@ impl Story {
             return false;
         };
         let end = self.end_of(idx);
-        self.fates.iter().any(|fate| {
-            let beside = self.world.proc_at(fate.proc).is_some_and(|proc| proc.born < end && proc.exit > end);
-            beside && self.service(fate.proc) == Some(id) && self.stops_its_unit(fate.proc)
-        })
+        let lives = self.stop_lives.get_or_init(|| {
+            let begin = self.shutdown.as_ref().map_or(At::NEVER, |shutdown| shutdown.begin);
+            let mut lives: HashMap<ServiceId, Vec<(At, At)>> = HashMap::new();
+            let born_in_it = |idx: Idx| self.world.proc_at(idx).filter(|proc| proc.born >= begin);
+            for (fate, proc) in self.fates.iter().filter_map(|fate| Some((fate, born_in_it(fate.proc)?))) {
+                if let Some(id) = self.service(fate.proc).filter(|_| self.stops_its_unit(fate.proc)) {
+                    lives.entry(id).or_default().push((proc.born, proc.exit));
+                }
+            }
+            lives
+        });
+        lives.get(&id).is_some_and(|all| all.iter().any(|(born, exit)| *born < end && *exit > end))
     }
 
     fn earlier(&self) -> &Earlier {
@@ -150,12 +189,17 @@ impl Story {
         let world = &self.world;
         let born = world.proc_at(top).map_or(At::NEVER, |proc| proc.born);
         // What comes between two of its lives prepares the second.
-        let started = self.restarts.iter().any(|restart| {
-            self.service(restart.new) == Some(unit)
-                && world.proc_at(restart.new).is_some_and(|proc| proc.born > born)
-                && world.proc_at(restart.old).is_some_and(|proc| proc.dead() && proc.exit <= born)
-        });
+        let started = || {
+            self.restarts.iter().any(|restart| {
+                self.service(restart.new) == Some(unit)
+                    && world.proc_at(restart.new).is_some_and(|proc| proc.born > born)
+                    && world.proc_at(restart.old).is_some_and(|proc| proc.dead() && proc.exit <= born)
+            })
+        };
         let (earlier, name) = (self.earlier(), &self.services.get(unit).name);
-        !started && earlier.is_new_in(world, top, name) == Some(true) && earlier.ran_at(name, born.ns)
+        let says = || world.own_images(top).any(|image| says_stop(world.strings.get(image.argv)));
+        earlier.is_new_in(world, top, name) == Some(true)
+            && (earlier.ran_at(name, born.ns) || says())
+            && !started()
     }
 }

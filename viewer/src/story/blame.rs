@@ -420,9 +420,15 @@ fn choose(
         of_units.filter(outlasts).or_else(stopping).or(working)
     };
     let chosen = chosen.or(steps.iter().max_by_key(|c| c.to_ns).copied());
-    // What init itself has told nobody to do is no reason to wait: then it is the command that it ends later.
+    // Who init has nothing to do with is no reason to wait: then it is the command that it ends later. It has to do with
+    // those whom it told, or told somebody above them, or whom a child of its own has told.
     let doubtful = active.iter().filter(|c| c.doubtful).max_by_key(|c| c.to_ns).copied();
-    let by_init = |c: &Candidate| !steps.is_empty() || world.is_init(c.told_by);
+    let told_by_init =
+        |idx: Idx| active.iter().any(|c| c.proc == idx && c.why == Why::Stopping && world.is_init(c.told_by));
+    let by_init = |c: &Candidate| {
+        let by_child = world.proc_at(c.told_by).is_some_and(|proc| world.is_init(proc.parent));
+        !steps.is_empty() || world.is_init(c.told_by) || by_child || world.ancestors(c.proc).any(told_by_init)
+    };
     match chosen.filter(|c| doubtful.is_none() || by_init(c)).or(doubtful) {
         Some(c) if c.why == Why::Running => (script_of(world, c.proc), c.why),
         Some(c) => (c.proc, c.why),

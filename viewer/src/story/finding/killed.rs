@@ -221,7 +221,7 @@ fn tell(story: &Story, fate: &Fate, with_it: &[&Fate]) -> Finding {
         Some(sent) => Some(against_signal(story, fate, sent)),
         None if behind.is_some() => advice::against_start(story, fate.proc)
             .map(|advice| format!("if it was to start again: {advice}")),
-        None if hung => advice::against_waiting(story, fate.proc, Why::Running),
+        None if hung && !crashed => advice::against_waiting(story, fate.proc, Why::Running),
         None => in_login(story, fate.proc).or_else(|| advice::against_kill(story, fate)),
     };
     finding.steps.extend(behind);

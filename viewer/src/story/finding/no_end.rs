@@ -54,9 +54,7 @@ pub(super) fn check(case: &mut Case<'_>) {
                 "the last event that was written: the recorder had been told to stop, and no seal followed; \
                  its hook did not run or could not write, or power cut, panic or hang came first"
             }
-            false => {
-                "the last event that reached the disk; then power cut, panic, hang, or the seal itself failed"
-            }
+            false => "the last event that reached the disk; then power cut, panic or hang",
         },
     ));
     // Our own recorder is nobody whom a shutdown waits for.
