@@ -53,7 +53,7 @@ complete -c lastrites -n "__fish_lastrites_using_subcommand explain" -l color -d
 always\t''
 never\t''"
 complete -c lastrites -n "__fish_lastrites_using_subcommand explain" -l all -d 'Everything: all findings with all evidence, every restart and every end'
-complete -c lastrites -n "__fish_lastrites_using_subcommand explain" -l json -d 'One JSON object (documented in /usr/share/doc/lastrites/JSON.md)'
+complete -c lastrites -n "__fish_lastrites_using_subcommand explain" -l json -d 'One JSON object (documented in JSON.md)'
 complete -c lastrites -n "__fish_lastrites_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c lastrites -n "__fish_lastrites_using_subcommand view" -l file -d 'The same as FILE' -r -F
 complete -c lastrites -n "__fish_lastrites_using_subcommand view" -l recording -d 'newest, previous, a number as `list` shows it, or the beginning of an id [default: the newest shutdown]' -r
@@ -83,13 +83,13 @@ complete -c lastrites -n "__fish_lastrites_using_subcommand list" -l file -d 'Th
 complete -c lastrites -n "__fish_lastrites_using_subcommand list" -l color -d 'When to use colours; NO_COLOR is respected' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t''
 never\t''"
-complete -c lastrites -n "__fish_lastrites_using_subcommand list" -l json -d 'One JSON object a line (documented in /usr/share/doc/lastrites/JSON.md)'
+complete -c lastrites -n "__fish_lastrites_using_subcommand list" -l json -d 'One JSON object a line (documented in JSON.md)'
 complete -c lastrites -n "__fish_lastrites_using_subcommand list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c lastrites -n "__fish_lastrites_using_subcommand diff" -l file -d 'The file that A and B are recordings of, instead of the ring' -r -F
 complete -c lastrites -n "__fish_lastrites_using_subcommand diff" -l color -d 'When to use colours; NO_COLOR is respected' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t''
 never\t''"
-complete -c lastrites -n "__fish_lastrites_using_subcommand diff" -l json -d 'One JSON object (documented in /usr/share/doc/lastrites/JSON.md)'
+complete -c lastrites -n "__fish_lastrites_using_subcommand diff" -l json -d 'One JSON object (documented in JSON.md)'
 complete -c lastrites -n "__fish_lastrites_using_subcommand diff" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c lastrites -n "__fish_lastrites_using_subcommand show" -l file -d 'The same as FILE' -r -F
 complete -c lastrites -n "__fish_lastrites_using_subcommand show" -l recording -d 'newest, previous, a number as `list` shows it, or the beginning of an id' -r
@@ -105,7 +105,7 @@ always\t''
 never\t''"
 complete -c lastrites -n "__fish_lastrites_using_subcommand show" -l wall -d 'Show times of the recorded machine\'s clock'
 complete -c lastrites -n "__fish_lastrites_using_subcommand show" -l no-head -d 'Without the lines about the recording at the beginning'
-complete -c lastrites -n "__fish_lastrites_using_subcommand show" -l json -d 'One JSON object a line (documented in /usr/share/doc/lastrites/JSON.md)'
+complete -c lastrites -n "__fish_lastrites_using_subcommand show" -l json -d 'One JSON object a line (documented in JSON.md)'
 complete -c lastrites -n "__fish_lastrites_using_subcommand show" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c lastrites -n "__fish_lastrites_using_subcommand save" -l file -d 'The file to copy it from, instead of the ring' -r -F
 complete -c lastrites -n "__fish_lastrites_using_subcommand save" -l recording -d 'newest, previous, a number as `list` shows it, or the beginning of an id' -r
@@ -120,7 +120,7 @@ csv\t'A table for spreadsheets, see --table'
 perfetto\t'For Perfetto\'s viewer (ui.perfetto.dev) and other readers of trace events'
 svg\t'The timeline as a picture'
 dot\t'Who signalled and restarted whom, for Graphviz'
-html\t'One page for any browser: what happened, a time axis, search; see /usr/share/doc/lastrites/PAGE.md'
+html\t'One page for any browser: what happened, a time axis, search; see PAGE.md'
 parquet\t'A table for DuckDB, Spark, pandas, see --table'"
 complete -c lastrites -n "__fish_lastrites_using_subcommand export" -s o -l output -d 'The new file; nothing is overwritten. `-` is standard output, which is the default' -r -F
 complete -c lastrites -n "__fish_lastrites_using_subcommand export" -l recording -d 'newest, previous, a number as `list` shows it, or the beginning of an id [default: the newest shutdown]' -r

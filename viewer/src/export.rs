@@ -55,7 +55,7 @@ pub enum Format {
     Svg,
     /// Who signalled and restarted whom, for Graphviz
     Dot,
-    /// One page for any browser: what happened, a time axis, search; see /usr/share/doc/lastrites/PAGE.md
+    /// One page for any browser: what happened, a time axis, search; see PAGE.md
     Html,
     /// A table for DuckDB, Spark, pandas, see --table
     Parquet,

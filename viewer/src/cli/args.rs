@@ -17,7 +17,7 @@ use crate::{error::EXIT_CODES, export, output::Color, pick::Recording, view};
 /// tells what happened and what to change; `sudo lastrites` alone shows it on a time axis. `lastrites FILE` does so with
 /// a recording or a report that somebody has sent. `lastrites demo` shows what all this is about.
 #[derive(Debug, Parser)]
-#[command(name = "lastrites", version, after_help = EXIT_CODES)]
+#[command(name = "lastrites", version, after_help = format!("{EXIT_CODES}\n\n{DOCUMENTS}"))]
 pub(super) struct Cli {
     /// When to use colours; NO_COLOR is respected
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
@@ -50,7 +50,7 @@ pub(super) enum Command {
     List {
         #[command(flatten)]
         file: FileArgs,
-        /// One JSON object a line (documented in /usr/share/doc/lastrites/JSON.md)
+        /// One JSON object a line (documented in JSON.md)
         #[arg(long)]
         json: bool,
     },
@@ -67,7 +67,7 @@ pub(super) enum Command {
         /// The file that A and B are recordings of, instead of the ring
         #[arg(long, value_name = "FILE")]
         file: Option<PathBuf>,
-        /// One JSON object (documented in /usr/share/doc/lastrites/JSON.md)
+        /// One JSON object (documented in JSON.md)
         #[arg(long)]
         json: bool,
     },
@@ -195,10 +195,15 @@ pub(super) struct ShowArgs {
     /// Without the lines about the recording at the beginning
     #[arg(long)]
     pub(super) no_head: bool,
-    /// One JSON object a line (documented in /usr/share/doc/lastrites/JSON.md)
+    /// One JSON object a line (documented in JSON.md)
     #[arg(long)]
     pub(super) json: bool,
 }
+
+const DOCUMENTS: &str = "\
+The documents that help and man pages name (JSON.md, EXPORT.md, PAGE.md, REPORT.md) lie in \
+/usr/share/doc/lastrites/viewer where the Debian package is installed, and in doc/viewer of the archive for other \
+systems.";
 
 const EXPLAIN_EXAMPLES: &str = "\
 Times with a sign count from the beginning of the shutdown. Evidence is given by numbers of events: \
@@ -242,15 +247,15 @@ pub(super) struct ExplainArgs {
     /// What happened to this process, and what it did to others
     #[arg(long, conflicts_with_all = ["json", "all"], value_parser = pid)]
     pub(super) pid: Option<u32>,
-    /// One JSON object (documented in /usr/share/doc/lastrites/JSON.md)
+    /// One JSON object (documented in JSON.md)
     #[arg(long)]
     pub(super) json: bool,
 }
 
 const REPORT_EXAMPLES: &str = "\
 The report is a .tar.gz that every lastrites command opens as it is. Passwords, tokens, unknown arguments, names of \
-hosts and users, addresses and private paths are replaced by stand-ins (host-1, secret-2); \
-/usr/share/doc/lastrites/REPORT.md says what is removed and what is not. Read it before you send it.
+hosts and users, addresses and private paths are replaced by stand-ins (host-1, secret-2); REPORT.md \
+says what is removed and what is not. Read it before you send it.
 
 Without --recording and --last it is the newest shutdown that went wrong of the last three, unless it is more than a \
 week older than the newest; else the newest. It says which one it took.
@@ -264,7 +269,7 @@ Examples:
 
 const EXPORT_EXAMPLES: &str = "\
 An export holds what the recording holds: command lines, and the secrets in them. `lastrites report` makes a recording \
-without secrets and names; exported from that report, nothing has them. /usr/share/doc/lastrites/EXPORT.md describes \
+without secrets and names; exported from that report, nothing has them. EXPORT.md describes \
 each format.
 
 Examples:
