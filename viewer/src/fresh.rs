@@ -128,8 +128,9 @@ fn itself(file: &File) -> PathBuf {
 
 /// The hidden names that there are now, for [`sweep`]: one file is written at a time, or two.
 static HIDDEN: [AtomicPtr<libc::c_char>; 4] = [const { AtomicPtr::new(ptr::null_mut()) }; 4];
-/// What people and service managers end a program with.
-const ENDS: [i32; 3] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP];
+/// What people, service managers and limits end a program with.
+const ENDS: [i32; 6] =
+    [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT, libc::SIGXCPU, libc::SIGXFSZ];
 
 /// A hidden name that goes with the process.
 #[derive(Debug)]
@@ -143,7 +144,7 @@ impl Swept {
             place.compare_exchange(ptr::null_mut(), name, Ordering::AcqRel, Ordering::Relaxed).is_ok()
         });
         match free {
-            Some(_) => ENDS.into_iter().for_each(watch),
+            Some(_) => go_with_the_process(),
             // SAFETY: it is what `into_raw` gave, and nobody else has seen it.
             None => drop(unsafe { CString::from_raw(name) }),
         }
@@ -158,6 +159,11 @@ impl Drop for Swept {
             place.store(ptr::null_mut(), Ordering::Release);
         }
     }
+}
+
+/// Again for whoever had a signal for himself when a file was made, and has it no more.
+pub(crate) fn go_with_the_process() {
+    ENDS.into_iter().for_each(watch);
 }
 
 /// Where nobody else asked for it (the viewer puts its terminal back) and nobody is to be spared it (`nohup`).
@@ -230,15 +236,38 @@ mod tests {
     fn nothing_is_left_of_it_when_the_process_is_told_to_end() {
         const HERE: &str = "LASTRITES_TEST_FRESH";
         if let Some(dir) = std::env::var_os(HERE) {
-            let [number, sig] = ["MAKE", "SIG"].map(|name| {
+            let [number, sig, others] = ["MAKE", "SIG", "OTHERS"].map(|name| {
                 std::env::var(format!("{HERE}_{name}")).expect("set").parse::<i32>().expect("a number")
             });
+            let set = |handler| {
+                // SAFETY: no handler is installed that does anything, and this process is to end without a core.
+                unsafe {
+                    libc::setrlimit(libc::RLIMIT_CORE, &libc::rlimit { rlim_cur: 0, rlim_max: 0 });
+                    libc::signal(sig, handler)
+                }
+            };
+            extern "C" fn note(_: i32) {}
+            set(if others == 1 { note as extern "C" fn(i32) as usize } else { libc::SIG_DFL });
             let _file = BOTH[number as usize](Path::new(&dir), 0o600).expect("made");
+            if others == 1 {
+                set(libc::SIG_DFL);
+                go_with_the_process();
+            }
             // SAFETY: it ends this process.
             unsafe { libc::raise(sig) };
             return;
         }
-        for (number, sig) in [(0, libc::SIGINT), (0, libc::SIGKILL), (1, libc::SIGINT), (1, libc::SIGTERM)] {
+        // As the viewer does it, the last is somebody else's when the file is made.
+        for (number, sig, others) in [
+            (0, libc::SIGINT, 0),
+            (0, libc::SIGKILL, 0),
+            (1, libc::SIGINT, 0),
+            (1, libc::SIGTERM, 0),
+            (1, libc::SIGQUIT, 0),
+            (1, libc::SIGXCPU, 0),
+            (1, libc::SIGXFSZ, 0),
+            (1, libc::SIGTERM, 1),
+        ] {
             let dir = tempfile::tempdir().expect("a directory");
             let name = "fresh::tests::nothing_is_left_of_it_when_the_process_is_told_to_end";
             let status = std::process::Command::new(std::env::current_exe().expect("this"))
@@ -246,6 +275,7 @@ mod tests {
                 .env(HERE, dir.path())
                 .env(format!("{HERE}_MAKE"), number.to_string())
                 .env(format!("{HERE}_SIG"), sig.to_string())
+                .env(format!("{HERE}_OTHERS"), others.to_string())
                 .stdout(std::process::Stdio::null())
                 .status()
                 .expect("it runs");

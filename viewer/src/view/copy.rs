@@ -5,6 +5,7 @@
 use std::{
     path::{Path, PathBuf},
     sync::mpsc::Sender,
+    thread::JoinHandle,
 };
 
 use lastrites_traces::{reader::Trace, session::SessionId};
@@ -22,14 +23,48 @@ pub enum Which {
     Number(usize),
 }
 
+/// A file that is being written.
+#[derive(Debug)]
+pub struct Job {
+    target: PathBuf,
+    thread: JoinHandle<Result<String, Error>>,
+}
+
+impl Job {
+    /// Whether it has said how it went.
+    pub fn is_over(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// What is left of it for who leaves meanwhile, in one line.
+    pub fn words(&self) -> String {
+        format!("still writing {}; Ctrl-C gives it up", self.target.display())
+    }
+
+    /// The same of who is ended meanwhile.
+    pub fn given_up(&self) -> String {
+        format!("given up while it was written: {}", self.target.display())
+    }
+
+    /// Waits until it is written; in words, how it went.
+    pub fn finish(self) -> Result<String, Error> {
+        let broken = |_| {
+            let why = "its thread broke off, which is a mistake in lastrites";
+            Err(Error::failed(self.target.display().to_string(), why, "`lastrites report` may do it"))
+        };
+        self.thread.join().unwrap_or_else(broken)
+    }
+}
+
 /// Copies a recording out, or makes a report of it, in a thread of its own.
-pub fn save(path: &Path, which: Which, form: Form, target: PathBuf, out: &Sender<News>) {
+pub fn save(path: &Path, which: Which, form: Form, target: PathBuf, out: &Sender<News>) -> Job {
     let (path, out) = (path.to_owned(), out.clone());
     if form == Form::Report {
         say(&out, "making the report ...".into());
     }
-    std::thread::spawn(move || {
-        let target = named(at_home(target, std::env::var_os("HOME").map(PathBuf::from)), form);
+    let target = named(at_home(target, std::env::var_os("HOME").map(PathBuf::from)), form);
+    let job = target.clone();
+    let thread = std::thread::spawn(move || {
         let saved = locate::open_any(&path).and_then(|(trace, is_report)| {
             let at = |id| trace.sessions().iter().position(|summary| summary.session.id == id);
             let number = match which {
@@ -45,12 +80,17 @@ pub fn save(path: &Path, which: Which, form: Form, target: PathBuf, out: &Sender
                 Form::Report => report_of(&trace, is_report, &path, number, &target),
             }
         });
-        say(&out, saved.unwrap_or_else(|error| error.to_string()));
+        let words = saved.as_ref().map_or_else(ToString::to_string, Clone::clone);
+        say(&out, words);
+        saved
     });
+    Job { target: job, thread }
 }
 
 /// `again`: of a report one is made, whose stand-ins stay.
 fn report_of(trace: &Trace, again: bool, path: &Path, number: usize, target: &Path) -> Result<String, Error> {
+    // Before the work, which takes minutes where there are millions of events.
+    report::refuse_existing(target)?;
     let picked = pick::read_watched(trace, path, number, &mut |_| Ok(()))?;
     let mut report = report::make(trace, &picked, Keep::default(), again)?;
     let bytes = report.write_to(target)?;

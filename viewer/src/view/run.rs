@@ -3,7 +3,7 @@
 //! Invariant: nothing but this and [`super::terminal`] touches the terminal, and every way out gives it back.
 
 use std::{
-    io::{self, IsTerminal as _},
+    io::{self, IsTerminal as _, Write as _},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -18,14 +18,14 @@ use ratatui::crossterm::event::{self, Event, MouseEventKind};
 use super::{
     app::{App, Effect, Loading, Mode},
     background::{self, Late},
-    copy,
+    copy::{self, Job},
     listing::{Listed, Spot},
     load::{self, Gauge, News, Wanted},
     palette::{Hints, Theme, Tone},
     panel, survey,
     terminal::{self, Taken},
 };
-use crate::{error::Error, export::table, output::Color, pick::Recording};
+use crate::{error::Error, export::table, output::Color, pick::Recording, safe::Safe};
 
 /// How it is to look, and at what.
 #[derive(Debug, Clone)]
@@ -101,18 +101,26 @@ pub fn run(options: &Options) -> Result<u8, Error> {
     app.files = options.files();
     let asks =
         options.tone.is_none() && hints.tone().is_none() && background::can_be_asked(&hints, &app.theme);
-    let result = Runner::new(options).run(&mut app, &mut taken, asks);
+    let mut runner = Runner::new(options);
+    let result = runner.run(&mut app, &mut taken, asks);
     if terminal::is_gone_after(Duration::ZERO) {
         // There is nobody to give it back to, and nobody to tell of an error.
         terminal::die_of(libc::SIGHUP);
     }
     drop(taken);
     match result {
-        Ok(End::Left) => Ok(0),
-        Ok(End::Failed(error)) => Err(error),
-        Ok(End::Signal(sig)) => terminal::die_of(sig),
-        Err(source) => Err(fail(source)),
+        Ok(End::Left) => runner.finish().map(|()| 0),
+        Ok(End::Failed(error)) => runner.finish().and(Err(error)),
+        Ok(End::Signal(sig)) => {
+            runner.jobs.iter().filter(|job| !job.is_over()).for_each(|job| say(&job.given_up()));
+            terminal::die_of(sig)
+        }
+        Err(source) => runner.finish().and(Err(fail(source))),
     }
+}
+
+fn say(text: &str) {
+    let _ = writeln!(io::stderr(), "{}", Safe(text));
 }
 
 enum End {
@@ -127,6 +135,8 @@ struct Runner<'a> {
     tell: Sender<News>,
     gauge: Arc<Gauge>,
     survey: Option<Arc<Gauge>>,
+    /// Files that are being written, and those whose words nobody has heard yet.
+    jobs: Vec<Job>,
     looked: Instant,
     seen: Option<(u64, SystemTime)>,
     began: Instant,
@@ -143,6 +153,7 @@ impl<'a> Runner<'a> {
             tell,
             gauge: Arc::default(),
             survey: None,
+            jobs: Vec::new(),
             looked: now,
             seen: None,
             began: now,
@@ -152,7 +163,7 @@ impl<'a> Runner<'a> {
         runner
     }
 
-    fn run(mut self, app: &mut App, taken: &mut Taken, asks: bool) -> io::Result<End> {
+    fn run(&mut self, app: &mut App, taken: &mut Taken, asks: bool) -> io::Result<End> {
         let wanted = self.wanted();
         self.load(app, &self.options.path, wanted);
         // While it is read: on which background?
@@ -234,6 +245,21 @@ impl<'a> Runner<'a> {
         }
     }
 
+    /// Who leaves while files are written is told where they come to lie, and that they are there.
+    fn finish(self) -> Result<(), Error> {
+        let mut result = Ok(());
+        for job in self.jobs {
+            if !job.is_over() {
+                say(&job.words());
+            }
+            match job.finish() {
+                Ok(words) => say(&words),
+                Err(error) => result = Err(error),
+            }
+        }
+        result
+    }
+
     /// What is followed is what is being recorded.
     fn wanted(&self) -> Wanted {
         let named = self.options.recording.clone();
@@ -266,6 +292,8 @@ impl<'a> Runner<'a> {
 
     fn hear(&mut self, app: &mut App) -> bool {
         let mut any = false;
+        // Whoever is over by now has said it, and is heard below.
+        self.jobs.retain(|job| !job.is_over());
         while let Ok(news) = self.news.try_recv() {
             any = true;
             match news {
@@ -366,13 +394,13 @@ impl<'a> Runner<'a> {
             Effect::Save(form, None, target) => {
                 if let Some(model) = &app.model {
                     let id = copy::Which::Id(model.picked.summary.session.id);
-                    copy::save(&model.picked.path, id, form, target, &self.tell);
+                    self.jobs.push(copy::save(&model.picked.path, id, form, target, &self.tell));
                 }
             }
             Effect::Save(form, Some(spot), target) => {
                 let entry = app.entries.iter().find(|entry| entry.spot == spot);
                 let which = entry.map_or(copy::Which::Number(spot.number), |entry| copy::Which::Id(entry.id));
-                copy::save(&self.path(app, spot), which, form, target, &self.tell);
+                self.jobs.push(copy::save(&self.path(app, spot), which, form, target, &self.tell));
             }
             Effect::Delete(file) => {
                 copy::delete(&self.path(app, Spot { file, number: 0 }), &self.tell);

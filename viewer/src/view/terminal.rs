@@ -28,6 +28,8 @@ use ratatui::{
 };
 use rustix::event::{PollFd, PollFlags, Timespec};
 
+use crate::fresh;
+
 /// Signals that came, a bit each.
 static CAME: AtomicU64 = AtomicU64::new(0);
 /// Whether the terminal is ours, and has to be given back.
@@ -228,6 +230,9 @@ fn watch(on: bool) {
             set(sig, false);
         }
     }
+    if !on {
+        fresh::go_with_the_process();
+    }
 }
 
 fn is_ignored(sig: i32) -> bool {
@@ -280,9 +285,10 @@ fn outlive_nothing() {
     die_of(libc::SIGHUP)
 }
 
-/// Ends the program as `sig` would have.
+/// Ends the program as `sig` would have; what it was writing goes with it.
 pub fn die_of(sig: i32) -> ! {
     set(sig, false);
+    fresh::go_with_the_process();
     // SAFETY: raise(3) with a valid signal has no preconditions.
     unsafe { libc::raise(sig) };
     std::process::exit(128 + sig)

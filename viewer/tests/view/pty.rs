@@ -153,6 +153,27 @@ fn a_serial_console_that_has_no_size_gets_80_columns_and_24_rows() {
     assert!(!seen.contains("\x1b]11"), "a serial console is asked nothing");
 }
 
+/// Who left while a report was being made had none, and on some file systems half of one under a hidden name.
+#[test]
+fn who_leaves_while_a_file_is_written_gets_it_and_is_told() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let target = dir.path().join("mine.tar.gz");
+    let mut pty = Pty::start((100, 30), &[("TERM", "vt220")]);
+    pty.wait("was killed by killall5 -9");
+    // Ctrl-R asks for a name, Ctrl-U clears the one that it offers. All of it comes at once.
+    pty.says(&format!("\x12\x15{}\rq", target.display()));
+    let begun = Instant::now();
+    while pty.read() {
+        assert!(begun.elapsed() < PATIENCE, "it does not end: {:?}", pty.seen);
+    }
+    let status = pty.child.wait().expect("its end");
+    assert!(status.success(), "{status} {:?}", pty.seen);
+    let (_, after) = pty.seen.rsplit_once("\x1b[?1049l").expect("it gives the terminal back");
+    assert!(after.contains("wrote") && after.contains("mine.tar.gz"), "{after:?}");
+    let opened = Command::new(env!("CARGO_BIN_EXE_lastrites")).arg("list").arg(&target).output();
+    assert!(opened.expect("it runs").status.success());
+}
+
 /// A reader of keys that was at it when the terminal went away took its end for no key yet, and went on asking for ever
 /// at full speed: one of four connections that broke while somebody typed left such a program behind.
 #[test]
