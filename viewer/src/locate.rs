@@ -106,15 +106,27 @@ pub fn is_report(path: &Path) -> Result<bool, Error> {
     }
     let mut head = Vec::new();
     fs::File::open(path).and_then(|file| file.take(512).read_to_end(&mut head)).map_err(refused)?;
-    if head.starts_with(ZIP) {
-        let next = format!("unpack it; if it was a report, name {} of it", archive::TRACE);
-        return Err(Error::failed(path.display().to_string(), "it is a ZIP archive", next));
+    if let Some((_, made_by, unpacks)) = PACKED.iter().find(|(begins, ..)| head.starts_with(begins)) {
+        let next = format!(
+            "unpack it first: `{unpacks}` does (of a report that was unpacked, name the folder's {})",
+            archive::TRACE
+        );
+        return Err(Error::failed(path.display().to_string(), format!("it was packed with {made_by}"), next));
     }
     Ok(archive::is_archive(&head))
 }
 
-/// How ZIP archives begin: some mail programs and people make one of what they attach.
-const ZIP: &[u8] = b"PK\x03\x04";
+/// What people and mail programs make of what they attach: how it begins, what made it, what unpacks it.
+const PACKED: &[(&[u8], &str, &str)] = &[
+    (b"PK\x03\x04", "zip", "unzip"),
+    (b"\xfd7zXZ\0", "xz", "xz -d"),
+    (b"\x28\xb5\x2f\xfd", "zstd", "zstd -d"),
+    (b"BZh", "bzip2", "bzip2 -d"),
+    (b"7z\xbc\xaf\x27\x1c", "7-Zip", "7z x"),
+    (b"\x04\x22\x4d\x18", "lz4", "lz4 -d"),
+    (b"LZIP", "lzip", "lzip -d"),
+    (b"Rar!\x1a\x07", "RAR", "unrar x"),
+];
 
 #[cfg(test)]
 mod tests {

@@ -235,6 +235,9 @@ const DO_NOT: &str =
     "lastrites does not make such files: do not open it with anything else before you know who made it";
 
 const AS_IT_WAS: &str = "another program packed it: ask for the file itself that `lastrites report` wrote";
+const PACKED_AGAIN: &str = "another program packed it: ask for the file itself that `lastrites report` wrote, or unpack it and name its \
+     trace.lrt";
+const OUR_OWN: &str = "name a recording, or a report as `lastrites report` wrote it";
 
 fn damaged(why: impl Into<String>) -> Refused {
     Refused { why: why.into(), next: ASK_AGAIN }
@@ -310,10 +313,7 @@ fn packed_with_gzip(head: &[u8]) -> Result<(), Refused> {
     }
     if !is_tar(head) {
         let why = "it was packed with gzip and holds something else: this is no report";
-        return Err(Refused {
-            why: why.into(),
-            next: "name a recording, or a report as `lastrites report` wrote it",
-        });
+        return Err(Refused { why: why.into(), next: OUR_OWN });
     }
     Ok(())
 }
@@ -342,7 +342,8 @@ fn unpack(reader: &mut dyn Read) -> Result<(Manifest, File), Refused> {
     // Raw: extensions that give an entry another name or size are seen as what they are, and refused.
     for entry in archive.entries()?.raw(true) {
         let mut entry = entry?;
-        let Some(name) = part_name(&entry)? else { continue };
+        let is_first = manifest.is_none() && met.is_empty();
+        let Some(name) = part_name(&entry, is_first)? else { continue };
         let bytes = entry.header().entry_size()?;
         if !met.insert(name.clone()) {
             return Err(hostile(format!("{name} is in it twice")));
@@ -350,7 +351,7 @@ fn unpack(reader: &mut dyn Read) -> Result<(Manifest, File), Refused> {
         let Some(known) = &manifest else {
             if name != MANIFEST {
                 let why = format!("it begins with {name} instead of {MANIFEST}");
-                return Err(Refused { why, next: AS_IT_WAS });
+                return Err(Refused { why, next: PACKED_AGAIN });
             }
             manifest = Some(read_manifest(&mut entry, bytes)?);
             continue;
@@ -399,7 +400,7 @@ fn unpack(reader: &mut dyn Read) -> Result<(Manifest, File), Refused> {
 
 /// The name of an entry that is a plain file in the folder, and nothing else; none for the folder itself, which other
 /// programs pack as well.
-fn part_name<R: Read>(entry: &tar::Entry<'_, R>) -> Result<Option<String>, Refused> {
+fn part_name<R: Read>(entry: &tar::Entry<'_, R>, is_first: bool) -> Result<Option<String>, Refused> {
     let path = entry.path_bytes();
     let shown = safe::text(&path[..path.len().min(100)]);
     let kind = entry.header().entry_type();
@@ -415,8 +416,26 @@ fn part_name<R: Read>(entry: &tar::Entry<'_, R>) -> Result<Option<String>, Refus
     let name = path.strip_prefix(FOLDER.as_bytes()).and_then(|rest| rest.strip_prefix(b"/"));
     match name.and_then(|name| std::str::from_utf8(name).ok()).filter(|name| is_part_name(name)) {
         Some(name) => Ok(Some(name.to_owned())),
+        None if is_first && !leads_out(&path) => Err(of_another_kind(&path)),
         None => Err(hostile(format!("{shown} in it is no name of a part"))),
     }
+}
+
+/// Whether a name could be made into a file outside of where it is unpacked.
+fn leads_out(path: &[u8]) -> bool {
+    path.starts_with(b"/") || path.split(|byte| *byte == b'/').any(|part| part == b"..")
+}
+
+/// What begins with a name that no report begins with is a report that was packed again, or anything else: neither is of
+/// an enemy.
+fn of_another_kind(path: &[u8]) -> Refused {
+    let file = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
+    if [MANIFEST, SUMMARY, PAGE, TRACE].iter().any(|part| part.as_bytes() == file) {
+        let why = format!("the files of a report lie in it, but not in the folder {FOLDER}");
+        return Refused { why, next: PACKED_AGAIN };
+    }
+    let shown = safe::text(&path[..path.len().min(100)]);
+    Refused { why: format!("it begins with {shown}: this is no report"), next: OUR_OWN }
 }
 
 fn is_part_name(name: &str) -> bool {

@@ -241,6 +241,25 @@ fn what_people_do_to_a_report_is_said_in_their_words() {
         let said = place.refused_parts(&parts);
         assert!(said.contains("another program packed it") && !said.contains("do not open"), "{said}");
     }
+    // Without its folder, or in another: by name (`tar czf r.tar.gz *`), as `.`, and as folders people make.
+    for folder in ["", "./", "bug-17/", "./lastrites-report/", "home/ada/lastrites-report/"] {
+        let renamed =
+            |(path, kind, body): &Raw| (path.replacen("lastrites-report/", folder, 1), *kind, body.clone());
+        let mut parts: Vec<Raw> = all.iter().map(renamed).collect();
+        for _ in 0..2 {
+            let said = place.refused_parts(&parts);
+            assert!(said.contains("not in the folder lastrites-report; another program packed it"), "{said}");
+            assert!(said.contains("name its trace.lrt") && !said.contains("do not open"), "{said}");
+            parts.reverse();
+        }
+    }
+    // Once there was a part as it should be, that is something else.
+    let mut mixed = all.clone();
+    mixed[2].0 = "README.md".into();
+    assert!(place.refused_parts(&mixed).contains("do not open"));
+    let mut out = all.clone();
+    out[0].0 = "../manifest.json".into();
+    assert!(place.refused_parts(&out).contains("do not open"));
     let recording = std::fs::read(sample("power-cut")).expect("readable");
     let said = place.refused(&gzip(&recording));
     assert!(said.contains("a recording that was packed with gzip; unpack it first"), "{said}");
@@ -248,8 +267,15 @@ fn what_people_do_to_a_report_is_said_in_their_words() {
         let said = place.refused(&gzip(other));
         assert!(said.contains("this is no report") && !said.contains("cksum"), "{said}");
     }
-    let said = place.refused(b"PK\x03\x04 and so on");
-    assert!(said.contains("it is a ZIP archive; unpack it"), "{said}");
+    for (begins, by, with) in [
+        (&b"PK\x03\x04"[..], "zip", "unzip"),
+        (b"\xfd7zXZ\0", "xz", "xz -d"),
+        (b"\x28\xb5\x2f\xfd", "zstd", "zstd -d"),
+        (b"BZh91AY", "bzip2", "bzip2 -d"),
+    ] {
+        let said = place.refused(&[begins, b" and so on"].concat());
+        assert!(said.contains(&format!("it was packed with {by}; unpack it first: `{with}` does")), "{said}");
+    }
     let unpacked = place.path().join("lastrites-report");
     std::fs::create_dir(&unpacked).expect("made");
     std::fs::write(unpacked.join("trace.lrt"), recording).expect("written");
@@ -405,7 +431,8 @@ fn other_archives_are_no_reports() {
     let place = Place::new();
     let regular = tar::EntryType::Regular;
     let said = place.refused_parts(&[("etc/passwd".into(), regular, b"root".to_vec())]);
-    assert!(said.contains("etc/passwd in it is no name of a part"), "{said}");
+    assert!(said.contains("it begins with etc/passwd: this is no report"), "{said}");
+    assert!(!said.contains("do not open"), "{said}");
     assert!(place.refused(&gzip(b"just text, compressed")).contains("this is no report"));
     assert!(place.refused(&[0x1f, 0x8b]).contains("cut off"));
 }
