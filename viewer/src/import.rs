@@ -196,6 +196,8 @@ fn import(dir: &Path, options: &Options, file: &Path) -> Result<String, Error> {
     // Opened once for its message where it is no recording at all, before anything is made.
     drop(locate::open(file)?);
     place::make(dir, options.system).map_err(|source| refused(dir, "create it", source))?;
+    // In the place of what was not there before, somebody else may have put something.
+    place::roots_own(dir)?;
     place::sweep(dir);
     let mut copy = Fresh::below(dir, 0o600).map_err(|source| refused(dir, "create a file in it", source))?;
     copy_bounded(file, copy.file_mut(), dir)?;

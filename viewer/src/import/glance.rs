@@ -16,6 +16,7 @@ use lastrites_traces::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::place::somebody_elses;
 use crate::{
     fresh::Fresh,
     requests::{Request, Requests},
@@ -178,7 +179,7 @@ pub(super) fn keep(file: &Path, seen: &[(Summary, Requests)]) {
     let kept = || -> Option<()> {
         // In somebody else's directory, as of a person who has become root by sudo, nothing is left behind.
         let owner = fs::symlink_metadata(file.parent()?).ok()?.uid();
-        if owner != rustix::process::geteuid().as_raw() {
+        if owner != rustix::process::geteuid().as_raw() || somebody_elses(file.parent()?).is_some() {
             return None;
         }
         let of = Stamp::of(file).ok()?;

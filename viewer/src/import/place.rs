@@ -1,9 +1,10 @@
 //! Where imported files are kept: in a person's own directory, or in the machine's.
 //!
-//! Invariant: root leaves nothing in the directory of somebody else, who could do nothing with it and could have it lead
-//! anywhere. The machine's is open to all users and holds nothing else; the ring's, which is not, is another one.
+//! Invariant: root leaves nothing where somebody else could have it lead, or could put something in its place: whatever
+//! root keeps lies on a way ([`somebody_elses`]) of which each part is root's and cannot be changed by others. The machine's is open to all users and holds nothing else; the ring's, which is not, is another one.
 
 use std::{
+    ffi::OsString,
     fs::{self, Permissions},
     io,
     os::unix::fs::{MetadataExt as _, PermissionsExt as _},
@@ -39,25 +40,61 @@ pub(super) fn chosen(system: bool) -> Result<PathBuf, Error> {
     let dir = personal().ok_or_else(|| {
         Error::usage("neither XDG_DATA_HOME nor HOME says where your files are: set one, or use --system")
     })?;
-    match somebody_elses(&dir) {
+    roots_own(&dir)?;
+    Ok(dir)
+}
+
+/// Refuses root a directory that others could lead elsewhere.
+pub(super) fn roots_own(dir: &Path) -> Result<(), Error> {
+    match somebody_elses(dir) {
         Some(theirs) => Err(Error::failed(
             theirs.display().to_string(),
-            "it is not root's, and what root keeps there is of no use to whose it is",
+            "it is not root's alone, so that others could lead what root keeps there elsewhere",
             "import without sudo, or with --system for all users",
         )),
-        None => Ok(dir),
+        None => Ok(()),
     }
 }
 
-/// What on the way to `dir` is not root's, if root asks; itself or where it leads.
-fn somebody_elses(dir: &Path) -> Option<&Path> {
-    let root = rustix::process::geteuid().is_root();
-    let theirs = |path: &&Path| {
-        let owners = [fs::symlink_metadata(path), fs::metadata(path)];
-        owners.into_iter().flatten().any(|found| !matches!(found.uid(), 0 | OUTSIDE))
-    };
-    let mut on_the_way = dir.ancestors().filter(theirs);
-    on_the_way.next().filter(|_| root)
+/// Of what the kernel goes through to come to `dir`, links followed one by one, the first that is not root's, or that
+/// others may write to (unless only owners may remove and rename there, as in /tmp, and it is not `dir` itself); if root
+/// asks. What is behind a part that is not there is not there either.
+pub(super) fn somebody_elses(dir: &Path) -> Option<PathBuf> {
+    if !rustix::process::geteuid().is_root() {
+        return None;
+    }
+    let parts = |path: &Path| path.components().rev().map(|part| part.as_os_str().to_owned()).collect();
+    let mut left: Vec<OsString> = parts(dir);
+    let mut at = PathBuf::from("/");
+    let mut links = 0;
+    while let Some(part) = left.pop() {
+        // `/` begins anew, `..` leads to what was looked at before.
+        let path = if part == ".." { at.parent().unwrap_or(&at).to_owned() } else { at.join(&part) };
+        let found = fs::symlink_metadata(&path).ok()?;
+        let is_roots = found.uid() == 0 || found.uid() == OUTSIDE && is_in_user_namespace();
+        let is_link = found.file_type().is_symlink();
+        // Of a link the mode says nothing.
+        let mode = if is_link { 0 } else { found.mode() };
+        let others = mode & 0o002 != 0 || mode & 0o020 != 0 && found.gid() != 0;
+        if !is_roots || others && (mode & 0o1000 == 0 || left.is_empty()) {
+            return Some(path);
+        }
+        if is_link {
+            links += 1;
+            // Of as many the kernel follows none.
+            let target = fs::read_link(&path).ok().filter(|_| links <= 40)?;
+            left.extend(parts(&target));
+        } else {
+            at = path;
+        }
+    }
+    None
+}
+
+/// Where root of the namespace is not the machine's, what belongs to the machine's root is shown as nobody's.
+fn is_in_user_namespace() -> bool {
+    let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    !map.is_empty() && !map.split_whitespace().eq(["0", "0", "4294967295"])
 }
 
 /// The machine's, if we may not look into it.

@@ -260,15 +260,36 @@ fn root_keeps_nothing_in_somebody_elses_directory() {
         std::os::unix::fs::lchown(path, Some(4711), Some(4711)).expect("root may");
     }
     std::os::unix::fs::symlink(&theirs, root.join(".local")).expect("made");
-    for name in ["theirs", "led", "root"] {
+    // What came through when only the ends of the way were looked at, and nobody's went for root's.
+    let (nobody, open, grouped) = (put("nobody"), put("open"), put("grouped"));
+    std::os::unix::fs::lchown(&nobody, Some(65534), Some(65534)).expect("root may");
+    std::os::unix::fs::lchown(&grouped, Some(0), Some(4711)).expect("root may");
+    for (dir, mode) in [(&open, 0o777), (&grouped, 0o770)] {
+        std::fs::set_permissions(dir, Permissions::from_mode(mode)).expect("root may");
+    }
+    let (through, inner) = (put("through"), put("led/inner"));
+    std::os::unix::fs::symlink(&inner, through.join(".local")).expect("made");
+    let sticky = put("sticky/.local/share/lastrites/imported");
+    std::fs::set_permissions(&sticky, Permissions::from_mode(0o1777)).expect("root may");
+    let round = put("round");
+    std::os::unix::fs::symlink("../theirs/../root2", round.join(".local")).expect("made");
+    put("root2");
+    for name in ["theirs", "led", "root", "nobody", "open", "grouped", "through", "sticky", "round"] {
         for what in ["x.lrt", "--remove x"] {
             let output = shell(home.path(), &format!("HOME=$PWD/{name} exec \"$0\" import {what}"));
             let said = String::from_utf8_lossy(&output.stderr);
             assert_eq!(output.status.code(), Some(4), "{said}");
-            assert!(said.contains("it is not root's") && said.contains("--system"), "{said}");
+            assert!(said.contains("it is not root's alone") && said.contains("--system"), "{said}");
         }
     }
-    for dir in [&theirs, &victim] {
+    for dir in [&theirs, &victim, &nobody, &open, &grouped, &inner, &sticky] {
         assert_eq!(std::fs::read_dir(dir).expect("readable").count(), 0);
     }
+    // Where only root's own links and directories lead, below one like /tmp, it may.
+    let shared = put("shared");
+    std::fs::set_permissions(&shared, Permissions::from_mode(0o1777)).expect("root may");
+    std::os::unix::fs::symlink("../../root2", put("shared/own").join(".local")).expect("made");
+    let output = shell(home.path(), "HOME=$PWD/shared/own exec \"$0\" import x.lrt");
+    assert!(output.status.success(), "{output:?}");
+    assert!(home.path().join("root2/share/lastrites/imported/x.lrt").is_file());
 }
