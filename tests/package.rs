@@ -189,19 +189,36 @@ fn links_of_documents_lead_to_what_is_released_with_them() {
     drop(archive);
 }
 
-/// A damaged armed file made the package impossible to remove.
+/// A damaged armed file made the package impossible to remove; then the copy was named where it was not.
 #[test]
 fn a_machine_that_cannot_be_disarmed_can_do_without_the_package() {
     let dir = tempfile::tempdir().expect("a directory");
     let armed = dir.path().join("armed");
-    fs::write(&armed, "").expect("written");
-    let script = fs::read_to_string(root().join("viewer/debian/prerm")).expect("there");
-    for (tracer, warns) in [("false", true), ("true", false)] {
-        let script = script.replace("/etc/lastrites/armed", &armed.display().to_string());
+    let prerm = fs::read_to_string(root().join("viewer/debian/prerm")).expect("there");
+    let said = |list: &str, tracer: &str| {
+        fs::write(&armed, list).expect("written");
+        let at = |place: &str| dir.path().join(place).display().to_string();
+        let script = prerm.replace("/etc/lastrites/armed", &armed.display().to_string());
+        let script = script.replace("/run/lastrites/armed", &at("none"));
         let script = script.replace("/usr/sbin/lastrites-tracer disarm ", &format!("{tracer} "));
+        let script = script.replace(" /var/lib/lastrites/", &format!(" {}/", at("var")));
+        let script = script.replace(" /.lastrites/", &format!(" {}/", at("root")));
         let output = run(Command::new("sh").args(["-c", &script, "prerm", "remove"]));
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success() && said.contains("still armed") == warns, "{tracer}: {output:?}");
+        assert!(output.status.success(), "{tracer}: {output:?}");
+        String::from_utf8(output.stderr).expect("UTF-8").replace(&at(""), "")
+    };
+    assert_eq!(said("", "true"), "");
+    let lost = said("", "false");
+    assert!(lost.contains("still armed") && lost.contains("install the package again"), "{lost}");
+    for copy in ["root", "var", "mnt/disk"] {
+        let beside = dir.path().join(copy);
+        fs::create_dir_all(&beside).expect("made");
+        fs::write(beside.join("lastrites-tracer"), "").expect("written");
+        fs::set_permissions(beside.join("lastrites-tracer"), fs::Permissions::from_mode(0o755)).expect("set");
+        let list = format!("mode=once\nbinary={}/lastrites-tracer\n", beside.display());
+        let list = if copy == "mnt/disk" { list } else { "nonsense".into() };
+        let words = said(&list, "false");
+        assert!(words.contains(&format!("`{copy}/lastrites-tracer disarm` disarms it")), "{words}");
     }
 }
 

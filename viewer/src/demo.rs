@@ -320,6 +320,7 @@ fn say_what_next(it_is: &str, path: &Path) {
     ] {
         say(&format!("  {how} {words} {name}  # {what}"));
     }
+    say(&format!("  rm {name}  # nothing else of it stays"));
 }
 
 /// How to call this program from here, also behind sudo(8), which has a PATH of its own without any cargo.

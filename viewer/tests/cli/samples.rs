@@ -158,6 +158,8 @@ fn leaves_its_recording(said: &str, tmp: &Path) {
         let line = format!("lastrites {words} {name}  # ");
         assert!(said.contains(&line), "{line}: {said}");
     }
+    // Each demonstration leaves one more.
+    assert!(said.contains(&format!("  rm {name}  # nothing else of it stays")), "{said}");
 }
 
 /// The story: without root it proposed `sudo -E cargo run`, and sudo knows no cargo that is below somebody's home.
