@@ -50,12 +50,73 @@ fn with_names(generated: &str) -> String {
     format!("{functions}{BASH_NAMES}\nif [[{registered}")
 }
 
+/// The same for zsh, in place of what it was told of files only.
+const ZSH_NAMES: &str = r#"
+_lastrites_imported() {
+    local data="${XDG_DATA_HOME:-$HOME/.local/share}"
+    local -a names
+    names=( "$data"/lastrites/imported/*(.N:t) /var/lib/lastrites-imported/*(.N:t) )
+    names=( ${(M)names:#*.(lrt|tar.gz)} )
+    names=( ${names%.lrt} )
+    names=( ${names%.tar.gz} )
+    compadd "$@" -a names
+}
+
+_lastrites_files() {
+    _alternative 'files:file:_files' 'imported:imported recording:_lastrites_imported'
+}
+"#;
+
+fn with_names_for_zsh(generated: &str) -> String {
+    let (functions, called) = generated.rsplit_once("\nif [ \"$funcstack[1]\"").expect("it is called");
+    let mut count = 0;
+    let lines = functions.lines().map(|line| {
+        let names_a_file = ["'::positional", "'*::beside", "'*::files -- Ring files", "'::good", "'::bad"];
+        let is_file = line.contains("--file=[") || names_a_file.iter().any(|start| line.starts_with(start));
+        let by = if line.contains("--remove=[") { "_lastrites_imported'" } else { "_lastrites_files'" };
+        let ends = [":_files' \\", ":_default' \\"];
+        match ends.iter().find_map(|end| line.strip_suffix(end)) {
+            Some(rest) if is_file || line.contains("--remove=[") => {
+                count += 1;
+                format!("{rest}:{by} \\\n")
+            }
+            _ => format!("{line}\n"),
+        }
+    });
+    let lines: String = lines.collect();
+    assert!(count > 15, "{count} of {functions}");
+    format!("{lines}{ZSH_NAMES}\nif [ \"$funcstack[1]\"{called}")
+}
+
+/// The same for fish, which adds up what it is told.
+const FISH_NAMES: &str = r#"
+function __fish_lastrites_imported
+    set -l data $XDG_DATA_HOME
+    test -n "$data"
+    or set data $HOME/.local/share
+    for dir in $data/lastrites/imported /var/lib/lastrites-imported
+        for file in $dir/*.lrt $dir/*.tar.gz
+            string replace -r '^.*/(.*?)(\.lrt|\.tar\.gz)$' '$1' -- $file
+        end
+    end
+end
+
+complete -c lastrites -n "__fish_lastrites_using_subcommand explain view report list diff show export" -a "(__fish_lastrites_imported)"
+complete -c lastrites -n "__fish_lastrites_using_subcommand explain view report list diff show export save" -l file -r -F -a "(__fish_lastrites_imported)"
+complete -c lastrites -n "__fish_lastrites_using_subcommand import" -l remove -r -f -a "(__fish_lastrites_imported)"
+"#;
+
 pub fn all() -> Vec<(String, String)> {
     let one = |(shell, name): &(Shell, &str)| {
         let mut out = Vec::new();
         generate(*shell, &mut commands::offered(), "lastrites", &mut out);
         let text = String::from_utf8(out).expect("definitions are text");
-        ((*name).to_owned(), if *shell == Shell::Bash { with_names(&text) } else { text })
+        let text = match shell {
+            Shell::Bash => with_names(&text),
+            Shell::Zsh => with_names_for_zsh(&text),
+            _ => text + FISH_NAMES,
+        };
+        ((*name).to_owned(), text)
     };
     FILES.iter().map(one).collect()
 }

@@ -4,11 +4,22 @@ use std::{fs, path::Path, process::Command};
 
 use crate::viewer;
 
+/// A home in which somebody imported something.
+fn home() -> tempfile::TempDir {
+    let home = tempfile::tempdir().expect("a directory");
+    let imported = home.path().join(".local/share/lastrites/imported");
+    fs::create_dir_all(&imported).expect("made");
+    for file in ["db7.lrt", "bug.tar.gz", ".bug.tar.gz.glance", "junk"] {
+        fs::write(imported.join(file), "").expect("written");
+    }
+    home
+}
+
 /// What `shell` offers, a word each. `script` finds the file of completions in `$1` and the line to complete in
 /// the words behind it.
 fn offered(shell: &str, args: &[&str], script: &str, file: &Path, words: &[&str]) -> Vec<String> {
     // Some make directories in it.
-    let home = tempfile::tempdir().expect("a directory");
+    let home = home();
     let output = Command::new(shell)
         .args(args)
         .args(["-c", script])
@@ -16,6 +27,7 @@ fn offered(shell: &str, args: &[&str], script: &str, file: &Path, words: &[&str]
         .arg(file)
         .args(words)
         .env_remove("XDG_CONFIG_HOME")
+        .env_remove("XDG_DATA_HOME")
         .env("HOME", home.path())
         .env("TERM", "dumb")
         .output()
@@ -65,12 +77,7 @@ type Offer = fn(&[&str]) -> Vec<String>;
 /// Options alone were offered where a FILE may stand, and files where a name has to.
 #[test]
 fn bash_completes_files_and_what_was_imported() {
-    let home = tempfile::tempdir().expect("a directory");
-    let imported = home.path().join(".local/share/lastrites/imported");
-    fs::create_dir_all(&imported).expect("made");
-    for file in ["db7.lrt", "bug.tar.gz", ".bug.tar.gz.glance"] {
-        fs::write(imported.join(file), "").expect("written");
-    }
+    let home = home();
     fs::create_dir(home.path().join("here")).expect("made");
     fs::write(home.path().join("here/a file.lrt"), "").expect("written");
     let offered = |words: &str| {
@@ -108,6 +115,14 @@ fn check(shell: &str, offer: Offer) {
     // What the tracer alone knows.
     has(&["lastrites", "arm", "--"], &["--always", "--once", "--size", "--settle"], &["--color"]);
     has(&["lastrites", "show", "--"], &["--signal", "--name", "--json"], &["--always"]);
+    // Names of what was imported, where they may stand for files, and there files as well: here is a Cargo.toml.
+    let hidden = ["junk", ".bug.tar.gz.glance", "db7.lrt"];
+    for words in [&["view", ""][..], &["diff", "x", ""], &["export", ""], &["show", "--file", ""]] {
+        let line: Vec<&str> = ["lastrites"].iter().chain(words).copied().collect();
+        has(&line, &["db7", "bug", "Cargo.toml"], &hidden);
+    }
+    has(&["lastrites", "import", ""], &["Cargo.toml"], &["db7", "bug"]);
+    has(&["lastrites", "import", "--remove", ""], &["db7", "bug"], &["Cargo.toml", "junk"]);
 }
 
 #[test]

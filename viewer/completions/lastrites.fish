@@ -158,3 +158,18 @@ complete -c lastrites -n "__fish_lastrites_using_subcommand status" -l json -d '
 complete -c lastrites -n "__fish_lastrites_using_subcommand status" -s h -l help -d 'Print help'
 complete -c lastrites -n "__fish_lastrites_using_subcommand doctor" -l strict -d 'End with 3 when anything at all is missing, too'
 complete -c lastrites -n "__fish_lastrites_using_subcommand doctor" -s h -l help -d 'Print help'
+
+function __fish_lastrites_imported
+    set -l data $XDG_DATA_HOME
+    test -n "$data"
+    or set data $HOME/.local/share
+    for dir in $data/lastrites/imported /var/lib/lastrites-imported
+        for file in $dir/*.lrt $dir/*.tar.gz
+            string replace -r '^.*/(.*?)(\.lrt|\.tar\.gz)$' '$1' -- $file
+        end
+    end
+end
+
+complete -c lastrites -n "__fish_lastrites_using_subcommand explain view report list diff show export" -a "(__fish_lastrites_imported)"
+complete -c lastrites -n "__fish_lastrites_using_subcommand explain view report list diff show export save" -l file -r -F -a "(__fish_lastrites_imported)"
+complete -c lastrites -n "__fish_lastrites_using_subcommand import" -l remove -r -f -a "(__fish_lastrites_imported)"
