@@ -270,7 +270,8 @@ fn segments(trace: &Trace, picked: &Picked, limits: &mut Vec<String>) -> Result<
     if start > before {
         let events: u64 = stretches[start..].iter().map(|stretch| stretch.events).sum();
         limits.push(format!(
-            "Only the last {events} events of the recording are in this report: it has more than fit in."
+            "Only the last {events} events of the recording are in this report: it has more than fit in. The \
+             recording itself has all of them, and so has a copy that `lastrites save` makes of it."
         ));
     }
     Ok(start..total)

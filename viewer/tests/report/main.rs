@@ -7,6 +7,7 @@ mod imports;
 mod lines;
 mod machine;
 mod secrets;
+mod size;
 mod stories;
 
 use std::{
