@@ -200,6 +200,14 @@ impl Redactor {
             let name = self.word(&word[..at]);
             return [name.as_slice(), b"=", &self.secret(&word[at + 1..])].concat();
         }
+        // `-oProxyCommand=sshpass -p pw ssh gate`, `--rsh=ssh -p 22`: what is behind the sign is a line of its own.
+        if let Some(at) = word.iter().position(|byte| *byte == b'=')
+            && !word[..at].iter().any(|byte| is_separator(*byte))
+            && (word[..at].to_ascii_lowercase().ends_with(b"command") || &word[..at] == b"--rsh")
+        {
+            let name = self.word(&word[..at]);
+            return [name.as_slice(), b"=", &self.text(&word[at + 1..], &mut Line::of_text())].concat();
+        }
         if let Some(option) =
             options::secret_of(&line.programs, line.login, word).filter(|option| word.len() > option.len())
         {

@@ -4,7 +4,7 @@
 //! a program that is missing here costs a stand-in of another kind, and a few letters that are words as well.
 
 /// Programs (`*`: and those whose names begin so) and their options whose value is a secret.
-pub(super) const SECRET: [(&[u8], &[&[u8]]); 80] = [
+pub(super) const SECRET: [(&[u8], &[&[u8]]); 97] = [
     (b"mysql*", &[b"-p"]),
     (b"maria*", &[b"-p"]),
     (b"mongo*", &[b"-p"]),
@@ -107,6 +107,23 @@ pub(super) const SECRET: [(&[u8], &[&[u8]]); 80] = [
     (b"myloader", &[b"-p", b"-a"]),
     (b"gitlab-runner", &[b"-r", b"-t"]),
     (b"doctl", &[b"-t"]),
+    (b"helm", &[b"-p"]),
+    (b"pcs", &[b"-p"]),
+    (b"iscsiadm", &[b"-v"]),
+    (b"tsql", &[b"-P"]),
+    (b"isql-fb", &[b"-p", b"-pas"]),
+    (b"gbak", &[b"-pas"]),
+    (b"gfix", &[b"-pas"]),
+    (b"cypher-shell", &[b"-p"]),
+    (b"p4", &[b"-P"]),
+    (b"slappasswd", &[b"-s"]),
+    (b"ipa-client-install", &[b"-w"]),
+    (b"ipa-server-install", &[b"-a", b"-p"]),
+    (b"openfortivpn", &[b"-p"]),
+    (b"esxcli", &[b"-p"]),
+    (b"veracrypt", &[b"-p"]),
+    (b"truecrypt", &[b"-p"]),
+    (b"pk12util", &[b"-W", b"-K"]),
 ];
 
 /// Servers that are called like a family of clients; the same letters mean ports and files to them.
@@ -124,7 +141,7 @@ const NO_CLIENTS: [&[u8]; 11] = [
     b"influx_inspect",
 ];
 /// Their `-p` is for a secret only behind `login`; for a port or a file elsewhere.
-const AT_LOGIN: [&[u8]; 7] = [b"docker", b"podman", b"nerdctl", b"buildah", b"skopeo", b"oc", b"az"];
+const AT_LOGIN: [&[u8]; 8] = [b"docker", b"podman", b"nerdctl", b"buildah", b"skopeo", b"oc", b"az", b"helm"];
 /// Their letters can stand together behind one dash, the one with the value last: `curl -sSfu alice:pw`. And of their
 /// other letters those that take a value: of `-XPUT` what follows is that.
 const TOGETHER: [(&[u8], &[u8]); 7] = [
@@ -280,7 +297,7 @@ pub(super) const OF_PROCESSES: [&[u8]; 14] = [
 ];
 
 /// Words behind which everything of a line is a user and a secret: `rabbitmqctl change_password shop hunter2`.
-pub(super) const SECRETS_FOLLOW: [&[u8]; 12] = [
+pub(super) const SECRETS_FOLLOW: [&[u8]; 14] = [
     b"isql",
     b"iusql",
     b"add_user",
@@ -293,10 +310,12 @@ pub(super) const SECRETS_FOLLOW: [&[u8]; 12] = [
     b"smbpasswd",
     b"htpasswd",
     b"wpa_passphrase",
+    b"mkpasswd",
+    b"grub-mkpasswd-pbkdf2",
 ];
 
 /// The same of words that mean that to one program only.
-pub(super) const SECRETS_FOLLOW_AT: [(&[u8], &[&[u8]]); 8] = [
+pub(super) const SECRETS_FOLLOW_AT: [(&[u8], &[&[u8]]); 12] = [
     // `mc alias set s3 https://x KEY SECRET`
     (b"mc", &[b"set", b"add"]),
     (b"mcli", &[b"set", b"add"]),
@@ -304,18 +323,24 @@ pub(super) const SECRETS_FOLLOW_AT: [(&[u8], &[&[u8]]); 8] = [
     (b"ansible-vault", &[b"encrypt_string"]),
     (b"openssl", &[b"passwd"]),
     (b"samba-tool", &[b"create", b"add", b"setpassword"]),
-    (b"vault", &[b"login", b"unseal"]),
-    (b"doveadm", &[b"pw"]),
+    (b"vault", &[b"login", b"unseal", b"lookup", b"revoke", b"renew"]),
+    (b"bao", &[b"login", b"unseal", b"lookup", b"revoke", b"renew"]),
+    (b"doveadm", &[b"pw", b"test", b"login"]),
+    (b"keyctl", &[b"add", b"padd", b"update", b"instantiate"]),
+    (b"bw", &[b"login", b"unlock"]),
+    (b"cargo", &[b"login"]),
 ];
 
 /// Words of programs behind which one secret stands.
-pub(super) const AT_WORD: [(&[u8], &[&[u8]]); 6] = [
+pub(super) const AT_WORD: [(&[u8], &[&[u8]]); 8] = [
     (b"rclone", &[b"pass", b"token", b"bearer_token", b"access_key_id", b"key"]),
     (b"redis-cli", &[b"AUTH", b"auth"]),
     (b"valkey-cli", &[b"AUTH", b"auth"]),
     (b"iwconfig", &[b"key", b"enc"]),
     (b"iw", &[b"key", b"keys"]),
     (b"ipmitool", &[b"password"]),
+    (b"pdftk", &[b"user_pw", b"owner_pw", b"input_pw"]),
+    (b"db2", &[b"using", b"USING"]),
 ];
 
 /// Words of programs behind which the values of `name=value` are secrets.
