@@ -362,6 +362,8 @@ struct Loop<'a> {
     /// Since when it cannot write, and the problem that was last told.
     trouble: Option<Instant>,
     told: String,
+    /// What keeps it from ending a boot that has settled, as it was told.
+    kept: String,
     ready: bool,
 }
 
@@ -385,6 +387,7 @@ impl<'a> Loop<'a> {
             stored_status: Status::default(),
             trouble: None,
             told: String::new(),
+            kept: String::new(),
             ready: false,
         }
     }
@@ -500,8 +503,18 @@ impl<'a> Loop<'a> {
             return None;
         }
         let settled = settle.settled(machine::boottime_ns())?;
-        // Whoever arms or disarms just now decides what follows: it is looked at again when he is through.
-        let alone = lock::arming(Duration::ZERO).ok()??;
+        let alone = match lock::arming(Duration::ZERO) {
+            // Whoever arms or disarms just now decides what follows: it is looked at again when he is through.
+            Ok(alone) => alone?,
+            Err(error) => {
+                let kept = format!("the boot has settled, and recording goes on: {error}");
+                if kept != self.kept {
+                    say::error_of_service(&kept);
+                    self.kept = kept;
+                }
+                return None;
+            }
+        };
         if let Purpose::Armed(armed) = self.purpose
             && state::load_complete(Path::new("/")).is_some_and(|now| !now.is_same_arming(armed))
         {
