@@ -64,6 +64,11 @@ fn after(head: u64, len: u16) -> u64 {
     head + (u64::from(len) | 1 << POS_BITS)
 }
 
+const TERM: u64 = libc::SIGTERM as u64;
+const KILL: u64 = libc::SIGKILL as u64;
+const CHLD: u64 = libc::SIGCHLD as u64;
+const USR1: u64 = libc::SIGUSR1 as u64;
+
 /// One CPU's records, in the making.
 #[derive(Default)]
 struct Records {
@@ -99,7 +104,7 @@ fn made(storm: bool, events: u64) -> Vec<Records> {
         let parent = (1000 + (turn % 16) as u32, 5_000_000_000);
         if !storm {
             now_ns += 700;
-            records.signal(now_ns, (1000, 5_000_000_000), (1001, 6_000_000_000), 10, 0);
+            records.signal(now_ns, (1000, 5_000_000_000), (1001, 6_000_000_000), USR1, 0);
             count += 1;
             continue;
         }
@@ -107,11 +112,11 @@ fn made(storm: bool, events: u64) -> Vec<Records> {
         let pids = u64::from(child.0) | u64::from(parent.0) << 32;
         let step = 3_000 + turn % 700;
         records.put(now_ns + step, kind::FORK, 0, parent, &[child.1, pids, 1, u64::from(child.0) << 32]);
-        records.signal(now_ns + 2 * step, parent, child, 15, 0);
-        records.signal(now_ns + 3 * step, parent, child, 9, 0);
-        records.put(now_ns + 4 * step, kind::DELIVER, 2, child, &[u64::from(child.0) | 9 << 32]);
-        records.put(now_ns + 5 * step, kind::EXIT, 0, child, &[300_000 + turn % 9000, 400 + turn % 50, 9]);
-        records.signal(now_ns + 6 * step, child, parent, 17, 2);
+        records.signal(now_ns + 2 * step, parent, child, TERM, 0);
+        records.signal(now_ns + 3 * step, parent, child, KILL, 0);
+        records.put(now_ns + 4 * step, kind::DELIVER, 2, child, &[u64::from(child.0) | KILL << 32]);
+        records.put(now_ns + 5 * step, kind::EXIT, 0, child, &[300_000 + turn % 9000, 400 + turn % 50, KILL]);
+        records.signal(now_ns + 6 * step, child, parent, CHLD, 2);
         now_ns += 6 * step;
         count += 6;
     }

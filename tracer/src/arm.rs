@@ -30,16 +30,15 @@ use crate::{
     status::{self, Status},
 };
 
+mod alone;
 mod upgrade;
+
+use alone::alone;
 
 /// How long the drainer may take to its first word: a slow machine with much to count needs a while.
 const START: Duration = Duration::from_secs(120);
 /// How long a drainer is given to leave.
 const LEAVE_MS: u32 = 3000;
-/// How long somebody else who arms or disarms is waited for: longer than that takes.
-const ALONE: Duration = Duration::from_secs(150);
-/// After this it is said that he is waited for.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
@@ -63,24 +62,6 @@ pub struct Report {
 /// Directory of our pins; named after the layout of what is in them.
 pub fn pins() -> PathBuf {
     Path::new(kernel::BPFFS).join(format!("lastrites-v{}", lastrites_traces::abi::VERSION))
-}
-
-/// Makes sure that nobody else arms or disarms meanwhile.
-fn alone() -> Result<lock::Lock, Error> {
-    if let Some(lock) = lock::arming(PATIENCE)? {
-        return Ok(lock);
-    }
-    say::word(
-        "lastrites-tracer: another `arm` or `disarm`, or the end of a recording, is under way; waiting for it",
-    );
-    lock::arming(ALONE)?.ok_or_else(|| {
-        let why = format!("another one has been at it for {} s", ALONE.as_secs());
-        Error::failed(
-            "arming or disarming",
-            why,
-            "see what `pgrep -a lastrites` shows, end that, and run this again",
-        )
-    })
 }
 
 pub fn arm(options: &Options) -> Result<Report, Error> {
@@ -168,7 +149,9 @@ fn bring_about(options: &Options, same: Option<&Armed>, alone: &lock::Lock) -> R
     if let Err(error) = done {
         if !again {
             lock::dismiss(run_dir, &armed.ring, LEAVE_MS);
+            init.stop(&mut run);
             let _ = clean_up(root, &mut run, alone);
+            init.forget(&mut run);
             if size.is_some() {
                 let _ = fs::remove_file(&armed.ring);
                 let _ = fs::remove_dir(&place.dir);
@@ -367,9 +350,12 @@ pub fn disarm() -> Result<Disarmed, Error> {
         return Ok(if left || swept { Disarmed::Leftovers } else { Disarmed::Nothing });
     };
     let began_ns = machine::boottime_ns();
-    let gone = lock::dismiss(Path::new(lock::RUN), &armed.ring, LEAVE_MS);
+    let (run_dir, init) = (Path::new(lock::RUN), inits::by_name(&armed.init));
+    lock::dismiss(run_dir, &armed.ring, LEAVE_MS);
+    init.stop(&mut RealRun);
+    let gone = lock::holder(run_dir, &armed.ring).is_none();
     if !gone {
-        say::word("lastrites-tracer: the recorder is still busy writing; it leaves as soon as it can");
+        say::remark("the recorder is still busy writing; it leaves as soon as it can");
     }
     // A ring file that cannot be written is no reason to stay armed.
     let ended = match Kernel::open(&armed.pins) {
@@ -378,9 +364,9 @@ pub fn disarm() -> Result<Disarmed, Error> {
         }
         _ => Ok(()),
     };
-    inits::by_name(&armed.init).stopped(&mut RealRun);
-    clean_up(root, &mut RealRun, &alone)?;
-    ended.map(|()| Disarmed::Armed)
+    let cleaned = clean_up(root, &mut RealRun, &alone);
+    init.forget(&mut RealRun);
+    cleaned.and(ended).map(|()| Disarmed::Armed)
 }
 
 /// Removes what an arming has left whose armed file is gone. Says whether there was anything.
@@ -398,9 +384,10 @@ fn clear(root: &Path, run: &mut dyn Run) -> Result<bool, Error> {
     forget();
     if !strays.is_empty() {
         let (init, _) = inits::detect(root);
+        init.stop(run);
         let removed = inits::remove(root, &strays, run);
         let reloaded = init.reload(run);
-        init.stopped(run);
+        init.forget(run);
         removed.and(reloaded)?;
     }
     // The power may have gone while the armed file itself was being made.

@@ -12,7 +12,7 @@ use crate::{
     arm::{self, Disarmed, Options},
     doctor,
     error::{self, EXIT_CODES, Error},
-    machine, place, probe, record, report, say, seal,
+    facts, machine, place, probe, record, say, seal,
     state::Mode,
 };
 
@@ -75,7 +75,7 @@ enum Command {
     },
     /// Whether it is armed, how much was recorded and lost, and where
     Status {
-        /// One JSON object
+        /// One JSON object (documented in /usr/share/doc/lastrites/JSON.md)
         #[arg(long)]
         json: bool,
     },
@@ -128,8 +128,8 @@ pub fn run(cli: Cli) -> Result<u8, Error> {
             seal::run(stage.as_deref().unwrap_or("by hand"));
         }
         Command::Status { json } => {
-            let facts = report::gather();
-            say::out(&if json { report::json(&facts) } else { report::text(&facts) })?;
+            let facts = facts::gather();
+            say::out(&if json { facts::json(&facts) } else { facts::text(&facts) })?;
             return Ok(if facts.armed.is_some_and(|armed| armed.complete) { 0 } else { 3 });
         }
         Command::Doctor { strict } => {

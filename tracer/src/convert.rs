@@ -264,14 +264,17 @@ mod tests {
             target_start_ns: 1,
             target_tgid: 2,
             target_tid: 3,
-            code: -6,
-            sig: 15,
+            code: libc::SI_TKILL,
+            sig: libc::SIGTERM as u8,
             result: 1,
             reserved: [0; 2],
         });
         let Some((99, What::Signal(signal))) = convert(&record, 4) else { panic!("a signal") };
         assert_eq!((signal.sender, signal.target), (ACTOR, ProcId { tgid: 2, start_ns: 1 }));
-        assert_eq!((signal.sig, signal.code, signal.result, signal.group), (15, -6, 1, true));
+        assert_eq!(
+            (signal.sig, signal.code, signal.result, signal.group),
+            (libc::SIGTERM as u8, libc::SI_TKILL, 1, true)
+        );
         assert!(!signal.no_info && !signal.priv_info);
     }
 

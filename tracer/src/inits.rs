@@ -92,8 +92,11 @@ pub trait Init {
         false
     }
 
-    /// Forgets a drainer that has been stopped.
-    fn stopped(&self, _run: &mut dyn Run) {}
+    /// Ends a drainer that is still there, and keeps the init from starting one again. There need be none.
+    fn stop(&self, _run: &mut dyn Run) {}
+
+    /// Forgets how a drainer has ended, once its files are gone.
+    fn forget(&self, _run: &mut dyn Run) {}
 
     /// What this init is told by its configuration and no event shows: pairs for the session record.
     fn settings(&self, _root: &Path) -> Vec<(String, String)> {

@@ -2,7 +2,8 @@
 //!
 //! Invariant: who holds the lock holds an flock(2) on a file in /run named after the ring file's
 //! device and inode, so it is gone the moment its holder is, and two names of one file are one. The
-//! lock's file says who: pid, when that process started, and since when it records.
+//! lock's file says who: pid, when that process started, and since when it records. Where /run had no room for that, the kernel
+//! says who: the lock is what counts.
 
 use std::{
     fs::{self, File},
@@ -107,12 +108,14 @@ pub fn take(run: &Path, ring: &Path) -> Result<Lock, Error> {
             // Somebody who only looks who holds it has it for a moment.
             Ok(Err(_)) if tries < LOOKS => tries += 1,
             Ok(Err(mut file)) => {
-                let holder = read(&mut file);
-                return Err(Error::Held {
-                    path: ring.to_owned(),
-                    pid: holder.as_ref().map_or(0, |h| h.pid),
-                    since: holder.map_or_else(|| "a moment ago".to_owned(), |h| h.since),
-                });
+                let Holder { pid, since, .. } = read(&mut file);
+                return Err(Error::Held { path: ring.to_owned(), pid, since });
+            }
+            // The last one has removed the directory just now.
+            Err(e) if e.kind() == io::ErrorKind::NotFound && tries < LOOKS => {
+                tries += 1;
+                own::make_dirs(run)
+                    .map_err(|e| Error::file(run, "create it", e, "check that /run is writable"))?;
             }
             Err(e) => return Err(Error::file(&path, "lock it", e, "check that /run is writable")),
         }
@@ -140,8 +143,9 @@ fn attempt(path: &Path) -> io::Result<Result<Lock, File>> {
         }
         let pid = std::process::id();
         let since = machine::local_time(machine::realtime_ns());
-        file.set_len(0)?;
-        file.write_all(format!("{pid} {} {since}\n", start_ticks(pid).unwrap_or(0)).as_bytes())?;
+        let name = format!("{pid} {} {since}\n", start_ticks(pid).unwrap_or(0));
+        // Where there is no room for it, the lock is held all the same: see `read`.
+        let _ = file.set_len(0).and_then(|()| file.write_all(name.as_bytes()));
         return Ok(Ok(Lock { path: path.to_owned(), file }));
     }
 }
@@ -166,20 +170,46 @@ pub fn arming(wait: Duration) -> Result<Option<Lock>, Error> {
     }
 }
 
-fn read(file: &mut File) -> Option<Holder> {
+/// Who says that he holds the lock in `file`; else whom the kernel names, whatever else is known of him.
+fn read(file: &mut File) -> Holder {
     let mut text = String::new();
-    file.rewind().ok()?;
-    file.read_to_string(&mut text).ok()?;
-    Holder::parse(&text)
+    let said = file.rewind().and_then(|()| file.read_to_string(&mut text));
+    if let (Ok(_), Some(holder)) = (said, Holder::parse(&text)) {
+        return holder;
+    }
+    let pid = locker(file).unwrap_or(0);
+    Holder { pid, start_ticks: start_ticks(pid).unwrap_or(0), since: "a moment ago".to_owned() }
 }
 
-/// Who records into `ring` right now, if anybody does.
-pub fn holder(run: &Path, ring: &Path) -> Option<Holder> {
-    let mut file = File::open(path_for(run, ring).ok()?).ok()?;
+/// The process that the kernel says holds an flock(2) on `file` (proc_locks(5)).
+fn locker(file: &File) -> Option<u32> {
+    let meta = file.metadata().ok()?;
+    let (major, minor) = (rustix::fs::major(meta.dev()), rustix::fs::minor(meta.dev()));
+    let id = format!("{major:02x}:{minor:02x}:{}", meta.ino());
+    let locks = fs::read_to_string("/proc/locks").ok()?;
+    // `1: FLOCK  ADVISORY  WRITE 1234 00:1a:567 0 EOF`
+    locks.lines().find_map(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        (words.get(1) == Some(&"FLOCK") && words.get(5) == Some(&&*id)).then(|| words.get(4)?.parse().ok())?
+    })
+}
+
+fn holder_of(path: &Path) -> Option<Holder> {
+    let mut file = File::open(path).ok()?;
     if flock(&file, FlockOperation::NonBlockingLockShared).is_ok() {
         return None;
     }
-    read(&mut file)
+    Some(read(&mut file))
+}
+
+/// Who records into `ring` right now, if anybody does. Its pid is 0 where nobody can tell who it is.
+pub fn holder(run: &Path, ring: &Path) -> Option<Holder> {
+    holder_of(&path_for(run, ring).ok()?)
+}
+
+/// Who has what [`arming`] gives.
+pub fn arming_holder(run: &Path) -> Option<Holder> {
+    holder_of(&run.join(ARMING))
 }
 
 /// Asks the holder of the lock on `ring` to leave, and waits for that, at most `wait_ms`. True when
@@ -203,8 +233,8 @@ pub fn dismiss_recorder(pid: u32, wait_ms: u32) -> bool {
     send_away(&Holder { pid, start_ticks, since: String::new() }, wait_ms)
 }
 
-/// True when it has ended.
-fn send_away(holder: &Holder, wait_ms: u32) -> bool {
+/// Tells it to leave, and waits for that, at most `wait_ms`. True when it has ended.
+pub fn send_away(holder: &Holder, wait_ms: u32) -> bool {
     let Some(pid) = i32::try_from(holder.pid).ok().and_then(Pid::from_raw) else { return true };
     let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else { return start_ticks(holder.pid).is_none() };
     // Through the pidfd nobody else can be meant, once the process behind it is the right one.
@@ -253,7 +283,7 @@ mod tests {
         fs::create_dir(dir.path().join("run")).expect("made");
         let held = attempt(&path).expect("possible").expect("free");
         let mut other = attempt(&path).expect("possible").expect_err("held");
-        assert_eq!(read(&mut other).map(|h| h.pid), Some(std::process::id()));
+        assert_eq!(read(&mut other).pid, std::process::id());
         drop(held);
         // Who had opened the file before it was removed does not hold what the next one takes.
         assert_eq!(other.metadata().expect("open").nlink(), 0);
@@ -261,11 +291,35 @@ mod tests {
         assert_eq!(attempt(&path).expect_err("no directory").kind(), io::ErrorKind::NotFound);
     }
 
+    /// The first record of its holder's name did not fit on a full /run, and nobody could arm; and one that said nothing was
+    /// taken for one that nobody holds.
     #[test]
     fn a_lock_that_says_nonsense_is_still_a_lock() {
+        assert!(Holder::parse("12 34 2026-01-01 00:00:00 +0000\n").is_some());
+        let dir = tempfile::tempdir().expect("a directory");
+        let ring = dir.path().join("ring");
+        fs::write(&ring, "").expect("written");
+        let held = take(dir.path(), &ring).expect("free");
         for text in ["", "x", "1", "1 2", "99999999999999 1 x"] {
             assert_eq!(Holder::parse(text), None, "{text:?}");
+            fs::write(&held.path, text).expect("written");
+            let holder = holder(dir.path(), &ring).expect("held all the same");
+            let own = std::process::id();
+            assert_eq!((holder.pid, Some(holder.start_ticks)), (own, start_ticks(own)), "{text:?}");
+            let error = take(dir.path(), &ring).expect_err("held");
+            assert!(error.to_string().contains(&own.to_string()), "{error}");
         }
-        assert!(Holder::parse("12 34 2026-01-01 00:00:00 +0000\n").is_some());
+    }
+
+    /// A recorder that left removed /run/lastrites, which another one had found there a moment before.
+    #[test]
+    fn whose_directory_is_removed_by_the_last_one_makes_it_anew() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (run, ring) = (dir.path().join("run"), dir.path().join("ring"));
+        fs::write(&ring, "").expect("written");
+        drop(take(&run, &ring).expect("it is made"));
+        assert!(!run.exists(), "and removed");
+        let _held = take(&run, &ring).expect("again");
+        assert!(holder(&run, &ring).is_some());
     }
 }

@@ -4,9 +4,9 @@
 //! directory, answers SIGTERM with one last batch, and whatever fails, the kernel goes on recording.
 
 use std::{
-    env, fs,
+    env,
     os::{fd::AsFd as _, unix::process::CommandExt as _},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Stdio},
     time::Duration,
 };
@@ -28,13 +28,17 @@ use crate::{
     error::{self, Error},
     inits,
     kernel::{self, Kernel},
-    lock, machine, place, probe,
+    lock, machine, place,
     recorder::{NO_SEAL_KEY, Patience, Recorder, Rings as _},
     say,
     settle::{Settle, Settled},
     state::{self, Armed, Mode},
     status::Status,
 };
+
+mod pins;
+
+pub use pins::{leftovers, sweep};
 
 /// How often the kernel is looked at when its doorbell is silent.
 const TICK: Duration = Duration::from_millis(100);
@@ -177,7 +181,7 @@ pub fn foreground(output: &Path, size: u64, without: &[String]) -> Result<(), Er
         .map_err(|e| Error::failed("opening the ring file", e, "give another file with --output"))?;
     let _lock = lock::take(run, &output)?;
     sweep();
-    let private = Private(private_pins());
+    let private = pins::Private::new();
     let before_load = machine::clock();
     let before = census::take().unwrap_or_default();
     kernel::load(&private.0, without)?;
@@ -199,50 +203,6 @@ pub fn foreground(output: &Path, size: u64, without: &[String]) -> Result<(), Er
     session.extra.extend(init.settings(Path::new("/")));
     let recorder = begin(kernel, &output, session, &mut status, before);
     drain(recorder, Purpose::Foreground)
-}
-
-/// Pins that belong to this process.
-fn private_pins() -> PathBuf {
-    let version = lastrites_traces::abi::VERSION;
-    Path::new(kernel::BPFFS).join(format!("lastrites-v{version}-{}", std::process::id()))
-}
-
-/// Pins of processes that were killed before they could remove them: their probes record for nobody.
-pub fn leftovers() -> Vec<PathBuf> {
-    let entries = fs::read_dir(kernel::BPFFS).into_iter().flatten().flatten();
-    let left = entries.filter(|entry| {
-        let name = entry.file_name();
-        name.to_str().and_then(owner).is_some_and(|pid| !lock::is_recorder(pid))
-    });
-    left.map(|entry| entry.path()).collect()
-}
-
-/// Whose private pins these are, of whatever version.
-fn owner(name: &str) -> Option<u32> {
-    let (version, pid) = name.strip_prefix("lastrites-v")?.split_once('-')?;
-    version.parse::<u32>().ok()?;
-    pid.parse().ok()
-}
-
-/// Removes [`leftovers`]. Says whether there were any.
-pub fn sweep() -> bool {
-    let mut swept = false;
-    for pins in leftovers() {
-        // Whoever cannot be removed is only a nuisance.
-        swept |= probe::unpin(&pins).is_ok();
-    }
-    swept
-}
-
-/// Pins that go when this process does.
-struct Private(PathBuf);
-
-impl Drop for Private {
-    fn drop(&mut self) {
-        if let Err(error) = probe::unpin(&self.0) {
-            say::error(&format!("{}: cannot remove the pins: {error}", self.0.display()));
-        }
-    }
 }
 
 /// What it records for.
@@ -362,6 +322,8 @@ struct Loop<'a> {
     /// Since when it cannot write, and the problem that was last told.
     trouble: Option<Instant>,
     told: String,
+    /// What keeps it from ending a boot that has settled, as it was told.
+    kept: String,
     ready: bool,
 }
 
@@ -385,6 +347,7 @@ impl<'a> Loop<'a> {
             stored_status: Status::default(),
             trouble: None,
             told: String::new(),
+            kept: String::new(),
             ready: false,
         }
     }
@@ -500,8 +463,18 @@ impl<'a> Loop<'a> {
             return None;
         }
         let settled = settle.settled(machine::boottime_ns())?;
-        // Whoever arms or disarms just now decides what follows: it is looked at again when he is through.
-        let alone = lock::arming(Duration::ZERO).ok()??;
+        let alone = match lock::arming(Duration::ZERO) {
+            // Whoever arms or disarms just now decides what follows: it is looked at again when he is through.
+            Ok(alone) => alone?,
+            Err(error) => {
+                let kept = format!("the boot has settled, and recording goes on: {error}");
+                if kept != self.kept {
+                    say::error_of_service(&kept);
+                    self.kept = kept;
+                }
+                return None;
+            }
+        };
         if let Purpose::Armed(armed) = self.purpose
             && state::load_complete(Path::new("/")).is_some_and(|now| !now.is_same_arming(armed))
         {

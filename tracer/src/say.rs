@@ -27,9 +27,24 @@ pub fn word(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
+/// What we were called: `lastrites` hands over to us under its own name.
+fn name() -> &'static str {
+    let called = env::args_os().next().unwrap_or_default();
+    if Path::new(&called).file_name().is_some_and(|name| name == "lastrites") {
+        "lastrites"
+    } else {
+        "lastrites-tracer"
+    }
+}
+
+/// A remark on what is being done, on standard error.
+pub fn remark(line: &str) {
+    word(&format!("{}: {line}", name()));
+}
+
 /// What went wrong. The journal is told that it is an error: it would take it for a mere remark, which our unit drops.
 pub fn error(line: &str) {
-    word(&format!("{}lastrites-tracer: {line}", if is_journal() { "<3>" } else { "" }));
+    word(&format!("{}{}: {line}", if is_journal() { "<3>" } else { "" }, name()));
 }
 
 /// The same from a recorder that was started for good. At a boot without a journal nobody hears it but the console.

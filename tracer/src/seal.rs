@@ -12,7 +12,7 @@
 //! started meanwhile writes to a file, it is tried until the two seconds are over, and then said.
 
 use std::{
-    fs,
+    fs, io,
     path::Path,
     sync::atomic::{AtomicU32, Ordering},
     thread,
@@ -48,16 +48,31 @@ const AGAIN: Duration = Duration::from_millis(10);
 /// How long the drainer is given to leave, should it still live.
 const DRAINER_MS: u32 = 400;
 
+/// What is said first when the end is not stored. Whatever was stored before it is there.
+const NOT_STORED: &str = "the last events of this shutdown are not stored";
+
 /// Seals whatever is armed. Never fails: what does goes to the console, for there is nobody else left to be told.
 pub fn run(stage: &str) {
-    let Some(armed) = state::load_complete(Path::new("/")) else { return };
-    let Some(shared) = Shared::new() else { return };
+    let Some(armed) = state::load_complete(Path::new("/")) else {
+        // One that is there and must not be believed is the only thing worth a word.
+        if let Err(error) = state::refuse_damaged(Path::new("/")) {
+            machine::say_on_console(&format!("{NOT_STORED}: {error}"));
+        }
+        return;
+    };
+    let no_memory = |error: io::Error| {
+        machine::say_on_console(&format!("{NOT_STORED}: cannot start the process that would do it: {error}"));
+    };
+    let shared = match Shared::new() {
+        Ok(shared) => shared,
+        Err(error) => return no_memory(error),
+    };
     // SAFETY: this process has one thread, so the child may go on as if it were the parent.
     match unsafe { libc::fork() } {
-        -1 => {}
+        -1 => no_memory(io::Error::last_os_error()),
         0 => {
-            if let Err(error) = work(&armed, stage, Some(&shared)) {
-                machine::say_on_console(&format!("the end of the recording is not stored: {error}"));
+            if let Err(error) = work(&armed, stage, &shared) {
+                machine::say_on_console(&format!("{NOT_STORED}: {error}"));
             }
             // SAFETY: ends this process at once, with nothing left to flush.
             unsafe { libc::_exit(0) }
@@ -71,8 +86,10 @@ fn watch(child: libc::pid_t, armed: &Armed, shared: &Shared) {
     let until = Instant::now() + LIMIT_ALL;
     if !ended(child, LIMIT) {
         machine::say_on_console(&format!(
-            "{}: the end of the recording is not stored: writing it took longer than the shutdown waits",
-            armed.ring.display()
+            "{}: the last events of this shutdown may not be stored: writing them takes longer than {} ms, and the shutdown \
+             does not wait for us any longer",
+            armed.ring.display(),
+            LIMIT.as_millis()
         ));
         // SAFETY: signals a child of ours that was not waited for yet.
         unsafe { libc::kill(child, libc::SIGKILL) };
@@ -101,10 +118,10 @@ fn restore(ring: &Path, until: Instant, shared: &Shared) {
             continue;
         }
         // What is written is to survive at least; and whoever reads the console knows who it was.
-        let _ = mounts::sync(ring);
+        let kept = if mounts::sync(ring).is_ok() { "is" } else { "may not be" };
         machine::say_on_console(&format!(
             "{}: its file system was read-only, was made writable for the end of the recording, and cannot be \
-             made read-only again: {error}; it will be checked at the next boot",
+             made read-only again: {error}; what was written {kept} on the disk, and the next boot may check it (fsck)",
             ring.display()
         ));
         return;
@@ -126,7 +143,7 @@ fn ended(child: libc::pid_t, limit: Duration) -> bool {
 struct Shared(*mut AtomicU32);
 
 impl Shared {
-    fn new() -> Option<Self> {
+    fn new() -> io::Result<Self> {
         // SAFETY: a fresh anonymous mapping, at an address of the kernel's choosing.
         let at = unsafe {
             libc::mmap(
@@ -138,7 +155,7 @@ impl Shared {
                 0,
             )
         };
-        (at != libc::MAP_FAILED).then_some(Self(at.cast()))
+        if at == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(Self(at.cast())) }
     }
 
     fn word(&self) -> &AtomicU32 {
@@ -155,7 +172,7 @@ impl Shared {
     }
 }
 
-fn work(armed: &Armed, stage: &str, shared: Option<&Shared>) -> Result<(), Error> {
+fn work(armed: &Armed, stage: &str, shared: &Shared) -> Result<(), Error> {
     let began_ns = machine::boottime_ns();
     // Without pins there is nothing to take, and whoever could not load the probe has said so.
     if !armed.pins.exists() {
@@ -166,62 +183,70 @@ fn work(armed: &Armed, stage: &str, shared: Option<&Shared>) -> Result<(), Error
     let run = Path::new(lock::RUN);
     lock::dismiss(run, &armed.ring, DRAINER_MS);
     let written = written(&kernel, &armed.ring, &armed.pins);
-    if written == Written::All {
+    if matches!(written, Ok(Written::All)) {
         return Ok(());
     }
     let read_only = mounts::is_read_only(&armed.ring);
-    if read_only && !may_make_writable(written, &armed.boot_id, &machine::boot_id()) {
-        return Err(Error::failed(
-            armed.ring.display().to_string(),
-            "its file system was read-only for all of this boot, and stays so",
-            "to record a shutdown, make it writable, arm, and make it read-only again",
-        ));
+    if read_only && !may_make_writable(&written, &armed.boot_id, &machine::boot_id()) {
+        return Err(left_read_only(&armed.ring, &written));
     }
     // Set before and cleared after, so that the parent never misses the time between.
-    let fail = |e| Error::file(&armed.ring, "make its file system writable", e, "nothing was changed");
-    if let Some(shared) = shared {
-        shared.set_remounted(read_only);
-    }
-    let writable = mounts::Writable::make(&armed.ring).map_err(fail)?;
+    shared.set_remounted(read_only);
+    let writable = mounts::Writable::make(&armed.ring).map_err(|e| {
+        Error::file(&armed.ring, "make its file system writable for a moment", e, "nothing was changed")
+    })?;
     let note = if writable.was_read_only() {
         format!("{stage}; the file system was read-only and is again")
     } else {
         stage.to_owned()
     };
     let done = finish(kernel, &armed.ring, &armed.pins, How::Sealed, &note, began_ns);
-    let restored = writable.restore().map_err(fail);
-    // Otherwise the parent goes on trying.
-    if let (Some(shared), Ok(())) = (shared, &restored) {
+    // Otherwise the parent goes on trying, and says when it fails.
+    if writable.restore().is_ok() {
         shared.set_remounted(false);
     }
-    done.and(restored)
+    done
+}
+
+/// What is said of a file system that is left as it is, and no more than is known of it.
+fn left_read_only(ring: &Path, written: &Result<Written, lastrites_traces::Error>) -> Error {
+    let known = match written {
+        Ok(_) => "nothing of this boot is in the file".to_owned(),
+        Err(error) => format!("what of this boot is in the file cannot be told ({error})"),
+    };
+    let why = format!(
+        "its file system is read-only, and {known}, so it may never have been writable; it stays as it is, since writing \
+         to it could undo a repair by fsck"
+    );
+    let next = "where it is read-only on purpose, make it writable, arm, and make it read-only again: that boot's shutdown \
+                is recorded to its end";
+    Error::failed(ring.display().to_string(), why, next)
 }
 
 /// What the file holds of what these pins have recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Written {
-    /// Nothing, or that cannot be told.
     Nothing,
     /// Not all of it.
     Some,
     All,
 }
 
-fn written(kernel: &Kernel, ring: &Path, pins: &Path) -> Written {
-    let Ok(writer) = Writer::open(FileStorage::new(ring)) else { return Written::Nothing };
+fn written(kernel: &Kernel, ring: &Path, pins: &Path) -> Result<Written, lastrites_traces::Error> {
+    let writer = Writer::open(FileStorage::new(ring))?;
     let Some(found) = writer.resume().filter(|found| kernel::belongs(&found.session, pins)) else {
-        return Written::Nothing;
+        return Ok(Written::Nothing);
     };
-    match found.end {
+    Ok(match found.end {
         Some(end) if end.how != How::Sealed || kernel.heads() == found.positions => Written::All,
         _ => Written::Some,
-    }
+    })
 }
 
 /// Whether a file system that is read-only now is known to have been writable in this boot: by what was written into the
 /// file, or because arming itself needs that. Otherwise it is not made writable, see above.
-fn may_make_writable(written: Written, armed_in: &str, boot_id: &str) -> bool {
-    written == Written::Some || (armed_in == boot_id && !boot_id.is_empty())
+fn may_make_writable<E>(written: &Result<Written, E>, armed_in: &str, boot_id: &str) -> bool {
+    matches!(written, Ok(Written::Some)) || (armed_in == boot_id && !boot_id.is_empty())
 }
 
 /// Takes what is left in the kernel into the session that it belongs to, and ends that session.
@@ -234,7 +259,11 @@ pub fn finish(
     began_ns: u64,
 ) -> Result<(), Error> {
     let fail = |e: lastrites_traces::Error| {
-        Error::failed("writing the end of the recording", e, "see `lastrites status`")
+        Error::failed(
+            "writing the end of the recording",
+            e,
+            "what was written before it is there: see `lastrites list`",
+        )
     };
     let writer = Writer::open(FileStorage::new(ring)).map_err(fail)?;
     let found = writer.resume().filter(|found| kernel::belongs(&found.session, pins));
@@ -276,12 +305,28 @@ mod tests {
     /// writable, and undid the repair.
     #[test]
     fn only_what_was_writable_in_this_boot_is_made_writable_again() {
-        assert!(
-            may_make_writable(Written::Some, "an-earlier-boot", "this-boot"),
-            "the recorder has written to it"
-        );
-        assert!(may_make_writable(Written::Nothing, "this-boot", "this-boot"), "arming has written to it");
-        assert!(!may_make_writable(Written::Nothing, "an-earlier-boot", "this-boot"));
-        assert!(!may_make_writable(Written::Nothing, "", ""), "unknown is not the same");
+        let may = |written, armed_in, boot_id| may_make_writable(&written, armed_in, boot_id);
+        let [some, nothing] = [Written::Some, Written::Nothing].map(Ok);
+        assert!(may(some, "an-earlier-boot", "this-boot"), "the recorder has written to it");
+        assert!(may(nothing, "this-boot", "this-boot"), "arming has written to it");
+        assert!(!may(nothing, "an-earlier-boot", "this-boot"));
+        assert!(!may(nothing, "", ""), "unknown is not the same");
+        assert!(!may(Err(()), "an-earlier-boot", "this-boot"), "what cannot be read tells nothing");
+        assert!(may(Err(()), "this-boot", "this-boot"));
+    }
+
+    /// "Read-only for all of this boot" was said where all that was known was that nothing had been written.
+    #[test]
+    fn a_file_system_that_is_left_as_it_is_is_told_no_more_of_than_is_known() {
+        let ring = Path::new("/var/lib/lastrites/ring.lrt");
+        let damaged = || lastrites_traces::Error::NotARing { path: ring.to_owned() };
+        for (written, known) in [
+            (Ok(Written::Nothing), "nothing of this boot is in the file, so it may never have been writable"),
+            (Err(damaged()), "what of this boot is in the file cannot be told ("),
+        ] {
+            let said = left_read_only(ring, &written).to_string();
+            assert!(said.contains(known) && said.contains("it stays as it is"), "{said}");
+            assert!(!said.contains("all of this boot"), "{said}");
+        }
     }
 }

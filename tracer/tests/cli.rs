@@ -57,3 +57,17 @@ fn an_error_is_one_to_the_journal_too() {
     let file = says(&|meta| format!("{}:{}", meta.dev(), meta.ino() + 1));
     assert!(file.starts_with("lastrites-tracer: sealing"), "{file}");
 }
+
+/// `lastrites arm` failed, and it was a program that nobody had started that said why.
+#[test]
+fn whoever_hands_over_to_it_finds_his_own_name_in_what_it_says() {
+    use std::os::unix::process::CommandExt as _;
+    for (called, arguments) in [("lastrites", &["seal"][..]), ("/usr/bin/lastrites", &["seal"])] {
+        let output = tracer(arguments).arg0(called).output().expect("it runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.starts_with("lastrites: sealing"), "{said}");
+    }
+    let usage = tracer(&["arm", "--nonsense"]).arg0("lastrites").output().expect("it runs");
+    let said = String::from_utf8_lossy(&usage.stderr);
+    assert!(said.contains("Usage: lastrites arm"), "{said}");
+}

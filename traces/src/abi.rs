@@ -47,6 +47,7 @@ pub struct Head {
     pub sender: u64,
     /// Entries of the map `POLLS` that were begun here since the probe was loaded.
     pub polls: u64,
+    /// Zero.
     pub reserved: [u64; 3],
 }
 
@@ -64,19 +65,33 @@ pub const NO_CPU: u32 = u32::MAX;
 
 /// What happened. The number is the record's `kind` byte and the index into `LOST`.
 pub mod kind {
+    /// [`Fork`](super::Fork).
     pub const FORK: u8 = 1;
+    /// [`Exec`](super::Exec).
     pub const EXEC: u8 = 2;
+    /// [`Exit`](super::Exit).
     pub const EXIT: u8 = 3;
+    /// [`Rename`](super::Rename).
     pub const RENAME: u8 = 4;
+    /// [`Signal`](super::Signal).
     pub const SIGNAL: u8 = 5;
+    /// [`Deliver`](super::Deliver).
     pub const DELIVER: u8 = 6;
+    /// [`Call`](super::Call).
     pub const CALL: u8 = 7;
+    /// [`Reboot`](super::Reboot).
     pub const REBOOT: u8 = 8;
+    /// [`Mount`](super::Mount), of umount2(2).
     pub const UMOUNT: u8 = 9;
+    /// [`Mount`](super::Mount), of a call that remounts read-only.
     pub const REMOUNT: u8 = 10;
+    /// [`Cgroup`](super::Cgroup), which was made.
     pub const CGROUP_MKDIR: u8 = 11;
+    /// [`Cgroup`](super::Cgroup), which was removed.
     pub const CGROUP_RMDIR: u8 = 12;
+    /// [`Cgroup`](super::Cgroup), into which a process moved.
     pub const CGROUP_ATTACH: u8 = 13;
+    /// [`Oom`](super::Oom).
     pub const OOM: u8 = 14;
     /// No record, but an entry of the map `POLLS`: one of them is lost when it makes way for another.
     pub const POLL: u8 = 15;
@@ -129,8 +144,11 @@ pub struct Header {
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fork {
+    /// How every record begins.
     pub header: Header,
+    /// `start_boottime` of the child, in nanoseconds.
     pub child_start_ns: u64,
+    /// The child, in the initial pid namespace.
     pub child_tgid: u32,
     /// The child's real parent: differs from the actor under `CLONE_PARENT`.
     pub child_ppid: u32,
@@ -153,7 +171,9 @@ pub const EXEC_FLAG_ARGV_FAULT: u8 = 8;
 
 /// Most bytes of filename, argv and kept environment in an [`Exec`].
 pub const FILENAME_MAX: usize = 256;
+/// Of its arguments.
 pub const ARGV_MAX: usize = 2048;
+/// Of its kept environment.
 pub const ENV_MAX: usize = 512;
 
 /// A successful exec. `filename_len`, `argv_len` and `env_len` bytes follow, in this order,
@@ -162,20 +182,29 @@ pub const ENV_MAX: usize = 512;
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Exec {
+    /// How every record begins.
     pub header: Header,
+    /// `start_boottime` of the parent's group leader, in nanoseconds.
     pub parent_start_ns: u64,
+    /// Cgroup id in the unified hierarchy; 0 if unknown.
     pub cgroup: u64,
+    /// Its real parent, in the initial pid namespace.
     pub ppid: u32,
     /// Real user id, in the initial user namespace.
     pub uid: u32,
     /// Session id, in the initial pid namespace.
     pub session: u32,
+    /// Bytes of filename that follow.
     pub filename_len: u16,
+    /// Bytes of argv.
     pub argv_len: u16,
+    /// Bytes of kept environment.
     pub env_len: u16,
+    /// Zero.
     pub reserved: [u8; 6],
     /// Name of the controlling terminal ("pts/0", "ttyS0"), NUL-padded; empty if none.
     pub tty: [u8; 16],
+    /// Its name from now on (`task_struct.comm`), NUL-padded.
     pub comm: [u8; 16],
 }
 
@@ -183,6 +212,7 @@ pub struct Exec {
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Exit {
+    /// How every record begins.
     pub header: Header,
     /// CPU time of all its threads.
     pub cpu_ns: u64,
@@ -190,6 +220,7 @@ pub struct Exit {
     pub peak_rss_pages: u64,
     /// As wait(2) reports it: `exit code << 8`, or the fatal signal, with 0x80 for a core dump.
     pub status: u32,
+    /// Zero.
     pub reserved: u32,
 }
 
@@ -197,7 +228,9 @@ pub struct Exit {
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rename {
+    /// How every record begins.
     pub header: Header,
+    /// The new name, NUL-padded.
     pub comm: [u8; 16],
 }
 
@@ -222,15 +255,21 @@ pub const fn is_of_an_occurrence(code: i32) -> bool {
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Signal {
+    /// How every record begins.
     pub header: Header,
+    /// `start_boottime` of the target's group leader, in nanoseconds.
     pub target_start_ns: u64,
+    /// Thread group of the target, in the initial pid namespace.
     pub target_tgid: u32,
     /// The thread that `signal_generate` named.
     pub target_tid: u32,
+    /// `si_code` (sigaction(2)).
     pub code: i32,
+    /// Number of the signal (signal(7)).
     pub sig: u8,
     /// `TRACE_SIGNAL_*`: 0 delivered, 1 ignored, 2 already pending, 3 overflow, 4 info lost.
     pub result: u8,
+    /// Zero.
     pub reserved: [u8; 2],
 }
 
@@ -249,20 +288,31 @@ pub const DELIVER_FLAG_IGNORED: u8 = 4;
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deliver {
+    /// How every record begins.
     pub header: Header,
+    /// The thread that took it, in the initial pid namespace.
     pub tid: u32,
+    /// Number of the signal (signal(7)).
     pub sig: u8,
+    /// Zero.
     pub reserved: [u8; 3],
 }
 
 /// Which system call a [`Call`] records.
 pub mod call {
+    /// kill(2).
     pub const KILL: u8 = 1;
+    /// tkill(2).
     pub const TKILL: u8 = 2;
+    /// tgkill(2).
     pub const TGKILL: u8 = 3;
+    /// rt_sigqueueinfo(2).
     pub const RT_SIGQUEUEINFO: u8 = 4;
+    /// rt_tgsigqueueinfo(2).
     pub const RT_TGSIGQUEUEINFO: u8 = 5;
+    /// pidfd_send_signal(2).
     pub const PIDFD_SEND_SIGNAL: u8 = 6;
+    /// Names in the order of the numbers, as commands print them.
     pub const NAMES: [&str; 7] =
         ["unknown", "kill", "tkill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_send_signal"];
 }
@@ -275,6 +325,7 @@ pub const PIDFD_SIGNAL_PROCESS_GROUP: u32 = 1 << 2;
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Call {
+    /// How every record begins.
     pub header: Header,
     /// What the caller named, in its own pid namespace: a pid, 0, -1, -pgrp, a tid, or a pidfd.
     pub target: i64,
@@ -284,7 +335,9 @@ pub struct Call {
     pub tgid_arg: i32,
     /// One of [`call`].
     pub call: u8,
+    /// The signal that it was to send (signal(7)).
     pub sig: u8,
+    /// Zero.
     pub reserved: [u8; 2],
 }
 
@@ -292,6 +345,7 @@ pub struct Call {
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reboot {
+    /// How every record begins.
     pub header: Header,
     /// `LINUX_REBOOT_CMD_*`.
     pub cmd: u32,
@@ -323,10 +377,13 @@ pub const PLACE_BYTES: usize = PLACE_PARTS * PLACE_PART;
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mount {
+    /// How every record begins.
     pub header: Header,
     /// The call's flags: `MNT_*` for umount2, `MS_*` for mount and what comes to the same.
     pub mount_flags: u64,
+    /// Bytes of path that follow.
     pub path_len: u16,
+    /// Zero.
     pub reserved: [u8; 2],
     /// See [`PATH_FLAG_BY_FD`]; otherwise 0. Of fsconfig, the descriptor of the file system's context.
     pub fd: i32,
@@ -337,15 +394,19 @@ pub struct Mount {
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cgroup {
+    /// How every record begins.
     pub header: Header,
     /// The cgroup's id (its kernfs node's).
     pub id: u64,
     /// For `CGROUP_ATTACH` the process that moved; otherwise 0.
     pub task_start_ns: u64,
+    /// Its thread group, in the initial pid namespace; otherwise 0.
     pub task_tgid: u32,
     /// 0 for the unified hierarchy; a number of the kernel's for a version 1 hierarchy.
     pub hierarchy: u32,
+    /// Bytes of path that follow.
     pub path_len: u16,
+    /// Zero.
     pub reserved: [u8; 6],
 }
 
@@ -353,9 +414,13 @@ pub struct Cgroup {
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Oom {
+    /// How every record begins.
     pub header: Header,
+    /// `start_boottime` of the victim's group leader, in nanoseconds; 0 if unknown.
     pub victim_start_ns: u64,
+    /// Thread group of the victim, in the initial pid namespace.
     pub victim_tgid: u32,
+    /// Zero.
     pub reserved: u32,
 }
 
@@ -366,9 +431,11 @@ pub struct Oom {
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PollKey {
+    /// `start_boottime` of the caller's group leader, in nanoseconds.
     pub start_ns: u64,
     /// As [`Call::target`].
     pub target: i64,
+    /// Thread group of the caller, in the initial pid namespace.
     pub tgid: u32,
     /// One of [`call`], widened.
     pub call: u32,
@@ -378,8 +445,11 @@ pub struct PollKey {
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Poll {
+    /// Boot time of the first call.
     pub first_ns: u64,
+    /// Boot time of the last one.
     pub last_ns: u64,
+    /// Calls.
     pub count: u64,
     /// What the last call returned.
     pub last_ret: i64,
@@ -392,6 +462,7 @@ pub const ABSENT: u32 = u32::MAX;
 /// the structure that the name begins with, [`ABSENT`] where the running kernel lacks the member.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "what is not documented is the offset of the member that its name ends with")]
 pub struct Config {
     /// Mixed into every stamp.
     pub key: u64,

@@ -1,6 +1,6 @@
 //! Events as bytes (FORMAT.md, sections 7 and 8).
 //!
-//! Invariant: [`Encoder`] and [`decode`] change the same [`State`] by the same methods, in the
+//! Invariant: `Encoder` and `decode` change the same `State` by the same methods, in the
 //! same order. So whoever decodes a segment up to some frame can go on encoding behind it.
 
 mod decode;
@@ -23,25 +23,45 @@ const SNAPSHOT_FRAME: usize = 32 << 10;
 
 /// First byte of an event.
 pub mod tag {
+    /// [`What::Process`](crate::event::What::Process).
     pub const PROCESS: u8 = 1;
+    /// [`What::Fork`](crate::event::What::Fork) as most are: what the rest would say follows from the parent.
     pub const FORK: u8 = 2;
+    /// Any other fork.
     pub const FORK_ODD: u8 = 3;
+    /// [`What::Exec`](crate::event::What::Exec).
     pub const EXEC: u8 = 4;
+    /// [`What::Exit`](crate::event::What::Exit) of no shape.
     pub const EXIT: u8 = 5;
+    /// [`What::Rename`](crate::event::What::Rename).
     pub const RENAME: u8 = 6;
+    /// [`What::Signal`](crate::event::What::Signal) of no shape.
     pub const SIGNAL: u8 = 7;
+    /// [`What::Deliver`](crate::event::What::Deliver) of no shape.
     pub const DELIVER: u8 = 8;
+    /// [`What::Call`](crate::event::What::Call).
     pub const CALL: u8 = 9;
+    /// [`What::Poll`](crate::event::What::Poll).
     pub const POLL: u8 = 10;
+    /// [`What::Reboot`](crate::event::What::Reboot).
     pub const REBOOT: u8 = 11;
+    /// [`What::Umount`](crate::event::What::Umount).
     pub const UMOUNT: u8 = 12;
+    /// [`What::Remount`](crate::event::What::Remount).
     pub const REMOUNT: u8 = 13;
+    /// [`What::CgroupMkdir`](crate::event::What::CgroupMkdir).
     pub const CGROUP_MKDIR: u8 = 14;
+    /// [`What::CgroupRmdir`](crate::event::What::CgroupRmdir).
     pub const CGROUP_RMDIR: u8 = 15;
+    /// [`What::CgroupAttach`](crate::event::What::CgroupAttach).
     pub const CGROUP_ATTACH: u8 = 16;
+    /// [`What::Oom`](crate::event::What::Oom).
     pub const OOM: u8 = 17;
+    /// [`What::Lost`](crate::event::What::Lost).
     pub const LOST: u8 = 18;
+    /// No event: a shape, which gets the next number.
     pub const SHAPE: u8 = 19;
+    /// This and above: an event of the shape with the number that is left.
     pub const SHAPED: u8 = 40;
     /// With their numbers, as FORMAT.md lists them.
     pub const ALL: [(u8, &str); 20] = [
@@ -73,10 +93,15 @@ pub const SHAPES_MAX: usize = 256 - tag::SHAPED as usize;
 
 /// How a process reference begins.
 pub mod reference {
+    /// The kernel.
     pub const NOBODY: u64 = 0;
+    /// A process that is not known yet, and gets an index.
     pub const DEFINE: u64 = 1;
+    /// A known process, with a start of another precision.
     pub const REDEFINE: u64 = 2;
+    /// This and above: the process with the index that is left.
     pub const FIRST: u64 = 3;
+    /// With their numbers, as FORMAT.md lists them.
     pub const ALL: [(u64, &str); 4] =
         [(NOBODY, "NOBODY"), (DEFINE, "DEFINE"), (REDEFINE, "REDEFINE"), (FIRST, "FIRST")];
 }

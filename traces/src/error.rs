@@ -8,6 +8,11 @@ use std::path::PathBuf;
 
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+/// Why a recording cannot be opened, read or written.
+#[expect(
+    missing_docs,
+    reason = "fields are what the message shows: the file, bytes from its beginning, sizes in bytes, and why"
+)]
 pub enum Error {
     /// The operating system refused. `action` is a verb in the infinitive.
     #[error("{}: cannot {action}: {source}{}", path.display(), advice(source))]
@@ -31,6 +36,7 @@ pub enum Error {
     #[error("{}: damaged at byte {offset}: {what}; move the file away to record anew", path.display())]
     Damaged { path: PathBuf, offset: u64, what: String },
 
+    /// A ring file of this size was asked for.
     #[error("a ring file cannot have {size} bytes: give it {least} to {most}")]
     Size { size: u64, least: u64, most: u64 },
 
@@ -38,6 +44,7 @@ pub enum Error {
     #[error("{}: a saved trace, which cannot be recorded into: name another file", path.display())]
     NotARing { path: PathBuf },
 
+    /// Something was to be appended before a session had begun.
     #[error("{}: no session has begun: call begin first", path.display())]
     NoSession { path: PathBuf },
 

@@ -6,23 +6,33 @@
 
 use crate::session::SessionId;
 
+/// A reader refuses any other.
 pub const MAJOR: u16 = 1;
+/// A larger one only adds what an older reader may skip.
 pub const MINOR: u16 = 0;
 
+/// How a file begins.
 pub const FILE_MAGIC: [u8; 8] = *b"LASTRITE";
+/// How a segment begins.
 pub const SEGMENT_MAGIC: [u8; 8] = *b"LRITESEG";
 
 /// Second copy of the file header: in another block of any disk.
 pub const HEADER_COPY: u64 = 4096;
+/// Where the first segment begins, in bytes.
 pub const FIRST_SEGMENT: u64 = 8192;
 
+/// Least and largest segment, in bytes.
 pub const SEGMENT_SIZE_MIN: u32 = 128 << 10;
+/// See [`SEGMENT_SIZE_MIN`].
 pub const SEGMENT_SIZE_MAX: u32 = 1 << 20;
+/// Least and largest number of slots of a ring file.
 pub const SLOTS_MIN: u64 = 4;
+/// See [`SLOTS_MIN`].
 pub const SLOTS_MAX: u64 = 1 << 16;
 
 /// Least and largest size of a ring file.
 pub const SIZE_MIN: u64 = FIRST_SEGMENT + SLOTS_MIN * SEGMENT_SIZE_MIN as u64;
+/// See [`SIZE_MIN`].
 pub const SIZE_MAX: u64 = FIRST_SEGMENT + SLOTS_MAX * SEGMENT_SIZE_MAX as u64;
 
 /// Most bytes of a frame's payload.
@@ -40,8 +50,11 @@ pub fn segment_size_for(size: u64) -> u32 {
 /// One row of a table in FORMAT.md.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Field {
+    /// From the beginning of the header, in bytes.
     pub offset: usize,
+    /// In bytes.
     pub size: usize,
+    /// As the table calls it.
     pub name: &'static str,
 }
 
@@ -49,6 +62,7 @@ const fn field(offset: usize, size: usize, name: &'static str) -> Field {
     Field { offset, size, name }
 }
 
+/// FORMAT.md, section 2.
 pub const FILE_HEADER: [Field; 10] = [
     field(0, 8, "magic"),
     field(8, 2, "major"),
@@ -62,6 +76,7 @@ pub const FILE_HEADER: [Field; 10] = [
     field(60, 4, "crc"),
 ];
 
+/// FORMAT.md, section 3.
 pub const SEGMENT_HEADER: [Field; 12] = [
     field(0, 8, "magic"),
     field(8, 8, "seq"),
@@ -77,6 +92,7 @@ pub const SEGMENT_HEADER: [Field; 12] = [
     field(76, 4, "crc"),
 ];
 
+/// FORMAT.md, section 4.
 pub const FRAME_HEADER: [Field; 11] = [
     field(0, 4, "crc"),
     field(4, 4, "len"),
@@ -96,8 +112,11 @@ const fn length(fields: &[Field]) -> usize {
     last.offset + last.size
 }
 
+/// Bytes of a file header.
 pub const FILE_HEADER_LEN: usize = length(&FILE_HEADER);
+/// Bytes of a segment header.
 pub const SEGMENT_HEADER_LEN: usize = length(&SEGMENT_HEADER);
+/// Bytes of a frame header.
 pub const FRAME_HEADER_LEN: usize = length(&FRAME_HEADER);
 
 /// A batch was open when the segment began.
@@ -110,12 +129,19 @@ const CHAINED: usize = 68;
 
 /// What a frame holds.
 pub mod kind {
+    /// The [`Session`](crate::session::Session).
     pub const SESSION: u8 = 1;
+    /// A [`Clock`](crate::session::Clock) reading.
     pub const CLOCK: u8 = 2;
+    /// What the state of the codec begins with.
     pub const STATE: u8 = 3;
+    /// Processes that are known when the segment begins.
     pub const SNAPSHOT: u8 = 4;
+    /// Events; the last of a batch has positions behind them.
     pub const EVENTS: u8 = 5;
+    /// A [`Coverage`](crate::session::Coverage).
     pub const COVERAGE: u8 = 6;
+    /// The [`End`](crate::session::End).
     pub const END: u8 = 7;
     /// Names in the order of the numbers, from 1.
     pub const NAMES: [&str; 7] = ["SESSION", "CLOCK", "STATE", "SNAPSHOT", "EVENTS", "COVERAGE", "END"];
@@ -125,15 +151,22 @@ pub mod kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub enum FileKind {
+    /// Of fixed size; recorders write to it.
     Ring = 1,
+    /// A copy of one session, or of a few.
     StandAlone = 2,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// FORMAT.md, section 2.
 pub struct FileHeader {
+    /// Ring or stand-alone trace.
     pub kind: FileKind,
+    /// Random; part of every checksum in the file.
     pub file_id: [u8; 16],
+    /// Bytes of the whole ring file; 0 of a stand-alone trace.
     pub size: u64,
+    /// Bytes of a slot.
     pub segment_size: u32,
 }
 
@@ -142,6 +175,7 @@ pub struct FileHeader {
 pub enum BadHeader {
     /// Not ours at all; says what is there instead.
     Foreign(&'static str),
+    /// Of another major version, this one.
     Version(u16),
     /// Intact by its checksum, but with a claim that cannot be.
     Claim(&'static str),
@@ -170,6 +204,7 @@ fn id_at(bytes: &[u8], at: usize) -> [u8; 16] {
 }
 
 impl FileHeader {
+    /// Its bytes, checksum and all.
     pub fn encode(&self) -> [u8; FILE_HEADER_LEN] {
         let mut bytes = [0; FILE_HEADER_LEN];
         bytes[0..8].copy_from_slice(&FILE_MAGIC);
@@ -185,6 +220,10 @@ impl FileHeader {
         bytes
     }
 
+    /// The header that `bytes` begin with.
+    ///
+    /// # Errors
+    /// If they are none of ours; see [`BadHeader`].
     pub fn decode(bytes: &[u8]) -> Result<Self, BadHeader> {
         let Some(bytes) = bytes.get(..FILE_HEADER_LEN) else {
             return Err(BadHeader::Foreign(if bytes.is_empty() { "it is empty" } else { "it is too short" }));
@@ -237,19 +276,30 @@ impl FileHeader {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// FORMAT.md, section 3.
 pub struct SegmentHeader {
+    /// Its place in the order of all segments, from 1.
     pub seq: u64,
+    /// Whose events are in it.
     pub session: SessionId,
+    /// Number of its first event.
     pub first_number: u64,
+    /// Events of the session that were reported lost in earlier segments.
     pub lost_before: u64,
+    /// Boot time of the last event before it, or of the session's start.
     pub time_ns: u64,
+    /// Random, drawn by each writer when it opens the file.
     pub writer: u32,
+    /// Checksum of the last frame before it, if that is of the same session; else 0.
     pub chain: u32,
+    /// [`SEGMENT_CONTINUES`] or 0.
     pub flags: u32,
+    /// Stand-alone: bytes of the segment, header included; ring: 0.
     pub len: u32,
 }
 
 impl SegmentHeader {
+    /// Its bytes, checksum and all, in the file called `file_id`.
     pub fn encode(&self, file_id: &[u8; 16]) -> [u8; SEGMENT_HEADER_LEN] {
         let mut bytes = [0; SEGMENT_HEADER_LEN];
         bytes[0..8].copy_from_slice(&SEGMENT_MAGIC);
@@ -294,18 +344,28 @@ impl SegmentHeader {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// FORMAT.md, section 4.
 pub struct FrameHeader {
+    /// One of [`kind`].
     pub kind: u8,
+    /// [`FRAME_MORE`] or 0.
     pub flags: u8,
+    /// Events, of a snapshot processes, in it.
     pub count: u32,
+    /// Losses that its events report, at most `u32::MAX`.
     pub lost: u32,
+    /// As in [`SegmentHeader`], of the writer that wrote the frame.
     pub writer: u32,
+    /// Number of its first event.
     pub first_number: u64,
+    /// Boot time of its first event.
     pub first_ns: u64,
+    /// Boot time of its last event.
     pub last_ns: u64,
 }
 
 impl FrameHeader {
+    /// Whether its batch goes on in the next events frame.
     pub fn more(&self) -> bool {
         self.flags & FRAME_MORE != 0
     }
@@ -341,8 +401,11 @@ impl FrameHeader {
 /// A frame that checks.
 #[derive(Debug, Clone, Copy)]
 pub struct Frame<'a> {
+    /// What it says of itself.
     pub header: FrameHeader,
+    /// What it holds.
     pub payload: &'a [u8],
+    /// Its checksum, which the next frame continues.
     pub crc: u32,
     /// The byte behind its last, counted from the segment's header.
     pub end: usize,

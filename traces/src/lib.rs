@@ -5,6 +5,7 @@
 //! is behind the default feature `std`.
 
 #![cfg_attr(not(feature = "std"), no_std)]
+#![warn(missing_docs)]
 
 pub mod abi;
 
@@ -27,7 +28,7 @@ pub mod session;
 #[cfg(feature = "std")]
 pub mod storage;
 #[cfg(feature = "std")]
-pub mod wire;
+mod wire;
 
 #[cfg(feature = "std")]
 pub use error::Error;

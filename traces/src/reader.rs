@@ -42,24 +42,30 @@ pub struct Trace {
 /// One session at a glance, without decoding its events.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Summary {
+    /// What recorded it, on what.
     pub session: Session,
     /// Sequence numbers of its first and last segment that are still there.
     pub first_segment: u64,
+    /// See `first_segment`.
     pub last_segment: u64,
     /// Number of the first event still there, and of the one that would come next. Before
     /// `first_number` everything made way for newer events.
     pub first_number: u64,
+    /// See `first_number`.
     pub next_number: u64,
     /// Events that are there.
     pub events: u64,
     /// Boot time of the first and last event that are there; the session's start if none is.
     pub first_ns: u64,
+    /// See `first_ns`.
     pub last_ns: u64,
     /// Events that the recorder could not store, in the whole session.
     pub lost: u64,
     /// Every clock reading still there, the session's start first.
     pub clocks: Vec<Clock>,
+    /// What stretches of time each layer vouches for.
     pub coverage: Vec<Coverage>,
+    /// How it ended, if it says so.
     pub end: Option<End>,
     /// Stretches that cannot be read.
     pub gaps: Vec<Gap>,
@@ -71,15 +77,18 @@ pub struct Gap {
     /// Numbers `from..to` are missing. If both are the same, something is missing there, and
     /// nobody knows how much.
     pub from: u64,
+    /// See `from`.
     pub to: u64,
     /// Where in the file reading stopped, in bytes.
     pub offset: u64,
+    /// For people.
     pub why: &'static str,
 }
 
 /// What a segment holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stretch {
+    /// Events that count in it.
     pub events: u64,
     /// Processes that it begins with. They are told ([`Item::Known`]) where the segment before it cannot be read.
     pub known: u64,
@@ -93,7 +102,9 @@ pub enum Item {
     /// A process that was living where the readable part begins (or goes on after a gap), as the
     /// recording knew it. Its own events may have been overwritten.
     Known(Box<Process>),
+    /// The next event, in order of time.
     Event(Event),
+    /// Something is missing here.
     Gap(Gap),
 }
 

@@ -28,6 +28,7 @@ const PAYLOAD_FULL: usize = 64 << 10;
 /// What the newest session in the file holds, for whoever goes on with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resumed {
+    /// As its record says.
     pub session: Session,
     /// Per CPU the kernel ring's head counter up to which events are in the file; empty if none
     /// was ever given.
@@ -137,7 +138,7 @@ pub(crate) fn check_len<S: Storage + ?Sized>(storage: &mut S, header: &FileHeade
 }
 
 impl<S: Storage> Writer<S> {
-    /// Opens a ring file (one that [`format`] or `FileStorage::create` made) and finds the end of
+    /// Opens a ring file (one that [`format()`] or `FileStorage::create` made) and finds the end of
     /// what counts in it. Writes nothing.
     ///
     /// A segment that cannot be read is as if nothing were in it, unless it may be the newest: then this fails, for a
@@ -291,6 +292,7 @@ impl<S: Storage> Writer<S> {
         (!comm.is_empty()).then_some(comm)
     }
 
+    /// Where it writes to.
     pub fn storage(&self) -> &S {
         &self.storage
     }
@@ -533,6 +535,7 @@ fn random() -> u64 {
 
 /// A new session's id.
 impl SessionId {
+    /// A new one, drawn at random.
     pub fn random() -> Self {
         Self(random_id())
     }

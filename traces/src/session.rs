@@ -59,20 +59,27 @@ impl Clock {
 /// The session record: the first thing in every segment.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Session {
+    /// Random: names the session.
     pub id: SessionId,
     /// The session that this one follows, in the same file.
     pub previous: Option<SessionId>,
+    /// /proc/sys/kernel/random/boot_id, as text.
     pub boot_id: String,
+    /// `uname -n`.
     pub hostname: String,
     /// `uname -r`, `uname -v`, `uname -m`.
     pub kernel_release: String,
+    /// `uname -v`.
     pub kernel_version: String,
+    /// `uname -m`.
     pub machine: String,
     /// `PRETTY_NAME` of os-release(5), as it was when the session began.
     pub distribution: String,
     /// `systemd`, `sysvinit`, ... and its version as it says itself.
     pub init: String,
+    /// Empty if it could not be found out.
     pub init_version: String,
+    /// Of the recorder.
     pub tool_version: String,
     /// Why it began: `armed`, `boot`, ...
     pub began: String,
@@ -84,6 +91,7 @@ pub struct Session {
     pub hooks: Vec<String>,
     /// What this kernel lacks, one text each.
     pub missing: Vec<String>,
+    /// The clocks when recording began: nothing was seen before.
     pub started: Clock,
     /// Pairs with keys that are not above, in order.
     pub extra: Vec<(String, String)>,
@@ -241,9 +249,13 @@ impl Clock {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Layer {
+    /// The probe records, whether or not anybody takes it.
     Kernel = 1,
+    /// The recorder writes to the file.
     Drainer = 2,
+    /// The seal took what the recorder had not.
     Seal = 3,
+    /// What /proc told of those who were running.
     Census = 4,
 }
 
@@ -252,7 +264,9 @@ pub enum Layer {
 pub struct Coverage {
     /// Boot time.
     pub from_ns: u64,
+    /// Boot time.
     pub to_ns: u64,
+    /// Who vouches.
     pub layer: Layer,
     /// For people: why it begins or ends there, what is missing.
     pub note: String,
@@ -300,6 +314,7 @@ pub enum How {
 /// The last word of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct End {
+    /// In which way.
     pub how: How,
     /// Boot time; for [`How::NoSeal`] that of the last event known.
     pub time_ns: u64,

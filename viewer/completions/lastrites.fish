@@ -154,7 +154,7 @@ complete -c lastrites -n "__fish_lastrites_using_subcommand disarm" -s h -l help
 complete -c lastrites -n "__fish_lastrites_using_subcommand record" -l output -d 'Record into this file without arming, until SIGINT or SIGTERM; says `ready` once attached' -r -F
 complete -c lastrites -n "__fish_lastrites_using_subcommand record" -l size -d 'Size of a new file, at least 1M [default: 64M]' -r
 complete -c lastrites -n "__fish_lastrites_using_subcommand record" -s h -l help -d 'Print help'
-complete -c lastrites -n "__fish_lastrites_using_subcommand status" -l json -d 'One JSON object'
+complete -c lastrites -n "__fish_lastrites_using_subcommand status" -l json -d 'One JSON object (documented in /usr/share/doc/lastrites/JSON.md)'
 complete -c lastrites -n "__fish_lastrites_using_subcommand status" -s h -l help -d 'Print help'
 complete -c lastrites -n "__fish_lastrites_using_subcommand doctor" -l strict -d 'End with 3 when anything at all is missing, too'
 complete -c lastrites -n "__fish_lastrites_using_subcommand doctor" -s h -l help -d 'Print help'

@@ -13,6 +13,9 @@ use crate::error::Error;
 
 const UNIT: &str = "lastrites.service";
 
+/// Every shutdown and reboot starts it (systemd.special(7)).
+const SHUTDOWN: &str = "shutdown.target";
+
 #[derive(Debug)]
 pub struct Systemd;
 
@@ -107,6 +110,12 @@ fn hook(binary: &Path) -> String {
     )
 }
 
+/// Whether `systemctl list-jobs` has a job that starts [`SHUTDOWN`]: `123 shutdown.target start waiting`. One that stops it
+/// belongs to starting services, which conflict with it.
+fn is_to_start(jobs: &str) -> bool {
+    jobs.lines().any(|job| job.split_whitespace().skip(1).take(2).eq([SHUTDOWN, "start"]))
+}
+
 impl Init for Systemd {
     fn name(&self) -> &'static str {
         "systemd"
@@ -132,15 +141,32 @@ impl Init for Systemd {
     }
 
     fn start(&self, _layout: &Layout<'_>, run: &mut dyn Run) -> Result<(), Error> {
+        // One that died too often is not started before that is forgotten (systemd.unit(5), StartLimitBurst=).
+        self.forget(run);
         run.run(&["systemctl", "start", UNIT])
     }
 
     fn is_stopping(&self, run: &mut dyn Run) -> bool {
-        run.ask(&["systemctl", "is-system-running"]) == "stopping"
+        match run.ask(&["systemctl", "is-system-running"]).as_str() {
+            "stopping" => true,
+            // In a boot that never was complete it says no more than this, to the end of its shutdown (manager_state() in
+            // src/core/manager.c), for which the target below has been queued first of all.
+            "initializing" | "starting" => {
+                let queued = run.ask(&["systemctl", "list-jobs", "--no-legend", "--full", SHUTDOWN]);
+                is_to_start(&queued) || run.ask(&["systemctl", "is-active", SHUTDOWN]) == "active"
+            }
+            _ => false,
+        }
     }
 
-    fn stopped(&self, run: &mut dyn Run) {
-        // Only tidies `systemctl list-units --failed`; it fails when there is nothing to tidy.
+    fn stop(&self, run: &mut dyn Run) {
+        // One that was killed is started again seconds later, and where its unit is gone by then, that fails. It is no
+        // error where there is nothing to stop.
+        let _ = run.run(&["systemctl", "stop", UNIT]);
+    }
+
+    fn forget(&self, run: &mut dyn Run) {
+        // It fails when there is nothing to forget.
         let _ = run.run(&["systemctl", "reset-failed", UNIT]);
     }
 
@@ -252,11 +278,62 @@ mod tests {
         assert_eq!(Systemd.detect(root.path()), Some(Detected { name: "systemd", version: "252".into() }));
     }
 
+    /// What systemctl answers, by its first argument.
+    struct Answers<'a>(&'a [(&'a str, &'a str)]);
+
+    impl Run for Answers<'_> {
+        fn run(&mut self, command: &[&str]) -> Result<(), Error> {
+            panic!("{command:?}: it only asks")
+        }
+
+        fn ask(&mut self, command: &[&str]) -> String {
+            let [_, asked, ..] = command else { panic!("{command:?}") };
+            let answer = self.0.iter().find(|(question, _)| question == asked);
+            answer.unwrap_or_else(|| panic!("{command:?}: nobody need ask")).1.to_owned()
+        }
+    }
+
+    /// A boot that hung in a service was never complete; in its shutdown systemd said "starting", and the recorder that was
+    /// started again in the middle of it stayed.
+    #[test]
+    fn a_shutdown_is_known_in_boots_that_never_were_complete_too() {
+        let is_stopping = |running, jobs, active| {
+            Systemd.is_stopping(&mut Answers(&[
+                ("is-system-running", running),
+                ("list-jobs", jobs),
+                ("is-active", active),
+            ]))
+        };
+        let queued = "1432 shutdown.target start waiting";
+        for running in ["initializing", "starting"] {
+            assert!(is_stopping(running, queued, "inactive"));
+            assert!(is_stopping(running, "", "active"), "what hangs comes after it");
+            for jobs in
+                ["", "No jobs running.", "7 shutdown.target stop waiting", "8 a.service start running"]
+            {
+                assert!(!is_stopping(running, jobs, "inactive"), "{running} {jobs}");
+            }
+        }
+        let asked_once = |running| Systemd.is_stopping(&mut Answers(&[("is-system-running", running)]));
+        assert!(asked_once("stopping"));
+        for running in ["running", "degraded", "maintenance", "offline", "unknown", ""] {
+            assert!(!asked_once(running), "{running}");
+        }
+    }
+
     #[test]
     fn systemd_is_told_of_new_files_and_starts_the_unit() {
         let mut run = Noted::default();
         Systemd.reload(&mut run).expect("noted");
         Systemd.start(&layout(), &mut run).expect("noted");
-        assert_eq!(run.0, ["systemctl daemon-reload", "systemctl start lastrites.service"]);
+        assert_eq!(
+            run.0,
+            [
+                "systemctl daemon-reload",
+                "systemctl reset-failed lastrites.service",
+                "systemctl start lastrites.service"
+            ],
+            "after five deaths in a minute it would refuse"
+        );
     }
 }

@@ -26,13 +26,13 @@ use crate::{child::Child, recording::TRACER, sandbox::Sandbox, sys};
 const VAR_LIB: &str = "/var/lib";
 
 /// An armed machine whose ring file lies on a file system of its own, and whose bpffs is root's.
-struct Machine {
+pub struct Machine {
     ring: PathBuf,
     sandbox: Sandbox,
 }
 
 impl Machine {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let sandbox = Sandbox::new();
         let real = Path::new("/etc/lastrites/armed");
         assert!(!real.exists(), "{}: this machine is armed: disarm it for the tests", real.display());
@@ -61,6 +61,11 @@ impl Machine {
         lock::run_dir().unwrap_or_else(|e| panic!("{e}"));
         armed.store(&Path::new("/").join(ARMED_VOLATILE)).unwrap_or_else(|e| panic!("{e}"));
         Self { ring, sandbox }
+    }
+
+    /// A path of the test's own on the disk.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.sandbox.path(name)
     }
 
     /// The program where everybody may run it: the build directory need not be for everybody.

@@ -22,6 +22,7 @@ mod calls;
 mod census;
 mod cgroups;
 mod deliver;
+mod disarm;
 mod end;
 mod exec;
 mod exit;

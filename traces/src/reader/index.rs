@@ -61,15 +61,7 @@ pub(super) fn index(found: Found, header: &FileHeader) -> (Vec<Summary>, Vec<Pla
     let mut places = Vec::new();
     for id in order {
         let mut parts = by_session.remove(&id).unwrap_or_default();
-        // Numbers that go back cannot have been written by a recorder; the first to claim one has it.
-        let mut next_number = 0;
-        parts.retain(|Part { scan, tally, .. }| {
-            let fits = scan.header.first_number >= next_number;
-            if fits {
-                next_number = tally.next_number;
-            }
-            fits
-        });
+        parts = settle_numbers(parts);
         let Some(Part { scan: first, .. }) = parts.first() else { continue };
         let missing = match header.kind {
             FileKind::Ring => (missing_before(first, newest_seq, header)).then_some((first.offset, why)),
@@ -88,6 +80,25 @@ pub(super) fn index(found: Found, header: &FileHeader) -> (Vec<Summary>, Vec<Pla
         places.push(place);
     }
     (sessions, places)
+}
+
+/// Numbers go back only behind segments that the disk could not read any more, and does again: a recorder had given them up, and went
+/// on where they begin. So of those that claim a number the last one has it.
+fn settle_numbers(parts: Vec<Part>) -> Vec<Part> {
+    let mut until = u64::MAX;
+    let mut settled = Vec::with_capacity(parts.len());
+    for mut part in parts.into_iter().rev() {
+        if part.tally.next_number > until {
+            // A batch that one of those had completed.
+            part.tally = part.scan.closed;
+        }
+        if part.tally.next_number <= until {
+            until = part.scan.header.first_number;
+            settled.push(part);
+        }
+    }
+    settled.reverse();
+    settled
 }
 
 /// Whether the segment before the first one of a session should still be there.

@@ -83,18 +83,33 @@ pub(super) fn recover<S: Storage>(
             }
         }
     }
-    if let Some((current, tail)) = chosen {
-        // What is hidden is given up, and stays as it is until its turn comes again.
-        let past = if Some(current.slot) == newest { hidden } else { 0 };
-        let next = ((current.slot + 1 + past) % header.slots(), current.seq.saturating_add(1));
-        return Ok(Recovered { current: Some(current), tail, next });
+    // What is hidden may be read again one day: whatever comes now is numbered beyond it, and so is newer to everybody.
+    let beyond = found.first().map_or(1, |(newest, _)| newest.seq.saturating_add(1 + hidden));
+    let Some((mut current, tail)) = chosen else {
+        // Nothing to go on with. Headers may be intact all the same, and count as well.
+        let slot = newest.map_or(0, |slot| (slot + 1 + hidden) % header.slots());
+        return Ok(Recovered { current: None, tail: Vec::new(), next: (slot, beyond) });
+    };
+    let past = if Some(current.slot) == newest { hidden } else { 0 };
+    // Among segments that are passed over, one that cannot be read may be the one to go on behind.
+    let mut slot = current.slot;
+    while Some(slot) != newest {
+        slot = behind(slot);
+        if let Some(source) = unreadable.remove(&slot) {
+            if !past_damage {
+                return Err(io_error(storage, "read it", source));
+            }
+            hidden += 1;
+        }
     }
-    // Nothing to go on with. Headers may be intact all the same: count on behind the newest, so
-    // that a reader takes what comes for newer than them.
-    let next = found.first().map_or((0, 1), |(newest, slot)| {
-        ((slot + 1 + hidden) % header.slots(), newest.seq.saturating_add(1 + hidden))
-    });
-    Ok(Recovered { current: None, tail: Vec::new(), next })
+    let mut next = ((current.slot + 1 + past) % header.slots(), current.seq.saturating_add(1));
+    if hidden > 0 {
+        // What is hidden is given up, and stays as it is until its turn comes again. It may count on from the very event at
+        // which we go on: only another segment can be newer than that.
+        next.1 = beyond;
+        current.at = header.segment_size as usize;
+    }
+    Ok(Recovered { current: Some(current), tail, next })
 }
 
 struct Loaded {

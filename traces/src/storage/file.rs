@@ -24,7 +24,10 @@ pub enum Created {
     /// There was none; it has the size asked for.
     New,
     /// There was one already, of this size, which it keeps.
-    Existing { size: u64 },
+    Existing {
+        /// Bytes.
+        size: u64,
+    },
 }
 
 /// A ring file by path. Opens when first used.
@@ -52,7 +55,7 @@ impl FileStorage {
     /// alone the ring file that is there. Anything else there is refused.
     ///
     /// All of its blocks are allocated here, so that a full disk is met now and not in the middle
-    /// of a shutdown; and written, up to [`WRITTEN_MAX`]. Whatever fails, nothing is left behind.
+    /// of a shutdown; and written, the first 256 MiB of it. Whatever fails, nothing is left behind.
     pub fn create(path: &Path, size: u64) -> Result<(Self, Created), Error> {
         create(path, size, Unnamed::Preferred)
     }

@@ -10,7 +10,7 @@ use std::path::Path;
 use lastrites_traces::{
     Error,
     event::Event,
-    layout::{FIRST_SEGMENT, SEGMENT_SIZE_MIN, SIZE_MIN, SLOTS_MIN},
+    layout::{FIRST_SEGMENT, SEGMENT_SIZE_MIN, SIZE_MIN},
     ring::{self, Writer},
     session::{Clock, Coverage, End, How, Layer},
     storage::{MemoryStorage, Storage},
@@ -242,7 +242,8 @@ impl Worn {
 
 impl Storage for Worn {
     fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
-        assert!(offset < FIRST_SEGMENT || self.told as u64 == SLOTS_MIN, "it was told what comes");
+        let slots = (self.disk.bytes().len() as u64 - FIRST_SEGMENT) / u64::from(SEGMENT_SIZE_MIN);
+        assert!(offset < FIRST_SEGMENT || self.told as u64 == slots, "it was told what comes");
         let until = self.bad.range(offset / PAGE..).next().map_or(u64::MAX, |page| page * PAGE);
         match until.saturating_sub(offset) {
             0 if !buf.is_empty() => Err(io::Error::from_raw_os_error(5)),
@@ -348,4 +349,66 @@ fn a_disk_that_reads_nothing_is_not_taken_for_an_empty_one() {
         let error = Writer::open(Worn { disk: base.clone(), bad, told: 0 }).expect_err("nothing is known");
         says_what_to_do(&error, Failure::Broken);
     }
+}
+
+const SLOTS: u64 = 8;
+
+/// A ring whose newest segments lie behind the fifth slot, some of them with a batch that goes on in the next.
+fn long(turn: u64) -> MemoryStorage {
+    let size = FIRST_SEGMENT + SLOTS * u64::from(SEGMENT_SIZE_MIN);
+    let mut disk = MemoryStorage::new(size as usize);
+    ring::format(&mut disk, size, [7; 16]).unwrap();
+    let mut writer = Writer::open(disk).unwrap();
+    writer.begin(&session(1)).unwrap();
+    let (mut noise, mut now_ns) = (Noise(turn), 2_000);
+    while writer.bytes_written() < (6 + turn % SLOTS) * u64::from(SEGMENT_SIZE_MIN) {
+        writer.append(&noise.heavy(&mut now_ns, 20 + turn as usize * 9), &[now_ns]).unwrap();
+    }
+    writer.sync().unwrap();
+    writer.into_storage()
+}
+
+/// Newest segments that could not be read were given up, and what came behind them was numbered as they were. When the disk did read
+/// them again, they were taken for what had been recorded last, and that was not shown, or mixed with them.
+#[test]
+fn segments_that_are_given_up_and_come_back_take_nothing_from_what_came_behind_them() {
+    let mut dropped = 0;
+    for turn in 0..24 {
+        let base = long(turn);
+        let before = read(base.bytes()).unwrap().remove(0);
+        let newest = before.summary.last_segment - 1;
+        for (hidden, batches) in [(1, 1), (1, 12), (2, 1), (2, 5), (3, 1), (3, 9)] {
+            let page =
+                |back: u64| (FIRST_SEGMENT + (newest - back) % SLOTS * u64::from(SEGMENT_SIZE_MIN)) / PAGE;
+            let bad: BTreeSet<u64> = (0..hidden).map(page).collect();
+            let worn = Worn { disk: base.clone(), bad, told: 0 };
+            says_what_to_do(&Writer::open(worn.clone()).expect_err("it may be the newest"), Failure::Broken);
+            let mut writer = Writer::open_past_damage(Worn { told: 0, ..worn }).unwrap();
+            let first = writer.next_number();
+            let (mut noise, mut now_ns, mut all) = (Noise(turn ^ 77), 1 << 40, Vec::new());
+            let mut went_on = |writer: &mut Writer<Worn>, count| {
+                let batch = noise.heavy(&mut now_ns, count);
+                all.extend(numbered(writer.next_number(), &batch));
+                writer.append(&batch, &[now_ns]).unwrap();
+                writer.sync().unwrap();
+            };
+            (0..batches).for_each(|_| went_on(&mut writer, 40));
+            // The disk reads everything again, and whoever comes next goes on behind what came last.
+            let worn = Worn { bad: BTreeSet::new(), told: 0, ..writer.into_storage() };
+            let mut writer = Writer::open(worn).unwrap();
+            assert_eq!(writer.next_number(), first + 40 * batches, "{turn} {hidden} {batches}");
+            went_on(&mut writer, 10);
+            let bytes = writer.storage().disk.bytes();
+            let reading = read(bytes).unwrap().remove(0);
+            let behind: Vec<Event> =
+                reading.events.iter().filter(|event| event.number >= first).cloned().collect();
+            assert_eq!(behind, all, "{turn} {hidden} {batches}");
+            let older = &reading.events[..reading.events.len() - behind.len()];
+            let known = before.events.iter().filter(|event| event.number < first);
+            assert!(known.rev().zip(older.iter().rev()).all(|(known, read)| known == read));
+            assert_eq!(reading.gaps, [], "what was given up was recorded again, or counted as lost");
+            dropped += before.events.last().map_or(0, |last| last.number + 1 - first);
+        }
+    }
+    assert!(dropped > 100, "{dropped}");
 }

@@ -1,4 +1,4 @@
-//! `status`, for people and for programs.
+//! What `status` tells of this machine, for people and for programs.
 //!
 //! Invariant: pure: what is known goes in, text comes out; strings are escaped for where they go.
 
@@ -35,7 +35,8 @@ pub fn gather() -> Facts {
     // Only root may look at the lock; whoever else asks has to believe the recorder's own word, in a file that is
     // for everybody to read.
     let told = status.as_ref().map(|status| status.pid).filter(|pid| lock::is_recorder(*pid));
-    let recorder_pid = armed.as_ref().and_then(|a| lock::holder(run, &a.ring)).map(|h| h.pid).or(told);
+    let holder = armed.as_ref().and_then(|a| lock::holder(run, &a.ring)).map(|holder| holder.pid);
+    let recorder_pid = holder.filter(|pid| *pid > 0).or(told);
     let pinned = armed.as_ref().map_or(Some(false), |a| is_there(&a.pins));
     let loaded = armed.as_ref().filter(|_| pinned == Some(true));
     let hooks = loaded.map(|a| crate::kernel::hooks(&a.pins)).unwrap_or_default();
@@ -105,7 +106,7 @@ pub fn text(facts: &Facts) -> String {
     out
 }
 
-/// One JSON object on a line. Names are stable; unknowns are null.
+/// One JSON object on a line. Names are stable, and documented in JSON.md; unknowns are null.
 pub fn json(facts: &Facts) -> String {
     let armed = facts.armed.as_ref();
     let status = facts.status.as_ref();
@@ -193,6 +194,22 @@ mod tests {
             armed.complete = false;
         }
         assert!(text(&facts).starts_with("half armed"));
+    }
+
+    #[test]
+    fn the_members_that_are_documented_are_those_that_are_printed() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../viewer/JSON.md");
+        let document = fs::read_to_string(path).expect("it is in the repository");
+        let section = document.split("\n## ").find(|section| section.starts_with("Status\n"));
+        let rows = section.expect("a section of its own").lines();
+        let documented: Vec<&str> =
+            rows.filter_map(|row| row.strip_prefix("| `")?.split_once('`')).map(|(name, _)| name).collect();
+        let object: serde_json::Value = serde_json::from_str(&json(&facts())).expect("JSON");
+        let mut printed: Vec<&str> = object.as_object().expect("one").keys().map(String::as_str).collect();
+        let mut sorted = documented.clone();
+        sorted.sort_unstable();
+        printed.sort_unstable();
+        assert_eq!(sorted, printed);
     }
 
     #[test]

@@ -1,0 +1,107 @@
+//! Disarming while the init, or a recorder that hangs, has other plans.
+
+use std::{
+    fs::{self, File},
+    io::Write as _,
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use lastrites_tracer::{
+    inits::MARK,
+    lock,
+    state::{self, ARMED_VOLATILE, Armed, Made},
+    status::Status,
+};
+use rustix::{
+    fs::{FlockOperation, flock},
+    mount::{MountFlags, mount, mount_remount},
+};
+
+use crate::{
+    armed::Machine,
+    recording::{TRACER, record_into},
+};
+
+const UNIT: &str = "/etc/systemd/system/lastrites.service";
+
+/// The recorder was killed, and seconds later systemd started it again, while `disarm` took its unit away: a failed unit stayed,
+/// until somebody ran `systemctl reset-failed`.
+#[test]
+fn systemd_stops_the_unit_before_it_is_gone_and_forgets_it_behind_that() {
+    let machine = Machine::new();
+    for dir in ["/etc", "/usr/local/sbin"] {
+        mount("tmpfs", dir, "tmpfs", MountFlags::empty(), None).expect("one of the test's own");
+    }
+    let log = machine.path("log");
+    // Says what it was asked for, and whether the unit was there then.
+    let systemctl = Path::new("/usr/local/sbin/systemctl");
+    let script = format!(
+        "#!/bin/sh\n[ -e {UNIT} ] && there=yes || there=no\necho \"$* $there\" >>{}\n",
+        log.display()
+    );
+    fs::write(systemctl, script).expect("written");
+    fs::set_permissions(systemctl, fs::Permissions::from_mode(0o755)).expect("executable");
+    fs::create_dir_all("/etc/systemd/system").expect("made");
+    fs::write(UNIT, format!("{MARK}\n")).expect("written");
+    let (_, armed) = state::load(Path::new("/")).expect("armed");
+    let armed = Armed { init: "systemd".into(), made: vec![Made::File(UNIT.into())], ..armed };
+    armed.store(&Path::new("/").join(ARMED_VOLATILE)).unwrap_or_else(|e| panic!("{e}"));
+
+    let disarmed = Command::new(TRACER).arg("disarm").output().expect("it runs");
+    assert!(disarmed.status.success(), "{disarmed:?}");
+    assert!(!Path::new(UNIT).exists());
+    let asked = fs::read_to_string(&log).expect("it was asked");
+    let asked: Vec<&str> = asked.lines().collect();
+    assert_eq!(
+        asked,
+        ["stop lastrites.service yes", "daemon-reload no", "reset-failed lastrites.service no"]
+    );
+}
+
+/// A recorder that hung while it ended its recording held the lock of those who arm and disarm, and `disarm` gave up after two and a
+/// half minutes.
+#[test]
+fn a_recorder_that_hangs_while_it_ends_its_recording_is_told_to_leave() {
+    let machine = Machine::new();
+    let mut recorder = record_into(&machine.path("other")).spawn().expect("it starts");
+    while !lock::is_recorder(recorder.id()) {
+        std::thread::yield_now();
+    }
+    let run = lock::run_dir().unwrap_or_else(|e| panic!("{e}"));
+    let status = Status { pid: recorder.id(), ..Status::default() };
+    status.store(run).expect("stored");
+    let mut held = File::create(run.join("arming")).expect("made");
+    flock(&held, FlockOperation::NonBlockingLockExclusive).expect("free");
+    let ticks = lock::start_ticks(recorder.id()).expect("it lives");
+    writeln!(held, "{} {ticks} a while ago", recorder.id()).expect("written");
+
+    let mut disarm = Command::new(TRACER).arg("disarm").stderr(Stdio::piped()).spawn().expect("it starts");
+    // The lock goes with the recorder.
+    let pid = recorder.id();
+    while recorder.try_wait().expect("ours").is_none() {
+        assert_eq!(disarm.try_wait().expect("ours"), None, "it gave up");
+        std::thread::yield_now();
+    }
+    drop(held);
+    let disarmed = disarm.wait_with_output().expect("it ends");
+    let said = String::from_utf8_lossy(&disarmed.stderr);
+    assert!(disarmed.status.success(), "{said}");
+    assert!(said.contains(&format!("the end of a recording (process {pid}, since a while ago)")), "{said}");
+    assert!(state::load(Path::new("/")).is_none());
+}
+
+/// There was no room in /run for the name of who arms or disarms, and so nobody could.
+#[test]
+fn a_full_run_keeps_nobody_from_disarming() {
+    let _machine = Machine::new();
+    let run = lock::run_dir().unwrap_or_else(|e| panic!("{e}"));
+    mount_remount("/run", MountFlags::empty(), "size=64k").expect("made small");
+    let mut filler = File::create("/run/filler").expect("made");
+    while filler.write(&[1; 512]).is_ok() {}
+    fs::write(run.join("other"), "x").expect_err("it is full");
+    let disarmed = Command::new(TRACER).arg("disarm").output().expect("it runs");
+    assert!(disarmed.status.success(), "{disarmed:?}");
+    assert!(state::load(Path::new("/")).is_none());
+}
