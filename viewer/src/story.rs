@@ -28,6 +28,7 @@ use std::{
 };
 
 use lastrites_traces::{
+    abi,
     reader::Summary,
     session::{End, How},
 };
@@ -37,7 +38,7 @@ use crate::{ahead, safe};
 use self::{
     across::NextBoot,
     blame::{Command, Wait},
-    doubt::Doubt,
+    doubt::{Confidence, Doubt},
     fate::{ByTarget, Fate, Rivals, Verdict},
     finding::Finding,
     restart::{By, Restart},
@@ -96,6 +97,36 @@ pub struct Story {
     scripts: OnceLock<BTreeSet<String>>,
 }
 
+/// What lives no longer may be a command.
+const COMMAND_NS: u64 = 30_000_000_000;
+
+/// Whether what ended was a command that had done its work (a check, a hook, a helper), and what came is the next of the kind.
+/// Who looks after a container runs its checks as well, which may fail.
+fn is_next_command(world: &World, by_target: &ByTarget, restart: &Restart) -> bool {
+    let Some(old) = world.proc_at(restart.old) else { return false };
+    let ended = old.dead() && old.killed_by() == 0 && (old.status == 0 || world.is_shim(restart.by));
+    restart.ordered == NONE
+        && ended
+        && old.exit.ns.saturating_sub(old.born.ns) < COMMAND_NS
+        && fate::told(world, by_target, restart.old, old.born).is_none()
+}
+
+/// systemd restarts a unit this soon, unless its RestartSec= is a long one.
+const RESTART_NS: u64 = 5_000_000_000;
+
+/// Whether a unit had ended well before the shutdown, untold, and what systemd ran for it a while later is its next run: a
+/// timer's, a path's, or one of those that D-Bus has started.
+fn is_next_run(world: &World, by_target: &ByTarget, restart: &Restart, shutdown: &Shutdown) -> bool {
+    let Some(old) = world.proc_at(restart.old) else { return false };
+    restart.how == By::Init
+        && restart.ordered == NONE
+        && old.dead()
+        && old.status == 0
+        && old.exit < shutdown.begin
+        && restart.at.ns.saturating_sub(old.exit.ns) > RESTART_NS
+        && fate::told(world, by_target, restart.old, old.born).is_none()
+}
+
 impl Story {
     /// Tells the story of `world`, recorded as `summary` says; `next` is the boot after it.
     pub fn tell(world: World, summary: &Summary, next: Option<NextBoot>) -> Self {
@@ -125,10 +156,16 @@ impl Story {
                 restarts.retain(|restart| doubt.absence(from_ns, restart.at.ns));
             }
         }
-        // What stopped a unit before, and does it again, took nobody's place.
+        // What ends well by itself, and runs again when its hour strikes or somebody wants it, nobody keeps running.
+        restarts.retain(|restart| !is_next_command(&world, &by_target, restart));
         if let Some(shutdown) = shutdown.as_ref().filter(|_| init == Init::Systemd) {
+            restarts.retain(|restart| !is_next_run(&world, &by_target, restart, shutdown));
+        }
+        // What stopped a unit before, and does it again, took nobody's place.
+        if let Some(shutdown) = &shutdown {
             let stops = behalf::stop_commands(&world, shutdown.begin);
-            restarts.retain(|restart| !stops.contains(&restart.old));
+            restarts
+                .retain(|restart| !restart.of_kind(&services, Kind::Unit) || !stops.contains(&restart.old));
         }
         let places = |of: fn(&Restart) -> Idx| {
             let mut places = vec![NONE; world.procs.len()];
@@ -165,7 +202,9 @@ impl Story {
             let commands: IdxMap<&Fate> =
                 fates.iter().filter(of_init).map(|fate| (fate.proc, fate)).collect();
             let command = |idx: Idx| {
-                let Some(unit) = unit_of(idx).filter(|unit| unit.ends_with(".service")) else {
+                let of_mount = |unit: &String| service::is_mount(unit);
+                let Some(unit) = unit_of(idx).filter(|unit| unit.ends_with(".service") || of_mount(unit))
+                else {
                     return Command::Other;
                 };
                 let earlier = earlier.get_or_init(|| behalf::Earlier::of(&world, shutdown.begin));
@@ -184,6 +223,7 @@ impl Story {
                 };
                 let says = || world.own_images(idx).any(|image| says_stop(world.strings.get(image.argv)));
                 match is_new {
+                    _ if init == Init::Systemd && of_mount(&unit) => Command::Stops(until_ns),
                     Some(true) if earlier.ran_at(&unit, born_ns) || says() => Command::Stops(until_ns),
                     Some(false) => Command::Other,
                     // What has just been started is stopped as soon as its turn comes.
@@ -196,7 +236,11 @@ impl Story {
                     _ => Command::Other,
                 }
             };
-            waits = blame::blame(&world, shutdown, &fates, heir, &mut of_unit, stops, command);
+            let told_ns = |idx: Idx| {
+                let told = fate::told(&world, &by_target, idx, shutdown.begin);
+                told.map_or(u64::MAX, |told| told.at(&world).ns)
+            };
+            waits = blame::blame(&world, shutdown, &fates, heir, &mut of_unit, stops, command, told_ns);
             if !shutdown.ended && !shutdown.returned {
                 let told: IdxSet =
                     fates.iter().filter(|fate| fate.told.is_some()).map(|fate| fate.proc).collect();
@@ -379,6 +423,23 @@ impl Story {
         self.world.proc_at(idx).is_some_and(|proc| proc.born < stops && !self.stopped.contains(&idx))
     }
 
+    /// From when on a request to stop would have been recorded: the beginning of the shutdown, if that can have been seen.
+    fn stops_from_ns(&self) -> u64 {
+        match &self.shutdown {
+            Some(shutdown) if shutdown.asked.is_some() || !self.doubt.is_young(shutdown.begin.ns) => {
+                shutdown.begin.ns
+            }
+            _ => 0,
+        }
+    }
+
+    /// Whether it is known that no signal told it to stop.
+    fn is_untold(&self, idx: Idx) -> bool {
+        let born_ns = self.world.proc_at(idx).map_or(0, |proc| proc.born.ns);
+        let from_ns = self.stops_from_ns().max(born_ns);
+        self.doubt.of_kinds(from_ns, self.end_of(idx).ns, &[abi::kind::SIGNAL]) == Confidence::Certain
+    }
+
     /// Whose exit was missed has no fate that could be told.
     fn forget_missed(&mut self) {
         let mut fates = std::mem::take(&mut self.fates);
@@ -500,7 +561,7 @@ impl Story {
             file == b"/etc/runit/3"
                 || matches!(
                     world.program_of(up),
-                    b"rc" | b"startpar" | b"openrc" | b"rc.shutdown" | b"openrc-run.sh"
+                    b"rc" | b"rc.6" | b"rc.0" | b"startpar" | b"openrc" | b"rc.shutdown" | b"openrc-run.sh"
                 )
         };
         let in_it = |up: Idx| world.proc_at(up).is_some_and(|proc| proc.born >= shutdown.begin);

@@ -161,6 +161,7 @@ fn push_end(out: &mut String, story: &Story, fate: &Fate) {
                 match told.reception {
                     Reception::Ignored => "ignored",
                     Reception::Handled => "handled",
+                    Reception::BeforeExec => "handled before its exec",
                     Reception::Fatal => "fatal",
                     Reception::Pending => "not seen to be taken",
                 },

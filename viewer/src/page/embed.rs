@@ -32,7 +32,7 @@ use super::{
 use crate::{
     names,
     story::{
-        fate::{Reception, Verdict},
+        fate::Verdict,
         finding::Rule,
         world::{Idx, Means, Origin},
     },
@@ -235,8 +235,7 @@ impl Embedder<'_> {
                 "told",
                 told.map_or_else(|| "null".to_owned(), |t| self.us(t.at(world).ns).to_string()),
             );
-            let ignoring =
-                told.is_some_and(|told| matches!(told.reception, Reception::Ignored | Reception::Pending));
+            let ignoring = told.is_some_and(|told| told.reception.unheard());
             columns.push("ignoring", u8::from(ignoring));
             columns.push("heir", or_none(story.replaced(*idx).and_then(|restart| chosen.row(restart.new))));
             columns.push("old", or_none(story.replaces(*idx).and_then(|restart| chosen.row(restart.old))));

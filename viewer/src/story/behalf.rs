@@ -8,9 +8,9 @@ use std::collections::{HashMap, HashSet};
 use super::{
     Story, alike,
     intern::Str,
-    service::{Kind, ServiceId, of_cgroup},
+    service::{Kind, ServiceId, is_mount, of_cgroup},
     stopper::says_stop,
-    world::{At, Idx, IdxSet, Means, NONE, Proc, Sig, World},
+    world::{At, Idx, IdxSet, Means, NONE, Origin, Proc, Sig, World},
 };
 use crate::safe;
 
@@ -36,12 +36,26 @@ const SOON_NS: u64 = 5_000_000_000;
 /// ended while they ran or soon after them.
 pub(super) fn stop_commands(world: &World, begin: At) -> IdxSet {
     let mut by_cgroup: HashMap<u64, Vec<(At, At, Idx)>> = HashMap::new();
-    for (idx, proc) in world.all().filter(|(_, proc)| proc.born < begin && world.is_init(proc.parent)) {
+    // Whose parent is not known, and who was there, may be a child of init that was not recorded itself.
+    let of_init = |proc: &Proc| {
+        world.is_init(proc.parent)
+            || proc.parent == NONE && proc.origin == Origin::Running && proc.cgroup != 0
+    };
+    for (idx, proc) in world.all().filter(|(_, proc)| proc.born < begin && of_init(proc)) {
         by_cgroup.entry(proc.cgroup).or_default().push((proc.born, proc.exit, idx));
     }
     let mut stops = IdxSet::default();
     for lives in by_cgroup.values_mut().filter(|lives| lives.len() > 1) {
         lives.sort_unstable();
+        let mut next: HashMap<Str, At> = HashMap::new();
+        for (born, exit, idx) in lives.iter_mut().rev() {
+            let Some(line) = world.own_images(*idx).next().map(|image| image.argv) else { continue };
+            // Whose end was missed had ended when the same was executed again.
+            let again = next.insert(line, *born);
+            if *exit == At::NEVER {
+                *exit = again.unwrap_or(At::NEVER);
+            }
+        }
         // Of those that began before, the one that lived longest: who stops it sees its end.
         let mut main = lives[0].1;
         for (born, exit, idx) in &lives[1..] {
@@ -198,8 +212,15 @@ impl Story {
         };
         let (earlier, name) = (self.earlier(), &self.services.get(unit).name);
         let says = || world.own_images(top).any(|image| says_stop(world.strings.get(image.argv)));
-        earlier.is_new_in(world, top, name) == Some(true)
-            && (earlier.ran_at(name, born.ns) || says())
-            && !started()
+        if is_mount(name) {
+            return true;
+        }
+        let stops = match earlier.is_new_in(world, top, name) {
+            Some(true) => earlier.ran_at(name, born.ns) || says(),
+            Some(false) => false,
+            // A unit that only does something at its start and at its end.
+            None => says(),
+        };
+        stops && !started()
     }
 }

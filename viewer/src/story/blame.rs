@@ -132,7 +132,9 @@ pub enum Command {
 }
 
 /// The whole shutdown, stretch by stretch. `heir`: who took somebody's place; `of_unit`: who belongs to a unit;
-/// `stops`: of them, who may be there to stop it; `command`: what a child of init was, of whom one was killed.
+/// `stops`: of them, who may be there to stop it; `command`: what a child of init was, of whom one was killed; `told_ns`: when
+/// somebody was told to stop, if ever.
+#[expect(clippy::too_many_arguments, reason = "what the story knows of processes, each asked of few")]
 pub fn blame(
     world: &World,
     shutdown: &Shutdown,
@@ -141,10 +143,16 @@ pub fn blame(
     mut of_unit: impl FnMut(Idx) -> bool,
     stops: impl Fn(Idx) -> bool,
     command: impl Fn(Idx) -> Command,
+    told_ns: impl Fn(Idx) -> u64,
 ) -> Vec<Wait> {
     let (begin, end) = (shutdown.begin.ns, shutdown.end.ns);
     let mut longest = Longest::default();
-    stopping(world, shutdown, fates).for_each(|c| longest.add(c));
+    for candidate in stopping(world, shutdown, fates) {
+        let is_short = longest.is_short(candidate.from_ns, candidate.to_ns);
+        if !is_short && is_told_for_it(world, shutdown, &told_ns, &candidate) {
+            longest.add(candidate);
+        }
+    }
     // rc itself outlives the last hook: it is no candidate, but there.
     let mut rc_ns = u64::MAX;
     for (idx, proc) in world.all().filter(|(_, proc)| proc.born.ns >= begin) {
@@ -192,6 +200,33 @@ pub fn blame(
         }
     }
     waits
+}
+
+/// Whether it was told to stop on behalf of the shutdown: by init, by what init or whoever asked had begun for it, by somebody who
+/// was told himself or who looks after others; or somebody above it was told. What `timeout` tells its own child is nothing that
+/// a shutdown waits for.
+fn is_told_for_it(
+    world: &World,
+    shutdown: &Shutdown,
+    told_ns: &impl Fn(Idx) -> u64,
+    candidate: &Candidate,
+) -> bool {
+    let by = candidate.told_by;
+    if by == NONE || world.is_init(by) || by == candidate.proc {
+        return true;
+    }
+    let asked = shutdown.asked.as_ref().map_or(NONE, |asked| asked.by);
+    let line = || std::iter::once(by).chain(world.ancestors(by)).take_while(|up| !world.is_init(*up));
+    let told = |up: Idx| told_ns(up) <= candidate.from_ns;
+    let of_it = |up: Idx| {
+        let proc = world.proc_at(up);
+        let begun = proc.is_some_and(|proc| world.is_init(proc.parent) && proc.born >= shutdown.begin);
+        let asks = asked != NONE && (up == asked || world.ancestors(asked).any(|above| above == up));
+        begun || asks || told(up) || world.is_supervisor(up)
+    };
+    line().any(of_it)
+        || world.ancestors(candidate.proc).any(|up| !world.is_init(up) && told(up))
+        || line().any(|up| runs_scripts(world.program_of(up)))
 }
 
 /// Those who were told to stop, until they had.

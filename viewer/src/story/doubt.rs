@@ -41,6 +41,9 @@ pub struct Doubt {
     from_ns: u64,
 }
 
+/// Stopping services may have begun so long before something is killed.
+const YOUNG_NS: u64 = 300_000_000_000;
+
 /// Processes whose hooks were attached one after another may be half told.
 const ATTACH_NS: u64 = 50_000_000;
 
@@ -50,6 +53,11 @@ impl Doubt {
         let from_ns = covered.unwrap_or(summary.session.started.boottime_ns);
         let holes = world.holes.iter().filter(|hole| hole.cause != Cause::Uncounted).copied().collect();
         Self { holes, from_ns }
+    }
+
+    /// Whether recording had begun so shortly before that what led to this moment may have come earlier.
+    pub fn is_young(&self, ns: u64) -> bool {
+        ns.saturating_sub(self.from_ns) < YOUNG_NS
     }
 
     /// Of what was seen between these moments.

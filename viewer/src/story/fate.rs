@@ -16,6 +16,10 @@ const ABRT: u8 = 6;
 const KILL: u8 = 9;
 const TERM: u8 = 15;
 
+/// A signal is passed on this soon, and among so many others at most.
+const PASSED_NS: u64 = 1_000_000_000;
+const PASSED_MAX: usize = 1024;
+
 /// What a process did with the signal that told it to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reception {
@@ -23,10 +27,19 @@ pub enum Reception {
     Ignored,
     /// A handler ran.
     Handled,
+    /// A handler ran, of whoever forked it: it had not executed its own program yet, and that never heard of it.
+    BeforeExec,
     /// The default action: it died of it.
     Fatal,
     /// It was not seen to be taken: blocked, or the process never ran again.
     Pending,
+}
+
+impl Reception {
+    /// Whether it goes on as if it had not been told.
+    pub const fn unheard(self) -> bool {
+        matches!(self, Self::Ignored | Self::Pending | Self::BeforeExec)
+    }
 }
 
 /// The first signal of a stop.
@@ -48,7 +61,7 @@ impl Told {
 pub enum Verdict {
     /// Exited after it was told to, of its own will or by the signal's default action.
     Stopped,
-    /// Exited without having been told to.
+    /// Exited without having been told to, or without having heard of it.
     Left,
     /// SIGKILL, or a crash.
     Killed,
@@ -229,7 +242,7 @@ fn fate(
     } else {
         let by_stop = told.is_some_and(|told| world.sigs[told.sent as usize].sig == sig);
         match sig {
-            0 if told.is_some() => Verdict::Stopped,
+            0 if told.is_some_and(|told| told.reception != Reception::BeforeExec) => Verdict::Stopped,
             0 => Verdict::Left,
             KILL => Verdict::Killed,
             _ if by_stop || matches!(sig, TERM | INT | HUP | QUIT) => Verdict::Stopped,
@@ -247,32 +260,60 @@ pub fn told(world: &World, by_target: &ByTarget, idx: Idx, begin: At) -> Option<
             sent.at >= begin && sent.at <= proc.exit && sent.sig != KILL && !sent.overflowed()
         })
     };
-    let stops = || came().filter(|(_, sent)| tells_to_stop(world, sent));
+    // A unit has one KillSignal=: where init sent a plain one later, its SIGUSR1 meant something else.
+    let plain = |sent: &Sig| matches!(sent.sig, TERM | INT | QUIT) && world.is_init(sent.sender);
+    let last_plain = came().filter(|(_, sent)| plain(sent)).map(|(_, sent)| sent.at).last();
+    let meant = |sent: &Sig| {
+        matches!(sent.sig, TERM | INT | QUIT | HUP) || last_plain.is_none_or(|plain| sent.at > plain)
+    };
+    let stops = || came().filter(|(_, sent)| tells_to_stop(world, sent) && meant(sent));
     let asks = || {
         let kill = if proc.killed_by() == KILL { killer(world, by_target, idx, KILL).0 } else { None };
         let kill = kill.and_then(|kill| world.sig(kill));
         came().find(|(_, sent)| asks_to_stop(world, sent, kill))
     };
-    // Of several signals of one stop the first counts that it did not ignore.
-    let (number, sent) =
-        stops().find(|(_, sent)| !sent.ignored()).or_else(|| stops().next()).or_else(asks)?;
+    // Of several signals of one stop the first counts that reached it.
+    let reached = |sent: &Sig| !sent.ignored() && !before_exec(world, idx, sent);
+    let (number, sent) = stops().find(|(_, sent)| reached(sent)).or_else(|| stops().next()).or_else(asks)?;
     let died_of_it = proc.killed_by() == sent.sig;
     let reception = match sent.took() {
         _ if sent.ignored() => Reception::Ignored,
+        Some((_, true)) if before_exec(world, idx, sent) => Reception::BeforeExec,
         Some((_, true)) => Reception::Handled,
         _ if died_of_it => Reception::Fatal,
         Some((_, false)) => Reception::Fatal,
         // A process that exits after a signal has taken it in some way that is no delivery: signalfd, sigwait. So has
         // one that had room for the next of the same number.
-        None if proc.code().is_some() || taken_silently(world, by_target, idx, sent) => Reception::Handled,
+        None if proc.code().is_some()
+            || taken_silently(world, by_target, idx, sent)
+            || passed_on(world, idx, sent) =>
+        {
+            Reception::Handled
+        }
         None => Reception::Pending,
     };
     Some(Told { sent: number, reception })
 }
 
+/// Whether the handler that took `sent` was the one of whoever had forked `idx`, which then executed its own program.
+fn before_exec(world: &World, idx: Idx, sent: &Sig) -> bool {
+    let first = || world.own_images(idx).last().map(|image| image.at);
+    sent.took().is_some_and(|(at, handled)| handled && first().is_some_and(|exec| at < exec))
+}
+
 /// Whether a later signal of the same number found none waiting.
 fn taken_silently(world: &World, by_target: &ByTarget, idx: Idx, first: &Sig) -> bool {
     by_target.to(world, idx).any(|(_, sent)| sent.sig == first.sig && sent.at > first.at && sent.result == 0)
+}
+
+/// Whether it told a child of its own the same right behind, as inits of containers do.
+fn passed_on(world: &World, idx: Idx, first: &Sig) -> bool {
+    let behind = world.sigs.partition_point(|sent| sent.at <= first.at);
+    let near = world.sigs[behind..].iter().take(PASSED_MAX);
+    near.take_while(|sent| sent.at.ns.saturating_sub(first.at.ns) < PASSED_NS).any(|sent| {
+        let of_it = || world.proc_at(sent.target).is_some_and(|target| target.parent == idx);
+        sent.sender == idx && sent.sig == first.sig && of_it()
+    })
 }
 
 /// Who sent what `idx` died of: the last such signal before its exit, and the others that came near it.

@@ -25,6 +25,7 @@ pub use steps::{end as end_step, restart as restart_step};
 use super::{
     Story,
     doubt::Confidence,
+    fate::Verdict,
     world::{At, Idx, IdxSet},
 };
 
@@ -185,7 +186,12 @@ impl Case<'_> {
         });
         for fate in told {
             // A step says which of them is likely, and which can only not be excluded.
-            if story.rivals(fate).next().is_some() || !story.suspects(fate).is_empty() {
+            let left =
+                fate.verdict == Verdict::Left && fate.told.is_none() && story.stopper(fate.proc).is_none();
+            if story.rivals(fate).next().is_some()
+                || !story.suspects(fate).is_empty()
+                || left && !story.is_untold(fate.proc)
+            {
                 finding.confidence = finding.confidence.min(Confidence::Likely);
             }
         }

@@ -277,20 +277,51 @@ impl Services {
 
 /// The unit or container of a cgroup's path.
 pub(super) fn of_cgroup(path: &[u8]) -> Option<(Kind, &[u8])> {
+    if let Some(machine) = machine(path) {
+        return Some((Kind::Container, machine));
+    }
     for part in path.rsplit(|byte| *byte == b'/') {
         if let Some(id) = container(part) {
             return Some((Kind::Container, id));
         }
-        if part.ends_with(b".service") || part.ends_with(b".scope") && part != b"init.scope" {
+        let is_unit = [&b".service"[..], b".mount", b".swap"].iter().any(|end| part.ends_with(end));
+        if is_unit || part.ends_with(b".scope") && part != b"init.scope" {
             return Some((Kind::Unit, part));
         }
     }
     None
 }
 
+/// The container with an init of its own that a path leads into: its units are not this machine's.
+fn machine(path: &[u8]) -> Option<&[u8]> {
+    let mut above: &[u8] = b"";
+    let mut in_machines = false;
+    for part in path.split(|byte| *byte == b'/') {
+        let name = match part {
+            // In a report the unit above has another name.
+            b"payload" if in_machines => {
+                let unit = above.strip_suffix(b".service").or(above.strip_suffix(b".scope")).unwrap_or(above);
+                Some(unit.strip_prefix(b"systemd-nspawn@").or(unit.strip_prefix(b"machine-")).unwrap_or(unit))
+            }
+            _ => part.strip_prefix(b"lxc.payload."),
+        };
+        in_machines |= part == b"machine.slice";
+        if let Some(name) = name.filter(|name| !name.is_empty()) {
+            return Some(name);
+        }
+        above = part;
+    }
+    None
+}
+
+/// Whether a unit is one for which systemd itself runs nothing but what mounts or unmounts.
+pub(super) fn is_mount(unit: &str) -> bool {
+    unit.ends_with(".mount") || unit.ends_with(".swap")
+}
+
 /// The container that one part of a cgroup's path names.
 fn container(part: &[u8]) -> Option<&[u8]> {
-    let prefixes = [&b"docker-"[..], b"libpod-", b"cri-containerd-", b"crio-"];
+    let prefixes = [&b"docker-"[..], b"libpod-payload-", b"libpod-", b"cri-containerd-", b"crio-"];
     let mut ids = prefixes.iter().filter_map(|prefix| part.strip_prefix(*prefix));
     let bare = part.len() >= 64 && part.iter().all(u8::is_ascii_hexdigit);
     ids.find(|id| id.len() >= 12).or(bare.then_some(part)).map(|id| &id[..12])

@@ -11,14 +11,17 @@ mod marks;
 
 use crate::names;
 
-use super::world::{At, Means, Reboot, Sig, World};
+use super::{
+    stopper::says_stop,
+    world::{At, Image, Means, Reboot, Sig, World},
+};
 
 pub use self::{aim::Aim, asked::Asked, init::Init, marks::reaches_all};
 use self::{
     aim::aim_of_words,
     asked::{asked, is_forced},
     back::back,
-    marks::{Mark, first_mark, marks, systemd_began},
+    marks::{Mark, TURNS, first_mark, marks, systemd_began},
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -138,6 +141,11 @@ impl Shutdown {
 /// A request that is older than this when things begin was made for later.
 const LATER_NS: u64 = 60_000_000_000;
 
+/// What was asked for, and not for later, may take so long until anything of it is seen.
+const ASKED_NS: u64 = 1_800_000_000_000;
+/// Who ends everything by hand does so right before he asks.
+const BEFORE_NS: u64 = 10_000_000_000;
+
 /// The last shutdown of `world`, or, without one, the last that was asked for.
 ///
 /// `sealed_ns`: when the last hook of the shutdown ended the recording, if it did.
@@ -148,6 +156,15 @@ pub fn find(world: &World, init: Init, sealed_ns: Option<u64>) -> Option<Shutdow
     // What happened before a boot's or an earlier level's quiet is not this shutdown.
     let until = call.map_or(At::NEVER, |call| call.at);
     marks.retain(|mark| mark.at <= until);
+    // Who was killed with everybody else before pid 1 of systemd turned to that, or long before it was asked to, was killed for
+    // another reason.
+    if init == Init::Systemd {
+        let turn = marks.iter().rfind(|mark| mark.rule == TURNS).map(|mark| mark.at.ns);
+        let request = || asked(world, init, None, Aim::Unknown).filter(|asked| asked.now);
+        let asked_ns = || request().map_or(0, |asked| asked.at.ns.saturating_sub(BEFORE_NS));
+        let from_ns = turn.unwrap_or_else(asked_ns);
+        marks.retain(|mark| mark.at.ns >= from_ns);
+    }
     let first = first_mark(&marks);
     let aim = call.map_or(Aim::Unknown, |call| Aim::of_call(call.cmd));
     let told = marks.iter().map(|mark| mark.aim).find(|aim| *aim != Aim::Unknown);
@@ -176,9 +193,7 @@ pub fn find(world: &World, init: Init, sealed_ns: Option<u64>) -> Option<Shutdow
     let ended = call.is_some() || sealed_ns.is_some();
     let forced = call.is_some_and(|call| is_forced(world, call.proc, asked.as_ref(), &marks));
     let begin = match (&asked, began) {
-        (Some(asked), Some(began))
-            if began.ns.saturating_sub(asked.at.ns) > LATER_NS && !(asked.now && init == Init::Systemd) =>
-        {
+        (Some(asked), Some(began)) if began.ns.saturating_sub(asked.at.ns) > LATER_NS && !asked.now => {
             birth(world, began)
         }
         (Some(asked), _) => asked.at,
@@ -195,7 +210,7 @@ pub fn find(world: &World, init: Init, sealed_ns: Option<u64>) -> Option<Shutdow
 /// What was asked for last and had no time to begin.
 pub fn asked_last(world: &World, init: Init) -> Option<Asked> {
     let asked = asked(world, init, None, Aim::Unknown)?;
-    (asked.now && world.last.ns.saturating_sub(asked.at.ns) <= LATER_NS).then_some(asked)
+    (asked.now && world.last.ns.saturating_sub(asked.at.ns) <= ASKED_NS).then_some(asked)
 }
 
 /// When the process that executed something at `at` was born, if it was for that: it is a part of what it begins.
@@ -205,22 +220,39 @@ fn birth(world: &World, at: At) -> At {
     born.filter(|born| at.ns.saturating_sub(born.ns) < 1_000_000_000).unwrap_or(at)
 }
 
+/// So long behind a reboot(2) that does its work nothing is recorded any more.
+const WENT_ON_NS: u64 = 1_000_000_000;
+
 /// A shutdown that was asked for, of which nothing more is there: not begun, or cut off.
 fn cut_short(world: &World, init: Init, asked: Asked) -> Option<Shutdown> {
+    if init != Init::Systemd {
+        return None;
+    }
     // pid 1 of systemd stops units by signals of its own: that is a beginning too.
     let acts = |sent: &Sig| {
         sent.at > asked.at
             && world.is_init(sent.sender)
-            && matches!(sent.sig, 15 | 9)
+            && matches!(sent.sig, 15 | 9 | 1 | 2 | 3)
             && sent.means != Means::Kernel
     };
-    let act = world.sigs.iter().find(|sent| acts(sent)).map(|sent| sent.at)?;
-    let stop_by_units = init == Init::Systemd && world.sigs.iter().filter(|sent| acts(sent)).count() >= 3;
-    if !stop_by_units {
-        return None;
-    }
+    let first = world.sigs.iter().find(|sent| acts(sent)).map(|sent| sent.at);
+    // So is a stop command that it runs for a unit, behind a request that was not for later.
+    let stops = |image: &&Image| {
+        image.at > asked.at
+            && says_stop(world.strings.get(image.argv))
+            && world
+                .proc_at(image.proc)
+                .is_some_and(|proc| world.is_init(proc.parent) && proc.born > asked.at)
+    };
+    let command = || world.images.iter().find(stops).map(|image| image.at);
+    let act = match asked.now {
+        true => first.into_iter().chain(command()).min()?,
+        // Long after a request for later it takes more to be its doing.
+        false => first.filter(|_| world.sigs.iter().filter(|sent| acts(sent)).count() >= 3)?,
+    };
     let aim = aim_of_words(&asked.how);
-    let begin = if act.ns.saturating_sub(asked.at.ns) > LATER_NS { act } else { asked.at };
+    let later = !asked.now && act.ns.saturating_sub(asked.at.ns) > LATER_NS;
+    let begin = if later { act } else { asked.at };
     let back = back(world, aim, Some(act));
     let mut shutdown = Shutdown {
         aim,
@@ -237,13 +269,18 @@ fn cut_short(world: &World, init: Init, asked: Asked) -> Option<Shutdown> {
     Some(shutdown)
 }
 
-/// Whether a call of reboot(2) came back: who called it went on. The probe sees it called, not what it returns.
+/// Whether a call of reboot(2) came back: who called it went on, or was not root and the machine went on. The probe sees it
+/// called, not what it returns.
 fn failed(world: &World, call: &Reboot) -> bool {
-    world.proc_at(call.proc).is_some_and(|proc| {
-        let went_on =
-            world.image(proc.image).is_some_and(|image| image.proc == call.proc && image.at > call.at);
-        went_on || proc.dead() && proc.status != 0 && proc.exit > call.at
-    })
+    let image = world.image(world.image_of(call.proc));
+    let by_other = image.is_some_and(|image| image.uid != 0) && !world.is_init(call.proc);
+    let went_on = world.last.ns.saturating_sub(call.at.ns) > WENT_ON_NS;
+    by_other && went_on
+        || world.proc_at(call.proc).is_some_and(|proc| {
+            let went_on =
+                world.image(proc.image).is_some_and(|image| image.proc == call.proc && image.at > call.at);
+            went_on || proc.dead() && proc.status != 0 && proc.exit > call.at
+        })
 }
 
 fn phases(shutdown: &Shutdown, began: Option<At>, marks: &[Mark], call: Option<At>) -> Vec<Phase> {

@@ -3,6 +3,8 @@
 //! Invariant: a name is what was executed, not what a process calls itself: comm is cut at 15 bytes, and an init
 //! script of mongod is called mongod too. Everything returned has passed [`crate::safe`].
 
+use lastrites_traces::event::Process;
+
 use crate::{processes::base_name, safe};
 
 use super::world::{Idx, Image, NONE, World};
@@ -36,6 +38,9 @@ const SUPERVISORS: [&[u8]; 16] = [
 
 /// What the systemd of a user is called.
 const USER_MANAGER: &str = "systemd --user";
+
+/// A name in the kernel has no more bytes.
+const COMM_MAX: usize = 15;
 
 /// What whoever runs itself again executes.
 pub(super) const SELF: &[u8] = b"/proc/self/exe";
@@ -72,6 +77,24 @@ fn script<'a>(words: impl Iterator<Item = &'a [u8]>) -> Option<&'a [u8]> {
 /// Whether a file is one that somebody else had opened, as Upstart hands over a job's script: its number is no name.
 pub(super) fn is_descriptor(path: &[u8]) -> bool {
     [&b"/proc/self/fd/"[..], b"/dev/fd/"].iter().any(|dir| path.starts_with(dir))
+}
+
+/// The file that a process of the census had been asked to execute, as an exec would have told it. /proc tells where links led
+/// (`python3.11`, `redis-check-rdb`), and of a script its interpreter; its name is still the one that was asked for.
+pub(super) fn as_executed(process: &Process) -> &[u8] {
+    let is_called = |word: &[u8]| {
+        let base = base_name(word);
+        !base.is_empty() && base[..base.len().min(COMM_MAX)] == *process.comm
+    };
+    // What the kernel runs as pid 1 says nothing of which init it is.
+    if is_called(&process.filename) || process.process.tgid == 1 {
+        return &process.filename;
+    }
+    let mut words = words(&process.argv);
+    // Who writes a title over its arguments leaves one word.
+    let title = |word: &'_ [u8]| word.iter().position(|b| *b == b' ').unwrap_or(word.len());
+    let zeroth = words.next().map(|word| &word[..title(word)]).filter(|word| is_called(word));
+    zeroth.or_else(|| script(words).filter(|word| is_called(word))).unwrap_or(&process.filename)
 }
 
 impl World {
@@ -232,8 +255,14 @@ impl World {
 
     pub fn is_supervisor(&self, idx: Idx) -> bool {
         SUPERVISORS.contains(&self.program_of(idx))
-            // A systemd of a user or a container.
-            || self.program_of(idx) == b"systemd" && self.pid(idx) != 1
+            // A systemd of a user or a container; who has executed nothing has that name from pid 1.
+            || self.program_of(idx) == b"systemd"
+                && self.pid(idx) != 1
+                && self.own_images(idx).next().is_some()
+            // Upstart's, of a session.
+            || matches!(self.program_of(idx), b"init" | b"upstart")
+                && self.pid(idx) != 1
+                && self.arguments(idx).contains(&&b"--user"[..])
     }
 
     /// What it was given, behind its name.

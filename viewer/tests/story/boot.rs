@@ -239,7 +239,7 @@ impl Boot {
         args: &[&str],
         options: &Options,
     ) -> Result<(), String> {
-        options.only(&LOOKS)?;
+        options.only(&[&LOOKS[..], &["exe"]].concat())?;
         if self.timed {
             return Err("who was running comes before what happened".into());
         }
@@ -259,7 +259,9 @@ impl Boot {
         let argv = argv(file, args, options);
         let argv: Vec<&str> = argv.iter().map(String::as_str).collect();
         let comm = options.get("comm").unwrap_or_else(|| base_name(file)).to_owned();
-        self.process(pid, file, &argv, &comm);
+        // /proc says what the kernel runs: the end of all links, of a script its interpreter.
+        let exe = options.get("exe").or_else(|| options.get("by")).unwrap_or(file).to_owned();
+        self.process(pid, &exe, &argv, &comm);
         Ok(())
     }
 

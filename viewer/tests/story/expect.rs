@@ -332,6 +332,7 @@ fn fate(story: &Story, idx: Idx) -> String {
             let reception = match told.reception {
                 Reception::Ignored => "ignored",
                 Reception::Handled => "handled",
+                Reception::BeforeExec => "before-exec",
                 Reception::Fatal => "fatal",
                 Reception::Pending => "pending",
             };

@@ -161,6 +161,7 @@ impl Writer<'_> {
         let did = match told.reception {
             Reception::Ignored => "ignores",
             Reception::Handled => "handles",
+            Reception::BeforeExec => "handles before its exec",
             Reception::Fatal => "dies of",
             Reception::Pending => "has not taken",
         };

@@ -6,7 +6,7 @@ use super::{MARGIN, Picture, RIGHT, escape};
 use crate::{
     names,
     story::{
-        fate::{Fate, Reception, Verdict},
+        fate::{Fate, Verdict},
         world::{Idx, Means, NONE},
     },
     time::{Clocks, duration},
@@ -132,10 +132,7 @@ impl Picture<'_> {
         };
         rect(&mut self.out, class, from, to);
         if let Some(told) = story.fate(idx).and_then(|fate| fate.told) {
-            let class = match told.reception {
-                Reception::Ignored | Reception::Pending => "ignoring",
-                _ => "stop",
-            };
+            let class = if told.reception.unheard() { "ignoring" } else { "stop" };
             let told = self.x(told.at(world).ns).clamp(from, to);
             if told < to {
                 rect(&mut self.out, class, told, to);

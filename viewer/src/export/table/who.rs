@@ -146,6 +146,7 @@ fn word(reception: Reception) -> &'static str {
     match reception {
         Reception::Ignored => "ignored",
         Reception::Handled => "handled",
+        Reception::BeforeExec => "handled before its exec",
         Reception::Fatal => "fatal",
         Reception::Pending => "not seen to be taken",
     }

@@ -10,7 +10,7 @@ use crate::story::{
     Story,
     blame::Why,
     restart::{By, Restart},
-    service::{Entry, Kind, Service},
+    service::{Entry, Kind, Service, is_mount},
     shutdown::Init,
     world::{Idx, NONE},
 };
@@ -59,7 +59,7 @@ pub fn against_restart(story: &Story, restart: &Restart) -> Option<String> {
 }
 
 /// Against the restart by which `idx` came, if that was one of the shutdown.
-fn against_its_restart(story: &Story, idx: Idx) -> Option<String> {
+pub(super) fn against_its_restart(story: &Story, idx: Idx) -> Option<String> {
     let restart = story.replaces(idx).filter(|restart| story.of_shutdown(restart))?;
     against_restart(story, restart)
 }
@@ -73,7 +73,9 @@ fn unit_of(story: &Story, idx: Idx) -> Option<&Service> {
 /// The job of Upstart that `idx` is of, without its instance.
 fn job_of(story: &Story, idx: Idx) -> Option<&str> {
     let service = story.services.get(story.service(idx)?);
-    (service.kind == Kind::Upstart).then(|| service.name.split(' ').next().unwrap_or(&service.name))
+    // Under another init such a name is left over in an environment, or of a session's.
+    (service.kind == Kind::Upstart && story.init == Init::Upstart)
+        .then(|| service.name.split(' ').next().unwrap_or(&service.name))
 }
 
 /// How init is told not to start a service of its own in a shutdown.
@@ -190,6 +192,13 @@ pub fn against_waiting(story: &Story, idx: Idx, why: Why) -> Option<String> {
     let name = story.world.name(idx);
     let unit =
         story.service(idx).map(|id| story.services.get(id)).filter(|service| service.kind == Kind::Unit)?;
+    if is_mount(&unit.name) {
+        return Some(format!(
+            "see what {} was mounted from: a server or a disk that was gone by then, or programs that still used it; TimeoutSec= \
+             of it bounds the wait",
+            unit.name
+        ));
+    }
     match why {
         Why::Stopping => {
             Some(format!("see why {name} takes so long to stop; TimeoutStopSec= of {} bounds it", unit.name))

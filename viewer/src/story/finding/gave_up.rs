@@ -59,6 +59,7 @@ fn tell(story: &Story, chain: &[&Restart], brief: usize, as_before: bool) -> Fin
     let (started, each) = match chain.len() {
         1 => ("once".to_owned(), String::new()),
         all if brief == all => (format!("{all} times"), " each time".to_owned()),
+        all if brief == 1 => (format!("{all} times"), " once".to_owned()),
         all => (format!("{all} times"), format!(" {brief} times")),
     };
     let end = if brief == chain.len() && given_up(story, chain) { ", until it was given up" } else { "" };
@@ -76,8 +77,10 @@ fn tell(story: &Story, chain: &[&Restart], brief: usize, as_before: bool) -> Fin
     finding.steps.extend(story.fate(first.new).and_then(|fate| steps::end(story, fate)));
     if chain.len() > 1 {
         let took = time::duration(last.at.ns.saturating_sub(first.at.ns));
-        let text =
-            format!("{} more starts within {took}, the last as {}", chain.len() - 1, world.pid(last.new));
+        let text = match chain.len() - 1 {
+            1 => format!("one more start {took} later, as {}", world.pid(last.new)),
+            more => format!("{more} more starts within {took}, the last as {}", world.pid(last.new)),
+        };
         finding.steps.push(Step::at(last.at, text));
         finding.steps.extend(story.fate(last.new).and_then(|fate| steps::end(story, fate)));
     }

@@ -15,7 +15,7 @@ use crate::story::{
     fate::{Fate, Reception, Verdict, tells_to_stop},
     service::{Kind, ServiceId},
     shutdown::Init,
-    world::{At, Idx, Means, NONE, Sig},
+    world::{At, Idx, IdxSet, Means, NONE, Sig},
 };
 
 pub(super) fn check(case: &mut Case<'_>) {
@@ -153,7 +153,13 @@ fn tell(story: &Story, fate: &Fate, with_it: &[&Fate]) -> Finding {
     };
     let sig = world.proc_at(fate.proc).map_or(9, |proc| proc.killed_by());
     let by_another = sent_by_another(story, fate);
+    // SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS: of a fault of its own. SIGPIPE, say, is none.
+    let fault = matches!(sig, 4..=8 | 11 | 31);
     let crashed = sig != 9 && by_another.is_none();
+    let crash = match fault {
+        true => format!("crashed ({})", names::signal(sig)),
+        false => format!("died of {}", names::signal(sig)),
+    };
     let was_killed = match by_another {
         Some(_) => format!("was killed by {}", names::signal(sig)),
         None => "was killed".into(),
@@ -165,9 +171,9 @@ fn tell(story: &Story, fate: &Fate, with_it: &[&Fate]) -> Finding {
     let told_by = |told: crate::story::fate::Told| world.sig(told.sent).map_or(15, |sent| sent.sig);
     let headline = match (fate.told, since) {
         _ if crashed && fate.told.is_some() => {
-            format!("{name} crashed ({}) when it was told to stop", names::signal(sig))
+            format!("{name} {crash} when it was told to stop")
         }
-        _ if crashed => format!("{name} crashed ({}) during the shutdown", names::signal(sig)),
+        _ if crashed => format!("{name} {crash} during the shutdown"),
         (Some(told), Some(since)) => match told.reception {
             Reception::Ignored => {
                 format!("{name} ignores {} and {was_killed} {since} after it", names::signal(told_by(told)))
@@ -178,21 +184,24 @@ fn tell(story: &Story, fate: &Fate, with_it: &[&Fate]) -> Finding {
                     names::signal(told_by(told))
                 )
             }
+            Reception::BeforeExec => {
+                format!(
+                    "{name} never heard of {}, which came before its exec, and {was_killed} {since} after it",
+                    names::signal(told_by(told))
+                )
+            }
             _ => format!("{name} {was_killed} {since} after it was told to stop"),
         },
-        _ => {
-            let from_ns = story.shutdown.as_ref().map_or(0, |s| s.begin.ns);
-            match (by_another, story.doubt.absence(from_ns, story.end_of(fate.proc).ns)) {
-                (Some(sent), _) => {
-                    let sender = world.name_at(sent.sender, sent.at.ns);
-                    format!("{name} {was_killed} from {sender} during the shutdown")
-                }
-                (None, true) => format!("{name} was killed without having been asked to stop"),
-                (None, false) => {
-                    format!("{name} was killed; that it was asked to stop before was not seen")
-                }
+        _ => match (by_another, story.doubt.absence(story.stops_from_ns(), story.end_of(fate.proc).ns)) {
+            (Some(sent), _) => {
+                let sender = world.name_at(sent.sender, sent.at.ns);
+                format!("{name} {was_killed} from {sender} during the shutdown")
             }
-        }
+            (None, true) => format!("{name} was killed without having been asked to stop"),
+            (None, false) => {
+                format!("{name} was killed; that it was asked to stop before was not seen")
+            }
+        },
     };
     let rule = if fate.told.is_none() && sig == 9 { Rule::NeverAsked } else { Rule::Killed };
     let mut finding = Finding::new(rule, headline);
@@ -206,10 +215,9 @@ fn tell(story: &Story, fate: &Fate, with_it: &[&Fate]) -> Finding {
         last.text.push_str(&same_way(story, fate, with_it));
     }
     let behind = begun_behind(story, fate);
-    // A script that ran it waited for it as well.
-    let parent = world.proc_at(fate.proc).map_or(NONE, |proc| proc.parent);
-    let above = with_it.iter().map(|other| other.proc).find(|other| *other == parent);
-    let for_it = story.waits.iter().filter(|wait| wait.proc == fate.proc || Some(wait.proc) == above);
+    // Whichever of them it was that the shutdown waited for.
+    let family: IdxSet = with_it.iter().map(|other| other.proc).chain([fate.proc]).collect();
+    let for_it = story.waits.iter().filter(|wait| family.contains(&wait.proc));
     let waited: u64 = for_it.map(|wait| wait.ns()).sum();
     if waited >= super::waited_for::LONG_NS {
         finding.headline.push_str(&format!("; the shutdown waited {} for it", time::duration(waited)));
@@ -221,7 +229,15 @@ fn tell(story: &Story, fate: &Fate, with_it: &[&Fate]) -> Finding {
         Some(sent) => Some(against_signal(story, fate, sent)),
         None if behind.is_some() => advice::against_start(story, fate.proc)
             .map(|advice| format!("if it was to start again: {advice}")),
-        None if hung && !crashed => advice::against_waiting(story, fate.proc, Why::Running),
+        None if crashed => fault.then(|| {
+            let coredumpctl = if story.init == Init::Systemd { ", or `coredumpctl info`" } else { "" };
+            format!("see why {} crashed: its log, its core{coredumpctl}", world.name(fate.proc))
+        }),
+        None if hung => advice::against_waiting(story, fate.proc, Why::Running),
+        // Of whom it is not known whether it was asked, what to change is not known either.
+        None if rule == Rule::NeverAsked && !story.is_untold(fate.proc) => {
+            advice::against_its_restart(story, fate.proc)
+        }
         None => in_login(story, fate.proc).or_else(|| advice::against_kill(story, fate)),
     };
     finding.steps.extend(behind);
@@ -231,15 +247,14 @@ fn tell(story: &Story, fate: &Fate, with_it: &[&Fate]) -> Finding {
         finding.confidence = finding.confidence.min(Confidence::Likely);
     }
     if rule == Rule::NeverAsked {
-        let from_ns = story.shutdown.as_ref().map_or(0, |s| s.begin.ns);
-        let sure = story.doubt.of(from_ns, story.end_of(fate.proc).ns);
+        let sure = story.doubt.of(story.stops_from_ns(), story.end_of(fate.proc).ns);
         finding.confidence = finding.confidence.min(sure).min(steps::unasked(story, fate.proc));
     }
     finding
 }
 
 /// For who was started in a login to stay: what ends that ends him.
-fn in_login(story: &Story, idx: Idx) -> Option<String> {
+pub(super) fn in_login(story: &Story, idx: Idx) -> Option<String> {
     let scope = &story.services.get(story.service(idx)?).name;
     let is_login = scope.starts_with("session-") && scope.ends_with(".scope");
     is_login.then(|| {

@@ -220,7 +220,8 @@ fn tell(case: &Case<'_>, fate: &Fate, with_it: Vec<Idx>) -> Finding {
     steps::next_boot(story, &mut finding, fate.proc);
     // That nothing was sent is a matter of the whole shutdown.
     if let Some(shutdown) = &story.shutdown {
-        finding.confidence = story.doubt.of(shutdown.begin.ns, shutdown.end.ns);
+        let from_ns = if rule == Rule::NeverTold { story.stops_from_ns() } else { shutdown.begin.ns };
+        finding.confidence = story.doubt.of(from_ns, shutdown.end.ns);
     }
     // Who was on the list was not told by the spree, whatever is missing of it.
     if rule == Rule::NeverTold && spared.is_none() {

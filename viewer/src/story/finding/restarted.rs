@@ -8,10 +8,13 @@ use crate::time;
 use super::{Case, Finding, Rule, Step, advice, crossfire, gave_up, steps};
 use crate::story::{
     Story,
-    fate::Verdict,
+    fate::{Fate, Verdict},
     restart::{By, Restart},
-    world::{Idx, NONE},
+    world::{Idx, NONE, Proc},
 };
+
+/// What lives no longer may be a command that is run again and again.
+const COMMAND_NS: u64 = 30_000_000_000;
 
 pub(super) fn check(case: &mut Case<'_>) {
     let story = case.story;
@@ -62,7 +65,15 @@ fn worth_telling(story: &Story, restart: &Restart) -> bool {
     // A command that ended as it should, after another that ended by itself: nothing that anybody keeps running.
     let ends = |idx: Idx| story.fate(idx).is_some_and(|fate| fate.verdict == Verdict::Left);
     let exits_0 = story.world.proc_at(restart.new).is_some_and(|proc| proc.dead() && proc.status == 0);
-    if gave_up::is_brief(story, restart.old) && ends(restart.new) && exits_0 {
+    let brief = |idx: Idx| {
+        let lived = |proc: &Proc| proc.exit.ns.saturating_sub(proc.born.ns);
+        story.world.proc_at(idx).is_some_and(|proc| proc.dead() && lived(proc) < COMMAND_NS)
+    };
+    let by_itself = |idx: Idx| {
+        let ended = |fate: &Fate| fate.verdict == Verdict::Left && story.stopper(idx).is_none();
+        story.fate(idx).is_none_or(ended) && brief(idx)
+    };
+    if by_itself(restart.old) && ends(restart.new) && brief(restart.new) && exits_0 {
         return false;
     }
     story.matters(restart.new) || story.matters(restart.old)

@@ -42,8 +42,12 @@ pub fn told(story: &Story, fate: &Fate, told: &Told) -> Step {
     match told.reception {
         Reception::Ignored => text.push_str(", which ignores it"),
         Reception::Pending => {
-            text.push_str(", which was not seen to take it (blocked, or it did not run any more)")
+            text.push_str(", which was not seen to take it (it waits for signals, blocks them, or did not run any more)")
         }
+        Reception::BeforeExec => text.push_str(&format!(
+            ", which had not executed its program yet: its forker's handler took it, and {} never heard of it",
+            world.name(fate.proc)
+        )),
         Reception::Handled if fate.verdict != Verdict::Stopped => {
             text.push_str(", which has a handler for it")
         }
@@ -109,6 +113,9 @@ pub fn end(story: &Story, fate: &Fate) -> Option<Step> {
                 story.at_the_end(),
                 time::duration(shutdown.end.ns.saturating_sub(told.at(world).ns))
             ),
+            None if !story.is_untold(fate.proc) => {
+                format!("{label} still ran {}; that it was told to stop was not seen", story.at_the_end())
+            }
             None => format!("{label} still ran {}; nobody had told it to stop", story.at_the_end()),
         };
         return Some(Step::at(shutdown.end, text));
@@ -209,6 +216,7 @@ fn of_own_accord(story: &Story, idx: Idx) -> String {
             let chain = story.chain(command, end.ns);
             if gone { format!(" after {chain} had run") } else { format!(" while {chain} ran") }
         }
+        None if !story.is_untold(idx) => "; that it was told to was not seen (events are missing)".into(),
         None => " by itself".into(),
     }
 }

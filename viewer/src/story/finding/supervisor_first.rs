@@ -13,7 +13,8 @@ use crate::story::{
     fate::{Fate, Verdict, tells_to_stop},
     restart::Restart,
     shutdown::Init,
-    world::{At, Idx, IdxMap, IdxSet, Image},
+    who::words,
+    world::{At, Idx, IdxMap, IdxSet, Image, World},
 };
 
 /// A command that talks to a supervisor may be gone so long when that ends.
@@ -100,9 +101,7 @@ fn asked_otherwise(story: &Story, those: IdxSet) -> IdxMap<At> {
             note(sent.sender, sent.at);
         }
     }
-    let talks = |image: &&Image| {
-        image.at >= begin && matches!(world.program(image), b"sv" | b"runsvctrl" | b"svc" | b"s6-svc")
-    };
+    let talks = |image: &&Image| image.at >= begin && asks_down(world, image);
     for image in world.images.iter().filter(talks) {
         let gone = world.proc_at(image.proc).map_or(At::NEVER, |proc| proc.exit);
         let talked_to = |idx: &&Idx| {
@@ -114,6 +113,37 @@ fn asked_otherwise(story: &Story, those: IdxSet) -> IdxMap<At> {
         }
     }
     asked
+}
+
+/// Whether a command is one that has a supervisor end what it looks after, or itself: not `sv status`, nor `s6-svc -u`.
+fn asks_down(world: &World, image: &Image) -> bool {
+    let argv = || words(world.strings.get(image.argv)).skip(1);
+    match world.program(image) {
+        b"sv" | b"runsvctrl" => argv().filter(|word| !word.starts_with(b"-")).take(2).any(|word| {
+            matches!(
+                word,
+                b"d" | b"down"
+                    | b"x"
+                    | b"exit"
+                    | b"t"
+                    | b"term"
+                    | b"k"
+                    | b"kill"
+                    | b"stop"
+                    | b"shutdown"
+                    | b"force-stop"
+                    | b"force-shutdown"
+                    | b"try-restart"
+                    | b"restart"
+                    | b"force-restart"
+            )
+        }),
+        // Flags may stand together: `-dx`.
+        b"svc" | b"s6-svc" => argv()
+            .filter_map(|word| word.strip_prefix(b"-"))
+            .any(|flags| flags.iter().any(|flag| matches!(flag, b'd' | b'x' | b't' | b'k' | b'D' | b'r'))),
+        _ => false,
+    }
 }
 
 /// Those of `those` that came to a bad end, or under which somebody did.
@@ -144,7 +174,10 @@ fn tell_left(story: &Story, fate: &Fate, children: &[Idx]) -> Finding {
         if let [first, rest @ ..] = started.as_slice() {
             let mut step = steps::restart(story, first);
             if let Some(last) = rest.last() {
-                step.text.push_str(&format!(", and {} more times", rest.len()));
+                step.text.push_str(&match rest.len() {
+                    1 => ", and once more".to_owned(),
+                    n => format!(", and {n} more times"),
+                });
                 step = step.and(last.at);
             }
             finding.steps.push(step);

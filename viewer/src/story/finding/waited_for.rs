@@ -2,7 +2,7 @@
 
 use crate::time;
 
-use super::{Case, Finding, Rule, Step, advice, steps};
+use super::{Case, Finding, Rule, Step, advice, killed, steps};
 use crate::story::{
     Story,
     blame::{self, Why},
@@ -68,7 +68,17 @@ pub(super) fn check(case: &mut Case<'_>) {
             }
         }
         finding.procs = vec![proc];
-        finding.advice = advice::against_waiting(story, proc, why);
+        // Whom init had started again it waited for because of that.
+        let again = story.replaces(proc).filter(|restart| story.of_shutdown(restart));
+        if let Some(restart) = again {
+            finding.steps.insert(0, steps::restart(story, restart));
+        }
+        finding.advice = match again {
+            Some(restart) => advice::against_restart(story, restart),
+            None => None,
+        }
+        .or_else(|| killed::in_login(story, proc))
+        .or_else(|| advice::against_waiting(story, proc, why));
         case.add(finding);
     }
 }

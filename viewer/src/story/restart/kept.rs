@@ -9,7 +9,7 @@ use crate::story::{
     NOBODIES, blame,
     fate::{ByTarget, tells_to_stop},
     service::Services,
-    world::{At, Idx, IdxMap, IdxSet, NONE, Sig, World},
+    world::{At, Idx, IdxMap, IdxSet, Means, NONE, Sig, World},
 };
 
 /// Looking after somebody is to start him again within this time.
@@ -20,6 +20,23 @@ const STOPPING_NS: u64 = 120_000_000_000;
 const LIVED_NS: u64 = 5_000_000_000;
 /// Who runs more than these is no supervisor.
 const CHILDREN_MAX: usize = 64;
+
+/// These run a program for each who comes, or for each hour that strikes: the next is no restart.
+const SERVERS: [&[u8]; 13] = [
+    b"xinetd",
+    b"inetd",
+    b"tcpserver",
+    b"tcpsvd",
+    b"socat",
+    b"ncat",
+    b"master",
+    b"dovecot",
+    b"cron",
+    b"crond",
+    b"fcron",
+    b"atd",
+    b"anacron",
+];
 
 pub(super) fn add(
     world: &World,
@@ -80,7 +97,7 @@ fn is_hit(world: &World, from: At, sent: &Sig) -> bool {
         return false;
     };
     let Some(parent) = world.proc_at(target.parent) else { return false };
-    sent.sender != NONE
+    (sent.sender != NONE || sent.means == Means::Oom)
         && sent.sender != target.parent
         && sent.sender != sent.target
         && sent.at <= target.exit
@@ -92,6 +109,7 @@ fn is_hit(world: &World, from: At, sent: &Sig) -> bool {
         && !world.is_init(target.parent)
         && !world.is_supervisor(target.parent)
         && !is_command(world, sent.target)
+        && !SERVERS.contains(&world.program_of(target.parent))
         && world.image(world.image_of(target.parent)).is_some_and(|image| image.tty.is_empty())
 }
 

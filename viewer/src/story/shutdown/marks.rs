@@ -4,7 +4,7 @@
 
 use crate::story::{
     who::words,
-    world::{At, CALL_NS, Idx, Image, Means, NONE, Origin, Sig, World},
+    world::{At, CALL_NS, Idx, Image, Means, NONE, Origin, Proc, Sig, World},
 };
 
 use super::{
@@ -18,6 +18,9 @@ const APART_NS: u64 = 100_000_000_000;
 const STOPPING_NS: u64 = 3_600_000_000_000;
 /// So long systemd does nothing between two units at most, unless it waits for somebody.
 const QUIET_NS: u64 = 10_000_000_000;
+
+/// The rule by which the sprees of systemd are known.
+pub(super) const TURNS: &str = "pid 1 becomes systemd-shutdown";
 
 /// Something that begins a phase.
 #[derive(Debug, Clone, Copy)]
@@ -79,6 +82,9 @@ pub(super) fn marks(world: &World, init: Init) -> Vec<Mark> {
                 let aim = Aim::of_level(level.map_or(b"", |l| l));
                 (PhaseKind::Stopping, "init runs rc for that runlevel", aim)
             }
+            // Of inits whose levels are one script each.
+            b"rc.6" if under_init() => (PhaseKind::Stopping, "init runs rc.6", Aim::Reboot),
+            b"rc.0" if under_init() => (PhaseKind::Stopping, "init runs rc.0", Aim::PowerOff),
             b"openrc" if has(b"reboot") || has(b"shutdown") || has(b"off") => {
                 let aim = if has(b"reboot") { Aim::Reboot } else { Aim::Unknown };
                 (PhaseKind::Stopping, "openrc changes to that runlevel", aim)
@@ -100,7 +106,7 @@ pub(super) fn marks(world: &World, init: Init) -> Vec<Mark> {
                     Some(b"kexec") => Aim::Kexec,
                     _ => Aim::Unknown,
                 };
-                (PhaseKind::TermSpree, "pid 1 becomes systemd-shutdown", aim)
+                (PhaseKind::TermSpree, TURNS, aim)
             }
             b"killall5" if has(b"-15") || has(b"-TERM") => {
                 (PhaseKind::TermSpree, "killall5 -15 is executed", Aim::Unknown)
@@ -153,7 +159,10 @@ pub(super) fn marks(world: &World, init: Init) -> Vec<Mark> {
     if let Some(at) = of_pid_1(9).filter(|_| shutdown_image != At::NEVER) {
         mark(at, PhaseKind::KillSpree, "systemd-shutdown sends SIGKILL", Aim::Unknown);
     }
-    if let Some(mount) = world.mounts.iter().find(|mount| mount.at > shutdown_image) {
+    // What containers and file systems in user space unmount when they are told to stop is their own.
+    let of_it =
+        |idx: Idx| world.is_init(idx) || world.proc_at(idx).is_some_and(|proc| world.is_init(proc.parent));
+    if let Some(mount) = world.mounts.iter().find(|mount| mount.at > shutdown_image && of_it(mount.proc)) {
         mark(mount.at, PhaseKind::Unmounting, "systemd-shutdown unmounts", Aim::Unknown);
     }
     marks
@@ -177,11 +186,22 @@ pub(super) fn systemd_began(world: &World, init: Init, until: At, known: Aim) ->
             began = sent.at;
         }
     }
+    // Nor of what a stop command of a unit tells the unit's processes to do (ExecStop=/bin/kill).
+    let by_command = |request: At, sent: &Sig| {
+        let line = || std::iter::once(sent.sender).chain(world.ancestors(sent.sender));
+        let top = line().take_while(|up| !world.is_init(*up)).last().and_then(|top| world.proc_at(top));
+        let of_unit = |top: &Proc| {
+            let target = world.proc_at(sent.target);
+            let of_init = world.is_init(top.parent) && top.born > request;
+            of_init && target.is_some_and(|target| target.cgroup == top.cgroup && target.born < request)
+        };
+        matches!(sent.sig, 15 | 2 | 3) && top.is_some_and(of_unit)
+    };
     let first_behind = |request: At| {
         world
             .sigs
             .iter()
-            .find(|sent| sent.at > request && stops(sent))
+            .find(|sent| sent.at > request && (stops(sent) || by_command(request, sent)))
             .map_or(until, |sent| sent.at.min(until))
     };
     match asked(world, init, Some(began), known) {

@@ -229,7 +229,7 @@ impl World {
         let image = Image {
             proc: idx,
             at: born,
-            filename: self.strings.add(&process.filename),
+            filename: self.strings.add(&Bytes::from(who::as_executed(process))),
             argv: self.strings.add(&process.argv),
             env: self.strings.add(&process.env),
             tty: self.strings.add(&process.tty),

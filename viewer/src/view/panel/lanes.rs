@@ -15,7 +15,7 @@ use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 
 use crate::{
     story::{
-        fate::{Reception, tells_to_stop},
+        fate::tells_to_stop,
         world::{Idx, Means, Origin, Sig},
     },
     view::{
@@ -266,9 +266,9 @@ impl Painter<'_> {
         let running = if heir { Mark::Heir } else { Mark::Run };
         let told = fate.and_then(|fate| fate.told);
         let told_from = told.map(|told| self.axis.column(told.at(&story.world).ns));
-        let stopping = match told.map(|told| told.reception) {
-            Some(Reception::Ignored | Reception::Pending) => Mark::Ignoring,
-            _ => Mark::Told,
+        let stopping = match told.is_some_and(|told| told.reception.unheard()) {
+            true => Mark::Ignoring,
+            false => Mark::Told,
         };
         for column in from.max(0)..=to.min(marks.len() as i32 - 1) {
             let mark = if told_from.is_some_and(|told| column >= told) { stopping } else { running };

@@ -9,8 +9,11 @@ use crate::story::{
     finding::omitted::KILL_ALL,
     service,
     shutdown::Init,
-    world::{Idx, Sig},
+    world::{Idx, NONE, Sig},
 };
+
+/// What is left of a unit is killed this soon behind the end of its main process.
+const AT_ONCE_NS: u64 = 1_000_000_000;
 
 /// Against a kill: time, a handler, or being asked at all.
 pub fn against_kill(story: &Story, fate: &Fate) -> Option<String> {
@@ -23,7 +26,7 @@ pub fn against_kill(story: &Story, fate: &Fate) -> Option<String> {
     let of_init = |number: u32| world.sig(number).is_some_and(|sent| world.is_init(sent.sender));
     let sender_is_init = fate.killer.is_some_and(of_init);
     if let (Some(job), Some(told)) = (job_of(story, fate.proc), fate.told.filter(|told| of_init(told.sent)))
-        && !matches!(told.reception, Reception::Ignored | Reception::Pending)
+        && !told.reception.unheard()
     {
         return Some(if sender_is_init {
             format!("give job {job} a longer `kill timeout`, or make {name} stop sooner")
@@ -63,12 +66,17 @@ pub fn against_kill(story: &Story, fate: &Fate) -> Option<String> {
             Some(format!("stop {name} its own way: it ignores the signal it is sent"))
         }
         (Some(Reception::Pending), Some(unit)) => Some(format!(
-            "see why {name} does not take its signal (blocked, or stuck in the kernel); KillSignal= of unit {} may name another",
+            "see whether {name} needs more time (TimeoutStopSec= of unit {}), blocks its signal, or is stuck in the kernel: no \
+             event shows that a program waits for its signals",
             unit.name
         )),
-        (Some(Reception::Pending), None) => {
-            Some(format!("see why {name} does not take its signal: it blocks it, or is stuck in the kernel"))
-        }
+        (Some(Reception::Pending), None) => Some(format!(
+            "see whether {name} needs more time, blocks its signal, or is stuck in the kernel: no event shows that a program \
+             waits for its signals"
+        )),
+        (Some(Reception::BeforeExec), _) => Some(format!(
+            "have who stops {name} ask again before it kills: the first signal came before {name} was executed"
+        )),
         (Some(_), Some(unit)) if late_kill && fate.told.is_some_and(late_told) => Some(format!(
             "see why systemd did not stop {name} with unit {} (KillMode=, or DefaultDependencies=no), and make it stop when \
              told to",
@@ -78,20 +86,78 @@ pub fn against_kill(story: &Story, fate: &Fate) -> Option<String> {
             "see why unit {} was given up and not killed (SendSIGKILL=, KillMode=), and make {name} stop when told to",
             unit.name
         )),
+        (Some(_), Some(unit)) if sender_is_init && main_is_gone(story, fate) => Some(format!(
+            "have the main process of unit {0} wait for {name}: when that has ended, systemd kills what is left of it \
+             (KillMode=mixed)",
+            unit.name
+        )),
         (Some(_), Some(unit)) if sender_is_init => {
             Some(format!("give unit {} a longer TimeoutStopSec=, or make {name} stop sooner", unit.name))
         }
-        (Some(_), _) if story.init.is_rc() => Some(more_time(story, fate)),
+        (Some(_), _) if story.init.is_rc() || by_another(story, fate) => Some(more_time(story, fate)),
         (Some(_), _) => Some(format!("give {name} more time to stop, or make it stop sooner")),
         (None, Some(unit)) if sender_is_init => Some(format!(
             "systemd killed what was left of unit {} when its main process had ended: have that wait for {name}",
             unit.name
         )),
+        (None, Some(_)) if by_another(story, fate) => Some(impatient(story, fate)),
         (None, Some(unit)) => Some(format!(
             "see who kills {name}: unit {} was not stopped by its own KillSignal= first",
             unit.name
         )),
         (None, None) => Some(format!("have {name} asked with SIGTERM before it is killed")),
+    }
+}
+
+/// Whether what killed it was that the main process of its unit had ended, and not that its time was over.
+fn main_is_gone(story: &Story, fate: &Fate) -> bool {
+    let world = &story.world;
+    let of_init = |idx: Idx| world.proc_at(idx).is_some_and(|proc| world.is_init(proc.parent));
+    let Some(sent) = fate.killer.and_then(|number| world.sig(number)).filter(|_| !of_init(fate.proc)) else {
+        return false;
+    };
+    let id = story.service(fate.proc);
+    story.fates.iter().any(|other| {
+        let gone = story.end_of(other.proc);
+        of_init(other.proc)
+            && story.service(other.proc) == id
+            && gone < sent.at
+            && sent.at.ns.saturating_sub(gone.ns) < AT_ONCE_NS
+    })
+}
+
+/// Whether somebody killed it who is neither init nor itself.
+fn by_another(story: &Story, fate: &Fate) -> bool {
+    let sent = fate.killer.and_then(|number| story.world.sig(number));
+    sent.is_some_and(|sent| {
+        sent.sender != NONE && sent.sender != fate.proc && !story.world.is_init(sent.sender)
+    })
+}
+
+/// For who was killed by such a one.
+fn impatient(story: &Story, fate: &Fate) -> String {
+    let world = &story.world;
+    let name = world.name(fate.proc);
+    let Some(sent) = fate.killer.and_then(|number| world.sig(number)) else {
+        return format!("see who kills {name}");
+    };
+    let sender = world.name_at(sent.sender, sent.at.ns);
+    match sender.as_str() {
+        "earlyoom" | "systemd-oomd" | "oomd" | "nohang" => {
+            format!(
+                "see what used the memory up: {sender} kills {name} for that, and more time is no help against it"
+            )
+        }
+        _ if fate.told.is_some() => {
+            format!(
+                "have {} wait longer before it kills {name}, or make that stop sooner",
+                story.chain(sent.sender, sent.at.ns)
+            )
+        }
+        _ => format!(
+            "have {} ask {name} with SIGTERM before it kills it",
+            story.chain(sent.sender, sent.at.ns)
+        ),
     }
 }
 
@@ -108,15 +174,14 @@ fn more_time(story: &Story, fate: &Fate) -> String {
         let job = world
             .ancestors(fate.proc)
             .any(|up| matches!(world.program_of(up), b"cron" | b"crond" | b"anacron" | b"atd"));
+        let sendsigs = world.ancestors(sent.sender).any(|up| world.program_of(up) == b"sendsigs");
+        let waits = match sendsigs {
+            true => "sendsigs waits ten seconds at most".to_owned(),
+            false => format!("{} does not wait long", world.chain(sent.sender, sent.at.ns)),
+        };
         return match job {
-            true => format!(
-                "make {name} stop sooner when told to: sendsigs waits ten seconds at most, for a job of cron too"
-            ),
-            false => {
-                format!(
-                    "stop {name} by its init script, which can wait for it; sendsigs waits ten seconds at most"
-                )
-            }
+            true => format!("make {name} stop sooner when told to: {waits}, for a job of cron too"),
+            false => format!("stop {name} by its init script, which can wait for it; {waits}"),
         };
     }
     if fate.killer.is_none() {
@@ -142,10 +207,7 @@ fn more_time(story: &Story, fate: &Fate) -> String {
         b"supervisord" => format!(
             "give {name} a longer stopwaitsecs= in supervisord's configuration, or make it stop sooner"
         ),
-        _ => format!(
-            "have {} wait longer before it kills {name}, or make that stop sooner",
-            world.name_at(sent.sender, sent.at.ns)
-        ),
+        _ => impatient(story, fate),
     }
 }
 

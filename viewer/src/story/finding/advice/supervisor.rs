@@ -19,6 +19,13 @@ pub(super) fn supervised(story: &Story, restart: &Restart, service: Option<&Serv
     // sv knows it by its directory.
     let of_runit = service.filter(|service| service.kind == Kind::Runit);
     let what = of_runit.map_or(program.as_str(), |service| &service.name);
+    // rc runs no script for what is a job.
+    let job = job_of(story, restart.by).filter(|_| story.init == Init::Upstart);
+    if let (Some(job), "monit" | "supervisord") = (job, name.as_str()) {
+        return format!(
+            "give job {job} a `stop on runlevel [!2345]`: then {name} is stopped before rc stops {what}, and starts it no more"
+        );
+    }
     match (name.as_str(), story.init) {
         ("runsv" | "runsvdir", Init::Systemd) => {
             format!(
