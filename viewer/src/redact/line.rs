@@ -183,7 +183,7 @@ impl Redactor {
     /// Any but the zeroth argument. `rest`: it and those behind it.
     pub(super) fn argument(&mut self, word: &[u8], rest: &[&[u8]], line: &mut Line) -> Vec<u8> {
         let separated = word.iter().any(|byte| is_separator(*byte));
-        if !separated || line.pending.is_some() || line.secret {
+        if !separated || line.pending.is_some() || line.secret || line.secrets_follow {
             if line.numbers == 0 {
                 line.numbers = number_run(rest.iter().copied());
             }
@@ -244,10 +244,12 @@ impl Redactor {
         line.meet(word);
         let is_program = was_at && line.program == base(word) && !line.at_program;
         let option = word.starts_with(b"-") && word.len() > 1;
+        let printed =
+            line.feeds && line.is_of(&[b"echo", b"printf", b"print", b"cat", b"yes"]) || line.secrets_follow;
         let numbers = std::mem::take(&mut line.numbers);
         if numbers > 0 && shape::is_number(word) {
             line.numbers = numbers - 1;
-            if !line.own || !line.is_of(&OF_PROCESSES) {
+            if !printed && (!line.own || !line.is_of(&OF_PROCESSES)) {
                 return self.named(Kind::Argument, word);
             }
         }
@@ -255,8 +257,6 @@ impl Redactor {
         if shape::is_number(word) && line.own && line.is_of(&OF_PROCESSES) {
             return word.to_vec();
         }
-        let printed =
-            line.feeds && line.is_of(&[b"echo", b"printf", b"print", b"cat", b"yes"]) || line.secrets_follow;
         if printed && !is_program && !option && !word.starts_with(b"/") {
             return self.secret(word);
         }

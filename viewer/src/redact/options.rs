@@ -315,7 +315,7 @@ pub(super) const SECRETS_FOLLOW: [&[u8]; 14] = [
 ];
 
 /// The same of words that mean that to one program only.
-pub(super) const SECRETS_FOLLOW_AT: [(&[u8], &[&[u8]]); 12] = [
+pub(super) const SECRETS_FOLLOW_AT: [(&[u8], &[&[u8]]); 15] = [
     // `mc alias set s3 https://x KEY SECRET`
     (b"mc", &[b"set", b"add"]),
     (b"mcli", &[b"set", b"add"]),
@@ -329,6 +329,10 @@ pub(super) const SECRETS_FOLLOW_AT: [(&[u8], &[&[u8]]); 12] = [
     (b"keyctl", &[b"add", b"padd", b"update", b"instantiate"]),
     (b"bw", &[b"login", b"unlock"]),
     (b"cargo", &[b"login"]),
+    (b"qpdf", &[b"--encrypt"]),
+    // `ACL SETUSER ada on >pw`
+    (b"redis-cli", &[b"SETUSER", b"setuser"]),
+    (b"valkey-cli", &[b"SETUSER", b"setuser"]),
 ];
 
 /// Words of programs behind which one secret stands.
