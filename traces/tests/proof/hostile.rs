@@ -322,6 +322,71 @@ fn a_real_recording_with_bytes_changed_under_right_checksums_is_withstood() {
     }
 }
 
+/// The segments of a ring that has wrapped.
+fn all_real() -> Vec<(SegmentHeader, Vec<Frame>)> {
+    let mut writer = recording(empty_ring());
+    let (mut noise, mut now_ns) = (Noise(23), 2_000);
+    while writer.bytes_written() < SIZE_MIN * 3 / 2 {
+        writer.append(&noise.heavy(&mut now_ns, 30), &[now_ns]).unwrap();
+    }
+    let ring = writer.storage().bytes();
+    let segments = ring[FIRST_SEGMENT as usize..].chunks_exact(SEGMENT_SIZE_MIN as usize);
+    let decoded = segments.map(|bytes| {
+        let header = SegmentHeader::decode(bytes, &FILE_ID).unwrap();
+        let frames =
+            Frames::new(bytes, &header, &FILE_ID).map(|frame| (frame.header, frame.payload.to_vec()));
+        (header, frames.collect())
+    });
+    decoded.collect()
+}
+
+/// A number that is likely to be the end of something.
+fn odd(noise: &mut Noise) -> u64 {
+    match noise.below(6) {
+        0 => 0,
+        1 => 1,
+        2 => u64::MAX - noise.below(2),
+        3 => 1 << [31, 32, 63][noise.below(3) as usize],
+        4 => noise.below(1000),
+        _ => noise.next(),
+    }
+}
+
+#[test]
+fn real_segments_twice_in_any_order_and_under_other_claims_are_withstood() {
+    let real = all_real();
+    let mut noise = Noise(24);
+    for _ in 0..150 {
+        let mut segments: Vec<_> = (0..4).map(|_| real[noise.below(4) as usize].clone()).collect();
+        for (header, frames) in &mut segments {
+            match noise.below(12) {
+                0 => header.seq = odd(&mut noise),
+                1 => header.first_number = odd(&mut noise),
+                2 => header.lost_before = odd(&mut noise),
+                3 => header.time_ns = odd(&mut noise),
+                4 => header.chain = odd(&mut noise) as u32,
+                5 => header.flags = noise.below(4) as u32,
+                6 => header.session = SessionId([2; 16]),
+                _ => {}
+            }
+            let one = noise.below(frames.len() as u64) as usize;
+            let other = noise.below(frames.len() as u64) as usize;
+            match noise.below(12) {
+                1 => frames[one].0.lost = odd(&mut noise) as u32,
+                2 => frames[one].0.first_number = odd(&mut noise),
+                3 => frames[one].0.first_ns = odd(&mut noise),
+                4 => frames[one].0.last_ns = odd(&mut noise),
+                6 => frames[one].0.kind = noise.below(10) as u8,
+                7 => frames.swap(one, other),
+                8 => frames[one] = frames[other].clone(),
+                9 => frames.truncate(one),
+                _ => {}
+            }
+        }
+        both(&segments);
+    }
+}
+
 fn frame() -> impl Strategy<Value = Frame> {
     let small = prop_oneof![Just(0u64), 0u64..5, Just(u64::MAX), any::<u64>()];
     let header = (0u8..10, 0u8..3, 0u32..12, any::<u32>(), small.clone(), small.clone(), small).prop_map(
