@@ -221,7 +221,7 @@ fn init(root: &Path, is_root: bool) -> Vec<Check> {
         };
         checks.push(Check::new(Verdict::Degraded, "init", why, next));
     } else if init.name() == "unknown" {
-        let why = format!("pid 1 is `{}`, which is not known", detected.version);
+        let why = inits::unknown_as(&detected.version);
         checks.push(Check::new(Verdict::Degraded, "init", why, ""));
     } else {
         checks.push(Check::new(Verdict::Good, "init", name.trim().to_owned(), ""));

@@ -165,6 +165,14 @@ pub fn detect(root: &Path) -> (&'static dyn Init, Detected) {
         .unwrap_or((&unknown::Unknown, Detected { name: "unknown", version: String::new() }))
 }
 
+/// What is known of an init that has no file here.
+pub fn unknown_as(version: &str) -> String {
+    if version == unknown::OPENRC {
+        return "services are run by OpenRC, which is recorded and not yet known well enough to be asked for anything".to_owned();
+    }
+    format!("pid 1 is `{version}`, which is not known")
+}
+
 pub fn by_name(name: &str) -> &'static dyn Init {
     known().into_iter().find(|init| init.name() == name).unwrap_or(&unknown::Unknown)
 }
