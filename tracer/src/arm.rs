@@ -231,6 +231,7 @@ fn choose_place(root: &Path, warnings: &mut Vec<String>) -> Result<Place, Error>
         ));
     }
     warnings.extend(place::unreserved(&place.dir));
+    warnings.extend(place::in_memory(&place.dir));
     let fstab = fs::read_to_string(root.join("etc/fstab")).unwrap_or_default();
     if place.on_root && mounts::wants_root_read_only(&fstab) {
         warnings.push(
@@ -270,6 +271,8 @@ fn ring_file(place: &Place, asked: Option<u64>, warnings: &mut Vec<String>) -> R
     let (_, created) =
         FileStorage::create(&ring, size).map_err(|e| Error::failed(ring.display().to_string(), e, next))?;
     place::restrict(&ring, 0o600).map_err(|e| Error::file(&ring, "restrict who may read it", e, next))?;
+    let there = if let Created::Existing { size } = created { size } else { size };
+    warnings.extend(place::slow_to_seal(&place.dir, there));
     match created {
         Created::New => Ok(Some(size)),
         Created::Existing { size: there } => {

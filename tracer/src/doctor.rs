@@ -183,6 +183,9 @@ fn place(root: &Path) -> Vec<Check> {
             "keep some of it free: twice the size of the ring file is enough",
         ));
     }
+    if let Some(why) = place::in_memory(&place.dir) {
+        checks.push(Check::new(Verdict::Degraded, "ring file", why, "save it before the reboot"));
+    }
     let ring = place.dir.join(place::RING_NAME);
     checks.push(if ring.exists() {
         Check::new(Verdict::Good, "ring file", format!("{} is there", ring.display()), "")
