@@ -85,13 +85,17 @@ fn serve(boot: bool, detach: bool) -> Result<(), Error> {
         ring: armed.ring.clone(),
         since_ns: machine::realtime_ns(),
         phase: "starting".into(),
+        // Until it has written itself.
+        read_only: Status::load(run).is_some_and(|before| before.read_only && before.ring == armed.ring),
         ..Status::default()
     };
     let done = adopt(&armed, &mut status).and_then(|recorder| drain(recorder, Purpose::Armed(&armed)));
     if let Err(error) = &done {
-        status.phase = "stopped".into();
-        status.problem = error.to_string();
-        let _ = status.store(run);
+        // What it said last counts for the seal.
+        let mut last = Status::load(run).filter(|last| last.pid == status.pid).unwrap_or(status);
+        last.phase = "stopped".into();
+        last.problem = error.to_string();
+        let _ = last.store(run);
     }
     done
 }

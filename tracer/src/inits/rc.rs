@@ -9,6 +9,7 @@
 use std::{fs, path::Path};
 
 use super::{Item, Layout, MARK, Promise};
+use crate::seal;
 
 /// Whether the machine below `root` has an rc that runs init scripts in the order of their LSB headers. OpenRC puts one in its place
 /// that does not: it orders services itself, and update-rc.d tells it of no script that runs in runlevels 0 and 6 alone.
@@ -83,7 +84,7 @@ pub fn plan(layout: &Layout<'_>) -> Vec<Item> {
              # Default-Stop:      0 6\n",
             "stop",
             layout.binary,
-            "seal --stage umountfs",
+            &format!("seal --stage {}", seal::STILL_WRITABLE),
         ),
         Item::Script("lastrites-seal".into()),
         script(
