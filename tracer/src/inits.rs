@@ -16,7 +16,10 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use crate::{error::Error, kernel, own, place, state::Made};
+use crate::{error::Error, kernel, own, place, say, state::Made};
+
+/// Where programs are looked for.
+pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What each file begins with that is installed, behind its interpreter and header: by that it is known as ours.
 pub const MARK: &str = "# Installed by `lastrites arm`; `lastrites disarm` removes it.";
@@ -147,7 +150,7 @@ fn output(command: &[&str]) -> io::Result<Output> {
     Command::new(program)
         .args(arguments)
         // `su` may leave root with a user's PATH, which lacks /usr/sbin.
-        .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+        .env("PATH", PATH)
         .stdin(Stdio::null())
         .output()
 }

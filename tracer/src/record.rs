@@ -106,6 +106,10 @@ fn detached(binary: &Path) -> Result<(), Error> {
     let mut command = Command::new(binary);
     command.args(["record", "--boot"]).current_dir("/");
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    // Whoever armed may hold a lock, a pipe that somebody reads to its end, or a file on what is to be unmounted; and what is
+    // secret in his environment must not stay in /proc for days.
+    close_on_exec();
+    command.env_clear().env("PATH", inits::PATH).envs(env::var_os("TZ").map(|zone| ("TZ", zone)));
     // SAFETY: setsid is async-signal-safe and touches no memory.
     unsafe {
         command.pre_exec(|| rustix::process::setsid().map(|_| ()).map_err(Into::into));
@@ -113,6 +117,17 @@ fn detached(binary: &Path) -> Result<(), Error> {
     command.spawn().map(|_| ()).map_err(|e| {
         Error::failed("starting the recorder in the background", e, "free some memory and run it again")
     })
+}
+
+/// Lets a program that this process executes have no file of those that it has itself, but for the first three.
+fn close_on_exec() {
+    // Not close_range(2): kernel 5.10 does not know its CLOSE_RANGE_CLOEXEC.
+    let open = fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+    let numbers: Vec<i32> = open.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    for fd in numbers.into_iter().filter(|fd| *fd > 2) {
+        // SAFETY: touches no memory; one that is closed by now is refused.
+        unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
+    }
 }
 
 /// Opens or loads the probe, and goes on with the newest session or begins one.

@@ -296,6 +296,37 @@ fn what_was_made_read_only_while_the_recorder_lived_the_seal_leaves_alone() {
     assert_eq!((first.how, second.how), (How::Sealed, How::Sealed));
 }
 
+/// A recorder that was armed from a shell without systemd's help kept all that the shell had open until the shutdown: a log on a file
+/// system that could not be unmounted, the lock of a script, a pipe that somebody read to its end; and its environment.
+#[test]
+fn a_recorder_that_belongs_to_nobody_has_nothing_of_who_started_it() {
+    let machine = Machine::new();
+    fs::copy(TRACER, machine.ring.with_file_name("lastrites-tracer")).expect("copied");
+    let held = fs::File::create(machine.path("held")).expect("made");
+    rustix::io::fcntl_setfd(&held, rustix::io::FdFlags::empty()).expect("for children too");
+    let mut record = Command::new(TRACER);
+    record.args(["record", "--boot", "--detach"]).env("SECRET", "x").env("TZ", "UTC");
+    assert!(record.status().expect("it runs").success());
+    let pid = loop {
+        let status = Status::load(Path::new(lock::RUN));
+        match status.filter(|status| status.phase != "starting") {
+            Some(status) => {
+                assert_eq!(status.phase, "recording", "{}", status.problem);
+                break status.pid;
+            }
+            None => std::thread::yield_now(),
+        }
+    };
+    let open = fs::read_dir(format!("/proc/{pid}/fd")).expect("it lives").flatten();
+    let open: Vec<_> = open.filter_map(|entry| fs::read_link(entry.path()).ok()).collect();
+    let environ = fs::read(format!("/proc/{pid}/environ")).expect("it lives");
+    let environ = String::from_utf8_lossy(&environ).into_owned();
+    assert!(lock::dismiss_recorder(pid, 10_000), "it leaves");
+    assert!(!open.contains(&machine.path("held")), "{open:?}");
+    assert!(environ.contains("PATH=/usr") && environ.contains("TZ=UTC"), "{environ}");
+    assert!(!environ.contains("SECRET"), "{environ}");
+}
+
 /// A curious root ran it in the middle of the day: the recorder was gone from then on.
 #[test]
 fn sealing_by_hand_is_refused_unless_it_is_meant() {
