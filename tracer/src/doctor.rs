@@ -232,7 +232,10 @@ fn init(root: &Path, is_root: bool) -> Vec<Check> {
     if !is_root {
         return checks;
     }
-    let promise = init.promise(&layout);
+    let mut promise = init.promise(&layout);
+    if let Some(hook) = inits::give_up_seal(root, &mut init.plan(root, &layout)) {
+        promise.without_seal(&hook);
+    }
     let degraded = if init.name() == "unknown" { Verdict::Degraded } else { Verdict::Good };
     checks.extend(promise.recorded.into_iter().map(|s| Check::new(Verdict::Good, "will be recorded", s, "")));
     checks.extend(promise.missing.into_iter().map(|s| Check::new(degraded, "will be missing", s, "")));

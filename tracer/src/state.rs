@@ -85,7 +85,7 @@ impl Armed {
         // What an earlier arming under another init made is listed still, and nobody runs it.
         self.init != "unknown"
             && self.made.iter().any(|made| match made {
-                Made::File(path) => path.extension().is_some_and(|extension| extension == "shutdown"),
+                Made::File(path) => inits::is_seal(path),
                 Made::Script(name) => name.ends_with("-seal"),
                 _ => false,
             })
