@@ -52,7 +52,8 @@ impl Check {
 /// comes next, asks that, and one loading is enough.
 pub fn blocking() -> Option<Check> {
     let first = [processor(std::env::consts::ARCH), root(), bpffs()].into_iter();
-    let mut checks = first.chain(capture_kernel(Path::new("/"))).chain(place(Path::new("/")));
+    let special = capture_kernel(Path::new("/")).into_iter().chain(container());
+    let mut checks = first.chain(special).chain(place(Path::new("/")));
     checks.find(|check| check.verdict == Verdict::Bad)
 }
 
@@ -62,6 +63,7 @@ pub fn all() -> Vec<Check> {
     let mut checks = vec![processor(std::env::consts::ARCH), root()];
     let root = Path::new("/");
     checks.extend(capture_kernel(root));
+    checks.extend(container());
     // What the kernel refuses to who is not root says nothing of it.
     if is_root {
         checks.extend(kernel());
@@ -83,6 +85,13 @@ fn capture_kernel(root: &Path) -> Option<Check> {
             "reboot first",
         )
     })
+}
+
+/// Only where there is something to say.
+fn container() -> Option<Check> {
+    let refused = machine::refuse_container().err()?;
+    let crate::error::Error::Failed { why, next, .. } = refused else { return None };
+    Some(Check::new(Verdict::Bad, "container", why, &next))
 }
 
 /// Only where there is something to say.

@@ -62,6 +62,7 @@ pub fn service(boot: bool, detach: bool) -> Result<(), Error> {
 
 fn serve(boot: bool, detach: bool) -> Result<(), Error> {
     error::require_root("recording")?;
+    machine::refuse_container()?;
     if machine::is_capture_kernel(Path::new("/")) {
         let why = "this kernel was started by kdump to write down the memory of another one, and needs all that it has";
         let refused = Error::failed("recording", why, "the next boot is recorded as usual");
@@ -189,6 +190,7 @@ fn begin(
 /// Records into `output` until stopped, with a probe of its own: for tests, benches and the demo.
 pub fn foreground(output: &Path, size: u64, without: &[String]) -> Result<(), Error> {
     error::require_root("recording")?;
+    machine::refuse_container()?;
     let run = lock::run_dir()?;
     let output = std::path::absolute(output)
         .map_err(|e| Error::file(output, "find its directory", e, "give an absolute path"))?;
