@@ -114,7 +114,8 @@ fn bring_about(options: &Options, same: Option<&Armed>, alone: &lock::Lock) -> R
     let size = ring_file(&place, options.size, &mut warnings)?;
     let binary = place.dir.join(place::BINARY_NAME);
     let layout = Layout { binary: &binary, dir: &place.dir, on_root: place.on_root };
-    let items = if state_path.ends_with(state::ARMED) { init.plan(root, &layout) } else { Vec::new() };
+    let mut items = if state_path.ends_with(state::ARMED) { init.plan(root, &layout) } else { Vec::new() };
+    let no_seal = inits::give_up_seal(root, &mut items);
     let mut armed = Armed {
         complete: false,
         mode: options.mode,
@@ -159,7 +160,10 @@ fn bring_about(options: &Options, same: Option<&Armed>, alone: &lock::Lock) -> R
         }
         return Err(error);
     }
-    let promise = init.promise(&layout);
+    let mut promise = init.promise(&layout);
+    if let Some(hook) = no_seal {
+        promise.without_seal(&hook);
+    }
     Ok(Report { armed, promise, warnings, again })
 }
 
@@ -231,6 +235,7 @@ fn choose_place(root: &Path, warnings: &mut Vec<String>) -> Result<Place, Error>
         ));
     }
     warnings.extend(place::unreserved(&place.dir));
+    warnings.extend(place::in_memory(&place.dir));
     let fstab = fs::read_to_string(root.join("etc/fstab")).unwrap_or_default();
     if place.on_root && mounts::wants_root_read_only(&fstab) {
         warnings.push(
@@ -245,10 +250,7 @@ fn choose_place(root: &Path, warnings: &mut Vec<String>) -> Result<Place, Error>
 /// Where the armed file goes: /run when /etc cannot be written, and then only until the next boot.
 fn state_path(root: &Path, warnings: &mut Vec<String>) -> PathBuf {
     let path = root.join(state::ARMED);
-    let etc = root.join("etc");
-    let read_only =
-        rustix::fs::statvfs(&etc).is_ok_and(|vfs| vfs.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY));
-    if read_only {
+    if own::is_read_only(&root.join("etc")) {
         warnings.push(
             "/etc is read-only, so no hooks can be installed: only what happens until the recorder is killed will be \
              recorded, and not the next boot; to get all of it, run `mount -o remount,rw /`, arm, and remount it read-only"
@@ -270,6 +272,8 @@ fn ring_file(place: &Place, asked: Option<u64>, warnings: &mut Vec<String>) -> R
     let (_, created) =
         FileStorage::create(&ring, size).map_err(|e| Error::failed(ring.display().to_string(), e, next))?;
     place::restrict(&ring, 0o600).map_err(|e| Error::file(&ring, "restrict who may read it", e, next))?;
+    let there = if let Created::Existing { size } = created { size } else { size };
+    warnings.extend(place::slow_to_seal(&place.dir, there));
     match created {
         Created::New => Ok(Some(size)),
         Created::Existing { size: there } => {

@@ -1,7 +1,7 @@
 //! The census: what was already running when recording began, and which cgroup has which id.
 //!
 //! Invariant: /proc changes while it is read; a process that goes away half-way is left out, and what
-//! cannot be read of one is empty. Neither kernel threads are counted nor the dead that nobody has reaped.
+//! cannot be read of one is empty: what a process that hangs is asked in vain ([`ask`]) as well. Neither kernel threads are counted nor the dead that nobody has reaped.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -13,9 +13,13 @@ use std::{
 };
 
 use lastrites_traces::{
-    abi::{ARGV_MAX, ENV_MAX},
+    abi::ENV_MAX,
     event::{Bytes, ProcId, Process, What},
 };
+
+mod ask;
+
+use ask::Asker;
 
 /// How the variables begin that name a service, a runlevel or a session: the probe keeps the same ones of
 /// each exec (`ebpf/src/exec.rs`), and compares eight bytes as well.
@@ -142,9 +146,10 @@ fn process(pid: u32, tick_ns: u64, caches: &mut Caches) -> Option<Process> {
     if stat.flags & PF_KTHREAD != 0 || stat.dead {
         return None;
     }
+    // Neither this nor any other file that is read here takes its mmap lock (fs/proc/base.c, fs/proc/array.c).
     let exe = fs::read_link(dir.join("exe")).unwrap_or_default();
     let exe = exe.as_os_str().as_bytes();
-    let environ = read_some(&dir.join("environ"), 256 << 10);
+    let told = caches.asker.ask(pid).unwrap_or_default();
     let cgroup = read_some(&dir.join("cgroup"), 8 << 10);
     let path = unified(&cgroup);
     Some(Process {
@@ -154,8 +159,8 @@ fn process(pid: u32, tick_ns: u64, caches: &mut Caches) -> Option<Process> {
         session: stat.session,
         comm: stat.comm.into(),
         filename: exe.strip_suffix(b" (deleted)").unwrap_or(exe).into(),
-        argv: read_some(&dir.join("cmdline"), ARGV_MAX).into(),
-        env: keep_env(&environ).into(),
+        argv: told.argv.into(),
+        env: told.env.into(),
         tty: tty_name(stat.tty, &mut caches.ttys),
         cgroup_path: path.into(),
         cgroup: caches.cgroup_id(path),
@@ -163,14 +168,19 @@ fn process(pid: u32, tick_ns: u64, caches: &mut Caches) -> Option<Process> {
 }
 
 /// Asked again and again during one census.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Caches {
+    asker: Asker,
     ttys: HashMap<u32, Bytes>,
     cgroups: HashMap<Vec<u8>, u64>,
     cgroup_root: Option<PathBuf>,
 }
 
 impl Caches {
+    fn new(asker: Asker) -> Self {
+        Self { asker, ttys: HashMap::new(), cgroups: HashMap::new(), cgroup_root: cgroup_root() }
+    }
+
     /// The id of a cgroup is its directory's inode number (kernfs, 64 bit).
     fn cgroup_id(&mut self, path: &[u8]) -> u64 {
         let Some(root) = &self.cgroup_root else { return 0 };
@@ -184,7 +194,11 @@ impl Caches {
 
 /// Counts every process, and tells the path of every cgroup that none of them is in.
 pub fn take() -> io::Result<Vec<What>> {
-    let mut caches = Caches { cgroup_root: cgroup_root(), ..Caches::default() };
+    take_with(Asker::new())
+}
+
+fn take_with(asker: Asker) -> io::Result<Vec<What>> {
+    let mut caches = Caches::new(asker);
     let tick_ns = 1_000_000_000 / rustix::param::clock_ticks_per_second().max(1);
     let mut out = Vec::new();
     for entry in fs::read_dir("/proc")?.flatten() {
@@ -294,16 +308,34 @@ mod tests {
 
     use super::*;
 
+    fn own(census: &[What]) -> &Process {
+        let is_own = |what: &What| matches!(what, What::Process(p) if p.process.tgid == std::process::id());
+        match census.iter().find(|what| is_own(what)) {
+            Some(What::Process(own)) => own,
+            _ => panic!("it was not counted"),
+        }
+    }
+
+    /// One program whose disk did not answer, of whatever user, kept the machine from being armed: the census waited for its
+    /// mmap lock for ever.
+    #[test]
+    fn a_process_that_hangs_is_counted_and_waited_for_by_nobody() {
+        let census = take_with(Asker::with(|pid| {
+            while pid == std::process::id() {
+                std::thread::park();
+            }
+            ask::Told::default()
+        }));
+        let census = census.expect("/proc is there");
+        let own = own(&census);
+        assert!(own.process.start_ns > 0 && own.ppid > 0);
+        assert!(!own.comm.is_empty() && own.filename.starts_with(b"/") && own.argv.is_empty());
+    }
+
     #[test]
     fn the_census_finds_this_very_process() {
         let census = take().expect("/proc is there");
-        let own = census
-            .iter()
-            .find_map(|what| match what {
-                What::Process(p) if p.process.tgid == std::process::id() => Some(p),
-                _ => None,
-            })
-            .expect("counted");
+        let own = own(&census);
         assert!(own.process.start_ns > 0 && own.ppid > 0);
         assert!(!own.comm.is_empty() && !own.argv.is_empty() && own.filename.starts_with(b"/"));
         assert_eq!(own.uid, rustix::process::getuid().as_raw());

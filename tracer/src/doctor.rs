@@ -52,7 +52,8 @@ impl Check {
 /// comes next, asks that, and one loading is enough.
 pub fn blocking() -> Option<Check> {
     let first = [processor(std::env::consts::ARCH), root(), bpffs()].into_iter();
-    let mut checks = first.chain(capture_kernel(Path::new("/"))).chain(place(Path::new("/")));
+    let special = capture_kernel(Path::new("/")).into_iter().chain(container());
+    let mut checks = first.chain(special).chain(place(Path::new("/")));
     checks.find(|check| check.verdict == Verdict::Bad)
 }
 
@@ -62,6 +63,7 @@ pub fn all() -> Vec<Check> {
     let mut checks = vec![processor(std::env::consts::ARCH), root()];
     let root = Path::new("/");
     checks.extend(capture_kernel(root));
+    checks.extend(container());
     // What the kernel refuses to who is not root says nothing of it.
     if is_root {
         checks.extend(kernel());
@@ -83,6 +85,13 @@ fn capture_kernel(root: &Path) -> Option<Check> {
             "reboot first",
         )
     })
+}
+
+/// Only where there is something to say.
+fn container() -> Option<Check> {
+    let refused = machine::refuse_container().err()?;
+    let crate::error::Error::Failed { why, next, .. } = refused else { return None };
+    Some(Check::new(Verdict::Bad, "container", why, &next))
 }
 
 /// Only where there is something to say.
@@ -183,6 +192,9 @@ fn place(root: &Path) -> Vec<Check> {
             "keep some of it free: twice the size of the ring file is enough",
         ));
     }
+    if let Some(why) = place::in_memory(&place.dir) {
+        checks.push(Check::new(Verdict::Degraded, "ring file", why, "save it before the reboot"));
+    }
     let ring = place.dir.join(place::RING_NAME);
     checks.push(if ring.exists() {
         Check::new(Verdict::Good, "ring file", format!("{} is there", ring.display()), "")
@@ -221,7 +233,7 @@ fn init(root: &Path, is_root: bool) -> Vec<Check> {
         };
         checks.push(Check::new(Verdict::Degraded, "init", why, next));
     } else if init.name() == "unknown" {
-        let why = format!("pid 1 is `{}`, which is not known", detected.version);
+        let why = inits::unknown_as(&detected.version);
         checks.push(Check::new(Verdict::Degraded, "init", why, ""));
     } else {
         checks.push(Check::new(Verdict::Good, "init", name.trim().to_owned(), ""));
@@ -229,7 +241,10 @@ fn init(root: &Path, is_root: bool) -> Vec<Check> {
     if !is_root {
         return checks;
     }
-    let promise = init.promise(&layout);
+    let mut promise = init.promise(&layout);
+    if let Some(hook) = inits::give_up_seal(root, &mut init.plan(root, &layout)) {
+        promise.without_seal(&hook);
+    }
     let degraded = if init.name() == "unknown" { Verdict::Degraded } else { Verdict::Good };
     checks.extend(promise.recorded.into_iter().map(|s| Check::new(Verdict::Good, "will be recorded", s, "")));
     checks.extend(promise.missing.into_iter().map(|s| Check::new(degraded, "will be missing", s, "")));

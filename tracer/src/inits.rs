@@ -16,7 +16,10 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use crate::{error::Error, kernel, own, place, state::Made};
+use crate::{error::Error, kernel, own, place, say, state::Made};
+
+/// Where programs are looked for.
+pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What each file begins with that is installed, behind its interpreter and header: by that it is known as ours.
 pub const MARK: &str = "# Installed by `lastrites arm`; `lastrites disarm` removes it.";
@@ -61,6 +64,26 @@ pub enum Item {
 pub struct Promise {
     pub recorded: Vec<String>,
     pub missing: Vec<String>,
+}
+
+impl Promise {
+    /// Where `hook` cannot be installed.
+    pub fn without_seal(&mut self, hook: &Path) {
+        let kept = format!(
+            "the kill sprees and all that follows: {} cannot be installed, since its file system is read-only; make that writable, \
+             arm again, and make it read-only again",
+            hook.display()
+        );
+        for (said, instead) in [
+            (&mut self.recorded, "from now until the shutdown kills every process".to_owned()),
+            (&mut self.missing, kept),
+        ] {
+            match said.first_mut() {
+                Some(first) => *first = instead,
+                None => said.push(instead),
+            }
+        }
+    }
 }
 
 pub trait Init {
@@ -147,7 +170,7 @@ fn output(command: &[&str]) -> io::Result<Output> {
     Command::new(program)
         .args(arguments)
         // `su` may leave root with a user's PATH, which lacks /usr/sbin.
-        .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+        .env("PATH", PATH)
         .stdin(Stdio::null())
         .output()
 }
@@ -163,6 +186,14 @@ pub fn detect(root: &Path) -> (&'static dyn Init, Detected) {
         .into_iter()
         .find_map(|init| init.detect(root).map(|detected| (init, detected)))
         .unwrap_or((&unknown::Unknown, Detected { name: "unknown", version: String::new() }))
+}
+
+/// What is known of an init that has no file here.
+pub fn unknown_as(version: &str) -> String {
+    if version == unknown::OPENRC {
+        return "services are run by OpenRC, which is recorded and not yet known well enough to be asked for anything".to_owned();
+    }
+    format!("pid 1 is `{version}`, which is not known")
 }
 
 pub fn by_name(name: &str) -> &'static dyn Init {
@@ -221,8 +252,36 @@ pub fn install(root: &Path, items: &[Item], run: &mut dyn Run) -> Result<(), Err
 }
 
 fn write_file(at: &Path, mode: u32, text: &str) -> io::Result<()> {
-    at.parent().map_or(Ok(()), own::make_dirs)?;
-    own::write(at, mode, text.as_bytes())
+    match at.parent().map_or(Ok(()), own::make_dirs).and_then(|()| own::write(at, mode, text.as_bytes())) {
+        // One that is there already, if of an earlier version, does the same.
+        Err(e) if e.kind() == io::ErrorKind::ReadOnlyFilesystem && is_ours(at) => Ok(()),
+        done => done,
+    }
+}
+
+/// Whether the file `at` is one that arming has installed.
+fn is_ours(at: &Path) -> bool {
+    fs::read_to_string(at).unwrap_or_default().lines().any(|line| line == MARK)
+}
+
+/// Takes away from `items` the hook of the seal if it is not there and cannot be made, since its file system is read-only, and says
+/// which that is: all else works without.
+pub fn give_up_seal(root: &Path, items: &mut Vec<Item>) -> Option<PathBuf> {
+    let is_in_vain = |item: &Item| match item {
+        Item::File { path, .. } if is_seal(path) => {
+            let at = below(root, path);
+            let there = at.ancestors().find(|at| at.exists()).unwrap_or(root);
+            !is_ours(&at) && own::is_read_only(there)
+        }
+        _ => false,
+    };
+    let given_up = items.iter().position(is_in_vain).map(|at| items.remove(at));
+    if let Some(Item::File { path, .. }) = given_up { Some(path) } else { None }
+}
+
+/// Whether this file that arming makes is what an init runs last of all.
+pub fn is_seal(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "shutdown")
 }
 
 fn make_link(at: &Path, target: &Path) -> io::Result<()> {
@@ -241,9 +300,25 @@ pub fn remove(root: &Path, made: &[Made], run: &mut dyn Run) -> Result<(), Error
             Made::Mount(_) => Ok(()),
             Made::File(path) | Made::Link(path) => {
                 let at = below(root, path);
-                own::remove(&at).and_then(|()| own::remove_unfinished(&at)).map_err(|e| {
-                    Error::file(at, "remove what arming installed", e, "make it writable, then disarm again")
-                })
+                match own::remove(&at).and_then(|()| own::remove_unfinished(&at)) {
+                    // It does nothing without the tracer's copy and an armed file.
+                    Err(e) if e.kind() == io::ErrorKind::ReadOnlyFilesystem => {
+                        say::remark(&format!(
+                            "{} stays, since its file system is read-only; it does nothing any more, and `lastrites disarm` \
+                             removes it once that is writable",
+                            at.display()
+                        ));
+                        Ok(())
+                    }
+                    done => done.map_err(|e| {
+                        Error::file(
+                            at,
+                            "remove what arming installed",
+                            e,
+                            "make it writable, then disarm again",
+                        )
+                    }),
+                }
             }
             Made::Dir(path) => {
                 // A directory that others use by now stays.
@@ -313,10 +388,7 @@ pub fn strays(root: &Path) -> Vec<Made> {
         found.retain(|_| below(root, &binary).is_file());
         for item in items {
             found.extend(match item {
-                Item::File { path, .. } => {
-                    let text = fs::read_to_string(below(root, &path)).unwrap_or_default();
-                    text.lines().any(|line| line == MARK).then_some(Made::File(path))
-                }
+                Item::File { path, .. } => is_ours(&below(root, &path)).then_some(Made::File(path)),
                 Item::Link { path, target } => {
                     let to = fs::read_link(below(root, &path));
                     to.is_ok_and(|to| to == target).then_some(Made::Link(path))

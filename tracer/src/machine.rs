@@ -2,10 +2,12 @@
 //!
 //! Invariant: what cannot be found out is empty, never guessed; nothing here asks the network.
 
-use std::{fs, io::Read as _, path::Path};
+use std::{fs, io::Read as _, os::unix::fs::MetadataExt as _, path::Path};
 
 use lastrites_traces::session::{Clock, Session, SessionId};
 use rustix::time::{ClockId, clock_gettime};
+
+use crate::error::Error;
 
 fn now(clock: ClockId) -> u64 {
     let time = clock_gettime(clock);
@@ -51,6 +53,28 @@ pub fn boot_id() -> String {
 /// memory for others, and the boot that people mean is still to come.
 pub fn is_capture_kernel(root: &Path) -> bool {
     root.join("proc/vmcore").exists()
+}
+
+/// `PROC_PID_INIT_INO` of include/linux/proc_ns.h: the pid namespace that the kernel began with.
+const FIRST_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
+
+/// Fails in a container, also in one that may load probes: the kernel tells of processes by the pids that they have outside, /proc
+/// by those inside, and so everybody would have two names; and what would be recorded is the machine outside.
+pub fn refuse_container() -> Result<(), Error> {
+    refuse_unless_first(fs::metadata("/proc/self/ns/pid").ok().map(|meta| meta.ino()))
+}
+
+/// `namespace` is the inode number of our own, where that is known.
+fn refuse_unless_first(namespace: Option<u64>) -> Result<(), Error> {
+    if namespace.is_none_or(|namespace| namespace == FIRST_PID_NAMESPACE) {
+        return Ok(());
+    }
+    let why = "this is a pid namespace of its own (a container), and the kernel tells of processes by the pids that they have outside";
+    Err(Error::failed(
+        "recording",
+        why,
+        "record on the machine that runs it; what happens in here is recorded there as well",
+    ))
 }
 
 /// Whether whoever runs us is a part of the end: pid 1 has become systemd-shutdown(8), or we are below rc of runlevel 0 or 6,
@@ -171,6 +195,18 @@ mod tests {
         fs::write(root.path().join("proc/vmcore"), "").expect("written");
         assert!(is_capture_kernel(root.path()));
         assert!(!is_capture_kernel(Path::new("/")), "not this one");
+    }
+
+    /// In a container with all rights its own processes had one pid in the census and another one in each event.
+    #[test]
+    fn in_a_container_it_is_refused() {
+        refuse_container().expect("tests that load probes run outside");
+        refuse_unless_first(None).expect("unknown is no reason");
+        let refused = refuse_unless_first(Some(4_026_532_300)).expect_err("a container").to_string();
+        assert!(
+            refused.contains("container") && refused.contains("on the machine that runs it"),
+            "{refused}"
+        );
     }
 
     #[test]

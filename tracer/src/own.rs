@@ -70,7 +70,16 @@ pub fn link(at: &Path, target: &Path) -> io::Result<()> {
 pub fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        // On a read-only file system unlink(2) does not look whether it is there.
+        Err(e) if e.kind() == io::ErrorKind::ReadOnlyFilesystem && !is_there(path)? => Ok(()),
         done => done,
+    }
+}
+
+fn is_there(path: &Path) -> io::Result<bool> {
+    match fs::symlink_metadata(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+        done => done.map(|_| true),
     }
 }
 
@@ -85,6 +94,11 @@ pub fn remove_unfinished(path: &Path) -> io::Result<()> {
 /// Returns once the names in `dir` are on the disk.
 pub fn sync_dir(dir: &Path) -> io::Result<()> {
     fs::File::open(dir)?.sync_all()
+}
+
+/// Whether the file system of `path`, which is there, is read-only.
+pub fn is_read_only(path: &Path) -> bool {
+    rustix::fs::statvfs(path).is_ok_and(|vfs| vfs.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY))
 }
 
 /// Why what is at `path` may be somebody else's work, if it may: root does what our files say. What is not

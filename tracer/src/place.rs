@@ -11,7 +11,11 @@ use std::{
 
 use rustix::fs::StatVfsMountFlags;
 
-use crate::{error::Error, mounts, own};
+use crate::{
+    error::Error,
+    mounts::{self, Mount},
+    own,
+};
 
 pub const RING_NAME: &str = "ring.lrt";
 pub const BINARY_NAME: &str = "lastrites-tracer";
@@ -53,10 +57,10 @@ fn writable(dir: &Path) -> bool {
 /// since other mounts go away before the last hook runs; else `/var/lib/lastrites` after all. Where a
 /// ring file lies already, it stays in use.
 pub fn choose(root: &Path) -> io::Result<Place> {
-    let device = fs::metadata(root)?.dev();
+    let mounts = mounts::all().unwrap_or_default();
     let [var, top] = DIRS.map(|dir| root.join(dir.trim_start_matches('/')));
     let place = |dir: &Path| -> io::Result<Place> {
-        let on_root = fs::metadata(existing(dir))?.dev() == device;
+        let on_root = is_on_root(&mounts, root, existing(dir))?;
         Ok(Place { dir: dir.to_owned(), on_root, writable: writable(dir) })
     };
     let (var, top) = (place(&var)?, place(&top)?);
@@ -65,6 +69,18 @@ pub fn choose(root: &Path) -> io::Result<Place> {
         () if top.dir.join(RING_NAME).exists() => top,
         () if !var.on_root && top.writable => top,
         () => var,
+    })
+}
+
+/// Whether `dir` is on the mount that `root` is on. That is what inits unmount, whichever device is behind it: a directory of the
+/// root file system that is mounted on /var goes away before the last hook, and a subvolume that is not mounted anywhere stays.
+fn is_on_root(mounts: &[Mount], root: &Path, dir: &Path) -> io::Result<bool> {
+    let [root, dir] = [root.canonicalize()?, dir.canonicalize()?];
+    Ok(match (mounts::of(mounts, &root), mounts::of(mounts, &dir)) {
+        (Some(of_root), Some(of_dir)) => of_root.point == of_dir.point,
+        // Where / is a mount nobody sees, as in a chroot, what is mounted below it is seen all the same.
+        (None, Some(_)) => false,
+        (_, None) => fs::metadata(&dir)?.dev() == fs::metadata(&root)?.dev(),
     })
 }
 
@@ -78,6 +94,58 @@ pub fn unreserved(dir: &Path) -> Option<String> {
         dir.display(),
         mount.fs_type
     ))
+}
+
+/// Why what is recorded into `dir` is gone after the reboot, if it is: a live system, a root that is an overlay over one in memory.
+pub fn in_memory(dir: &Path) -> Option<String> {
+    let mounts = mounts::all().ok()?;
+    let where_to = memory_of(&mounts, existing(dir))?;
+    Some(format!(
+        "{} is in memory ({where_to}): the recording, and what was armed, are gone after the reboot; what happens until then can be \
+         saved (`lastrites save`)",
+        dir.display()
+    ))
+}
+
+/// The file system in memory that what is written to `dir` goes to, if it does.
+fn memory_of(mounts: &[Mount], dir: &Path) -> Option<String> {
+    let is_memory = |mount: &Mount| matches!(mount.fs_type.as_str(), "tmpfs" | "ramfs" | "rootfs");
+    let mount = mounts::of(mounts, dir)?;
+    if is_memory(&mount) {
+        return Some(mount.fs_type);
+    }
+    if mount.fs_type != "overlay" {
+        return None;
+    }
+    // Where it was named in an initrd, nobody sees it any more.
+    let upper = mount.super_options.split(',').find_map(|option| option.strip_prefix("upperdir="))?;
+    let below = mounts::of(mounts, Path::new(upper)).filter(is_memory)?;
+    Some(format!("an overlay over {}", below.fs_type))
+}
+
+/// A ring file of more than this on a rotating disk may be too much for the seal: it reads a header in each segment to find the
+/// newest, from a disk that has forgotten them since, and has less than two seconds.
+const SEALED_FROM_ROTATING_MAX: u64 = 128 << 20;
+
+/// Why a ring file of `size` bytes in `dir` may miss its seal, if it may.
+pub fn slow_to_seal(dir: &Path, size: u64) -> Option<String> {
+    let device = fs::metadata(existing(dir)).ok()?.dev();
+    let block = format!("/sys/dev/block/{}:{}", rustix::fs::major(device), rustix::fs::minor(device));
+    // Of a partition the disk knows it.
+    let queue = ["queue/rotational", "../queue/rotational"]
+        .map(|name| fs::read_to_string(Path::new(&block).join(name)));
+    let rotates = queue.into_iter().flatten().next()?.trim() == "1";
+    (rotates && size > SEALED_FROM_ROTATING_MAX).then(|| slow_note(dir, size))
+}
+
+fn slow_note(dir: &Path, size: u64) -> String {
+    format!(
+        "{} is on a rotating disk: to find the end of a ring file of {} MiB there may take longer than a shutdown waits for us, and \
+         then its last seconds are lost; up to {} MiB are found in time",
+        dir.display(),
+        size >> 20,
+        SEALED_FROM_ROTATING_MAX >> 20
+    )
 }
 
 /// When overwriting a file takes new space there, if it ever does.
@@ -209,6 +277,62 @@ mod tests {
         let made = make_dir(&place.dir).expect("made");
         assert_eq!(made, ["var", "var/lib", "var/lib/lastrites"].map(|p| root.path().join(p)));
         assert_eq!(make_dir(&place.dir).expect("made"), Vec::<PathBuf>::new());
+    }
+
+    /// /var was a directory of the root file system, mounted there by fstab(5): it has the root's device, and goes away before the
+    /// last hook, and comes after the unit. No seal, no boot was recorded, and arming had promised both.
+    #[test]
+    fn what_is_mounted_is_not_on_the_root_whatever_its_device_is() {
+        let root = tempfile::tempdir().expect("a directory");
+        let root = root.path().canonicalize().expect("there");
+        for dir in ["var/lib", "data"] {
+            fs::create_dir_all(root.join(dir)).expect("made");
+        }
+        let mount = |point: &Path| Mount {
+            point: point.to_owned(),
+            options: "rw".into(),
+            fs_type: "ext4".into(),
+            super_options: "rw".into(),
+        };
+        let [top, var] = [mount(&root), mount(&root.join("var"))];
+        let is = |mounts: &[Mount], dir: &str| is_on_root(mounts, &root, &root.join(dir)).expect("there");
+        assert!(is(&[top.clone(), var.clone()], "data"));
+        assert!(!is(&[top.clone(), var.clone()], "var/lib"));
+        assert!(!is(std::slice::from_ref(&var), "var/lib"), "in a chroot");
+        assert!(is(std::slice::from_ref(&var), "data") && is(&[], "var/lib"), "and there by the device");
+        // Not by its name, but by where it is.
+        std::os::unix::fs::symlink(root.join("data"), root.join("link")).expect("linked");
+        std::os::unix::fs::symlink(root.join("var"), root.join("data/link")).expect("linked");
+        let mounts = [top, var];
+        assert!(is(&mounts, "link") && !is(&mounts, "data/link/lib"));
+    }
+
+    /// On a live system the next boot was promised, and nothing of it was left.
+    #[test]
+    fn what_is_in_memory_is_known_also_below_an_overlay() {
+        let mount = |point: &str, fs_type: &str, super_options: &str| Mount {
+            point: point.into(),
+            options: "rw".into(),
+            fs_type: fs_type.into(),
+            super_options: super_options.into(),
+        };
+        let live = [
+            mount(
+                "/",
+                "overlay",
+                "rw,lowerdir=/run/live/rootfs,upperdir=/run/live/overlay/rw,workdir=/run/live/overlay/work",
+            ),
+            mount("/run/live/overlay", "tmpfs", "rw"),
+            mount("/srv", "ext4", "rw"),
+        ];
+        let memory = |mounts: &[Mount], dir: &str| memory_of(mounts, Path::new(dir));
+        assert_eq!(memory(&live, "/var/lib").as_deref(), Some("an overlay over tmpfs"));
+        assert_eq!(memory(&live, "/run/live/overlay/x").as_deref(), Some("tmpfs"));
+        assert_eq!(memory(&live, "/srv"), None);
+        let persistent = [mount("/", "overlay", "rw,upperdir=/disk/rw"), mount("/disk", "ext4", "rw")];
+        assert_eq!(memory(&persistent, "/var"), None);
+        let unseen = [mount("/", "overlay", "rw,upperdir=/cow/rw")];
+        assert_eq!(memory(&unseen, "/var"), None, "never guessed");
     }
 
     #[test]

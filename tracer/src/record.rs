@@ -66,6 +66,7 @@ pub fn service(boot: bool, detach: bool) -> Result<(), Error> {
 
 fn serve(boot: bool, detach: bool) -> Result<(), Error> {
     error::require_root("recording")?;
+    machine::refuse_container()?;
     if machine::is_capture_kernel(Path::new("/")) {
         let why = "this kernel was started by kdump to write down the memory of another one, and needs all that it has";
         let refused = Error::failed("recording", why, "the next boot is recorded as usual");
@@ -89,13 +90,17 @@ fn serve(boot: bool, detach: bool) -> Result<(), Error> {
         ring: armed.ring.clone(),
         since_ns: machine::realtime_ns(),
         phase: "starting".into(),
+        // Until it has written itself.
+        read_only: Status::load(run).is_some_and(|before| before.read_only && before.ring == armed.ring),
         ..Status::default()
     };
     let done = adopt(&armed, &mut status).and_then(|recorder| drain(recorder, Purpose::Armed(&armed)));
     if let Err(error) = &done {
-        status.phase = "stopped".into();
-        status.problem = error.to_string();
-        let _ = status.store(run);
+        // What it said last counts for the seal.
+        let mut last = Status::load(run).filter(|last| last.pid == status.pid).unwrap_or(status);
+        last.phase = "stopped".into();
+        last.problem = error.to_string();
+        let _ = last.store(run);
     }
     done
 }
@@ -106,6 +111,10 @@ fn detached(binary: &Path) -> Result<(), Error> {
     let mut command = Command::new(binary);
     command.args(["record", "--boot"]).current_dir("/");
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    // Whoever armed may hold a lock, a pipe that somebody reads to its end, or a file on what is to be unmounted; and what is
+    // secret in his environment must not stay in /proc for days.
+    close_on_exec();
+    command.env_clear().env("PATH", inits::PATH).envs(env::var_os("TZ").map(|zone| ("TZ", zone)));
     // SAFETY: setsid is async-signal-safe and touches no memory.
     unsafe {
         command.pre_exec(|| rustix::process::setsid().map(|_| ()).map_err(Into::into));
@@ -113,6 +122,17 @@ fn detached(binary: &Path) -> Result<(), Error> {
     command.spawn().map(|_| ()).map_err(|e| {
         Error::failed("starting the recorder in the background", e, "free some memory and run it again")
     })
+}
+
+/// Lets a program that this process executes have no file of those that it has itself, but for the first three.
+fn close_on_exec() {
+    // Not close_range(2): kernel 5.10 does not know its CLOSE_RANGE_CLOEXEC.
+    let open = fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+    let numbers: Vec<i32> = open.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    for fd in numbers.into_iter().filter(|fd| *fd > 2) {
+        // SAFETY: touches no memory; one that is closed by now is refused.
+        unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
+    }
 }
 
 /// Opens or loads the probe, and goes on with the newest session or begins one.
@@ -174,6 +194,7 @@ fn begin(
 /// Records into `output` until stopped, with a probe of its own: for tests, benches and the demo.
 pub fn foreground(output: &Path, size: u64, without: &[String]) -> Result<(), Error> {
     error::require_root("recording")?;
+    machine::refuse_container()?;
     let run = lock::run_dir()?;
     let output = std::path::absolute(output)
         .map_err(|e| Error::file(output, "find its directory", e, "give an absolute path"))?;

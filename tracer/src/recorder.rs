@@ -217,6 +217,17 @@ impl<R: Rings> Recorder<R> {
     /// Takes one batch from the kernel to the disk. After an error everything is still in the kernel;
     /// call it again.
     pub fn drain(&mut self, patience: Patience) -> Result<Drained, TraceError> {
+        let done = self.drain_batch(patience);
+        self.note_read_only(done.as_ref().err());
+        done
+    }
+
+    /// A write that succeeds clears it.
+    fn note_read_only(&mut self, error: Option<&TraceError>) {
+        self.status.read_only |= error.is_some_and(TraceError::is_read_only);
+    }
+
+    fn drain_batch(&mut self, patience: Patience) -> Result<Drained, TraceError> {
         // Where the last batch failed, the file may hold it all the same: what follows begins there.
         let anew = self.writer.is_none();
         self.open()?;
@@ -321,6 +332,7 @@ impl<R: Rings> Recorder<R> {
         let writer = self.writer()?;
         writer.sync()?;
         writer.release();
+        self.status.read_only = false;
         self.clock = stepped.unwrap_or(self.clock);
         Ok(())
     }

@@ -7,6 +7,8 @@
 //! A mount that is read-only is made writable only if it is known to have been writable in this boot: whoever kept it
 //! read-only from the beginning has a reason. After fsck(8) has repaired a root file system that is mounted read-only, what
 //! the kernel still remembers of it is wrong, and whoever writes by that undoes the repair and destroys files of others.
+//! Nor is it if the recorder met it read-only while it lived: a shutdown makes it so only when the recorder is gone, so that was
+//! somebody who repairs it, or the kernel after an error.
 //! The work is done by a child process; the parent only waits, and the mount is read-only again
 //! before it returns, if it was read-only before: where that fails, as it does while somebody who was
 //! started meanwhile writes to a file, it is tried until the two seconds are over, and then said.
@@ -47,6 +49,10 @@ const LAST_WORDS: Duration = Duration::from_millis(50);
 const AGAIN: Duration = Duration::from_millis(10);
 /// How long the drainer is given to leave, should it still live.
 const DRAINER_MS: u32 = 400;
+
+/// The stage at which rc has not made / read-only yet: who did is somebody else, as in single-user mode, for which init ends the
+/// recorder as well.
+pub const STILL_WRITABLE: &str = "umountfs";
 
 /// What is said first when the end is not stored. Whatever was stored before it is there.
 const NOT_STORED: &str = "the last events of this shutdown are not stored";
@@ -187,6 +193,13 @@ fn work(armed: &Armed, stage: &str, shared: &Shared) -> Result<(), Error> {
         return Ok(());
     }
     let read_only = mounts::is_read_only(&armed.ring);
+    if read_only && (stage == STILL_WRITABLE || was_read_only(run, &armed.ring)) {
+        // For the seal that follows.
+        note_read_only(run, &armed.ring);
+        let why = "its file system was made read-only before the shutdown did that; it stays as it is, since writing to it could undo \
+                   a repair by fsck";
+        return Err(Error::failed(armed.ring.display().to_string(), why, "what was written before is there"));
+    }
     if read_only && !may_make_writable(&written, &armed.boot_id, &machine::boot_id()) {
         return Err(left_read_only(&armed.ring, &written));
     }
@@ -206,6 +219,17 @@ fn work(armed: &Armed, stage: &str, shared: &Shared) -> Result<(), Error> {
         shared.set_remounted(false);
     }
     done
+}
+
+/// Whether that was the recorder's last word of the file system of `ring`.
+fn was_read_only(run: &Path, ring: &Path) -> bool {
+    Status::load(run).is_some_and(|status| status.read_only && status.ring == ring)
+}
+
+fn note_read_only(run: &Path, ring: &Path) {
+    let status = Status::load(run).unwrap_or_default();
+    // Where there is no room for it in /run, none of the next one's work is stored there either.
+    let _ = Status { read_only: true, ring: ring.to_owned(), ..status }.store(run);
 }
 
 /// What is said of a file system that is left as it is, and no more than is known of it.

@@ -82,11 +82,13 @@ impl Armed {
 
     /// Whether anything of ours runs as the last hook of a shutdown.
     pub fn has_seal(&self) -> bool {
-        self.made.iter().any(|made| match made {
-            Made::File(path) => path.extension().is_some_and(|extension| extension == "shutdown"),
-            Made::Script(name) => name.ends_with("-seal"),
-            _ => false,
-        })
+        // What an earlier arming under another init made is listed still, and nobody runs it.
+        self.init != "unknown"
+            && self.made.iter().any(|made| match made {
+                Made::File(path) => inits::is_seal(path),
+                Made::Script(name) => name.ends_with("-seal"),
+                _ => false,
+            })
     }
 
     fn text(&self) -> String {

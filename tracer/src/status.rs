@@ -1,8 +1,8 @@
 //! What the recorder says about itself: a small file in /run, rewritten when something changed.
 //!
 //! Invariant: the file is replaced whole, so a reader sees an old or a new one; what it lacks is
-//! unknown. Nothing depends on it except what people are told, and the counts of losses that were
-//! reported already.
+//! unknown. Nothing depends on it except what people are told, the counts of losses that were
+//! reported already, and that the seal leaves a file system alone that is [`Status::read_only`].
 
 use std::{
     collections::BTreeMap,
@@ -31,6 +31,9 @@ pub struct Status {
     pub lost: u64,
     /// What keeps the recorder from writing right now; empty if nothing does.
     pub problem: String,
+    /// The last write failed because the file system is read-only. The recorder lives longer than any file system is left writable
+    /// by a shutdown: whoever made it read-only before meant it.
+    pub read_only: bool,
     /// `starting`, `recording`, `stopped`.
     pub phase: String,
     /// Losses by the probe that are on the recording: (CPU, kind) and count.
@@ -51,6 +54,7 @@ impl Status {
             ("written_ns", self.written_ns),
             ("events", self.events),
             ("lost", self.lost),
+            ("read_only", self.read_only.into()),
         ];
         for (key, value) in numbers {
             let _ = writeln!(out, "{key}={value}");
@@ -78,6 +82,7 @@ impl Status {
                 "written_ns" => status.written_ns = number(),
                 "events" => status.events = number(),
                 "lost" => status.lost = number(),
+                "read_only" => status.read_only = number() != 0,
                 "ring" => status.ring = value.into(),
                 "session" => value.clone_into(&mut status.session),
                 "phase" => value.clone_into(&mut status.phase),
@@ -123,6 +128,7 @@ mod tests {
             events: 4,
             lost: 5,
             problem: "disk full".into(),
+            read_only: true,
             phase: "recording".into(),
             reported: [((1, 2), 3), ((0, 5), 9)].into(),
         };

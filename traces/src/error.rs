@@ -62,6 +62,11 @@ impl Error {
     pub fn is_full_disk(&self) -> bool {
         matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull)
     }
+
+    /// Whether the cause is a file system that is read-only.
+    pub fn is_read_only(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::ReadOnlyFilesystem)
+    }
 }
 
 fn advice(source: &io::Error) -> &'static str {

@@ -6,9 +6,26 @@
 //! `lastrites-last` after umountroot, directly before the reboot. None of them provides or requires
 //! anything that another script could wait for.
 
-use std::path::Path;
+use std::{fs, path::Path};
 
 use super::{Item, Layout, MARK, Promise};
+use crate::seal;
+
+/// Whether the machine below `root` has an rc that runs init scripts in the order of their LSB headers. OpenRC puts one in its place
+/// that does not: it orders services itself, and update-rc.d tells it of no script that runs in runlevels 0 and 6 alone.
+pub fn is_there(root: &Path) -> bool {
+    root.join(RC).exists() && !is_openrc(root)
+}
+
+/// Whether OpenRC runs the services of the machine below `root`, or will from its next shutdown on.
+pub fn is_openrc(root: &Path) -> bool {
+    let rc = fs::read_to_string(root.join(RC)).unwrap_or_default();
+    let mut code = rc.lines().filter(|line| !line.trim_start().starts_with('#'));
+    // Made by OpenRC at each boot (its init.sh), as `rc-status` looks for it.
+    root.join("run/openrc").is_dir() || code.any(|line| line.contains("openrc"))
+}
+
+const RC: &str = "etc/init.d/rc";
 
 /// An init script: `header` are its LSB lines, `verb` the argument it answers to.
 fn script(name: &str, about: &str, header: &str, verb: &str, binary: &Path, command: &str) -> Item {
@@ -67,7 +84,7 @@ pub fn plan(layout: &Layout<'_>) -> Vec<Item> {
              # Default-Stop:      0 6\n",
             "stop",
             layout.binary,
-            "seal --stage umountfs",
+            &format!("seal --stage {}", seal::STILL_WRITABLE),
         ),
         Item::Script("lastrites-seal".into()),
         script(

@@ -44,11 +44,10 @@ impl Init for Sysvinit {
         let exe = super::pid1_exe(root)?;
         let is_init = exe.file_name().is_some_and(|name| name == "init");
         // Upstart's init has the same name, and no inittab.
-        (is_init && root.join("etc/inittab").is_file() && root.join("etc/init.d/rc").exists()).then(|| {
-            Detected {
-                name: "sysvinit",
-                version: super::package_version(root, "sysvinit-core").unwrap_or_default(),
-            }
+        let runs_rc = root.join("etc/inittab").is_file() && rc::is_there(root);
+        (is_init && runs_rc).then(|| Detected {
+            name: "sysvinit",
+            version: super::package_version(root, "sysvinit-core").unwrap_or_default(),
         })
     }
 
@@ -153,5 +152,35 @@ mod tests {
         fs::remove_file(root.path().join("proc/1/exe")).expect("removed");
         fs::write(root.path().join("proc/1/comm"), "init\n").expect("written");
         assert_eq!(Sysvinit.detect(root.path()).map(|d| d.name), Some("sysvinit"));
+    }
+
+    /// Debian's OpenRC comes with an /etc/init.d/rc of its own and runs under sysvinit's init: scripts were installed that it never
+    /// runs at a shutdown, a seal was promised, and each shutdown was told as a power cut.
+    #[test]
+    fn openrc_below_sysvinits_init_is_not_taken_for_rc() {
+        let root = tempfile::tempdir().expect("a directory");
+        for dir in ["proc/1", "etc/init.d"] {
+            fs::create_dir_all(root.path().join(dir)).expect("made");
+        }
+        std::os::unix::fs::symlink("/usr/sbin/init", root.path().join("proc/1/exe")).expect("linked");
+        fs::write(root.path().join("etc/inittab"), "l6:6:wait:/etc/init.d/rc 6\n").expect("written");
+        let rc = root.path().join("etc/init.d/rc");
+        let detected = || {
+            let (init, detected) = inits::detect(root.path());
+            (init.name(), detected.name, detected.version)
+        };
+        // Installed, and not booted with yet: the next shutdown is its.
+        fs::write(&rc, "#!/bin/sh\n# See /etc/inittab\n/sbin/openrc off && /sbin/openrc reboot\n")
+            .expect("written");
+        assert_eq!(detected(), ("unknown", "unknown", "OpenRC".to_owned()));
+        // Running, whatever its wrapper looks like.
+        fs::write(&rc, "#!/bin/sh\n. /lib/rc/wrapper\n").expect("written");
+        assert_eq!(detected().0, "sysvinit");
+        fs::create_dir_all(root.path().join("run/openrc")).expect("made");
+        assert_eq!(detected(), ("unknown", "unknown", "OpenRC".to_owned()));
+        // sysv-rc may name it in a comment.
+        fs::remove_dir(root.path().join("run/openrc")).expect("removed");
+        fs::write(&rc, "#!/bin/sh\n# not for openrc\n. /lib/init/vars.sh\n").expect("written");
+        assert_eq!(detected().0, "sysvinit");
     }
 }

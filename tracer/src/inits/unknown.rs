@@ -5,7 +5,10 @@
 
 use std::path::Path;
 
-use super::{Detected, Init, Item, Layout, Promise};
+use super::{Detected, Init, Item, Layout, Promise, rc};
+
+/// What is called so where pid 1 is only its first process.
+pub const OPENRC: &str = "OpenRC";
 
 #[derive(Debug)]
 pub struct Unknown;
@@ -17,6 +20,9 @@ impl Init for Unknown {
 
     /// The version is what it is called, if that can be seen.
     fn detect(&self, root: &Path) -> Option<Detected> {
+        if rc::is_openrc(root) {
+            return Some(Detected { name: "unknown", version: OPENRC.into() });
+        }
         let exe = super::pid1_exe(root);
         let name = exe.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
         Some(Detected { name: "unknown", version: name.unwrap_or_default() })

@@ -33,7 +33,7 @@ impl Init for Upstart {
     fn detect(&self, root: &Path) -> Option<Detected> {
         let exe = super::pid1_exe(root)?;
         let is_init = exe.file_name().is_some_and(|name| name == "init" || name == "upstart");
-        let runs_rc = root.join("etc/init.d/rc").exists();
+        let runs_rc = rc::is_there(root);
         (is_init && runs_rc && (uses_libnih(root) || has_jobs(root))).then(|| Detected {
             name: "upstart",
             version: super::package_version(root, "upstart").unwrap_or_default(),

@@ -70,9 +70,11 @@ impl<R: Rings> Recorder<R> {
         let writer = self.writer()?;
         let done = f(writer).and_then(|()| writer.sync());
         writer.release();
-        if done.is_err() {
-            self.writer = None;
+        match &done {
+            Ok(()) => self.status.read_only = false,
+            Err(_) => self.writer = None,
         }
+        self.note_read_only(done.as_ref().err());
         done
     }
 }

@@ -226,6 +226,107 @@ fn what_was_never_writable_in_this_boot_the_seal_leaves_alone() {
     assert_eq!(end.how, How::Sealed);
 }
 
+/// An admin in rescue mode made / read-only, repaired it with fsck, and rebooted: the seal made it writable once more, since it had been
+/// written to in this boot, and undid the repair.
+#[test]
+fn what_was_made_read_only_while_the_recorder_lived_the_seal_leaves_alone() {
+    let machine = Machine::new();
+    let start = || {
+        let mut record = Command::new(TRACER);
+        record
+            .args(["record", "--boot"])
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("it starts")
+    };
+    let wait = |recorder: &mut std::process::Child, what: fn(&Status) -> bool| {
+        let pid = recorder.id();
+        let says = |status: Status| status.pid == pid && what(&status);
+        while !Status::load(Path::new(lock::RUN)).is_some_and(says) {
+            assert_eq!(recorder.try_wait().expect("ours"), None, "it goes on recording");
+            // Something to record, on a machine that is otherwise quiet.
+            assert!(Command::new("/bin/true").status().expect("it runs").success());
+        }
+    };
+    let end_by_term = |mut recorder: std::process::Child| {
+        sys::kill(recorder.id() as i32, libc::SIGTERM);
+        recorder.wait().expect("it ends");
+    };
+    let seal = |stage: &str| {
+        let ended = Command::new(TRACER).args(["seal", "--stage", stage]).status().expect("it runs");
+        assert!(ended.success());
+    };
+    let end = || {
+        let trace = Trace::open(&machine.ring).unwrap_or_else(|e| panic!("{e}"));
+        trace.sessions().last().and_then(|session| session.end.clone())
+    };
+    let mut recorder = start();
+    wait(&mut recorder, |status| status.written_ns > 0);
+    // In the middle of a batch the file is open.
+    while mount_remount(VAR_LIB, MountFlags::RDONLY, "").is_err() {
+        std::thread::yield_now();
+    }
+    wait(&mut recorder, |status| status.read_only);
+    let before = fs::read(&machine.ring).expect("read");
+    end_by_term(recorder);
+    seal("test");
+    assert!(is_read_only() && end().is_none());
+    assert!(fs::read(&machine.ring).expect("read") == before, "not a byte was changed");
+    // Made writable again and written to, it is sealed like any other.
+    let mut recorder = start();
+    wait(&mut recorder, |status| status.read_only);
+    mount_remount(VAR_LIB, MountFlags::empty(), "").expect("writable");
+    wait(&mut recorder, |status| !status.read_only);
+    end_by_term(recorder);
+    // In single-user mode init had ended the recorder before that, and all that is known is that it comes before umountroot.
+    mount_remount(VAR_LIB, MountFlags::RDONLY, "").expect("read-only");
+    for stage in ["umountfs", "umountroot"] {
+        seal(stage);
+        assert!(is_read_only() && end().is_none(), "{stage}");
+    }
+    mount_remount(VAR_LIB, MountFlags::empty(), "").expect("writable");
+    seal("umountfs");
+    assert!(!is_read_only());
+    let first = end().expect("sealed");
+    mount_remount(VAR_LIB, MountFlags::RDONLY, "").expect("read-only, as umountroot makes it");
+    seal("umountroot");
+    let second = end().expect("sealed");
+    assert!(is_read_only() && second.time_ns > first.time_ns, "{first:?} {second:?}");
+    assert_eq!((first.how, second.how), (How::Sealed, How::Sealed));
+}
+
+/// A recorder that was armed from a shell without systemd's help kept all that the shell had open until the shutdown: a log on a file
+/// system that could not be unmounted, the lock of a script, a pipe that somebody read to its end; and its environment.
+#[test]
+fn a_recorder_that_belongs_to_nobody_has_nothing_of_who_started_it() {
+    let machine = Machine::new();
+    fs::copy(TRACER, machine.ring.with_file_name("lastrites-tracer")).expect("copied");
+    let held = fs::File::create(machine.path("held")).expect("made");
+    rustix::io::fcntl_setfd(&held, rustix::io::FdFlags::empty()).expect("for children too");
+    let mut record = Command::new(TRACER);
+    record.args(["record", "--boot", "--detach"]).env("SECRET", "x").env("TZ", "UTC");
+    assert!(record.status().expect("it runs").success());
+    let pid = loop {
+        let status = Status::load(Path::new(lock::RUN));
+        match status.filter(|status| status.phase != "starting") {
+            Some(status) => {
+                assert_eq!(status.phase, "recording", "{}", status.problem);
+                break status.pid;
+            }
+            None => std::thread::yield_now(),
+        }
+    };
+    let open = fs::read_dir(format!("/proc/{pid}/fd")).expect("it lives").flatten();
+    let open: Vec<_> = open.filter_map(|entry| fs::read_link(entry.path()).ok()).collect();
+    let environ = fs::read(format!("/proc/{pid}/environ")).expect("it lives");
+    let environ = String::from_utf8_lossy(&environ).into_owned();
+    assert!(lock::dismiss_recorder(pid, 10_000), "it leaves");
+    assert!(!open.contains(&machine.path("held")), "{open:?}");
+    assert!(environ.contains("PATH=/usr") && environ.contains("TZ=UTC"), "{environ}");
+    assert!(!environ.contains("SECRET"), "{environ}");
+}
+
 /// A curious root ran it in the middle of the day: the recorder was gone from then on.
 #[test]
 fn sealing_by_hand_is_refused_unless_it_is_meant() {

@@ -35,3 +35,4 @@ mod ring;
 mod storm;
 mod timers;
 mod upgrade;
+mod usr;

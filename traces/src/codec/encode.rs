@@ -8,6 +8,9 @@ use super::{POSITIONS_MAX, SHAPES_MAX, STRING_MAX, Shape, reference, tag};
 use crate::event::{Bytes, Disposition, Exec, ProcId, Process, What};
 use crate::wire::{put_bytes, put_varint, put_zigzag};
 
+/// Arguments up to this many bytes are told in a snapshot that is more than half full.
+const ARGV_SHORT: usize = 256;
+
 /// Most bytes of an event without its strings.
 const FIELDS_BOUND: usize = 128;
 
@@ -61,7 +64,8 @@ impl Encoder {
     }
 
     /// Begins a new segment: a state with only the living processes, told by SNAPSHOT payloads
-    /// of `budget` bytes in all, each handed to `frame` with its number of processes.
+    /// of `budget` bytes in all, each handed to `frame` with its number of processes. Where it gets short, each keeps its file,
+    /// by which services are known, and loses its arguments: long ones first, and the environment with all of them.
     pub fn restart(&mut self, budget: usize, frame: &mut dyn FnMut(&[u8], u32)) {
         let old = std::mem::take(self);
         self.state.positions = old.state.positions.clone();
@@ -75,9 +79,17 @@ impl Encoder {
                 continue;
             }
             let mut process = old.state.process(known);
-            if used + payload.len() > budget / 2 {
-                let empty = self.state.strings[0].clone();
-                (process.argv, process.env, process.filename) = (empty.clone(), empty.clone(), empty);
+            let taken = used + payload.len();
+            let most = match () {
+                () if taken <= budget / 2 => usize::MAX,
+                () if taken <= budget / 4 * 3 => ARGV_SHORT,
+                () => 0,
+            };
+            if process.argv.len() > most {
+                process.argv = self.state.strings[0].clone();
+            }
+            if most == 0 {
+                process.env = self.state.strings[0].clone();
             }
             if used + payload.len() + described_bound(&process) > budget {
                 break;
@@ -482,5 +494,59 @@ fn shape_body(out: &mut Vec<u8>, shape: Shape) {
         }
         Shape::Deliver { sig, bits } => out.extend_from_slice(&[sig, bits]),
         Shape::Exit { status } => put_varint(out, status.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    /// On a machine with long command lines, from the second segment on nobody knew which program most of the processes
+    /// were, pid 1 among them: all that was left of them was the name that a process gives itself.
+    #[test]
+    fn a_new_segment_drops_no_file_names_and_long_arguments_first() {
+        const BUDGET: usize = 128 << 10;
+        let text = |text: String| -> Bytes { Arc::from(text.into_bytes()) };
+        let processes: Vec<Process> = (1..=400_u32)
+            .map(|tgid| Process {
+                process: ProcId { tgid, start_ns: u64::from(tgid) },
+                ppid: 1,
+                uid: 0,
+                session: tgid,
+                comm: text("service".to_owned()),
+                filename: text(format!("/usr/bin/service{}", tgid % 4)),
+                argv: text(format!("{tgid}{}", "x".repeat(if tgid % 2 == 0 { 1600 } else { 40 }))),
+                env: text(format!("UPSTART_JOB={tgid}")),
+                tty: text(String::new()),
+                cgroup: 0,
+                cgroup_path: text(String::new()),
+            })
+            .collect();
+        let mut encoder = Encoder::knowing(&processes);
+        let (mut bytes, mut told) = (0, 0);
+        encoder.restart(BUDGET, &mut |payload, count| {
+            bytes += payload.len();
+            told += count;
+        });
+        assert!(bytes <= BUDGET, "{bytes}");
+        assert_eq!(told, 400);
+        let known: Vec<Process> = encoder.state.living().map(|known| encoder.state.process(known)).collect();
+        for (process, was) in known.iter().zip(&processes) {
+            let tgid = process.process.tgid;
+            assert_eq!(process.filename, was.filename, "{tgid}");
+            let is_short = was.argv.len() <= ARGV_SHORT;
+            assert!(process.argv == was.argv || (process.argv.is_empty() && !is_short), "{tgid}");
+            assert_eq!(process.env, was.env, "{tgid}");
+        }
+        let long = known.iter().filter(|process| process.argv.len() > ARGV_SHORT).count();
+        assert!((30..200).contains(&long), "{long}: as many as fit into half of it");
+        // What does not fit at all keeps its file still.
+        encoder = Encoder::knowing(&processes);
+        encoder.restart(BUDGET / 8, &mut |_, _| {});
+        let known: Vec<Process> = encoder.state.living().map(|known| encoder.state.process(known)).collect();
+        assert!(known.iter().zip(&processes).all(|(process, was)| process.filename == was.filename));
+        assert!(known.last().is_some_and(|last| last.argv.is_empty() && last.env.is_empty()));
     }
 }

@@ -2,7 +2,7 @@
 //! each checks.
 //!
 //! Invariant: memory grows with the number of segments that check, each of which takes more
-//! bytes of the file than what is kept of it.
+//! bytes of the file than what is kept of it: where a trace has more than there can be, what follows is damage.
 
 use std::collections::HashMap;
 use std::io;
@@ -20,8 +20,13 @@ use crate::storage::Storage;
 const TRIES: usize = 3;
 /// Most sessions of a stand-alone trace.
 pub const STAND_ALONE_MAX: usize = 4;
-/// Bytes that are searched at a time for the next segment of a damaged trace.
-const SEARCH: usize = 64 << 10;
+/// Bytes that are searched at a time for the next segment of a damaged trace: first and most. Where one is close, as in a file
+/// of nothing but headers, no more is read than what there is to find.
+const SEARCH_MIN: usize = 4 << 10;
+const SEARCH_MAX: usize = 64 << 10;
+/// Bytes of a stand-alone trace for each of its segments, but for the first few: less is kept of one.
+const SEGMENT_LEAST: u64 = 1 << 10;
+const FEW: u64 = 64;
 
 /// What a segment holds up to some frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -276,12 +281,9 @@ fn stand_alone(source: &Source, header: &FileHeader, len: u64) -> Found {
     }
     while at < len {
         let claimed = match source.read(at, &mut bytes[..SEGMENT_HEADER_LEN]) {
-            Ok(count) => {
-                SegmentHeader::decode(&bytes[..count], &header.file_id).map(|header| header.len as usize)
-            }
+            Ok(count) => claimed(&bytes[..count], header),
             Err(_) => None,
         };
-        let claimed = claimed.filter(|len| (SEGMENT_HEADER_LEN..=bytes.len()).contains(len));
         let Some(claimed) = claimed else {
             let next = search(source, header, at + 1, len);
             found.tail = Some((at, DAMAGED));
@@ -297,6 +299,7 @@ fn stand_alone(source: &Source, header: &FileHeader, len: u64) -> Found {
         let scan = scan.filter(|(scan, _)| {
             found.sessions.contains_key(&scan.header.session) || found.sessions.len() < STAND_ALONE_MAX
         });
+        let scan = scan.filter(|_| (found.segments.len() as u64) < FEW + at / SEGMENT_LEAST);
         let end = scan.as_ref().map_or(0, |(scan, _)| scan.open.end);
         found.tail = match (end == claimed, count == claimed) {
             (true, _) => None,
@@ -312,9 +315,15 @@ fn stand_alone(source: &Source, header: &FileHeader, len: u64) -> Found {
     found
 }
 
-/// Where the next segment header that checks begins, at `at` or later; `len` if there is none.
+/// The length of the segment whose header these bytes begin with, if it checks and there can be one of that length.
+fn claimed(bytes: &[u8], file: &FileHeader) -> Option<usize> {
+    let len = SegmentHeader::decode(bytes, &file.file_id)?.len as usize;
+    (SEGMENT_HEADER_LEN..=file.segment_size as usize).contains(&len).then_some(len)
+}
+
+/// Where the next segment begins whose header checks and claims what can be, at `at` or later; `len` if there is none.
 fn search(source: &Source, header: &FileHeader, mut at: u64, len: u64) -> u64 {
-    let mut bytes = vec![0; SEARCH];
+    let mut bytes = vec![0; SEARCH_MIN];
     while at < len {
         // In a file of nothing but holes this is the end.
         at = source.data_from(at);
@@ -325,7 +334,7 @@ fn search(source: &Source, header: &FileHeader, mut at: u64, len: u64) -> u64 {
         let window = &bytes[..count];
         for start in 0..count {
             let rest = &window[start..];
-            if rest.starts_with(&SEGMENT_MAGIC) && SegmentHeader::decode(rest, &header.file_id).is_some() {
+            if rest.starts_with(&SEGMENT_MAGIC) && claimed(rest, header).is_some() {
                 return at + start as u64;
             }
         }
@@ -336,6 +345,7 @@ fn search(source: &Source, header: &FileHeader, mut at: u64, len: u64) -> u64 {
             _ if count < SEGMENT_HEADER_LEN => count as u64,
             _ => (count - SEGMENT_HEADER_LEN + 1) as u64,
         };
+        bytes.resize((bytes.len() * 2).min(SEARCH_MAX), 0);
     }
     len
 }

@@ -3,12 +3,15 @@
 //! What must be true: no panic, no endless loop, nothing allocated because a number said so
 //! (`tests/memory.rs` measures that), and a writer that opens such a file records, or refuses.
 
+use std::path::Path;
+
 use lastrites_traces::{
     codec::tag,
     layout::{
         FIRST_SEGMENT, FRAME_HEADER_LEN, FRAME_MORE, FileHeader, FileKind, FrameHeader, Frames, HEADER_COPY,
         SEGMENT_CONTINUES, SEGMENT_HEADER_LEN, SEGMENT_SIZE_MIN, SIZE_MIN, SegmentHeader, kind,
     },
+    reader::Trace,
     ring::Writer,
     session::SessionId,
     storage::MemoryStorage,
@@ -278,6 +281,22 @@ fn a_saved_trace_of_nothing_but_headers_is_read_through() {
         bytes.extend_from_slice(&SegmentHeader { len, ..segment(1) }.encode(&FILE_ID));
     }
     assert!(read(&bytes).unwrap().is_empty());
+}
+
+/// Of a file of the smallest segments there can be, four times its size was kept in memory.
+#[test]
+fn a_saved_trace_has_no_more_segments_than_its_size_is_worth() {
+    let tiny: Vec<_> = (1..=5_000).map(|seq| (segment(seq), start())).collect();
+    let bytes = stand_alone(&tiny);
+    let most = bytes.len() / 1024 + 64;
+    assert!(most < 2_000, "this is about many more: {most}");
+    let trace = Trace::from_bytes(Path::new("tiny"), bytes).unwrap();
+    let [summary] = trace.sessions() else { panic!("{:?}", trace.sessions()) };
+    let kept = trace.segments(summary.session.id).unwrap();
+    assert!((64..=most).contains(&kept), "{kept} of {most}");
+    // A short recording may well consist of a few small ones.
+    let trace = Trace::from_bytes(Path::new("few"), stand_alone(&tiny[..60])).unwrap();
+    assert_eq!(trace.segments(trace.sessions()[0].session.id).unwrap(), 60);
 }
 
 /// The frames of the first segment of a real recording.

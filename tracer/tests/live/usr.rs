@@ -1,0 +1,85 @@
+//! A /usr of its own that is read-only, but for the moments in which apt writes to it: what arming can do without its hook there,
+//! and that disarming comes to an end.
+
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
+
+use lastrites_tracer::{
+    inits::{self, Item, Layout, MARK},
+    state::{self, ARMED_VOLATILE, Armed, Made},
+};
+use rustix::mount::{MountFlags, mount, mount_remount};
+
+use crate::{armed::Machine, recording::TRACER, sandbox::Sandbox};
+
+const UNIT: &str = "/etc/systemd/system/lastrites.service";
+const HOOKS: &str = "/usr/lib/systemd/system-shutdown";
+
+fn read_only(at: &str) {
+    mount_remount(at, MountFlags::RDONLY, "").expect("read-only");
+}
+
+fn own(at: &str) {
+    mount("tmpfs", at, "tmpfs", MountFlags::empty(), None).expect("one of the test's own");
+}
+
+/// `disarm` failed for ever over a hook on a read-only file system, also over one that had never been there, and the machine stayed
+/// half armed.
+#[test]
+fn a_hook_that_cannot_be_removed_keeps_nobody_from_disarming() {
+    for there in [false, true] {
+        let machine = Machine::new();
+        for dir in ["/etc", "/usr/local/sbin", "/usr/lib/systemd"] {
+            own(dir);
+        }
+        let systemctl = Path::new("/usr/local/sbin/systemctl");
+        fs::write(systemctl, "#!/bin/sh\n").expect("written");
+        fs::set_permissions(systemctl, fs::Permissions::from_mode(0o755)).expect("executable");
+        fs::create_dir_all("/etc/systemd/system").expect("made");
+        fs::write(UNIT, format!("{MARK}\n")).expect("written");
+        fs::create_dir(HOOKS).expect("made");
+        let hook = Path::new(HOOKS).join("lastrites.shutdown");
+        if there {
+            fs::write(&hook, format!("{MARK}\n")).expect("written");
+        }
+        read_only("/usr/lib/systemd");
+        let (_, armed) = state::load(Path::new("/")).expect("armed");
+        let made = [hook.clone(), UNIT.into()].map(Made::File).to_vec();
+        let armed = Armed { init: "systemd".into(), made, ..armed };
+        armed.store(&Path::new("/").join(ARMED_VOLATILE)).unwrap_or_else(|e| panic!("{e}"));
+
+        let disarmed = Command::new(TRACER).arg("disarm").output().expect("it runs");
+        let said = String::from_utf8_lossy(&disarmed.stderr);
+        assert!(disarmed.status.success(), "{said}");
+        assert_eq!(said.contains("lastrites.shutdown stays"), there, "{said}");
+        assert!(!Path::new(UNIT).exists() && state::load(Path::new("/")).is_none());
+        drop(machine);
+    }
+}
+
+/// Arming failed, though all that could not be done was the seal.
+#[test]
+fn without_a_place_for_its_hook_the_seal_alone_is_given_up() {
+    let sandbox = Sandbox::new();
+    let root = sandbox.mount("root", "tmpfs");
+    fs::create_dir_all(root.join(&HOOKS[1..])).expect("made");
+    let binary = Path::new("/var/lib/lastrites/lastrites-tracer");
+    let layout = Layout { binary, dir: Path::new("/var/lib/lastrites"), on_root: true };
+    let plan = || inits::by_name("systemd").plan(&root, &layout);
+    let hook = Path::new(HOOKS).join("lastrites.shutdown");
+    let remount = |flags| mount_remount(&root, flags, "").expect("remounted");
+
+    let mut items = plan();
+    assert_eq!(inits::give_up_seal(&root, &mut items), None);
+    assert_eq!(items, plan(), "where it can be written nothing is");
+    remount(MountFlags::RDONLY);
+    assert_eq!(inits::give_up_seal(&root, &mut items).as_deref(), Some(hook.as_path()));
+    assert_eq!(items, plan()[..2], "the unit and its link");
+    // One that is there already serves, whichever version of ours wrote it.
+    remount(MountFlags::empty());
+    fs::write(inits::below(&root, &hook), format!("#!/bin/sh\n{MARK}\nexit 0\n")).expect("written");
+    remount(MountFlags::RDONLY);
+    let mut items = plan();
+    assert_eq!(inits::give_up_seal(&root, &mut items), None);
+    let hooks: Vec<Item> = items.into_iter().skip(2).collect();
+    inits::install(&root, &hooks, &mut inits::RealRun).unwrap_or_else(|e| panic!("{e}"));
+}
