@@ -112,6 +112,11 @@ fn bring_about(options: &Options, same: Option<&Armed>, alone: &lock::Lock) -> R
     let state_path = state_path(root, &mut warnings);
     let (init, detected) = inits::detect(root);
     let size = ring_file(&place, options.size, &mut warnings)?;
+    if same.is_none() {
+        let ring_bytes = fs::metadata(place.dir.join(place::RING_NAME)).map_or(0, |meta| meta.len());
+        warnings.extend(place::in_memory(&place.dir));
+        warnings.extend(place::slow_to_seal(&place.dir, ring_bytes));
+    }
     let binary = place.dir.join(place::BINARY_NAME);
     let layout = Layout { binary: &binary, dir: &place.dir, on_root: place.on_root };
     let mut items = if state_path.ends_with(state::ARMED) { init.plan(root, &layout) } else { Vec::new() };
@@ -235,7 +240,6 @@ fn choose_place(root: &Path, warnings: &mut Vec<String>) -> Result<Place, Error>
         ));
     }
     warnings.extend(place::unreserved(&place.dir));
-    warnings.extend(place::in_memory(&place.dir));
     let fstab = fs::read_to_string(root.join("etc/fstab")).unwrap_or_default();
     if place.on_root && mounts::wants_root_read_only(&fstab) {
         warnings.push(
@@ -272,8 +276,6 @@ fn ring_file(place: &Place, asked: Option<u64>, warnings: &mut Vec<String>) -> R
     let (_, created) =
         FileStorage::create(&ring, size).map_err(|e| Error::failed(ring.display().to_string(), e, next))?;
     place::restrict(&ring, 0o600).map_err(|e| Error::file(&ring, "restrict who may read it", e, next))?;
-    let there = if let Created::Existing { size } = created { size } else { size };
-    warnings.extend(place::slow_to_seal(&place.dir, there));
     match created {
         Created::New => Ok(Some(size)),
         Created::Existing { size: there } => {
