@@ -4,7 +4,7 @@
 //! directory, answers SIGTERM with one last batch, and whatever fails, the kernel goes on recording.
 
 use std::{
-    env,
+    env, fs,
     os::{fd::AsFd as _, unix::process::CommandExt as _},
     path::Path,
     process::{Command, Stdio},
