@@ -47,7 +47,8 @@ fn bash(words: &[&str]) -> Vec<String> {
 
 fn fish(words: &[&str]) -> Vec<String> {
     let script =
-        "source $argv[1]; complete -C (string join -- ' ' $argv[2..]) | string replace -r '\\t.*' ''";
+        // Where nothing is to be replaced, that is a failure to it.
+        "source $argv[1]; complete -C (string join -- ' ' $argv[2..]) | string replace -r '\\t.*' ''; true";
     offered("fish", &["--no-config"], script, &viewer("completions/lastrites.fish"), words)
 }
 
