@@ -262,7 +262,7 @@ pub fn told(world: &World, by_target: &ByTarget, idx: Idx, begin: At) -> Option<
     };
     // A unit has one KillSignal=: where init sent a plain one later, its SIGUSR1 meant something else.
     let plain = |sent: &Sig| matches!(sent.sig, TERM | INT | QUIT) && world.is_init(sent.sender);
-    let last_plain = came().filter(|(_, sent)| plain(sent)).map(|(_, sent)| sent.at).last();
+    let last_plain = came().filter(|(_, sent)| plain(sent)).map(|(_, sent)| sent.at).next_back();
     let meant = |sent: &Sig| {
         matches!(sent.sig, TERM | INT | QUIT | HUP) || last_plain.is_none_or(|plain| sent.at > plain)
     };
