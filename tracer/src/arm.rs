@@ -243,8 +243,8 @@ fn choose_place(root: &Path, warnings: &mut Vec<String>) -> Result<Place, Error>
     let fstab = fs::read_to_string(root.join("etc/fstab")).unwrap_or_default();
     if place.on_root && mounts::wants_root_read_only(&fstab) {
         warnings.push(
-            "fstab(5) mounts / read-only: the shutdown of this boot is recorded to its end, but of a boot in which / is never \
-             writable nothing is, for nobody makes it writable then"
+            "fstab(5) mounts / read-only: the shutdown of this boot is recorded to its end if / stays writable until then, but of a \
+             boot in which / is never writable nothing is, for nobody makes it writable then"
                 .to_owned(),
         );
     }

@@ -193,15 +193,15 @@ fn work(armed: &Armed, stage: &str, shared: &Shared) -> Result<(), Error> {
         return Ok(());
     }
     let read_only = mounts::is_read_only(&armed.ring);
+    if read_only && !may_make_writable(&written, &armed.boot_id, &machine::boot_id()) {
+        return Err(left_read_only(&armed.ring, &written));
+    }
     if read_only && (stage == STILL_WRITABLE || was_read_only(run, &armed.ring)) {
         // For the seal that follows.
         note_read_only(run, &armed.ring);
         let why = "its file system was made read-only before the shutdown did that; it stays as it is, since writing to it could undo \
                    a repair by fsck";
         return Err(Error::failed(armed.ring.display().to_string(), why, "what was written before is there"));
-    }
-    if read_only && !may_make_writable(&written, &armed.boot_id, &machine::boot_id()) {
-        return Err(left_read_only(&armed.ring, &written));
     }
     // Set before and cleared after, so that the parent never misses the time between.
     shared.set_remounted(read_only);
@@ -242,7 +242,7 @@ fn left_read_only(ring: &Path, written: &Result<Written, lastrites_traces::Error
         "its file system is read-only, and {known}, so it may never have been writable; it stays as it is, since writing \
          to it could undo a repair by fsck"
     );
-    let next = "where it is read-only on purpose, make it writable, arm, and make it read-only again: that boot's shutdown \
+    let next = "where it is read-only on purpose, make it writable, arm, and leave it so until the reboot: that boot's shutdown \
                 is recorded to its end";
     Error::failed(ring.display().to_string(), why, next)
 }
