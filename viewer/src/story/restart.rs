@@ -386,7 +386,10 @@ fn takes_place(world: &World, services: &Services, old: &Run, new: &Run) -> bool
         }
         // A script that starts a daemon in place of another: both have to be daemons.
         By::Script => {
-            is_daemon(world, old.idx) && is_daemon(world, new.idx) && same_program(world, old.idx, new.idx)
+            is_daemon(world, old.idx)
+                && is_daemon(world, new.idx)
+                && same_program(world, old.idx, new.idx)
+                && more_than_a_name(world, old.idx, new.idx)
         }
     }
 }
@@ -415,6 +418,18 @@ fn same_program(world: &World, old: Idx, new: Idx) -> bool {
     // What is handed over as a descriptor may be another script each time: a job's last one looks like its first.
     let handed_over = words(world.strings.get(b.argv)).any(is_descriptor);
     file(a) == file(b) && !handed_over && (overwritten || same_words(world, a, b))
+}
+
+/// Whether they have the path in common as well, or arguments: nobody who looks after services says that these are one.
+fn more_than_a_name(world: &World, old: Idx, new: Idx) -> bool {
+    let of = |idx: Idx| -> Option<&Image> { world.image(world.image_of(idx)) };
+    let (Some(a), Some(b)) = (of(old), of(new)) else { return false };
+    let path = |image: &Image| -> &[u8] {
+        let file = world.strings.get(image.filename);
+        file.strip_prefix(b"/usr").unwrap_or(file)
+    };
+    let has_arguments = |image: &Image| words(world.strings.get(image.argv)).nth(1).is_some();
+    path(a) == path(b) || !path(a).starts_with(b"/") || has_arguments(b) && same_words(world, a, b)
 }
 
 /// Words but the first, which is a name and may have a path or not.

@@ -10,7 +10,7 @@ use super::{
     doubt::Confidence,
     fate::Fate,
     shutdown::reaches_all,
-    world::{At, Idx, IdxMap, NONE},
+    world::{At, Idx, IdxMap, NONE, Sig},
 };
 
 /// What kills does so sooner than that.
@@ -55,8 +55,12 @@ impl Story {
         }
         let first = world.sigs.partition_point(|sent| sent.at.ns < from_ns);
         let near = world.sigs[first..].iter().take_while(|sent| sent.at <= exit);
+        // Who has killed his own children had no more to do with others than before.
+        let above = |sender: Idx, idx: Idx| world.ancestors(idx).any(|up| up == sender);
+        let of_its_own = |sent: &&Sig| above(sent.sender, sent.target) && !above(sent.sender, fate.proc);
         let mut hits: IdxMap<(At, usize)> = IdxMap::default();
-        for sent in near.filter(|sent| sent.sig == sig && sent.sender != NONE && sent.sender != fate.proc) {
+        let by_others = |sent: &&Sig| sent.sig == sig && sent.sender != NONE && sent.sender != fate.proc;
+        for sent in near.filter(by_others).filter(|sent| !of_its_own(sent)) {
             let hit = hits.entry(sent.sender).or_insert((sent.at, 0));
             *hit = (sent.at, hit.1 + 1);
         }

@@ -9,7 +9,7 @@ use lastrites::{
     story::{Story, finding::Finding, world::Idx},
 };
 use lastrites_traces::{
-    event::{Event, Exec, ProcId, Signal, What},
+    event::{Disposition, Event, Exec, ProcId, Signal, What},
     reader::Item,
 };
 
@@ -132,9 +132,19 @@ pub fn order_of_arrival(scene: &Scene) -> Result<(), String> {
     Ok(())
 }
 
+/// Where strangers live, and when, is drawn so often: which of a scene's moments they fall between is chance.
+const CROWDS: usize = 8;
+
 /// Processes that have nothing to do with anybody in the scene.
 pub fn strangers(scene: &Scene) -> Result<(), String> {
-    let mut random = seed_of(&scene.sentence);
+    let story = scene.story();
+    (0..CROWDS).try_for_each(|crowd| {
+        let random = seed_of(&format!("{} {crowd}", scene.sentence));
+        among(scene, &story, random).map_err(|wrong| format!("in crowd {crowd}, {wrong}"))
+    })
+}
+
+fn among(scene: &Scene, story: &Story, mut random: Random) -> Result<(), String> {
     let mut recorded = scene.recorded.clone();
     let mut events: Vec<Event> = recorded.items.iter().filter_map(event).cloned().collect();
     if events.len() < recorded.items.len() {
@@ -155,16 +165,52 @@ pub fn strangers(scene: &Scene) -> Result<(), String> {
         let born = step();
         let child = ProcId { tgid: nobody.tgid + 1, start_ns: born };
         let mut add = |time_ns, what| events.push(Event { number: 0, time_ns, what });
+        let exit = |process, status| What::Exit { process, status, cpu_ns: 0, peak_rss_kib: 0 };
+        let tty: &[u8] = if family % 8 < 4 { b"pts/77" } else { b"" };
         add(born, fork(nobody, child));
-        add(step(), exec(child, nobody));
-        add(step(), signal(child, nobody, 10));
-        add(step(), signal(nobody, child, 15));
-        add(step(), What::Exit { process: child, status: 15, cpu_ns: 0, peak_rss_kib: 0 });
+        add(step(), exec(child, nobody, tty));
+        match family % 4 {
+            // Told, and gone.
+            0 => {
+                add(step(), signal(child, nobody, 10));
+                add(step(), signal(nobody, child, 15));
+                add(step(), exit(child, 15));
+            }
+            // Told, and killed, as by `timeout -k`.
+            1 => {
+                add(step(), signal(nobody, child, 15));
+                add(step(), deliver(child, 15));
+                add(step(), signal(nobody, child, 9));
+                add(step(), exit(child, 9));
+            }
+            // The same command three times.
+            2 => {
+                add(step(), exit(child, 0));
+                for again in 2..4 {
+                    let born = step();
+                    let child = ProcId { tgid: nobody.tgid + again, start_ns: born };
+                    add(born, fork(nobody, child));
+                    add(step(), exec(child, nobody, tty));
+                    add(step(), exit(child, 256));
+                }
+            }
+            // Whose parent has gone, and who stays.
+            _ => {
+                let born = step();
+                let left = ProcId { tgid: nobody.tgid + 2, start_ns: born };
+                add(born, fork(child, left));
+                add(step(), exit(child, 0));
+                // Of a terminal: without one it would be a daemon, whom the shutdown has to stop.
+                add(step(), exec(left, nobody, b"pts/77"));
+                add(step(), signal(nobody, left, 1));
+                add(step(), deliver(left, 1));
+            }
+        }
     }
     events.sort_by_key(|event| (event.time_ns, event.number));
     renumber(&mut events);
     recorded.items = events.into_iter().map(Item::Event).collect();
-    same(&scene.story(), &scene.story_of(&recorded))
+    same(story, &scene.story_of(&recorded))
 }
 
 fn renumber(events: &mut [Event]) {
@@ -184,7 +230,7 @@ fn fork(parent: ProcId, child: ProcId) -> What {
     What::Fork { parent, child, child_ppid: parent.tgid, cgroup: 0, ns_level: 0, ns_pid: child.tgid }
 }
 
-fn exec(process: ProcId, parent: ProcId) -> What {
+fn exec(process: ProcId, parent: ProcId, tty: &[u8]) -> What {
     let file = &b"/opt/strange/worker"[..];
     What::Exec(Box::new(Exec {
         process,
@@ -196,9 +242,14 @@ fn exec(process: ProcId, parent: ProcId) -> What {
         filename: file.into(),
         argv: b"worker\0".as_slice().into(),
         env: b"".as_slice().into(),
-        tty: b"pts/77".as_slice().into(),
+        tty: tty.into(),
         flags: 0,
     }))
+}
+
+/// To a handler.
+fn deliver(process: ProcId, sig: u8) -> What {
+    What::Deliver { process, tid: process.tgid, sig, disposition: Disposition::Handled }
 }
 
 fn signal(sender: ProcId, target: ProcId, sig: u8) -> What {
