@@ -425,16 +425,19 @@ impl Story {
 
     /// From when on a request to stop would have been recorded: the beginning of the shutdown, if that can have been seen.
     fn stops_from_ns(&self) -> u64 {
-        match &self.shutdown {
-            Some(shutdown) if shutdown.asked.is_some() || !self.doubt.is_young(shutdown.begin.ns) => {
-                shutdown.begin.ns
-            }
-            _ => 0,
-        }
+        self.shutdown.as_ref().filter(|_| self.saw_beginning()).map_or(0, |shutdown| shutdown.begin.ns)
+    }
+
+    /// Whether the shutdown began before our eyes, as far as is known. Who asks once more while it is under way begins nothing.
+    fn saw_beginning(&self) -> bool {
+        self.shutdown.as_ref().is_some_and(|shutdown| {
+            let begun = shutdown.asked.is_some() || !self.doubt.is_young(shutdown.begin.ns);
+            begun && !shutdown.underway
+        })
     }
 
     /// Whether it is known that no signal told it to stop.
-    fn is_untold(&self, idx: Idx) -> bool {
+    pub fn is_untold(&self, idx: Idx) -> bool {
         let born_ns = self.world.proc_at(idx).map_or(0, |proc| proc.born.ns);
         let from_ns = self.stops_from_ns().max(born_ns);
         self.doubt.of_kinds(from_ns, self.end_of(idx).ns, &[abi::kind::SIGNAL]) == Confidence::Certain

@@ -75,6 +75,8 @@ pub struct End {
     /// As wait(2) gives it; None if it never ended.
     pub status: Option<u32>,
     pub told: Option<Sent>,
+    /// That no signal told it to stop is known: nothing is missing of the time in which one could have.
+    pub untold: bool,
     pub killer: Option<Sent>,
     /// Which of the lives this is that one thing had in the shutdown, restarts included, and how many those are.
     pub life: (usize, usize),
@@ -376,6 +378,7 @@ fn end(story: &Story, fate: &Fate) -> End {
         verdict: fate.verdict,
         status: world.proc_at(fate.proc).filter(|proc| proc.dead()).map(|proc| proc.status.into()),
         told: fate.told.and_then(|told| sent(told.sent)),
+        untold: fate.told.is_none() && story.is_untold(fate.proc),
         killer: fate.killer.and_then(sent),
         life: life(story, fate.proc),
     }
@@ -558,6 +561,7 @@ mod tests {
             verdict,
             status: (!never).then_some(status),
             told: told.map(|by| sent("SIGTERM", by)),
+            untold: told.is_none(),
             killer: killer.map(|by| sent("SIGKILL", by)),
             life: (1, 1),
         }

@@ -216,8 +216,11 @@ fn ending(end: &End) -> String {
     let status = end.status.map_or_else(String::new, names::status);
     match (end.verdict, &end.told, &end.killer) {
         (Verdict::CutOff, Some(told), _) => format!("still ran at the end, after {}", of(told)),
-        (Verdict::CutOff | Verdict::NeverTold, ..) => {
+        (Verdict::CutOff | Verdict::NeverTold, ..) if end.untold => {
             "still ran at the end, and nobody had told it to stop".to_owned()
+        }
+        (Verdict::CutOff | Verdict::NeverTold, ..) => {
+            "still ran at the end; that it was told to stop was not seen".to_owned()
         }
         (Verdict::NoEnd, Some(told), _) => format!("no end was recorded, after {}", of(told)),
         (Verdict::NoEnd, ..) => "no end was recorded".to_owned(),
@@ -228,13 +231,15 @@ fn ending(end: &End) -> String {
             };
             match told {
                 Some(told) => format!("{by}, after {}", of(told)),
-                None => format!("{by}; nobody had asked it to stop"),
+                None if end.untold => format!("{by}; nobody had asked it to stop"),
+                None => format!("{by}; that it was asked to stop was not seen"),
             }
         }
         (_, Some(told), Some(killer)) if told == killer => format!("died of {}", of(told)),
         (_, Some(told), _) => format!("{status} after {}", of(told)),
         (_, None, Some(killer)) => format!("{status}, sent by {}", killer.chain),
-        (_, None, None) => format!("{status} by itself"),
+        (_, None, None) if end.untold => format!("{status} by itself"),
+        (_, None, None) => status,
     }
 }
 

@@ -338,7 +338,8 @@ const FAILED: &str = "failed";
 fn end(model: &Model, idx: Idx, verdict: Verdict) -> &'static str {
     match (verdict, model.life_end(idx)) {
         (Verdict::Left | Verdict::Stopped, Some((_, LifeEnd::Failed))) => FAILED,
-        (Verdict::Left, _) => "ended by itself",
+        (Verdict::Left, _) if model.story().is_untold(idx) => "ended by itself",
+        (Verdict::Left, _) => "ended",
         _ => verdict.word(),
     }
 }

@@ -95,6 +95,8 @@ pub struct Shutdown {
     pub forced: bool,
     /// The kernel goes on, and `end` is where all was down: what was recorded behind it is no part of the shutdown.
     pub returned: bool,
+    /// It had begun before recording, or its beginning is missing: what it had done by then was not seen.
+    pub underway: bool,
     pub phases: Vec<Phase>,
 }
 
@@ -151,7 +153,7 @@ const BEFORE_NS: u64 = 10_000_000_000;
 /// `sealed_ns`: when the last hook of the shutdown ended the recording, if it did.
 pub fn find(world: &World, init: Init, sealed_ns: Option<u64>) -> Option<Shutdown> {
     let call = world.reboots.iter().rev().find(|call| names::reboot(call.cmd).1 && !failed(world, call));
-    let mut marks = marks(world, init);
+    let (mut marks, running) = marks(world, init);
     marks.sort_by_key(|mark| mark.at);
     // What happened before a boot's or an earlier level's quiet is not this shutdown.
     let until = call.map_or(At::NEVER, |call| call.at);
@@ -171,7 +173,10 @@ pub fn find(world: &World, init: Init, sealed_ns: Option<u64>) -> Option<Shutdow
     let known = if aim == Aim::Unknown { told.unwrap_or(aim) } else { aim };
     let from_systemd =
         first.filter(|_| init == Init::Systemd).map(|mark| systemd_began(world, init, mark.at, known));
-    let began = from_systemd.or(first.map(|mark| mark.at));
+    // Where rc was not seen to begin that may have been long before the first of what it runs.
+    let underway = running || init.is_rc() && first.is_some_and(|mark| mark.kind != PhaseKind::Stopping);
+    let from_start = world.first.filter(|_| running && (first.is_some() || call.is_some()));
+    let began = from_start.or(from_systemd).or(first.map(|mark| mark.at));
     let asked = asked(world, init, began.or(call.map(|call| call.at)), known);
     if began.is_none() && call.is_none() {
         return asked.and_then(|asked| cut_short(world, init, asked));
@@ -191,7 +196,7 @@ pub fn find(world: &World, init: Init, sealed_ns: Option<u64>) -> Option<Shutdow
         (None, None) => back.unwrap_or(world.last),
     };
     let ended = call.is_some() || sealed_ns.is_some();
-    let forced = call.is_some_and(|call| is_forced(world, call.proc, asked.as_ref(), &marks));
+    let forced = call.is_some_and(|call| is_forced(world, call.proc, asked.as_ref(), &marks, running));
     let begin = match (&asked, began) {
         (Some(asked), Some(began)) if began.ns.saturating_sub(asked.at.ns) > LATER_NS && !asked.now => {
             birth(world, began)
@@ -201,9 +206,9 @@ pub fn find(world: &World, init: Init, sealed_ns: Option<u64>) -> Option<Shutdow
         (None, None) => end,
     };
     let (called, returned) = (call.is_some(), back.is_some());
-    let mut shutdown =
-        Shutdown { aim, asked, begin, end, ended, called, forced, returned, phases: Vec::new() };
-    shutdown.phases = phases(&shutdown, began, &marks, call.map(|call| call.at));
+    let phases = Vec::new();
+    let mut shutdown = Shutdown { aim, asked, begin, end, ended, called, forced, returned, underway, phases };
+    shutdown.phases = phases_of(&shutdown, began, &marks, call.map(|call| call.at));
     Some(shutdown)
 }
 
@@ -263,9 +268,10 @@ fn cut_short(world: &World, init: Init, asked: Asked) -> Option<Shutdown> {
         called: false,
         forced: false,
         returned: back.is_some(),
+        underway: false,
         phases: Vec::new(),
     };
-    shutdown.phases = phases(&shutdown, Some(act), &[], None);
+    shutdown.phases = phases_of(&shutdown, Some(act), &[], None);
     Some(shutdown)
 }
 
@@ -283,7 +289,7 @@ fn failed(world: &World, call: &Reboot) -> bool {
         })
 }
 
-fn phases(shutdown: &Shutdown, began: Option<At>, marks: &[Mark], call: Option<At>) -> Vec<Phase> {
+fn phases_of(shutdown: &Shutdown, began: Option<At>, marks: &[Mark], call: Option<At>) -> Vec<Phase> {
     let mut phases: Vec<Phase> = Vec::new();
     let mut push = |kind, from: At, rule| {
         // Phases only go forward: the first sign of a later one ends the earlier ones.
@@ -296,7 +302,11 @@ fn phases(shutdown: &Shutdown, began: Option<At>, marks: &[Mark], call: Option<A
     }
     if let Some(began) = began {
         let rule = marks.iter().find(|mark| mark.at == began);
-        push(PhaseKind::Stopping, began, rule.map_or("pid 1 sends its first stop signal", |mark| mark.rule));
+        let unseen = match shutdown.underway {
+            true => "it was under way when recording began",
+            false => "pid 1 sends its first stop signal",
+        };
+        push(PhaseKind::Stopping, began, rule.map_or(unseen, |mark| mark.rule));
     }
     let of_it = |mark: &&Mark| mark.at >= shutdown.begin && mark.at <= shutdown.end;
     for mark in marks.iter().filter(of_it).filter(|mark| mark.kind > PhaseKind::Stopping) {

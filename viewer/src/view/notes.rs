@@ -131,6 +131,9 @@ impl Model {
                 }
             }
             Verdict::CutOff => Some((said(&["cut off"]), Look::Warn)),
+            Verdict::NeverTold if story.matters(last) && !story.is_untold(last) => {
+                Some((said(&["alive; not seen to be told to stop", "not seen to be told"]), Look::Warn))
+            }
             Verdict::NeverTold if story.matters(last) => {
                 Some((said(&["never told to stop", "never told"]), Look::Warn))
             }

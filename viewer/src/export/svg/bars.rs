@@ -65,6 +65,9 @@ fn told(model: &Model, idx: Idx) -> Told {
     match fate.verdict {
         Verdict::Killed => Told { text: killed(model, fate, &status), class: "killed" },
         Verdict::CutOff => Told { text: format!("cut off{after}"), class: "open" },
+        Verdict::NeverTold if !story.is_untold(idx) => {
+            Told { text: "alive, not seen to be told to stop".into(), class: "open" }
+        }
         Verdict::NeverTold => Told { text: "alive, never told to stop".into(), class: "open" },
         Verdict::NoEnd => Told { text: format!("no end was recorded{after}"), class: "open" },
         Verdict::Stopped => {

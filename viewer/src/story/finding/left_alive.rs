@@ -220,18 +220,25 @@ fn tell(case: &Case<'_>, fate: &Fate, with_it: Vec<Idx>) -> Finding {
     steps::next_boot(story, &mut finding, fate.proc);
     // That nothing was sent is a matter of the whole shutdown.
     if let Some(shutdown) = &story.shutdown {
-        let from_ns = if rule == Rule::NeverTold { story.stops_from_ns() } else { shutdown.begin.ns };
+        let from_ns = if rule == Rule::CutOff { shutdown.begin.ns } else { story.stops_from_ns() };
         finding.confidence = story.doubt.of(from_ns, shutdown.end.ns);
     }
     // Who was on the list was not told by the spree, whatever is missing of it.
+    let unseen = rule == Rule::NeverTold && spared.is_none() && !story.saw_beginning();
     if rule == Rule::NeverTold && spared.is_none() {
         finding.confidence = finding.confidence.min(steps::unasked(story, fate.proc));
+    }
+    if unseen {
+        finding.confidence = Confidence::Possible;
     }
     if let Some(spared) = spared.filter(|_| rule == Rule::Spared) {
         finding.confidence = finding.confidence.min(spared.confidence);
     }
-    if rule != Rule::Spared || finding.failed {
-        finding.advice = advice::against_survival(story, fate);
-    }
+    // Of whom it is not known whether it was told, what to change is not known either.
+    finding.advice = match rule {
+        Rule::Spared if !finding.failed => None,
+        _ if unseen => advice::against_its_restart(story, fate.proc),
+        _ => advice::against_survival(story, fate),
+    };
     finding
 }

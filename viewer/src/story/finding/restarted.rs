@@ -93,6 +93,7 @@ fn outcome(story: &Story, restart: &Restart) -> String {
         Some(Verdict::Left) if story.stopper(last).is_some() => {
             ", and ended after its stop command was run".into()
         }
+        Some(Verdict::Left) if !story.is_untold(last) => ", and ended".into(),
         Some(Verdict::Left) => ", and ended by itself".into(),
         Some(Verdict::CutOff | Verdict::NeverTold) => format!(", and still ran {}", story.at_the_end()),
         Some(Verdict::NoEnd) => format!(", and still ran {}", story.at_the_last()),

@@ -216,7 +216,10 @@ fn of_own_accord(story: &Story, idx: Idx) -> String {
             let chain = story.chain(command, end.ns);
             if gone { format!(" after {chain} had run") } else { format!(" while {chain} ran") }
         }
-        None if !story.is_untold(idx) => "; that it was told to was not seen (events are missing)".into(),
+        None if !story.is_untold(idx) => {
+            let why = if story.saw_beginning() { " (events are missing)" } else { "" };
+            format!("; that it was told to was not seen{why}")
+        }
         None => " by itself".into(),
     }
 }

@@ -192,9 +192,7 @@ fn tell_left(story: &Story, fate: &Fate, children: &[Idx]) -> Finding {
         }
     }
     // That nobody told them is a matter of all that time.
-    if let Some(shutdown) = &story.shutdown {
-        finding.confidence = story.doubt.of(shutdown.begin.ns, died.ns.saturating_add(longest.unwrap_or(0)));
-    }
+    finding.confidence = story.doubt.of(story.stops_from_ns(), died.ns.saturating_add(longest.unwrap_or(0)));
     finding.advice = advice::for_leaver(story, fate.proc);
     finding
 }

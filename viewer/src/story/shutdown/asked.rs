@@ -243,14 +243,25 @@ fn who(world: &World, idx: Idx, ns: u64) -> String {
 }
 
 /// reboot(2) without init: `reboot -f`, sysrq's friends.
-pub(super) fn is_forced(world: &World, caller: Idx, asked: Option<&Asked>, marks: &[Mark]) -> bool {
-    let of_init = world.is_init(caller) || world.ancestors(caller).any(|up| {
-        matches!(world.program_of(up), b"rc" | b"openrc" | b"openrc-run.sh" if marks.iter().any(|m| m.kind == PhaseKind::Stopping))
-    }) || world.proc_at(caller).is_some_and(|proc| world.is_init(proc.parent) && !marks.is_empty());
+pub(super) fn is_forced(
+    world: &World,
+    caller: Idx,
+    asked: Option<&Asked>,
+    marks: &[Mark],
+    underway: bool,
+) -> bool {
+    let stopping = underway || marks.iter().any(|mark| mark.kind == PhaseKind::Stopping);
+    let of_init = world.is_init(caller)
+        || world
+            .ancestors(caller)
+            .any(|up| matches!(world.program_of(up), b"rc" | b"openrc" | b"openrc-run.sh" if stopping))
+        || world
+            .proc_at(caller)
+            .is_some_and(|proc| world.is_init(proc.parent) && (underway || !marks.is_empty()));
     let is_asker = asked.is_some_and(|asked| {
         asked.by == caller
             || world.ancestors(caller).any(|up| up == asked.by)
             || world.ancestors(asked.by).any(|up| up == caller)
     });
-    !of_init && (is_asker || marks.is_empty())
+    !of_init && (is_asker || marks.is_empty() && !underway)
 }

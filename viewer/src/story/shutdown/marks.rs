@@ -63,8 +63,9 @@ pub fn reaches_all(world: &World, idx: Idx) -> bool {
     world.is_init(idx) || by_root && !is_contained(world, idx)
 }
 
-pub(super) fn marks(world: &World, init: Init) -> Vec<Mark> {
-    let mut marks = Vec::new();
+/// All marks; and whether what would be one was running when recording began.
+pub(super) fn marks(world: &World, init: Init) -> (Vec<Mark>, bool) {
+    let (mut marks, mut underway) = (Vec::new(), false);
     let mut mark = |at: At, kind, rule, aim| marks.push(Mark { at, kind, rule, aim });
     let mut shutdown_image = At::NEVER;
     // What was running already begins nothing.
@@ -124,6 +125,11 @@ pub(super) fn marks(world: &World, init: Init) -> Vec<Mark> {
             _ => continue,
         };
         if !begins(image) {
+            let was_there = !is_contained(world, image.proc);
+            if was_there && sign.0 == PhaseKind::TermSpree && sign.1 == TURNS {
+                shutdown_image = At::default();
+            }
+            underway |= was_there;
             continue;
         }
         if world.program(image) == b"systemd-shutdown" {
@@ -165,7 +171,7 @@ pub(super) fn marks(world: &World, init: Init) -> Vec<Mark> {
     if let Some(mount) = world.mounts.iter().find(|mount| mount.at > shutdown_image && of_it(mount.proc)) {
         mark(mount.at, PhaseKind::Unmounting, "systemd-shutdown unmounts", Aim::Unknown);
     }
-    marks
+    (marks, underway)
 }
 
 /// When systemd began to stop its units: the first of the row of stop signals that leads to systemd-shutdown.
