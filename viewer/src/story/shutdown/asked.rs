@@ -43,7 +43,7 @@ pub struct Asked {
 
 /// The first request between these moments that was not taken back.
 pub(super) fn first_request(world: &World, init: Init, from: At, until: At) -> Option<At> {
-    let mut found: Option<At> = None;
+    let mut found: Option<&Image> = None;
     let new = |image: &&Image| {
         let born_so = world.proc_at(image.proc).is_some_and(|p| image.at == p.born && image.before == NONE);
         let ours = !world.is_init(image.proc) && !is_contained(world, image.proc);
@@ -51,8 +51,8 @@ pub(super) fn first_request(world: &World, init: Init, from: At, until: At) -> O
     };
     for image in world.images.iter().filter(new) {
         match asks(world.strings.get(image.filename), world.strings.get(image.argv)) {
-            Asks::End if !by_script_of_init(world, image) => found = found.or(Some(image.at)),
-            Asks::Cancel => found = None,
+            Asks::End if !by_script_of_init(world, image) => found = found.or(Some(image)),
+            Asks::Cancel => found = found.filter(|image| is_for_now(world, image)),
             _ => {}
         }
     }
@@ -60,7 +60,7 @@ pub(super) fn first_request(world: &World, init: Init, from: At, until: At) -> O
         sent.at > from && sent.at < until && world.is_init(sent.target) && asks_init(init, sent.sig)
     };
     let signal = world.sigs.iter().find(signal).map(|sent| sent.at);
-    found.into_iter().chain(signal).min()
+    found.map(|image| image.at).into_iter().chain(signal).min()
 }
 
 /// The last request before `began` that was not taken back, and that can have led to what is `known` to have come.
@@ -105,7 +105,8 @@ pub(super) fn asked(world: &World, init: Init, began: Option<At>, known: Aim) ->
                     found = Some(image);
                 }
             }
-            Asks::Cancel => found = None,
+            // What was for this moment is not waiting any more: there is nothing to take back.
+            Asks::Cancel => found = found.filter(|image| is_for_now(world, image)),
             _ => {}
         }
     }
