@@ -225,7 +225,9 @@ fn who(world: &World, idx: Idx, ns: u64) -> String {
             }
             b"cron" | b"crond" | b"anacron" => "cron",
             b"atd" => "at",
-            b"dpkg" | b"apt" | b"apt-get" | b"unattended-upgrade" => "a package's script",
+            b"dpkg" | b"apt" | b"apt-get" => "a package's script",
+            // Its Automatic-Reboot has it ask itself.
+            b"unattended-upgrade" | b"unattended-upgrades" => "unattended-upgrade",
             b"systemd-logind" => "logind",
             b"acpid" => "acpid",
             _ => continue,
