@@ -63,6 +63,16 @@ pub fn reaches_all(world: &World, idx: Idx) -> bool {
     world.is_init(idx) || by_root && !is_contained(world, idx)
 }
 
+/// Whether it is a part of runit's stage 3.
+fn of_stage_3(world: &World, idx: Idx) -> bool {
+    let is_it = |up: Idx| {
+        let file =
+            world.image(world.image_of(up)).map_or(&b""[..], |image| world.strings.get(image.filename));
+        file == b"/etc/runit/3"
+    };
+    world.ancestors(idx).any(is_it)
+}
+
 /// All marks; and whether what would be one was running when recording began.
 pub(super) fn marks(world: &World, init: Init) -> (Vec<Mark>, bool) {
     let (mut marks, mut underway) = (Vec::new(), false);
@@ -118,6 +128,14 @@ pub(super) fn marks(world: &World, init: Init) -> (Vec<Mark>, bool) {
             b"kill_all" if has(b"15") || has(b"9") => {
                 let kind = if has(b"9") { PhaseKind::KillSpree } else { PhaseKind::TermSpree };
                 (kind, "kill_all is executed", Aim::Unknown)
+            }
+            // Void's stage 3 leaves out the kernel's and its own session that way.
+            b"pkill" if (has(b"--inverse") || has(b"-v")) && of_stage_3(world, image.proc) => {
+                match (has(b"-TERM") || has(b"-15"), has(b"-KILL") || has(b"-9")) {
+                    (true, _) => (PhaseKind::TermSpree, "pkill --inverse tells all others", Aim::Unknown),
+                    (_, true) => (PhaseKind::KillSpree, "pkill --inverse kills all others", Aim::Unknown),
+                    _ => continue,
+                }
             }
             b"umountnfs.sh" | b"umountfs" | b"umountroot" | b"mount-ro" if init != Init::Systemd => {
                 (PhaseKind::Unmounting, "a script that unmounts is run", Aim::Unknown)
