@@ -245,11 +245,32 @@ fn fate(
             0 if told.is_some_and(|told| told.reception != Reception::BeforeExec) => Verdict::Stopped,
             0 => Verdict::Left,
             KILL => Verdict::Killed,
+            _ if told.is_some_and(|told| is_final(world, told, killer)) => Verdict::Killed,
             _ if by_stop || matches!(sig, TERM | INT | HUP | QUIT) => Verdict::Stopped,
             _ => Verdict::Killed,
         }
     };
     Some(Fate { proc: idx, verdict, told, killer })
+}
+
+/// SendSIGHUP= and a second look at a unit come sooner behind its KillSignal= than that.
+const FINAL_NS: u64 = 1_000_000_000;
+
+/// Whether systemd killed it so when its time to stop was over: FinalKillSignal= may be another than SIGKILL.
+fn is_final(world: &World, told: Told, killer: Option<u32>) -> bool {
+    let (Some(first), Some(last)) = (world.sig(told.sent), killer.and_then(|killer| world.sig(killer)))
+    else {
+        return false;
+    };
+    let by_systemd = |sent: &Sig| {
+        world.is_init(sent.sender)
+            && world.image(sent.image).is_some_and(|image| world.program(image) == b"systemd")
+    };
+    first.sig != last.sig
+        && last.sig != HUP
+        && last.at.ns.saturating_sub(first.at.ns) >= FINAL_NS
+        && by_systemd(first)
+        && by_systemd(last)
 }
 
 /// The first signal of the stop that `idx` met from `begin` on. SIGKILL is what one dies of, not a request.

@@ -66,10 +66,11 @@ pub fn told_again(story: &Story, fate: &Fate) -> Vec<Step> {
     let Some(first) = fate.told.and_then(|told| world.sig(told.sent)) else { return Vec::new() };
     let mut again: Vec<Step> = Vec::new();
     let mut last = first;
-    for (_, sent) in story.by_target.to(world, fate.proc) {
+    for (number, sent) in story.by_target.to(world, fate.proc) {
         let later = sent.at.ns.saturating_sub(last.at.ns) >= AGAIN_NS && sent.at < story.end_of(fate.proc);
         let tells = sent.sig != KILL && sent.sig != HUP && tells_to_stop(world, sent) && !sent.overflowed();
-        if later && tells && again.len() < AGAIN_MAX {
+        // What it died of is told of as that.
+        if later && tells && fate.killer != Some(number) && again.len() < AGAIN_MAX {
             let word = if sent.sig == first.sig { " again" } else { "" };
             again.push(Step::at(sent.at, format!("{}{word}", sentence(story, sent))));
             last = sent;
