@@ -156,7 +156,8 @@ impl ByTarget {
 /// Whether a signal tells its target to stop.
 pub fn tells_to_stop(world: &World, sent: &Sig) -> bool {
     match sent.sig {
-        TERM | INT | QUIT | KILL => true,
+        QUIT => !dumps_threads(world, sent),
+        TERM | INT | KILL => true,
         // What reload means to a daemon is the end to everybody else.
         HUP => sent.took().is_some_and(|(_, handled)| !handled) || sent.means == Means::Hangup,
         // systemd's KillSignal= may be any.
@@ -169,6 +170,12 @@ pub fn tells_to_stop(world: &World, sent: &Sig) -> bool {
         34..=64 => world.is_init(sent.sender) && !world.is_init(sent.target),
         _ => false,
     }
+}
+
+/// Whether it is the SIGQUIT that has a JVM write what its threads are at, and go on.
+fn dumps_threads(world: &World, sent: &Sig) -> bool {
+    sent.took().is_some_and(|(_, handled)| handled)
+        && matches!(world.program_at(sent.target, sent.at.ns), b"java" | b"jsvc")
 }
 
 /// Whether a signal that means something else to most daemons asked this one to stop, if no other did: `killer` is who

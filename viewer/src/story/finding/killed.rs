@@ -168,6 +168,11 @@ fn tell(story: &Story, fate: &Fate, with_it: &[&Fate]) -> Finding {
         let to = fate.killer.and_then(|k| world.sig(k)).map_or(story.end_of(fate.proc).ns, |sent| sent.at.ns);
         time::duration(to.saturating_sub(told.at(world).ns))
     });
+    let command = lost_patience(story, fate);
+    let after_command = command.and_then(|idx| world.proc_at(idx)).map(|command| {
+        let to_ns = fate.killer.and_then(|killer| world.sig(killer)).map_or(0, |sent| sent.at.ns);
+        time::duration(to_ns.saturating_sub(command.born.ns))
+    });
     let told_by = |told: crate::story::fate::Told| world.sig(told.sent).map_or(15, |sent| sent.sig);
     let headline = match (fate.told, since) {
         _ if crashed && fate.told.is_some() => {
@@ -192,6 +197,11 @@ fn tell(story: &Story, fate: &Fate, with_it: &[&Fate]) -> Finding {
             }
             _ => format!("{name} {was_killed} {since} after it was told to stop"),
         },
+        _ if command.is_some() => format!(
+            "{name} was killed {} after {} was run to stop it",
+            after_command.unwrap_or_default(),
+            world.name(command.unwrap_or(NONE))
+        ),
         _ => match (by_another, story.doubt.absence(story.stops_from_ns(), story.end_of(fate.proc).ns)) {
             (Some(sent), _) => {
                 let sender = world.name_at(sent.sender, sent.at.ns);
@@ -203,10 +213,15 @@ fn tell(story: &Story, fate: &Fate, with_it: &[&Fate]) -> Finding {
             }
         },
     };
-    let rule = if fate.told.is_none() && sig == 9 { Rule::NeverAsked } else { Rule::Killed };
+    let unasked = fate.told.is_none() && command.is_none() && sig == 9;
+    let rule = if unasked { Rule::NeverAsked } else { Rule::Killed };
     let mut finding = Finding::new(rule, headline);
     if let Some(id) = story.replaces(fate.proc) {
         finding.steps.push(steps::restart(story, id));
+    }
+    if let Some((idx, proc)) = command.and_then(|idx| Some((idx, world.proc_at(idx)?))) {
+        let text = format!("{} was run to stop it", story.chain(idx, story.end_of(fate.proc).ns));
+        finding.steps.push(Step::at(proc.born, text));
     }
     finding.steps.extend(fate.told.as_ref().map(|told| steps::told(story, fate, told)));
     finding.steps.extend(steps::told_again(story, fate));
@@ -216,19 +231,25 @@ fn tell(story: &Story, fate: &Fate, with_it: &[&Fate]) -> Finding {
     }
     let behind = begun_behind(story, fate);
     // Whichever of them it was that the shutdown waited for.
-    let family: IdxSet = with_it.iter().map(|other| other.proc).chain([fate.proc]).collect();
+    let family: IdxSet = with_it.iter().map(|other| other.proc).chain([fate.proc]).chain(command).collect();
     let for_it = story.waits.iter().filter(|wait| family.contains(&wait.proc));
     let waited: u64 = for_it.map(|wait| wait.ns()).sum();
     if waited >= super::waited_for::LONG_NS {
         finding.headline.push_str(&format!("; the shutdown waited {} for it", time::duration(waited)));
     }
     finding.procs = [fate.proc].into_iter().chain(with_it.iter().map(|other| other.proc)).collect();
+    finding.procs.extend(command);
     let procs = finding.procs.clone();
     let _ = procs.into_iter().any(|idx| steps::next_boot(story, &mut finding, idx));
     finding.advice = match by_another.filter(|_| fate.told.is_none()) {
         Some(sent) => Some(against_signal(story, fate, sent)),
         None if behind.is_some() => advice::against_start(story, fate.proc)
             .map(|advice| format!("if it was to start again: {advice}")),
+        None if fate.told.is_none() && command.is_some() => Some(format!(
+            "have {} wait longer before it kills {1}, or make {1} stop sooner",
+            world.name(command.unwrap_or(NONE)),
+            world.name(fate.proc)
+        )),
         None if crashed => fault.then(|| {
             let coredumpctl = if story.init == Init::Systemd { ", or `coredumpctl info`" } else { "" };
             format!("see why {} crashed: its log, its core{coredumpctl}", world.name(fate.proc))
@@ -251,6 +272,21 @@ fn tell(story: &Story, fate: &Fate, with_it: &[&Fate]) -> Finding {
         finding.confidence = finding.confidence.min(sure).min(steps::unasked(story, fate.proc));
     }
     finding
+}
+
+/// A stop command that kills so much later than it began has asked in its own way before.
+const PATIENCE_NS: u64 = 1_000_000_000;
+
+/// The stop command of its own unit that killed it, if that had run for a while by then.
+fn lost_patience(story: &Story, fate: &Fate) -> Option<Idx> {
+    let world = &story.world;
+    let sent = fate.killer.and_then(|killer| world.sig(killer)).filter(|sent| sent.sig == 9)?;
+    let line = std::iter::once(sent.sender).chain(world.ancestors(sent.sender));
+    let command = line.take_while(|up| !world.is_init(*up)).last()?;
+    let ran_ns = sent.at.ns.saturating_sub(world.proc_at(command)?.born.ns);
+    let of_unit = story.service(command).is_some() && story.service(command) == story.service(fate.proc);
+    let stops = ran_ns >= PATIENCE_NS && of_unit && story.stops_its_unit(sent.sender);
+    (stops && command != fate.proc).then_some(command)
 }
 
 /// For who was started in a login to stay: what ends that ends him.
