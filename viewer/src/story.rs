@@ -94,6 +94,8 @@ pub struct Story {
     earlier: OnceLock<behalf::Earlier>,
     /// From when to when stop commands of units ran.
     stop_lives: OnceLock<HashMap<ServiceId, Vec<(At, At)>>>,
+    /// `systemctl kill`, each time that it was run.
+    kill_commands: OnceLock<Vec<(At, Idx)>>,
     scripts: OnceLock<BTreeSet<String>>,
 }
 
@@ -300,6 +302,7 @@ impl Story {
             stops,
             earlier,
             stop_lives: OnceLock::new(),
+            kill_commands: OnceLock::new(),
             scripts: OnceLock::new(),
         };
         story.forget_missed();

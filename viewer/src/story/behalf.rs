@@ -10,6 +10,7 @@ use super::{
     intern::Str,
     service::{Kind, ServiceId, is_mount, of_cgroup},
     stopper::says_stop,
+    who::words,
     world::{At, Idx, IdxSet, Means, NONE, Origin, Proc, Sig, World},
 };
 use crate::safe;
@@ -67,6 +68,14 @@ pub(super) fn stop_commands(world: &World, begin: At) -> IdxSet {
         }
     }
     stops
+}
+
+/// systemd answers a command sooner than that.
+const ANSWERED_NS: u64 = 10_000_000_000;
+
+/// A unit's name as commands may have it: without `.service`.
+fn bare(unit: &str) -> Option<&[u8]> {
+    unit.strip_suffix(".service").map(str::as_bytes)
 }
 
 impl Earlier {
@@ -183,6 +192,31 @@ impl Story {
             lives
         });
         lives.get(&id).is_some_and(|all| all.iter().any(|(born, exit)| *born < end && *exit > end))
+    }
+
+    /// The `systemctl kill` that had systemd send `sent`: it names the unit of the target, and waits for the answer.
+    pub(super) fn ordered_kill(&self, sent: &Sig) -> Option<(At, Idx)> {
+        let world = &self.world;
+        let unit = self.service(sent.target).map(|id| self.services.get(id));
+        let unit = unit.filter(|unit| unit.kind == Kind::Unit && world.is_init(sent.sender))?;
+        let kills = self.kill_commands.get_or_init(|| {
+            let says = |argv| words(world.strings.get(argv)).skip(1).any(|word| word == b"kill");
+            let kills = world.images.iter().filter(|image| world.program(image) == b"systemctl");
+            let mut kills: Vec<(At, Idx)> =
+                kills.filter(|image| says(image.argv)).map(|image| (image.at, image.proc)).collect();
+            kills.sort_unstable();
+            kills
+        });
+        let before = kills.partition_point(|(at, _)| *at < sent.at);
+        let near = kills[..before].iter().rev().take_while(|(at, _)| sent.at.ns - at.ns < ANSWERED_NS);
+        let names = |word: &[u8]| word == unit.name.as_bytes() || Some(word) == bare(&unit.name);
+        let mut near = near.filter(|(at, idx)| {
+            let image = world.image_at(*idx, at.ns);
+            let argv = image.map_or(&b""[..], |image| world.strings.get(image.argv));
+            let lives = world.proc_at(*idx).is_some_and(|proc| proc.exit > sent.at);
+            lives && words(argv).skip(2).any(names)
+        });
+        near.next().copied()
     }
 
     fn earlier(&self) -> &Earlier {

@@ -226,8 +226,13 @@ fn tell(story: &Story, fate: &Fate, with_it: &[&Fate]) -> Finding {
     finding.steps.extend(fate.told.as_ref().map(|told| steps::told(story, fate, told)));
     finding.steps.extend(steps::told_again(story, fate));
     finding.steps.extend(steps::end(story, fate));
+    let ordered = fate.killer.and_then(|killer| story.ordered_kill(world.sig(killer)?));
     if let Some(last) = finding.steps.last_mut() {
         last.text.push_str(&same_way(story, fate, with_it));
+    }
+    if let Some((at, idx)) = ordered {
+        let text = format!("{} had systemd send that", story.chain(idx, at.ns));
+        finding.steps.push(Step::at(at, text));
     }
     let behind = begun_behind(story, fate);
     // Whichever of them it was that the shutdown waited for.
@@ -245,6 +250,7 @@ fn tell(story: &Story, fate: &Fate, with_it: &[&Fate]) -> Finding {
         Some(sent) => Some(against_signal(story, fate, sent)),
         None if behind.is_some() => advice::against_start(story, fate.proc)
             .map(|advice| format!("if it was to start again: {advice}")),
+        None if ordered.is_some() => Some(by_hand(story, fate, ordered.map_or(NONE, |(_, idx)| idx))),
         None if fate.told.is_none() && command.is_some() => Some(format!(
             "have {} wait longer before it kills {1}, or make {1} stop sooner",
             world.name(command.unwrap_or(NONE)),
@@ -287,6 +293,17 @@ fn lost_patience(story: &Story, fate: &Fate) -> Option<Idx> {
     let of_unit = story.service(command).is_some() && story.service(command) == story.service(fate.proc);
     let stops = ran_ns >= PATIENCE_NS && of_unit && story.stops_its_unit(sent.sender);
     (stops && command != fate.proc).then_some(command)
+}
+
+/// For who was killed by systemd since somebody had asked it to.
+fn by_hand(story: &Story, fate: &Fate, command: Idx) -> String {
+    let (name, chain) = (story.world.name(fate.proc), story.chain(command, story.end_of(fate.proc).ns));
+    match fate.told {
+        Some(_) => format!(
+            "{chain} came before the time of {name} was over: make {name} stop sooner, or wait for it"
+        ),
+        None => format!("have {name} asked with SIGTERM before {chain}"),
+    }
 }
 
 /// For who was started in a login to stay: what ends that ends him.
