@@ -17,7 +17,7 @@ use crate::story::{
 
 use self::supervisor::{RUNSVDIR_LEAVES, supervised};
 pub use self::{
-    kill::{against_hanging, against_kill, against_survival},
+    kill::{against_hanging, against_kill, against_reload, against_survival},
     supervisor::{against_sparing, for_leaver, for_supervisor},
 };
 

@@ -230,6 +230,13 @@ fn tell(story: &Story, fate: &Fate, with_it: &[&Fate]) -> Finding {
     if let Some(last) = finding.steps.last_mut() {
         last.text.push_str(&same_way(story, fate, with_it));
     }
+    let anew = executed_anew(story, fate);
+    if let Some((at, told_ns)) = anew {
+        let since = time::duration(at.ns.saturating_sub(told_ns));
+        let text =
+            format!("{} executed itself again, {since} after it was told to stop", world.label(fate.proc));
+        finding.steps.push(Step::at(at, text));
+    }
     if let Some((at, idx)) = ordered {
         let text = format!("{} had systemd send that", story.chain(idx, at.ns));
         finding.steps.push(Step::at(at, text));
@@ -260,6 +267,7 @@ fn tell(story: &Story, fate: &Fate, with_it: &[&Fate]) -> Finding {
             let coredumpctl = if story.init == Init::Systemd { ", or `coredumpctl info`" } else { "" };
             format!("see why {} crashed: its log, its core{coredumpctl}", world.name(fate.proc))
         }),
+        None if anew.is_some() => Some(advice::against_reload(story, fate.proc)),
         None if hung => advice::against_waiting(story, fate.proc, Why::Running),
         // Of whom it is not known whether it was asked, what to change is not known either.
         None if rule == Rule::NeverAsked && !story.is_untold(fate.proc) => {
@@ -293,6 +301,18 @@ fn lost_patience(story: &Story, fate: &Fate) -> Option<Idx> {
     let of_unit = story.service(command).is_some() && story.service(command) == story.service(fate.proc);
     let stops = ran_ns >= PATIENCE_NS && of_unit && story.stops_its_unit(sent.sender);
     (stops && command != fate.proc).then_some(command)
+}
+
+/// When it executed its own program anew behind the signal that told it, and when that was sent: it took it for a reload.
+fn executed_anew(story: &Story, fate: &Fate) -> Option<(At, u64)> {
+    let world = &story.world;
+    let told = fate.told.filter(|told| told.reception == Reception::Handled)?.at(world);
+    let mut images = world.own_images(fate.proc).filter(|image| image.at > told);
+    let again = images.find(|image| {
+        let before = world.image(image.before).filter(|before| before.proc == fate.proc);
+        before.is_some_and(|before| world.program(before) == world.program(image))
+    })?;
+    Some((again.at, told.ns))
 }
 
 /// For who was killed by systemd since somebody had asked it to.

@@ -109,6 +109,19 @@ pub fn against_kill(story: &Story, fate: &Fate) -> Option<String> {
     }
 }
 
+/// For who takes what tells it to stop for a reload.
+pub fn against_reload(story: &Story, idx: Idx) -> String {
+    let name = story.world.name(idx);
+    match unit_of(story, idx) {
+        Some(unit) => format!(
+            "set KillSignal= of unit {} to one that stops {name}, or have {name} stop when told to: it took the signal for a \
+             reload",
+            unit.name
+        ),
+        None => format!("stop {name} its own way: it took the signal for a reload"),
+    }
+}
+
 /// Whether what killed it was that the main process of its unit had ended, and not that its time was over.
 fn main_is_gone(story: &Story, fate: &Fate) -> bool {
     let world = &story.world;
