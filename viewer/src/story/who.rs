@@ -233,6 +233,8 @@ impl World {
         // Scripts name themselves in their arguments, shells their text: the name says enough.
         let shown = match rest.as_slice() {
             _ if program == "sh" => 0,
+            // Its options have no values, and what they are about stands behind them.
+            all if program == "fuser" => all.iter().take_while(|word| brief(word)).count(),
             [first, ..] if !brief(first) || base_name(first) == program.as_bytes() || *first == b"-c" => 0,
             [_] => 1,
             [_, second] if brief(second) => 2,

@@ -169,6 +169,11 @@ pub fn against_crossfire(deed: &str, whose: &str) -> String {
     format!("have {whose}'s stop script kill by pid file instead of by `{deed}`, which hits others")
 }
 
+/// Against being hit for what one has open on a file system that `whose` unmounts.
+pub fn against_mount(names: &str, whose: &str, deed: &str) -> String {
+    format!("have {names} stopped before {whose}, whose `{deed}` hits all that still use what it unmounts")
+}
+
 /// `in_root`: it was in no cgroup that could have a limit.
 pub fn against_oom(story: &Story, idx: Idx, in_root: bool) -> String {
     let name = story.world.name(idx);

@@ -32,6 +32,8 @@ pub(super) struct Shot {
     strangers: Vec<(Idx, u32)>,
     /// How many it hit in all.
     hit: usize,
+    /// They had something open on what was to be unmounted.
+    by_mount: bool,
 }
 
 /// All that hit a stranger.
@@ -70,7 +72,7 @@ pub(super) fn shots(story: &Story) -> Vec<Shot> {
             .map(|(fate, number)| (fate.proc, *number))
             .collect();
         if !strangers.is_empty() {
-            shots.push(Shot { sender, owner, strangers, hit: victims.len() });
+            shots.push(Shot { sender, owner, strangers, hit: victims.len(), by_mount });
         }
     }
     shots
@@ -102,7 +104,14 @@ pub(super) fn beside(case: &Case<'_>, idx: Idx) -> Option<(Step, String)> {
     let deed = story.world.deed(shot.sender, sent.at.ns);
     let text =
         format!("that {deed} was run for {}, to which {} does not belong", shot.owner, story.world.name(idx));
-    Some((Step::at(sent.at, text), advice::against_crossfire(&deed, &shot.owner)))
+    Some((Step::at(sent.at, text), against(&deed, shot, &story.world.name(idx))))
+}
+
+fn against(deed: &str, shot: &Shot, names: &str) -> String {
+    match shot.by_mount {
+        true => advice::against_mount(names, &shot.owner, deed),
+        false => advice::against_crossfire(deed, &shot.owner),
+    }
 }
 
 /// `by_name`: whether there is anybody who kills by name.
@@ -219,6 +228,6 @@ fn tell(story: &Story, shot: &Shot, strangers: &[(&Fate, u32)]) -> Finding {
             break;
         }
     }
-    finding.advice = Some(advice::against_crossfire(&deed, &shot.owner));
+    finding.advice = Some(against(&deed, shot, &steps::list(&names)));
     finding
 }
