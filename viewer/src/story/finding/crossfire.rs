@@ -159,10 +159,11 @@ fn whose(story: &Story, owner: &str, victim: Idx) -> Whose {
         // Only its program is known: named like the script's service, or with it in its arguments, it is its own.
         None if same(owner, &world.name(victim)) => Whose::Own,
         None => {
-            let owner = owner.split(['.', '@']).next().unwrap_or(owner);
             let argv =
                 world.image(world.image_of(victim)).map_or(&b""[..], |image| world.strings.get(image.argv));
-            let named = owner.len() > 2 && argv.windows(owner.len()).any(|part| part == owner.as_bytes());
+            let parts = argv.split(|byte| matches!(byte, b'\0' | b'/' | b'=' | b':' | b',' | b' '));
+            let mut parts = parts.filter_map(|part| std::str::from_utf8(part).ok());
+            let named = owner.len() > 2 && parts.any(|part| same(owner, part));
             if named { Whose::Own } else { Whose::Unknown }
         }
     }
@@ -180,11 +181,30 @@ fn fuser_of_mount(story: &Story, sender: Idx, ns: u64) -> bool {
         })
 }
 
+/// Whether two names are of one service: `mysql` and `mysqld`, `postgresql@15` and `postgres`, `tomcat9` and `tomcat`; but not
+/// `node` and `node-red`, `mysql` and `mysqld_exporter`.
 fn same(a: &str, b: &str) -> bool {
     let bare = |name: &str| name.split(['.', '@']).next().unwrap_or(name).to_owned();
     let (a, b) = (bare(a), bare(b));
-    a == b || a.starts_with(&b) || b.starts_with(&a)
+    let (long, short) = if a.len() < b.len() { (&b, &a) } else { (&a, &b) };
+    // Two letters that many begin with say nothing.
+    a == b
+        || short.len() > 2
+            && long.strip_prefix(short.as_str()).is_some_and(|rest| {
+                let rest = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+                let rest = rest.strip_prefix('d').unwrap_or(rest);
+                let part = rest.strip_prefix(['-', '_']);
+                match part {
+                    Some(part) => SAME.contains(&part) || part.chars().all(|c| c.is_ascii_digit()),
+                    None => rest.len() <= ENDING_MAX,
+                }
+            })
 }
+
+/// What the program of a service may be called more than that.
+const SAME: [&str; 6] = ["server", "daemon", "safe", "main", "master", "worker"];
+/// Without anything between, so much at most: `mongodb` and `mongod`, `postgresql` and `postgres`, `httpd` and `http`.
+const ENDING_MAX: usize = 3;
 
 /// On whose behalf: the service of the sender, or the script it runs in.
 fn owner(story: &Story, sender: Idx) -> Option<String> {
