@@ -17,7 +17,7 @@ const INTERPRETERS: [&[u8]; 9] =
 const SHELLS: [&[u8]; 5] = [b"sh", b"dash", b"bash", b"ksh", b"busybox"];
 
 /// Programs that start others and start them again.
-const SUPERVISORS: [&[u8]; 16] = [
+const SUPERVISORS: [&[u8]; 13] = [
     b"runsvdir",
     b"runsv",
     b"s6-svscan",
@@ -27,11 +27,8 @@ const SUPERVISORS: [&[u8]; 16] = [
     b"supervise",
     b"supervisord",
     b"monit",
-    b"containerd-shim",
-    b"containerd-shim-runc-v2",
     b"dockerd",
     b"containerd",
-    b"conmon",
     b"god",
     b"circusd",
 ];
@@ -256,13 +253,15 @@ impl World {
     }
 
     pub fn is_supervisor(&self, idx: Idx) -> bool {
-        SUPERVISORS.contains(&self.program_of(idx))
+        let program = self.program_of(idx);
+        SUPERVISORS.contains(&program)
+            || is_shim(program)
             // A systemd of a user or a container; who has executed nothing has that name from pid 1.
-            || self.program_of(idx) == b"systemd"
+            || program == b"systemd"
                 && self.pid(idx) != 1
                 && self.own_images(idx).next().is_some()
             // Upstart's, of a session.
-            || matches!(self.program_of(idx), b"init" | b"upstart")
+            || matches!(program, b"init" | b"upstart")
                 && self.pid(idx) != 1
                 && self.arguments(idx).contains(&&b"--user"[..])
     }
@@ -289,7 +288,7 @@ impl World {
 
     /// Whether it is only there for one container, and comes and goes with it.
     pub fn is_shim(&self, idx: Idx) -> bool {
-        matches!(self.program_of(idx), b"containerd-shim" | b"containerd-shim-runc-v2" | b"conmon")
+        is_shim(self.program_of(idx))
     }
 
     /// Whether it is the init of the machine.
@@ -333,6 +332,11 @@ impl World {
             _ => name,
         }
     }
+}
+
+/// Of several runtimes: containerd-shim-runc-v2, containerd-shim-kata-v2.
+fn is_shim(program: &[u8]) -> bool {
+    program.starts_with(b"containerd-shim") || program == b"conmon"
 }
 
 /// At most `most` characters.

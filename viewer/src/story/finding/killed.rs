@@ -28,6 +28,8 @@ pub(super) fn check(case: &mut Case<'_>) {
         })
         .filter(|fate| !is_last_of_kernel(story, fate))
         .collect();
+    let idle = idle(story, &dead);
+    let dead: Vec<&Fate> = dead.into_iter().filter(|fate| !idle.contains(&fate.proc)).collect();
     // Elders first: who has killed forefathers among these, or an elder of the same service and name, is told of with
     // that one.
     let mut elders: Vec<&Fate> = dead.clone();
@@ -59,6 +61,25 @@ pub(super) fn check(case: &mut Case<'_>) {
             case.add(finding);
         }
     }
+}
+
+/// Of `dead`, who is nobody's loss: a shim that went with its container, which is what people know, and who supervises one
+/// service, which had ended before.
+fn idle(story: &Story, dead: &[&Fate]) -> IdxSet {
+    let world = &story.world;
+    let of_one = |idx: Idx| matches!(world.program_of(idx), b"runsv" | b"s6-supervise" | b"supervise");
+    let mut idle: IdxSet = dead.iter().map(|fate| fate.proc).filter(|idx| of_one(*idx)).collect();
+    if !idle.is_empty() {
+        for fate in story.fates.iter().filter(|fate| !story.is_step(fate.proc)) {
+            let Some(proc) = world.proc_at(fate.proc) else { continue };
+            if idle.contains(&proc.parent) && proc.exit >= story.end_of(proc.parent) {
+                idle.remove(&proc.parent);
+            }
+        }
+    }
+    let above = dead.iter().flat_map(|fate| world.ancestors(fate.proc));
+    idle.extend(above.filter(|up| world.is_shim(*up)));
+    idle
 }
 
 /// Killed with its pid namespace: a container's init took it along, which is that one's matter.

@@ -200,7 +200,9 @@ fn tell_left(story: &Story, fate: &Fate, children: &[Idx]) -> Finding {
 /// Those that were killed with children still running.
 fn killed(case: &mut Case<'_>) {
     let story = case.story;
-    let killed = |fate: &&Fate| fate.verdict == Verdict::Killed && story.world.is_supervisor(fate.proc);
+    // A shim is there as long as its container, and stops nothing in it.
+    let supervises = |idx: Idx| story.world.is_supervisor(idx) && !story.world.is_shim(idx);
+    let killed = |fate: &&Fate| fate.verdict == Verdict::Killed && supervises(fate.proc);
     let supervisors: Vec<&Fate> = story.fates.iter().filter(killed).collect();
     let mut below = below(story, &supervisors);
     for fate in supervisors {
@@ -208,9 +210,10 @@ fn killed(case: &mut Case<'_>) {
             continue;
         }
         // Of a tree of supervisors the topmost tells of all.
-        let above = story.world.ancestors(fate.proc).any(|up| {
-            story.world.is_supervisor(up) && story.fate(up).is_some_and(|up| up.verdict == Verdict::Killed)
-        });
+        let above = story
+            .world
+            .ancestors(fate.proc)
+            .any(|up| supervises(up) && story.fate(up).is_some_and(|up| up.verdict == Verdict::Killed));
         let children = children(story, fate, below.remove(&fate.proc).unwrap_or_default());
         if !above && !children.is_empty() && !children.iter().all(|child| case.is_taken(*child)) {
             case.add(tell(story, fate, &children));
@@ -227,6 +230,7 @@ fn below(story: &Story, supervisors: &[&Fate]) -> IdxMap<Vec<Idx>> {
     let dirty = |fate: &&Fate| {
         matches!(fate.verdict, Verdict::Killed | Verdict::CutOff | Verdict::NeverTold)
             && !story.world.is_supervisor(fate.proc)
+            && !story.is_step(fate.proc)
     };
     for fate in story.fates.iter().filter(dirty) {
         for up in story.world.ancestors(fate.proc) {
