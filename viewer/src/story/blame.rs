@@ -436,7 +436,20 @@ fn choose(
         let rank = |c: &&Candidate| {
             (c.to_ns <= phase_end, !world.is_supervisor(c.proc), c.to_ns, Reverse(c.from_ns), c.proc)
         };
-        all.max_by_key(rank).copied()
+        let mut last = all.max_by_key(rank).copied()?;
+        // Who had told somebody, or whose child had, and ends right behind that one, has only waited for it.
+        for _ in 0..MANAGERS_MAX {
+            let waited = |c: &&Candidate| {
+                let told = c.told_by == last.proc || world.ancestors(c.told_by).any(|up| up == last.proc);
+                let behind = c.to_ns <= last.to_ns && last.to_ns - c.to_ns < MANAGED_NS;
+                c.why == Why::Stopping && c.proc != last.proc && told && behind && of_another(world, c, &last)
+            };
+            match active.iter().filter(waited).max_by_key(rank) {
+                Some(c) => last = *c,
+                None => break,
+            }
+        }
+        Some(last)
     };
     // rc waits for its scripts, and for others only where a script does nothing but wait. Of units that are stopped side
     // by side the last counts; a command that ends right behind a process that it told to stop has waited for that one.
@@ -469,6 +482,16 @@ fn choose(
         Some(c) => (c.proc, c.why),
         None => (NONE, Why::Init),
     }
+}
+
+/// So soon behind who it has told a manager ends, of whom so many may stand above each other.
+const MANAGED_NS: u64 = 1_000_000_000;
+const MANAGERS_MAX: usize = 4;
+
+/// Whether `child` is another matter than a worker that goes with its master: another program, or one that had to be killed.
+fn of_another(world: &World, child: &Candidate, master: &Candidate) -> bool {
+    let killed = world.proc_at(child.proc).is_some_and(|proc| proc.killed_by() == 9);
+    killed || world.program_of(child.proc) != world.program_of(master.proc)
 }
 
 /// The script that a command is a part of: what rc, or init itself, started.
