@@ -3,7 +3,7 @@
 //! Found: a recording that broke off. Where our own recorder had been told to stop before, and nothing was written behind
 //! that, only the recording is known to have ended: how the machine did is then not said.
 
-use crate::{safe, time};
+use crate::{names, safe, time};
 
 use super::{Case, Finding, Rule, Step, steps, waited_for::LONG_NS};
 use crate::story::{
@@ -14,7 +14,7 @@ use crate::story::{
     service::{Kind, of_rc},
     shutdown::Asked,
     who::words,
-    world::{Idx, NONE},
+    world::{Idx, Means, NONE, Sig},
 };
 
 /// A shorter wait than that says nothing about why it went no further.
@@ -45,6 +45,8 @@ pub(super) fn check(case: &mut Case<'_>) {
         finding.steps.push(Step::at(asked.at, format!("{} asked for a shutdown", wish(asked))));
         finding.confidence = Confidence::Likely;
     }
+    let sysrq = sysrq(story);
+    finding.steps.extend(sysrq.iter().cloned());
     finding.steps.extend(stopping.iter().take(STOPPING).map(|(fate, told)| steps::told(story, fate, told)));
     finding.steps.extend(story.at_work.iter().take(RUNNING).filter_map(|idx| still_ran(story, *idx)));
     finding.steps.push(Step::at(
@@ -82,8 +84,41 @@ pub(super) fn check(case: &mut Case<'_>) {
     if story.unseen {
         finding.confidence = Confidence::Likely;
     }
-    finding.advice = Some(advice(story, &working, waited));
+    finding.advice = Some(match sysrq.is_empty() {
+        true => advice(story, &working, waited),
+        false => "look for SysRq in the kernel's log or on the console: e tells everybody to stop, i kills them; then for a reset \
+                  button, a power failure or a panic"
+            .into(),
+    });
     case.add(finding);
+}
+
+/// So shortly before the end the kernel told or killed all, among so many signals.
+const SYSRQ_NS: u64 = 300_000_000_000;
+const SYSRQ_MAX: usize = 65_536;
+/// It takes no longer to send them all.
+const AT_ONCE_NS: u64 = 100_000_000;
+
+/// What the kernel sent to everybody of its own accord: SysRq e, and i.
+fn sysrq(story: &Story) -> Vec<Step> {
+    let world = &story.world;
+    let from_ns = world.last.ns.saturating_sub(SYSRQ_NS);
+    let late = world.sigs.iter().rev().take(SYSRQ_MAX).take_while(|sent| sent.at.ns >= from_ns);
+    let of_kernel = |sent: &&Sig| sent.sender == NONE && sent.means == Means::Kernel;
+    let late: Vec<&Sig> = late.filter(of_kernel).collect();
+    let all = [15, 9].into_iter().filter_map(|sig| {
+        let last = late.iter().find(|sent| sent.sig == sig)?;
+        let near = |sent: &&&Sig| sent.sig == sig && last.at.ns - sent.at.ns < AT_ONCE_NS;
+        let at_once: Vec<&&Sig> = late.iter().filter(near).collect();
+        let (first, count) = (at_once.last()?, at_once.len());
+        let text = format!(
+            "the kernel itself sent {} to {count} processes, as SysRq {} does",
+            names::signal(sig),
+            if sig == 9 { "i" } else { "e" }
+        );
+        (count > 1).then(|| Step::at(first.at, text))
+    });
+    all.collect()
 }
 
 /// `systemctl reboot (root)`.
