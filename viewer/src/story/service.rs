@@ -59,6 +59,8 @@ pub struct Service {
     pub kind: Kind,
     /// Made safe.
     pub name: String,
+    /// The unit of the user's systemd that looks after it; empty: pid 1 does. Two users may have units of one name.
+    manager: String,
 }
 
 /// `id:levels:action:command` of inittab, as the recording has it.
@@ -208,10 +210,14 @@ impl Services {
     }
 
     fn add(&mut self, kind: Kind, name: &[u8]) -> Option<ServiceId> {
+        self.add_of(kind, name, b"")
+    }
+
+    fn add_of(&mut self, kind: Kind, name: &[u8], manager: &[u8]) -> Option<ServiceId> {
         if name.is_empty() {
             return None;
         }
-        let service = Service { kind, name: safe::text(name) };
+        let service = Service { kind, name: safe::text(name), manager: safe::text(manager) };
         if let Some(id) = self.ids.get(&service) {
             return Some(*id);
         }
@@ -229,8 +235,8 @@ impl Services {
         if let Some(path) = world.cgroups.get(&proc.cgroup)
             && let Some((kind, name)) = of_cgroup(world.strings.get(*path))
         {
-            let name = name.to_owned();
-            return self.add(kind, &name);
+            let manager = if kind == Kind::Unit { manager(world.strings.get(*path), name) } else { b"" };
+            return self.add_of(kind, name, manager);
         }
         let env = world.image(world.image_of(idx)).map(|image| image.env).unwrap_or_default();
         if self.envs.of(env, || of_variables(world.strings.get(env)).is_some())
@@ -290,6 +296,12 @@ pub(super) fn of_cgroup(path: &[u8]) -> Option<(Kind, &[u8])> {
         }
     }
     None
+}
+
+/// The unit of the user's systemd that looks after unit `name` of a cgroup's path; nothing of those of pid 1.
+fn manager<'a>(path: &'a [u8], name: &[u8]) -> &'a [u8] {
+    let mut parts = path.split(|byte| *byte == b'/').take_while(|part| *part != name);
+    parts.find(|part| part.starts_with(b"user@") && part.ends_with(b".service")).unwrap_or_default()
 }
 
 /// The container with an init of its own that a path leads into: its units are not this machine's.
