@@ -287,9 +287,6 @@ pub(super) fn of_cgroup(path: &[u8]) -> Option<(Kind, &[u8])> {
         return Some((Kind::Container, machine));
     }
     for part in path.rsplit(|byte| *byte == b'/') {
-        if let Some(id) = container(part) {
-            return Some((Kind::Container, id));
-        }
         let is_unit = [&b".service"[..], b".mount", b".swap"].iter().any(|end| part.ends_with(end));
         if is_unit || part.ends_with(b".scope") && part != b"init.scope" {
             return Some((Kind::Unit, part));
@@ -304,7 +301,7 @@ fn manager<'a>(path: &'a [u8], name: &[u8]) -> &'a [u8] {
     parts.find(|part| part.starts_with(b"user@") && part.ends_with(b".service")).unwrap_or_default()
 }
 
-/// The container with an init of its own that a path leads into: its units are not this machine's.
+/// The outermost container that a path leads into: what units there are in it are not this machine's.
 fn machine(path: &[u8]) -> Option<&[u8]> {
     let mut above: &[u8] = b"";
     let mut in_machines = false;
@@ -315,7 +312,9 @@ fn machine(path: &[u8]) -> Option<&[u8]> {
                 let unit = above.strip_suffix(b".service").or(above.strip_suffix(b".scope")).unwrap_or(above);
                 Some(unit.strip_prefix(b"systemd-nspawn@").or(unit.strip_prefix(b"machine-")).unwrap_or(unit))
             }
-            _ => part.strip_prefix(b"lxc.payload."),
+            // Proxmox, and LXC before it had payloads.
+            _ if matches!(above, b"lxc" | b"lxc.payload") => Some(part),
+            _ => part.strip_prefix(b"lxc.payload.").or_else(|| container(part)),
         };
         in_machines |= part == b"machine.slice";
         if let Some(name) = name.filter(|name| !name.is_empty()) {
@@ -334,22 +333,19 @@ pub(super) fn is_mount(unit: &str) -> bool {
 /// The container that one part of a cgroup's path names.
 fn container(part: &[u8]) -> Option<&[u8]> {
     let prefixes = [&b"docker-"[..], b"libpod-payload-", b"libpod-", b"cri-containerd-", b"crio-"];
-    let mut ids = prefixes.iter().filter_map(|prefix| part.strip_prefix(*prefix));
+    // Whoever looks after a container of podman or CRI-O is on this side of it.
+    let mut ids = prefixes
+        .iter()
+        .filter_map(|prefix| part.strip_prefix(*prefix))
+        .filter(|id| id.len() >= 12 && !id.starts_with(b"conmon"));
     let bare = part.len() >= 64 && part.iter().all(u8::is_ascii_hexdigit);
-    ids.find(|id| id.len() >= 12).or(bare.then_some(part)).map(|id| &id[..12])
+    ids.next().or(bare.then_some(part)).map(|id| &id[..12])
 }
 
 /// Whether a cgroup is one of those that engines keep the processes of a container in, and nobody else. The machines of
 /// machine.slice are not: a qemu there is a process of this one.
 pub(super) fn is_of_container(path: &[u8]) -> bool {
-    let mut parts = path.split(|byte| *byte == b'/');
-    // Whoever looks after a container of podman or CRI-O is on this side of it.
-    let within = |part: &[u8]| match container(part) {
-        Some(id) => !id.starts_with(b"conmon"),
-        None => part.starts_with(b"lxc.payload") || part.starts_with(b"machine-lxc"),
-    };
-    parts.clone().any(within)
-        || parts.any(|part| part == b"machine.slice") && parts.any(|part| part == b"payload")
+    machine(path).is_some() || path.split(|byte| *byte == b'/').any(|part| part.starts_with(b"machine-lxc"))
 }
 
 /// What a variable is set to, if it is set to something.
