@@ -13,7 +13,7 @@ use crate::names;
 
 use super::{
     stopper::says_stop,
-    world::{At, Image, Means, Reboot, Sig, World},
+    world::{At, Idx, Image, Means, Reboot, Sig, World},
 };
 
 pub use self::{aim::Aim, asked::Asked, init::Init, marks::reaches_all};
@@ -252,8 +252,13 @@ fn cut_short(world: &World, init: Init, asked: Asked) -> Option<Shutdown> {
     let command = || world.images.iter().find(stops).map(|image| image.at);
     let act = match asked.now {
         true => first.into_iter().chain(command()).min()?,
-        // Long after a request for later it takes more to be its doing.
-        false => first.filter(|_| world.sigs.iter().filter(|sent| acts(sent)).count() >= 3)?,
+        // Long after a request for later it takes more to be its doing; behind one that was refused, more than that
+        // somebody's session ends.
+        false => {
+            let refused = asked::was_refused(world, asked.by, At::NEVER);
+            let matters = |sent: &&Sig| acts(sent) && !(refused && is_of_user(world, sent.target));
+            first.filter(|_| world.sigs.iter().filter(matters).count() >= 3)?
+        }
     };
     let aim = aim_of_words(&asked.how);
     let later = !asked.now && act.ns.saturating_sub(asked.at.ns) > LATER_NS;
@@ -273,6 +278,12 @@ fn cut_short(world: &World, init: Init, asked: Asked) -> Option<Shutdown> {
     };
     shutdown.phases = phases_of(&shutdown, Some(act), &[], None);
     Some(shutdown)
+}
+
+/// Whether it belongs to a user, and ends with his session.
+fn is_of_user(world: &World, idx: Idx) -> bool {
+    let cgroup = world.proc_at(idx).and_then(|proc| world.cgroups.get(&proc.cgroup));
+    cgroup.is_some_and(|path| world.strings.get(*path).starts_with(b"/user.slice/"))
 }
 
 /// Whether a call of reboot(2) came back: who called it went on, or was not root and the machine went on. The probe sees it

@@ -71,7 +71,7 @@ pub(super) fn asked(world: &World, init: Init, began: Option<At>, known: Aim) ->
     let of_another = |image: &Image| {
         let old = until_ns.saturating_sub(image.at.ns) > LATER_NS;
         let differs = !aim_of_words(&world.command(image, HOW_MAX)).may_be(known);
-        match failed(world, image.proc) {
+        match was_refused(world, image.proc, until) {
             true => old || differs,
             false => old && differs,
         }
@@ -125,7 +125,7 @@ pub(super) fn asked(world: &World, init: Init, began: Option<At>, known: Aim) ->
     let found = found.filter(|image| !of_signal(image));
     match (found, by_signal) {
         (Some(image), signal) if signal.is_none_or(|sent| recent(image.at, until) || sent.at < image.at) => {
-            Some(by_command(world, image))
+            Some(by_command(world, image, until))
         }
         (_, Some(sent)) => {
             let kernel = sent.sender == NONE;
@@ -170,32 +170,52 @@ fn by_script_of_init(world: &World, image: &Image) -> bool {
     }) || words(world.strings.get(image.env)).any(|pair| matches!(pair, b"RUNLEVEL=6" | b"RUNLEVEL=0"))
 }
 
-fn by_command(world: &World, image: &Image) -> Asked {
+fn by_command(world: &World, image: &Image, until: At) -> Asked {
     Asked {
         at: image.at,
         by: image.proc,
         how: world.command(image, HOW_MAX),
         who: who(world, image.proc, image.at.ns),
         chain: world.chain(image.proc, image.at.ns),
-        now: is_for_now(world, image) && !failed(world, image.proc),
+        now: is_for_now(world, image) && !was_refused(world, image.proc, until),
     }
 }
 
-/// Whether a request is one for this moment: `shutdown -r now`, but not `shutdown -r 02:00`.
+/// Whether a request is one for this moment: `shutdown -r now`, but not `shutdown -r 02:00`, nor `shutdown -r +30 save now`.
 fn is_for_now(world: &World, image: &Image) -> bool {
     let argv = world.strings.get(image.argv);
-    let has = |wanted: &[u8]| words(argv).any(|word| word == wanted);
     let later = words(argv).any(|word| word == b"--when" || word.starts_with(b"--when="));
     let called = words(argv).next().map(base_name).unwrap_or_default();
     let by_time = [called, base_name(world.strings.get(image.filename))]
         .iter()
         .any(|name| matches!(*name, b"shutdown" | b"openrc-shutdown" | b"s6-linux-init-shutdown"));
-    !later && (!by_time || has(b"now") || has(b"+0"))
+    !later && (!by_time || matches!(time_of(argv), Some(b"now" | b"+0" | b"0")))
 }
 
-/// Whether who asked exited with an error: an inhibitor, or nobody to ask.
-fn failed(world: &World, idx: Idx) -> bool {
-    world.proc_at(idx).is_some_and(|proc| proc.code().is_some_and(|code| code != 0))
+/// The time that shutdown(8) is given: its first word that is no option. What follows is a message.
+fn time_of(argv: &[u8]) -> Option<&[u8]> {
+    let mut words = words(argv).skip(1);
+    while let Some(word) = words.next() {
+        match word {
+            // Seconds between the signals follow.
+            b"-t" => drop(words.next()),
+            _ if !word.starts_with(b"-") => return Some(word),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Whether who asked exited with an error (an inhibitor, or nobody to ask), or was ended by somebody before anything began at
+/// `until`: Ctrl-C at the prompt of molly-guard, a terminal that was closed. What init stops, it stops for the shutdown.
+pub(super) fn was_refused(world: &World, idx: Idx, until: At) -> bool {
+    let by_init = |sig: u8| {
+        world.sigs.iter().any(|sent| sent.target == idx && sent.sig == sig && world.is_init(sent.sender))
+    };
+    world.proc_at(idx).is_some_and(|proc| match proc.killed_by() {
+        0 => proc.code().is_some_and(|code| code != 0),
+        sig => matches!(sig, 1..=3 | 15) && proc.exit < until && !by_init(sig),
+    })
 }
 
 /// `root, pts/0 over ssh`, `root, cron`, `uid 1000 as root by sudo`.
