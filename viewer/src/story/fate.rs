@@ -189,7 +189,19 @@ fn asks_to_stop(world: &World, sent: &Sig, killer: Option<&Sig>) -> bool {
     let is_systemd = || world.image(sent.image).is_some_and(|image| world.program(image) == b"systemd");
     let by_systemd = sent.sig == HUP && world.is_init(sent.sender) && is_systemd();
     // Whoever kills in the end has asked before, in the way that it was told to: STOPSIGNAL of a container.
-    by_systemd || killer.is_some_and(|kill| kill.sender == sent.sender && kill.at > sent.at)
+    by_systemd
+        || killer.is_some_and(|kill| kill.at > sent.at && is_same_hand(world, kill.sender, sent.sender))
+}
+
+/// Whether two senders are one, or commands that somebody who looks after containers ran one after the other: `runc kill`.
+fn is_same_hand(world: &World, one: Idx, other: Idx) -> bool {
+    let parent = |idx: Idx| world.proc_at(idx).map_or(NONE, |proc| proc.parent);
+    let program = world.program_of(one);
+    one == other
+        || matches!(program, b"runc" | b"crun" | b"docker-runc" | b"youki" | b"runsc")
+            && program == world.program_of(other)
+            && parent(one) != NONE
+            && parent(one) == parent(other)
 }
 
 /// Everybody who lived when the shutdown began, or was born in it, and how it ended for them. In order of their ends.
@@ -288,8 +300,12 @@ pub fn told(world: &World, by_target: &ByTarget, idx: Idx, begin: At) -> Option<
             sent.at >= begin && sent.at <= proc.exit && sent.sig != KILL && !sent.overflowed()
         })
     };
-    // A unit has one KillSignal=: where init sent a plain one later, its SIGUSR1 meant something else.
-    let plain = |sent: &Sig| matches!(sent.sig, TERM | INT | QUIT) && world.is_init(sent.sender);
+    // A unit has one KillSignal=: where init sent a plain one later, its SIGUSR1 meant something else. In the end
+    // systemd-shutdown, which is pid 1 then, sends SIGTERM to all that is left, whatever it was sent before.
+    let in_the_end =
+        |sent: &Sig| world.image(sent.image).is_some_and(|image| world.program(image) == b"systemd-shutdown");
+    let plain =
+        |sent: &Sig| matches!(sent.sig, TERM | INT | QUIT) && world.is_init(sent.sender) && !in_the_end(sent);
     let last_plain = came().filter(|(_, sent)| plain(sent)).map(|(_, sent)| sent.at).next_back();
     let meant = |sent: &Sig| {
         matches!(sent.sig, TERM | INT | QUIT | HUP) || last_plain.is_none_or(|plain| sent.at > plain)
