@@ -205,11 +205,18 @@ pub fn against_waiting(story: &Story, idx: Idx, why: Why) -> Option<String> {
         ));
     }
     match why {
-        Why::Stopping => {
-            Some(format!("see why {name} takes so long to stop; TimeoutStopSec= of {} bounds it", unit.name))
-        }
+        Why::Stopping => Some(format!(
+            "see why {name} takes so long to stop; {} of {} bounds it",
+            bound(&unit.name),
+            unit.name
+        )),
         Why::Running | Why::Init => story
             .stops_its_unit(idx)
-            .then(|| format!("see what {name} waits for; TimeoutStopSec= of {} bounds it", unit.name)),
+            .then(|| format!("see what {name} waits for; {} of {} bounds it", bound(&unit.name), unit.name)),
     }
+}
+
+/// What bounds how long stopping a unit takes: what only mounts has another name for it.
+fn bound(unit: &str) -> &'static str {
+    if is_mount(unit) { "TimeoutSec=" } else { "TimeoutStopSec=" }
 }

@@ -2,7 +2,7 @@
 //!
 //! Invariant: what gave too little time is named by who sent the SIGKILL, not by the init that runs.
 
-use super::{against_its_restart, job_of, unit_of};
+use super::{against_its_restart, bound, job_of, unit_of};
 use crate::story::{
     Story,
     fate::{Fate, Reception, Told},
@@ -43,7 +43,7 @@ pub fn against_kill(story: &Story, fate: &Fate) -> Option<String> {
     let late_kill = fate.killer.and_then(|number| world.sig(number)).is_some_and(by_last);
     let late_told = |told: Told| world.sig(told.sent).is_some_and(by_last);
     if let Some(unit) = unit.filter(|_| sender_is_init && !late_kill && story.stops_its_unit(fate.proc)) {
-        return Some(format!("see what {name} waits for; TimeoutStopSec= of {} bounds it", unit.name));
+        return Some(format!("see what {name} waits for; {} of {} bounds it", bound(&unit.name), unit.name));
     }
     match (fate.told.map(|told| told.reception), unit) {
         (Some(Reception::Ignored), Some(unit)) => Some(format!(
@@ -91,9 +91,11 @@ pub fn against_kill(story: &Story, fate: &Fate) -> Option<String> {
              (KillMode=mixed)",
             unit.name
         )),
-        (Some(_), Some(unit)) if sender_is_init => {
-            Some(format!("give unit {} a longer TimeoutStopSec=, or make {name} stop sooner", unit.name))
-        }
+        (Some(_), Some(unit)) if sender_is_init => Some(format!(
+            "give unit {} a longer {}, or make {name} stop sooner",
+            unit.name,
+            bound(&unit.name)
+        )),
         (Some(_), _) if story.init.is_rc() || by_another(story, fate) => Some(more_time(story, fate)),
         (Some(_), _) => Some(format!("give {name} more time to stop, or make it stop sooner")),
         (None, Some(unit)) if sender_is_init => Some(format!(
@@ -134,6 +136,8 @@ fn main_is_gone(story: &Story, fate: &Fate) -> bool {
         let gone = story.end_of(other.proc);
         of_init(other.proc)
             && story.service(other.proc) == id
+            // What was killed in the same breath did not end of its own accord.
+            && world.proc_at(other.proc).is_some_and(|proc| proc.killed_by() != 9)
             && gone < sent.at
             && sent.at.ns.saturating_sub(gone.ns) < AT_ONCE_NS
     })
