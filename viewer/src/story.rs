@@ -99,36 +99,6 @@ pub struct Story {
     scripts: OnceLock<BTreeSet<String>>,
 }
 
-/// What lives no longer may be a command.
-const COMMAND_NS: u64 = 30_000_000_000;
-
-/// Whether what ended was a command that had done its work (a check, a hook, a helper), and what came is the next of the kind.
-/// Who looks after a container runs its checks as well, which may fail.
-fn is_next_command(world: &World, by_target: &ByTarget, restart: &Restart) -> bool {
-    let Some(old) = world.proc_at(restart.old) else { return false };
-    let ended = old.dead() && old.killed_by() == 0 && (old.status == 0 || world.is_shim(restart.by));
-    restart.ordered == NONE
-        && ended
-        && old.exit.ns.saturating_sub(old.born.ns) < COMMAND_NS
-        && fate::told(world, by_target, restart.old, old.born).is_none()
-}
-
-/// systemd restarts a unit this soon, unless its RestartSec= is a long one.
-const RESTART_NS: u64 = 5_000_000_000;
-
-/// Whether a unit had ended well before the shutdown, untold, and what systemd ran for it a while later is its next run: a
-/// timer's, a path's, or one of those that D-Bus has started.
-fn is_next_run(world: &World, by_target: &ByTarget, restart: &Restart, shutdown: &Shutdown) -> bool {
-    let Some(old) = world.proc_at(restart.old) else { return false };
-    restart.how == By::Init
-        && restart.ordered == NONE
-        && old.dead()
-        && old.status == 0
-        && old.exit < shutdown.begin
-        && restart.at.ns.saturating_sub(old.exit.ns) > RESTART_NS
-        && fate::told(world, by_target, restart.old, old.born).is_none()
-}
-
 impl Story {
     /// Tells the story of `world`, recorded as `summary` says; `next` is the boot after it.
     pub fn tell(world: World, summary: &Summary, next: Option<NextBoot>) -> Self {
@@ -148,7 +118,7 @@ impl Story {
         if let Some(shutdown) = &shutdown {
             ((fates, rivals), restarts) = ahead::both(
                 || fate::fates(&world, shutdown, &by_target),
-                || restart::restarts(&world, &mut services, &by_target, shutdown.begin, shutdown.end),
+                || restart::restarts(&world, &mut services, &by_target, shutdown, init),
             );
             // Where it may have been no end of the machine, what came back behind it was not started again; that it did not
             // come back yet is known only if nothing is missing.
@@ -157,17 +127,6 @@ impl Story {
                 let from_ns = shutdown.begin.ns.saturating_sub(BEFORE_NS);
                 restarts.retain(|restart| doubt.absence(from_ns, restart.at.ns));
             }
-        }
-        // What ends well by itself, and runs again when its hour strikes or somebody wants it, nobody keeps running.
-        restarts.retain(|restart| !is_next_command(&world, &by_target, restart));
-        if let Some(shutdown) = shutdown.as_ref().filter(|_| init == Init::Systemd) {
-            restarts.retain(|restart| !is_next_run(&world, &by_target, restart, shutdown));
-        }
-        // What stopped a unit before, and does it again, took nobody's place.
-        if let Some(shutdown) = &shutdown {
-            let stops = behalf::stop_commands(&world, shutdown.begin);
-            restarts
-                .retain(|restart| !restart.of_kind(&services, Kind::Unit) || !stops.contains(&restart.old));
         }
         let places = |of: fn(&Restart) -> Idx| {
             let mut places = vec![NONE; world.procs.len()];
@@ -238,11 +197,7 @@ impl Story {
                     _ => Command::Other,
                 }
             };
-            let told_ns = |idx: Idx| {
-                let told = fate::told(&world, &by_target, idx, shutdown.begin);
-                told.map_or(u64::MAX, |told| told.at(&world).ns)
-            };
-            waits = blame::blame(&world, shutdown, &fates, heir, &mut of_unit, stops, command, told_ns);
+            waits = blame::blame(&world, shutdown, &fates, heir, &mut of_unit, stops, command, &by_target);
             if !shutdown.ended && !shutdown.returned {
                 let told: IdxSet =
                     fates.iter().filter(|fate| fate.told.is_some()).map(|fate| fate.proc).collect();

@@ -5,10 +5,10 @@
 use std::cmp::Reverse;
 
 use super::{
-    fate::Fate,
+    fate::{ByTarget, Fate, tells_to_stop, told},
     service::of_rc,
     shutdown::{PhaseKind, Shutdown},
-    world::{Idx, IdxSet, NONE, Proc, World},
+    world::{Idx, IdxSet, NONE, Proc, Sig, World},
 };
 
 /// A stretch of waiting.
@@ -132,8 +132,7 @@ pub enum Command {
 }
 
 /// The whole shutdown, stretch by stretch. `heir`: who took somebody's place; `of_unit`: who belongs to a unit;
-/// `stops`: of them, who may be there to stop it; `command`: what a child of init was, of whom one was killed; `told_ns`: when
-/// somebody was told to stop, if ever.
+/// `stops`: of them, who may be there to stop it; `command`: what a child of init was, of whom one was killed.
 #[expect(clippy::too_many_arguments, reason = "what the story knows of processes, each asked of few")]
 pub fn blame(
     world: &World,
@@ -143,14 +142,25 @@ pub fn blame(
     mut of_unit: impl FnMut(Idx) -> bool,
     stops: impl Fn(Idx) -> bool,
     command: impl Fn(Idx) -> Command,
-    told_ns: impl Fn(Idx) -> u64,
+    by_target: &ByTarget,
 ) -> Vec<Wait> {
     let (begin, end) = (shutdown.begin.ns, shutdown.end.ns);
     let mut longest = Longest::default();
-    for candidate in stopping(world, shutdown, fates) {
-        let is_short = longest.is_short(candidate.from_ns, candidate.to_ns);
-        if !is_short && is_told_for_it(world, shutdown, &told_ns, &candidate) {
+    for mut candidate in stopping(world, shutdown, fates) {
+        if longest.is_short(candidate.from_ns, candidate.to_ns) {
+            continue;
+        }
+        let first = candidate;
+        let is_of_it = is_told_for_it(world, shutdown, by_target, &candidate)
+            // Whom a stranger told first the shutdown told as well.
+            || stop_signals(world, by_target, &candidate).any(|sent| {
+                candidate = Candidate { from_ns: sent.at.ns, told_by: sent.sender, ..candidate };
+                is_told_for_it(world, shutdown, by_target, &candidate)
+            });
+        if is_of_it {
             longest.add(candidate);
+        } else if is_told_by_master(world, &first) && of_unit(first.proc) {
+            longest.add(first);
         }
     }
     // rc itself outlives the last hook: it is no candidate, but there.
@@ -205,19 +215,17 @@ pub fn blame(
 /// Whether it was told to stop on behalf of the shutdown: by init, by what init or whoever asked had begun for it, by somebody who
 /// was told himself or who looks after others; or somebody above it was told. What `timeout` tells its own child is nothing that
 /// a shutdown waits for.
-fn is_told_for_it(
-    world: &World,
-    shutdown: &Shutdown,
-    told_ns: &impl Fn(Idx) -> u64,
-    candidate: &Candidate,
-) -> bool {
+fn is_told_for_it(world: &World, shutdown: &Shutdown, by_target: &ByTarget, candidate: &Candidate) -> bool {
     let by = candidate.told_by;
     if by == NONE || world.is_init(by) || by == candidate.proc {
         return true;
     }
     let asked = shutdown.asked.as_ref().map_or(NONE, |asked| asked.by);
     let line = || std::iter::once(by).chain(world.ancestors(by)).take_while(|up| !world.is_init(*up));
-    let told = |up: Idx| told_ns(up) <= candidate.from_ns;
+    let told = |up: Idx| {
+        let told = told(world, by_target, up, shutdown.begin);
+        told.is_some_and(|told| told.at(world).ns <= candidate.from_ns)
+    };
     let of_it = |up: Idx| {
         let proc = world.proc_at(up);
         let begun = proc.is_some_and(|proc| world.is_init(proc.parent) && proc.born >= shutdown.begin);
@@ -227,6 +235,32 @@ fn is_told_for_it(
     line().any(of_it)
         || world.ancestors(candidate.proc).any(|up| !world.is_init(up) && told(up))
         || line().any(|up| runs_scripts(world.program_of(up)))
+}
+
+/// Whether the main process of something told it, which had been asked to stop in a way of its own, and ended right behind it.
+fn is_told_by_master(world: &World, candidate: &Candidate) -> bool {
+    let parent = |idx: Idx| world.proc_at(idx).map_or(NONE, |proc| proc.parent);
+    let master = candidate.told_by;
+    let ends_behind = |master: &Proc| {
+        master.dead() && master.exit.ns >= candidate.to_ns && master.exit.ns - candidate.to_ns < MANAGED_NS
+    };
+    parent(candidate.proc) == master
+        && world.is_init(parent(master))
+        && !only_waits(world, master)
+        && world.proc_at(master).is_some_and(ends_behind)
+}
+
+/// What else told it to stop, behind the first.
+fn stop_signals<'a>(
+    world: &'a World,
+    by_target: &'a ByTarget,
+    candidate: &Candidate,
+) -> impl Iterator<Item = &'a Sig> + use<'a> {
+    let (from_ns, to_ns) = (candidate.from_ns, candidate.to_ns);
+    let behind = by_target.to(world, candidate.proc).map(|(_, sent)| sent);
+    behind.filter(move |sent| {
+        sent.at.ns > from_ns && sent.at.ns < to_ns && !sent.overflowed() && tells_to_stop(world, sent)
+    })
 }
 
 /// Those who were told to stop, until they had.

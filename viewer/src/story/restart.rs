@@ -5,6 +5,7 @@
 //! command after the other are none. Each dead process has one heir at most, and each heir one forerunner.
 
 mod begun;
+mod command;
 mod kept;
 mod ordered;
 
@@ -12,12 +13,13 @@ use std::collections::HashMap;
 
 use crate::processes::base_name;
 
-use self::ordered::Orders;
+use self::{command::Commands, ordered::Orders};
 
 use super::{
     fate::ByTarget,
     intern::PerString,
     service::{Kind, ServiceId, Services},
+    shutdown::{Init, Shutdown},
     who::{is_descriptor, words},
     world::{At, Idx, IdxMap, Image, NONE, Origin, Proc, World},
 };
@@ -75,16 +77,35 @@ struct Run {
     /// Who started it: see [`starter`].
     by: Idx,
     how: By,
+    /// When it ended, or whoever went on for it.
+    exit: At,
 }
 
-/// All restarts from `from` on, in order of time.
+impl Run {
+    fn new(world: &World, services: &mut Services, idx: Idx, exit: At) -> Self {
+        let (by, how) = starter(world, idx, exit);
+        Self { idx, service: services.of(world, idx), by, how, exit }
+    }
+
+    fn is_daemon(&self, world: &World) -> bool {
+        is_daemon(world, self.idx, self.exit)
+    }
+}
+
+/// All restarts of `shutdown`, in order of time.
 pub fn restarts(
     world: &World,
     services: &mut Services,
     by_target: &ByTarget,
-    from: At,
-    until: At,
+    shutdown: &Shutdown,
+    init: Init,
 ) -> Vec<Restart> {
+    let (from, until) = (shutdown.begin, shutdown.end);
+    let heirs = heirs(world);
+    let daemon = |idx: Idx| {
+        std::iter::successors(Some(idx), |idx| heirs.get(idx).copied()).take(4).last().unwrap_or(idx)
+    };
+    let exit = |idx: Idx| world.proc_at(idx).map_or(At::NEVER, |proc| proc.exit);
     // Few of those born in a shutdown are more than a command of somebody: only with these is anybody compared.
     let mut new: Vec<Idx> = Vec::new();
     let mut programs = Programs::default();
@@ -95,7 +116,7 @@ pub fn restarts(
             continue;
         }
         if let Some(image) = program(world, idx)
-            && (starter(world, idx).1 != By::Script || is_daemon(world, idx))
+            && is_started(world, idx, exit(daemon(idx)))
             && programs.place(world, image, true).is_some()
         {
             in_order &= last <= proc.born;
@@ -103,19 +124,15 @@ pub fn restarts(
             new.push(idx);
         }
     }
-    let mut found: Vec<Restart> = Vec::new();
+    let commands = Commands::new(world, by_target, shutdown, init);
+    let mut found = Found::new(world, by_target, from, commands);
     if new.is_empty() {
         kept::add(world, services, by_target, from, until, &mut found);
-        return with_orders(world, services, by_target, from, found);
+        return found.in_order();
     }
     if !in_order {
         new.sort_unstable_by_key(|idx| (world.procs[*idx as usize].born, *idx));
     }
-    let heirs = heirs(world);
-    let daemon = |idx: Idx| {
-        std::iter::successors(Some(idx), |idx| heirs.get(idx).copied()).take(4).last().unwrap_or(idx)
-    };
-    let exit = |idx: Idx| world.proc_at(idx).map_or(At::NEVER, |proc| proc.exit);
     // Counted first: millions of them leave no room behind that lists had grown out of.
     let mut places = vec![NONE; world.procs.len()];
     let mut counts: Vec<usize> = Vec::new();
@@ -145,15 +162,14 @@ pub fn restarts(
         dead.free = (0..=dead.list.len() as u32).collect();
     }
     // As many as there can be, for the same reason.
-    found.reserve_exact(new.len());
+    found.list.reserve_exact(new.len());
     for idx in new {
         let Some(image) = program(world, idx) else { continue };
         let place = programs.place(world, image, false);
         let Some(dead) = place.and_then(|place| dead.get_mut(place as usize)) else { continue };
-        let (by, how) = starter(world, idx);
         let up = image.at;
         let born = world.procs[idx as usize].born;
-        let new = Run { idx, service: services.of(world, idx), by, how };
+        let new = Run::new(world, services, idx, exit(daemon(idx)));
         let before = |gone: &Gone| gone.ns < up.ns || gone.ns == up.ns && exit(gone.last) <= up;
         let place = dead.place(before);
         let mut at = dead.free(place);
@@ -165,12 +181,11 @@ pub fn restarts(
             if ns.saturating_add(WITHIN_NS) < born.ns {
                 break;
             }
-            let (by, how) = starter(world, idx);
-            let old = Run { idx, service: services.of(world, idx), by, how };
+            let old = Run::new(world, services, idx, exit(last));
             if idx != new.idx && takes_place(world, services, &old, &new) {
                 dead.take(at);
                 let service = new.service.or(old.service);
-                found.push(Restart {
+                let restart = Restart {
                     old: last,
                     new: daemon(new.idx),
                     by: new.by,
@@ -179,34 +194,71 @@ pub fn restarts(
                     at: born,
                     up: world.procs[new.idx as usize].image,
                     service,
-                });
+                };
+                found.add(services, restart);
                 break;
             }
             at = dead.free(at - 1);
         }
     }
+    // Much memory, which the others can have.
+    drop(dead);
     kept::add(world, services, by_target, from, until, &mut found);
     begun::add(world, services, from, until, daemon, &mut found);
-    with_orders(world, services, by_target, from, found)
+    found.in_order()
 }
 
-/// The restarts in order of time, with what had asked for them.
-fn with_orders(
-    world: &World,
-    services: &Services,
-    by_target: &ByTarget,
-    from: At,
-    mut found: Vec<Restart>,
-) -> Vec<Restart> {
-    found.sort_by_key(|restart| (restart.at, restart.new));
-    found.shrink_to_fit();
-    if !found.is_empty() {
+/// Restarts, as they are found.
+struct Found<'a> {
+    world: &'a World,
+    by_target: &'a ByTarget,
+    orders: Orders,
+    commands: Commands<'a>,
+    list: Vec<Restart>,
+    /// Who has an heir, and who is one, by place in the world. Whoever is the next run of a command is nobody else's heir.
+    replaced: Vec<bool>,
+    heirs: Vec<Heir>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Heir {
+    No,
+    /// The next run of a command.
+    Next,
+    Yes,
+}
+
+impl<'a> Found<'a> {
+    fn new(world: &'a World, by_target: &'a ByTarget, from: At, commands: Commands<'a>) -> Self {
         let orders = Orders::new(world, from);
-        for restart in found.iter_mut().filter(|restart| restart.how != By::Script) {
-            restart.ordered = orders.of(world, services, by_target, restart).unwrap_or(NONE);
+        let (replaced, heirs) = (vec![false; world.procs.len()], vec![Heir::No; world.procs.len()]);
+        Self { world, by_target, orders, commands, list: Vec::new(), replaced, heirs }
+    }
+
+    fn is_heir(&self, idx: Idx) -> bool {
+        self.heirs[idx as usize] != Heir::No
+    }
+
+    /// Adds it with what had asked for it, unless it is the next run of a command.
+    fn add(&mut self, services: &Services, mut restart: Restart) {
+        if restart.how != By::Script {
+            let order = self.orders.of(self.world, services, self.by_target, &restart);
+            restart.ordered = order.unwrap_or(NONE);
+        }
+        let of_heir = self.heirs[restart.old as usize] == Heir::Yes;
+        let is_next = self.commands.is_next(services, &restart, of_heir);
+        self.replaced[restart.old as usize] = true;
+        self.heirs[restart.new as usize] = if is_next { Heir::Next } else { Heir::Yes };
+        if !is_next {
+            self.list.push(restart);
         }
     }
-    found
+
+    fn in_order(mut self) -> Vec<Restart> {
+        self.list.sort_by_key(|restart| (restart.at, restart.new));
+        self.list.shrink_to_fit();
+        self.list
+    }
 }
 
 /// Somebody who ended.
@@ -326,8 +378,13 @@ impl<'a> Programs<'a> {
     }
 }
 
+/// Whether it is more than a command of a script. `exit` is when it ended, or whoever went on for it.
+fn is_started(world: &World, idx: Idx, exit: At) -> bool {
+    starter(world, idx, exit).1 != By::Script || is_daemon(world, idx, exit)
+}
+
 /// Who had it started: the supervisor or init above it, or the script that is a forefather of it.
-fn starter(world: &World, idx: Idx) -> (Idx, By) {
+fn starter(world: &World, idx: Idx, exit: At) -> (Idx, By) {
     let parent = world.proc_at(idx).map_or(NONE, |proc| proc.parent);
     if world.is_init(parent) {
         return (parent, By::Init);
@@ -340,21 +397,20 @@ fn starter(world: &World, idx: Idx) -> (Idx, By) {
     // A supervisor may start things through scripts and helpers of its own.
     for up in world.ancestors(parent).take(4) {
         // What such a script runs on the way ends before it does.
-        let through = world.is_supervisor(up) && outlives(world, idx, parent);
+        let through = world.is_supervisor(up) && outlives(world, exit, parent);
         if through && !matches!(world.program_of(up), b"runsvdir" | b"s6-svscan" | b"svscan") {
             return (up, By::Supervisor);
         }
-        if world.is_init(up) && outlives(world, idx, parent) && is_init_child_shell(world, parent) {
+        if world.is_init(up) && outlives(world, exit, parent) && is_init_child_shell(world, parent) {
             return (up, By::Init);
         }
     }
     (parent, By::Script)
 }
 
-/// Whether `idx` went on when its parent had left: what the parent was there for.
-fn outlives(world: &World, idx: Idx, parent: Idx) -> bool {
-    let exit = |idx: Idx| world.proc_at(idx).map_or(At::NEVER, |proc| proc.exit);
-    exit(parent) < exit(idx)
+/// Whether what ended at `exit` went on when its parent had left: what the parent was there for.
+fn outlives(world: &World, exit: At, parent: Idx) -> bool {
+    world.proc_at(parent).map_or(At::NEVER, |parent| parent.exit) < exit
 }
 
 /// A child of init that only starts something and goes: `expect fork`, a shell of an `exec` line.
@@ -380,14 +436,21 @@ fn takes_place(world: &World, services: &Services, old: &Run, new: &Run) -> bool
     match new.how {
         // Init restarts what it started itself, under whatever name that goes.
         By::Init | By::Supervisor => {
+            // These run one program for a service, and nothing else: whatever that has made of its title.
+            let kind = new.service.map(|id| services.get(id).kind);
+            let was_there = world.proc_at(old.idx).is_some_and(|old| old.origin == Origin::Running);
+            let only_one = was_there
+                && same_service
+                && old.by == new.by
+                && matches!(kind, Some(Kind::Supervisord | Kind::Inittab));
             same_starter(world, old, new)
                 && (same_service || of_supervisor || new.service.is_none() || old.service.is_none())
-                && same_program(world, old.idx, new.idx)
+                && (only_one || same_program(world, old.idx, new.idx))
         }
         // A script that starts a daemon in place of another: both have to be daemons.
         By::Script => {
-            is_daemon(world, old.idx)
-                && is_daemon(world, new.idx)
+            old.is_daemon(world)
+                && new.is_daemon(world)
                 && same_program(world, old.idx, new.idx)
                 && more_than_a_name(world, old.idx, new.idx)
         }
@@ -398,14 +461,17 @@ fn same_starter(world: &World, old: &Run, new: &Run) -> bool {
     if old.by == new.by && old.by != NONE {
         return true;
     }
-    // The supervisor itself was restarted, or was running before and its children's parent with it.
+    // The supervisor itself was restarted. Two that live side by side look after things of their own.
     let program = |idx: Idx| world.program_of(idx);
-    if new.how == old.how && program(old.by) == program(new.by) && new.how == By::Supervisor {
+    let gone = || {
+        world.proc_at(old.by).is_none_or(|by| world.proc_at(new.idx).is_some_and(|new| by.exit < new.born))
+    };
+    if new.how == old.how && program(old.by) == program(new.by) && new.how == By::Supervisor && gone() {
         return true;
     }
     // Whom a daemon's supervisor started through a script is a child of init by now; and a supervisor may watch what
     // an init script had started.
-    is_daemon(world, old.idx) && (world.is_init(old.by) || new.how == By::Supervisor)
+    old.is_daemon(world) && (world.is_init(old.by) || new.how == By::Supervisor)
 }
 
 /// The same program with the same arguments. Of what was running before recording began, /proc tells arguments
@@ -439,15 +505,15 @@ fn same_words(world: &World, a: &Image, b: &Image) -> bool {
     a.argv == b.argv || of(a) == of(b)
 }
 
-/// Somebody who stayed when whoever started it left.
-fn is_daemon(world: &World, idx: Idx) -> bool {
+/// Somebody who stayed when whoever started it left. `exit` is when it ended, or whoever went on for it.
+fn is_daemon(world: &World, idx: Idx, exit: At) -> bool {
     let Some(proc) = world.proc_at(idx) else { return false };
     if world.is_init(proc.parent) || proc.origin == Origin::Running && proc.parent == NONE {
         return true;
     }
     // Its parent was gone before it.
     world.proc_at(proc.parent).is_some_and(|parent| {
-        parent.dead() && parent.exit < proc.exit && proc.exit.ns.saturating_sub(parent.exit.ns) > 100_000_000
+        parent.dead() && parent.exit < exit && exit.ns.saturating_sub(parent.exit.ns) > 100_000_000
     })
 }
 

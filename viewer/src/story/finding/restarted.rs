@@ -16,6 +16,9 @@ use crate::story::{
 /// What lives no longer may be a command that is run again and again.
 const COMMAND_NS: u64 = 30_000_000_000;
 
+/// Of a chain so many are told one by one, if they failed at once.
+const TOLD_MAX: usize = 8;
+
 pub(super) fn check(case: &mut Case<'_>) {
     let story = case.story;
     // Supervisors first: what they start again belongs to them.
@@ -181,7 +184,13 @@ fn tell(case: &Case<'_>, chain: &[&Restart]) -> Finding {
 /// The restarts up to the one that came to a bad end, and those behind it: which failed at once, or came after the
 /// spree that killed it.
 fn split<'a, 'b>(story: &Story, chain: &'b [&'a Restart]) -> (&'b [&'a Restart], &'b [&'a Restart]) {
-    let brief = chain.iter().position(|restart| gave_up::is_brief(story, restart.new));
+    let is_brief = |restart: &&Restart| gave_up::is_brief(story, restart.new);
+    // Behind a few that failed one may have come that did not.
+    let failing = chain.iter().rev().take_while(|restart| is_brief(restart)).count();
+    let brief = match chain.len() - failing {
+        last if last <= TOLD_MAX => Some(last),
+        _ => chain.iter().position(|restart| is_brief(&restart)),
+    };
     let killed = chain
         .iter()
         .position(|restart| story.fate(restart.new).is_some_and(|fate| fate.verdict == Verdict::Killed));

@@ -6,12 +6,12 @@
 
 use std::collections::HashMap;
 
-use super::{By, LOOK_BACK, Restart, WITHIN_NS, own_image};
+use super::{By, Found, LOOK_BACK, Restart, WITHIN_NS, own_image};
 use crate::story::{
     intern::Str,
     service::Services,
     who::{is_descriptor, words},
-    world::{At, Idx, IdxMap, IdxSet, NONE, Origin, World},
+    world::{At, Idx, IdxMap, NONE, Origin, World},
 };
 
 pub(super) fn add(
@@ -20,15 +20,14 @@ pub(super) fn add(
     from: At,
     until: At,
     daemon: impl Fn(Idx) -> Idx,
-    found: &mut Vec<Restart>,
+    found: &mut Found<'_>,
 ) {
-    let heirs: IdxSet = found.iter().map(|restart| restart.new).collect();
     let mut wanted: IdxMap<(Str, Str)> = IdxMap::default();
     for (idx, proc) in world.all() {
         let born = proc.born >= from && proc.born <= until && proc.origin == Origin::Forked;
         if born
             && world.is_init(proc.parent)
-            && !heirs.contains(&idx)
+            && !found.is_heir(idx)
             && let Some(image) = own_image(world, idx, proc)
             && !words(world.strings.get(image.argv)).any(is_descriptor)
         {
@@ -52,7 +51,6 @@ pub(super) fn add(
     began.values_mut().for_each(|those| those.sort_unstable());
     let mut news: Vec<Idx> = wanted.keys().copied().collect();
     news.sort_unstable_by_key(|idx| (world.procs[*idx as usize].born, *idx));
-    let mut replaced: IdxSet = found.iter().map(|restart| restart.old).collect();
     for new in news {
         let (line, born) = (wanted[&new], world.procs[new as usize].born);
         let Some(service) = services.of(world, new) else { continue };
@@ -63,10 +61,9 @@ pub(super) fn add(
             .rev()
             .take(LOOK_BACK)
             .take_while(|(gone, _)| *gone >= from && gone.ns.saturating_add(WITHIN_NS) >= born.ns);
-        let mut near = near.map(|(_, old)| *old).filter(|old| !replaced.contains(old));
+        let mut near = near.map(|(_, old)| *old).filter(|old| !found.replaced[*old as usize]);
         let Some(old) = near.find(|old| services.of(world, *old) == Some(service)) else { continue };
-        replaced.insert(old);
-        found.push(Restart {
+        let restart = Restart {
             old,
             new,
             by: world.procs[new as usize].parent,
@@ -75,6 +72,7 @@ pub(super) fn add(
             at: born,
             up: world.procs[new as usize].image,
             service: Some(service),
-        });
+        };
+        found.add(services, restart);
     }
 }

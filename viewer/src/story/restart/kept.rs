@@ -4,12 +4,12 @@
 //! program with the same arguments, and the only one of its kind. Whoever runs many commands keeps none of them running,
 //! and nobody does who had been told to stop himself. Where anything is missing nothing is said.
 
-use super::{By, Restart, own_image, same_program};
+use super::{By, Found, Restart, own_image, same_program};
 use crate::story::{
     NOBODIES, blame,
     fate::{ByTarget, tells_to_stop},
     service::Services,
-    world::{At, Idx, IdxMap, IdxSet, Means, NONE, Sig, World},
+    world::{At, Idx, IdxMap, Means, NONE, Sig, World},
 };
 
 /// Looking after somebody is to start him again within this time.
@@ -44,7 +44,7 @@ pub(super) fn add(
     by_target: &ByTarget,
     from: At,
     until: At,
-    found: &mut Vec<Restart>,
+    found: &mut Found<'_>,
 ) {
     let first = world.sigs.partition_point(|sent| sent.at < from);
     let hits = world.sigs[first..].iter().take_while(|sent| sent.at <= until);
@@ -64,19 +64,17 @@ pub(super) fn add(
             children.push(idx);
         }
     }
-    let mut replaced: IdxSet = found.iter().map(|restart| restart.old).collect();
-    let mut heirs: IdxSet = found.iter().map(|restart| restart.new).collect();
     for old in hit {
         let Some(children) = children.get(&parent(old)).filter(|all| all.len() <= CHILDREN_MAX) else {
             continue;
         };
-        if replaced.contains(&old) {
+        if found.replaced[old as usize] {
             continue;
         }
         let Some(new) = heir(world, services, by_target, from, old, children) else { continue };
-        if heirs.insert(new) && replaced.insert(old) {
+        if !found.is_heir(new) {
             let proc = &world.procs[new as usize];
-            found.push(Restart {
+            let restart = Restart {
                 old,
                 new,
                 by: proc.parent,
@@ -85,20 +83,22 @@ pub(super) fn add(
                 at: proc.born,
                 up: proc.image,
                 service: services.of(world, new).or(services.of(world, old)),
-            });
+            };
+            found.add(services, restart);
         }
     }
 }
 
 /// Whether it hit somebody whose parent lived on, who had not sent it.
 fn is_hit(world: &World, from: At, sent: &Sig) -> bool {
-    let stops = tells_to_stop(world, sent) && !sent.ignored() && !sent.overflowed();
-    let Some(target) = world.proc_at(sent.target).filter(|target| stops && target.dead()) else {
+    let Some(target) = world.proc_at(sent.target) else { return false };
+    // What most are, who are told by their own parent, is known first.
+    if sent.sender == target.parent || !target.dead() || sent.ignored() || sent.overflowed() {
         return false;
-    };
+    }
     let Some(parent) = world.proc_at(target.parent) else { return false };
-    (sent.sender != NONE || sent.means == Means::Oom)
-        && sent.sender != target.parent
+    tells_to_stop(world, sent)
+        && (sent.sender != NONE || sent.means == Means::Oom)
         && sent.sender != sent.target
         && sent.at <= target.exit
         && target.exit.ns.saturating_sub(sent.at.ns) <= STOPPING_NS

@@ -1,0 +1,131 @@
+//! What runs again and again because it is there for that: checks, hooks, helpers, what a timer or D-Bus starts.
+//!
+//! Invariant: nobody is taken for one who was told to stop, was killed, was ordered, or had come by a restart himself; nor who
+//! had lived for long, unless systemd let a while go by before it ran the same again.
+
+use std::{cell::OnceCell, collections::HashMap};
+
+use super::{By, LOOK_BACK, Restart, own_image};
+use crate::{
+    processes::base_name,
+    story::{
+        behalf,
+        fate::{ByTarget, told},
+        service::{Kind, Services, is_of_container},
+        shutdown::{Init, Shutdown},
+        world::{At, Idx, IdxSet, NONE, Proc, World},
+    },
+};
+
+/// What lives no longer may be a command.
+const COMMAND_NS: u64 = 30_000_000_000;
+/// Init and supervisors restart what they look after this soon, unless they were told to wait for long.
+const RESTART_NS: u64 = 6_000_000_000;
+
+/// Tells restarts from the next run of a command.
+pub(super) struct Commands<'a> {
+    world: &'a World,
+    by_target: &'a ByTarget,
+    shutdown: &'a Shutdown,
+    init: Init,
+    /// What stopped a unit before, and takes nobody's place when it does it again.
+    stops: IdxSet,
+    /// By cgroup, in order of birth: what init ran there, and of a container all that ran in it.
+    beside: OnceCell<HashMap<u64, Vec<Idx>>>,
+}
+
+impl<'a> Commands<'a> {
+    pub fn new(world: &'a World, by_target: &'a ByTarget, shutdown: &'a Shutdown, init: Init) -> Self {
+        let stops = behalf::stop_commands(world, shutdown.begin);
+        Self { world, by_target, shutdown, init, stops, beside: OnceCell::new() }
+    }
+
+    /// Whether what ended was a command that had done its work, and what came is the next of the kind. `of_heir`: what ended
+    /// had been started again itself.
+    pub fn is_next(&self, services: &Services, restart: &Restart, of_heir: bool) -> bool {
+        let world = self.world;
+        if restart.of_kind(services, Kind::Unit) && self.stops.contains(&restart.old) {
+            return true;
+        }
+        let Some(old) = world.proc_at(restart.old) else { return false };
+        // Who looks after a container runs its checks as well, which may fail.
+        let ended = old.dead() && old.killed_by() == 0 && (old.status == 0 || world.is_shim(restart.by));
+        if !ended || restart.ordered != NONE {
+            return false;
+        }
+        let late = restart.at.ns.saturating_sub(old.exit.ns) > RESTART_NS;
+        // A unit that had ended well before the shutdown, and that systemd ran again a while later.
+        let of_timer = self.init == Init::Systemd
+            && restart.how == By::Init
+            && late
+            && old.status == 0
+            && old.exit < self.shutdown.begin;
+        let is_short =
+            || !of_heir && lived_ns(old) < COMMAND_NS && self.is_command(services, restart, old, late);
+        (of_timer || is_short()) && told(world, self.by_target, restart.old, old.born).is_none()
+    }
+
+    fn is_command(&self, services: &Services, restart: &Restart, old: &Proc, late: bool) -> bool {
+        let world = self.world;
+        match restart.service.map(|id| services.get(id).kind) {
+            // These run nothing but what they look after.
+            Some(Kind::Inittab | Kind::Supervisord) => false,
+            Some(Kind::Runit | Kind::S6 | Kind::Daemontools) => {
+                let first = world.own_images(restart.new).last();
+                let file = first.map_or(&b""[..], |image| world.strings.get(image.filename));
+                file.windows(9).any(|part| part == b"/control/")
+                    || matches!(base_name(file), b"finish" | b"check")
+            }
+            // What it starts leaves whoever started it; what stays its child is a test.
+            _ if world.program_of(restart.by) == b"monit" => {
+                world.proc_at(restart.new).is_some_and(|new| new.parent == restart.by)
+            }
+            Some(Kind::Script) if restart.how == By::Script => false,
+            Some(Kind::Unit | Kind::Container) => late || self.is_beside_main(restart, old),
+            _ => late,
+        }
+    }
+
+    /// Whether there was somebody whom the unit or the container is there for, beside or between the two.
+    fn is_beside_main(&self, restart: &Restart, old: &Proc) -> bool {
+        let world = self.world;
+        let beside = self.beside.get_or_init(|| beside(world));
+        let Some(those) = beside.get(&old.cgroup) else { return false };
+        let of_container = is_container(world, old.cgroup);
+        let born = |idx: &Idx| world.proc_at(*idx).map_or(At::default(), |proc| proc.born);
+        let before = &those[..those.partition_point(|idx| born(idx) < restart.at)];
+        // Who is there for long began long ago.
+        let near = before.iter().rev().take(LOOK_BACK).chain(before.iter().take(LOOK_BACK));
+        near.filter(|idx| **idx != restart.old).filter_map(|idx| world.proc_at(*idx)).any(|other| {
+            // With a container all that runs in it ends.
+            let across = other.born <= old.exit && other.exit >= restart.at;
+            across || !of_container && other.exit > old.exit && lived_ns(other) > lived_ns(old)
+        })
+    }
+}
+
+fn lived_ns(proc: &Proc) -> u64 {
+    proc.exit.ns.saturating_sub(proc.born.ns)
+}
+
+fn is_container(world: &World, cgroup: u64) -> bool {
+    world.cgroups.get(&cgroup).is_some_and(|path| is_of_container(world.strings.get(*path)))
+}
+
+fn beside(world: &World) -> HashMap<u64, Vec<Idx>> {
+    let containers: HashMap<u64, bool> =
+        world.cgroups.keys().map(|cgroup| (*cgroup, is_container(world, *cgroup))).collect();
+    let mut beside: HashMap<u64, Vec<Idx>> = HashMap::new();
+    for (idx, proc) in world.all() {
+        let of_container = containers.get(&proc.cgroup).copied();
+        if of_container.is_some_and(|is| is || world.is_init(proc.parent))
+            && own_image(world, idx, proc).is_some()
+        {
+            beside.entry(proc.cgroup).or_default().push(idx);
+        }
+    }
+    for those in beside.values_mut() {
+        those.sort_by_key(|idx| world.procs[*idx as usize].born);
+    }
+    beside
+}
