@@ -342,7 +342,7 @@ impl Redactor {
         if !plain || part.len() > PART_MAX {
             return self.named(Kind::Path, part);
         }
-        if shape::is_token(part) {
+        if shape::holds_token(part) {
             return self.named(Kind::Path, part);
         }
         // `ada@example.com.conf`
@@ -367,8 +367,16 @@ impl Redactor {
         }
         if let Some(domain) = address::domain_in(part) {
             let host = self.host(&part[domain.clone()]);
-            let ends =
-                [&part[..domain.start], &part[domain.end..]].map(|end| self.names.scrub(end, self.keep));
+            let ends = [&part[..domain.start], &part[domain.end..]];
+            // `alice_acme.com.log`: what stands beside it is judged as if it stood alone.
+            let says_more = |end: &[u8]| {
+                shape::is_random(end) || shape::holds_token(end) || !packaged && !self.is_everybodys(end)
+            };
+            // The company of `iqn.2003-01.com.acme` stands where no domain has it.
+            if part.starts_with(b"iqn.") || ends.into_iter().any(says_more) {
+                return self.named(Kind::Path, part);
+            }
+            let ends = ends.map(|end| self.names.scrub(end, self.keep));
             return [ends[0].as_slice(), &host, &ends[1]].concat();
         }
         let (bare, rest) = self.ids(part);

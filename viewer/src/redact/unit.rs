@@ -102,7 +102,7 @@ impl Redactor {
         let read = unescape_part(rest);
         !rest.iter().all(plain)
             || rest.len() > PART_MAX
-            || shape::is_token(&read)
+            || shape::holds_token(&read)
             || shape::is_random(&read)
             || address::holds_ipv4(&read)
             || address::holds_ipv6(&read)
