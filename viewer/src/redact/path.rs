@@ -201,6 +201,13 @@ fn end_of(word: &[u8]) -> usize {
     word.iter().enumerate().position(ends).unwrap_or(word.len())
 }
 
+/// Whether `path` ends in what a secret is called, and nothing else: what a colon gives it is one.
+fn names_secret(path: &[u8]) -> bool {
+    let name = crate::processes::base_name(path);
+    let letters = |byte: &u8| byte.is_ascii_alphabetic() || matches!(byte, b'-' | b'_');
+    name.len() <= 20 && name.iter().all(letters) && shape::is_secretish(name)
+}
+
 /// Where in a path of the system another tree of directories begins, in parts: `/proc/12/root/home/ada`.
 fn new_root(parts: &[&[u8]]) -> Option<usize> {
     let of_process = |at: usize| at == 2 && parts[0] == b"proc" && matches!(parts[at], b"root" | b"cwd");
@@ -233,6 +240,7 @@ impl Redactor {
     /// What stands for a path, and for what is written behind it.
     pub(super) fn path(&mut self, word: &[u8]) -> Vec<u8> {
         let mut end = end_of(word);
+        let mut said = names_secret(&word[..end]);
         let mut out = self.one_path(&word[..end]);
         let mut rest = &word[end..];
         while let Some((sign, behind)) = rest.split_first() {
@@ -246,11 +254,14 @@ impl Redactor {
             match piece.first() {
                 None => {}
                 Some(b'/') => out.extend(self.one_path(piece)),
-                Some(_) => match self.judge(piece, 0) {
-                    Some(judged) => out.extend(judged),
-                    None => out.extend(self.named(Kind::Argument, piece)),
-                },
+                // `/password:pw`, an option as other systems have them.
+                Some(_) if said && *sign == b':' => {
+                    out.extend(self.secret(behind));
+                    return out;
+                }
+                Some(_) => out.extend(self.word(piece)),
             }
+            said = false;
             rest = &behind[end..];
         }
         out

@@ -40,7 +40,7 @@ impl Redactor {
     }
 
     /// A word that stays because arguments are kept, without what is said in it to be a secret:
-    /// `user=ada,pass:pw`, `ada/pw@orcl`, `/password:pw`.
+    /// `user=ada,pass:pw`, `ada/pw@orcl`, `ada:pw@tcp`.
     fn kept(&mut self, word: &[u8]) -> Vec<u8> {
         let mut out = Vec::with_capacity(word.len());
         for (at, piece) in word.split(|byte| *byte == b',').enumerate() {
@@ -197,6 +197,8 @@ impl Redactor {
         match self.judge(value, depth + 1) {
             Some(judged) => judged,
             None if shape::is_hostish(name) => self.host(value),
+            // `DB_URL=ada:pw@tcp(db7)`
+            None if self.keep.args => self.kept(value),
             None => self.named(Kind::Argument, value),
         }
     }
