@@ -116,12 +116,10 @@ const PACKAGED: [&[u8]; 12] = [
     b"command",
 ];
 /// But for these.
-const OF_SITE: [&[&[u8]]; 12] = [
+const OF_SITE: [&[&[u8]]; 10] = [
     &[b"usr", b"local"],
     &[b"usr", b"src"],
     &[b"lib", b"live"],
-    &[b"sys", b"class", b"net"],
-    &[b"sys", b"devices", b"virtual", b"net"],
     &[b"sys", b"kernel", b"config"],
     &[b"proc", b"sys", b"net", b"ipv4"],
     &[b"proc", b"sys", b"net", b"ipv6"],
@@ -136,7 +134,10 @@ const OF_PROGRAMS: [&[u8]; 2] = [b"var", b"lib"];
 
 /// Whether a package named what is in the directory with these parts.
 fn is_packaged(parts: &[&[u8]]) -> bool {
+    // `/sys/class/net`, `/sys/subsystem/net/devices`: interfaces, which people name after machines and each other.
+    let of_net = parts.first() == Some(&b"sys".as_slice()) && parts.contains(&b"net".as_slice());
     parts.first().is_some_and(|first| PACKAGED.contains(first))
+        && !of_net
         && !OF_SITE.into_iter().any(|dir| parts.starts_with(dir))
 }
 
@@ -208,9 +209,15 @@ fn names_secret(path: &[u8]) -> bool {
     name.len() <= 20 && name.iter().all(letters) && shape::is_secretish(name)
 }
 
-/// Where in a path of the system another tree of directories begins, in parts: `/proc/12/root/home/ada`.
+/// Where in a path of the system another tree of directories begins, in parts: `/proc/12/root/home/ada`. What `fd/3` is
+/// of, nobody knows.
 fn new_root(parts: &[&[u8]]) -> Option<usize> {
-    let of_process = |at: usize| at == 2 && parts[0] == b"proc" && matches!(parts[at], b"root" | b"cwd");
+    let of_process = |at: usize| {
+        let thread = if parts.get(2) == Some(&b"task".as_slice()) { 2 } else { 0 };
+        parts[0] == b"proc"
+            && (at == 2 + thread && matches!(parts[at], b"root" | b"cwd")
+                || at == 3 + thread && parts[at - 1] == b"fd")
+    };
     let of_container = |part: &[u8]| matches!(part, b"rootfs" | b"chroot" | b"schroot");
     (1..parts.len()).find(|at| of_process(*at) || of_container(parts[*at])).map(|at| at + 1)
 }
