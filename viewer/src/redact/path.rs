@@ -141,6 +141,11 @@ fn is_packaged(parts: &[&[u8]]) -> bool {
         && !OF_SITE.into_iter().any(|dir| parts.starts_with(dir))
 }
 
+/// Whether what is in the directory of this name is called after units: `/etc/systemd/system`, `/run/credentials`.
+fn is_of_units(dir: &[u8]) -> bool {
+    matches!(dir, b"systemd" | b"credentials") || dir.ends_with(b".wants") || dir.ends_with(b".requires")
+}
+
 /// Longest part of a path that is kept.
 pub(super) const PART_MAX: usize = 64;
 
@@ -318,7 +323,8 @@ impl Redactor {
                     if packaged {
                         self.names.sought.protect(part);
                     }
-                    self.system_part(part, met == 0 || packaged)
+                    let of_units = packaged || named[..met].iter().any(|dir| is_of_units(dir));
+                    self.system_part(part, met == 0 || packaged, of_units)
                 }
                 None => self.private_part(part),
             };
@@ -345,15 +351,17 @@ impl Redactor {
         [&part[..start], self.host(name).as_slice(), &end].concat()
     }
 
-    /// A name in a directory of the system; `packaged`: in one that only packages put something into.
-    fn system_part(&mut self, part: &[u8], packaged: bool) -> Vec<u8> {
+    /// A name in a directory of the system; `packaged`: in one that only packages put something into; `of_units`: in one
+    /// of units.
+    fn system_part(&mut self, part: &[u8], packaged: bool, of_units: bool) -> Vec<u8> {
         if vocabulary::holds(part) || shape::is_device(part) || shape::is_tty(part) {
             return part.to_vec();
         }
         if self.programs.contains(part) {
             return self.names.scrub(part, self.keep);
         }
-        if let Some(unit) = self.unit_name(part) {
+        let unit = if of_units { self.unit_name(part) } else { self.known_unit(part) };
+        if let Some(unit) = unit {
             return unit;
         }
         let plain = part.iter().all(|b| b.is_ascii_alphanumeric() || b"._+@:\\%,~-[]()#*?{}".contains(b));

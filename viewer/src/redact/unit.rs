@@ -29,14 +29,20 @@ const ID_LEN: usize = 12;
 impl Redactor {
     /// The same of a word of which nothing says that it is one: `.spec.billing.path` ends so as well.
     pub(super) fn unit_word(&mut self, word: &[u8]) -> Option<Vec<u8>> {
-        let end = word.iter().rposition(|byte| *byte == b'.')?;
-        let (stem, suffix) = word.split_at(end);
-        let template = stem.split(|byte| *byte == b'@').next().unwrap_or_default();
+        let service = !word.starts_with(b".") && word.ends_with(b".service");
+        if service { self.unit_by_the_way(word) } else { self.known_unit(word) }
+    }
+
+    /// The same where not even its end says so: `/run/ada.service` may be anything, if nobody has met a service `ada`.
+    pub(super) fn known_unit(&mut self, word: &[u8]) -> Option<Vec<u8>> {
+        let end = word.iter().rposition(|byte| *byte == b'.').filter(|end| *end > 0)?;
+        let template = word[..end].split(|byte| *byte == b'@').next().unwrap_or_default();
         let known = self.programs.contains(template) || self.is_composite(template);
-        if word.starts_with(b".") || suffix != b".service" && !known {
-            return None;
-        }
-        // And that it is mentioned makes nobody known by it.
+        (known && !word.starts_with(b".")).then(|| self.unit_by_the_way(word)).flatten()
+    }
+
+    /// That it is mentioned makes nobody known by it.
+    fn unit_by_the_way(&mut self, word: &[u8]) -> Option<Vec<u8>> {
         self.by_the_way = true;
         let unit = self.unit_name(word);
         self.by_the_way = false;
