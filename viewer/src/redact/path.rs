@@ -129,6 +129,12 @@ const OF_SITE: [&[&[u8]]; 10] = [
     &[b"sys", b"kernel", b"debug"],
 ];
 
+/// Ends of the files of machines.
+const MACHINE_FILES: [&[u8]; 19] = [
+    b"xml", b"pid", b"log", b"log.1", b"conf", b"nspawn", b"qcow2", b"qcow", b"raw", b"img", b"iso", b"vmdk",
+    b"vdi", b"vhdx", b"sock", b"monitor", b"lock", b"save", b"status",
+];
+
 /// Below these, what a program keeps is as much somebody's as the program is everybody's.
 const OF_PROGRAMS: [&[u8]; 2] = [b"var", b"lib"];
 
@@ -342,13 +348,13 @@ impl Redactor {
         let digits = part.iter().take_while(|byte| byte.is_ascii_digit()).count();
         let start = if digits > 0 && part.get(digits) == Some(&b'-') { digits + 1 } else { 0 };
         let name = &part[start..];
-        let end = name.iter().position(|byte| *byte == b'.').filter(|_| !address::is_domain(name));
+        // What else is behind a dot belongs to the name: `box.ada`.
+        let end = name.iter().position(|byte| *byte == b'.').filter(|end| {
+            let is_file = |end: &[u8]| MACHINE_FILES.contains(&end);
+            !address::is_domain(name) && (is_file(&name[end + 1..]) || self.is_composite(&name[*end..]))
+        });
         let (name, end) = name.split_at(end.unwrap_or(name.len()));
-        let end = match end.len() <= 6 || self.is_composite(end) {
-            true => end.to_vec(),
-            false => self.named(Kind::Path, end),
-        };
-        [&part[..start], self.host(name).as_slice(), &end].concat()
+        [&part[..start], self.host(name).as_slice(), end].concat()
     }
 
     /// A name in a directory of the system; `packaged`: in one that only packages put something into; `of_units`: in one
