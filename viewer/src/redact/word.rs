@@ -106,7 +106,7 @@ impl Redactor {
     }
 
     /// Whether an earlier report has left nothing in `word` but stand-ins and what everybody knows: `user-1@host-1:22`.
-    fn is_done(&self, word: &[u8]) -> bool {
+    pub(super) fn is_done(&self, word: &[u8]) -> bool {
         if !self.names.again {
             return false;
         }
