@@ -15,9 +15,10 @@ use std::{
     fs,
     io::{BufRead as _, BufReader, Write as _},
     os::unix::{fs::symlink, process::CommandExt as _},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, ExitCode, ExitStatus, Stdio},
     sync::mpsc,
+    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
@@ -43,6 +44,8 @@ const ACTS: [&str; 2] = ["boot-and-runlevel-6", "next-boot"];
 const READY_MAX: Duration = Duration::from_secs(120);
 const ACT_MAX: Duration = Duration::from_secs(120);
 const STOP_MAX: Duration = Duration::from_secs(60);
+/// So often what grows is written for those who follow it.
+const FOLLOWED: Duration = Duration::from_millis(500);
 
 const SAMPLE: &[u8] = include_bytes!("../../traces/samples/sysvinit-respawn.lrt");
 
@@ -103,8 +106,10 @@ fn staged(palette: Palette) -> Result<(), Refused> {
     prepare(dir.path())?;
     say("attaching the probe");
     let mut recorder = Recorder::start(&tracer, &ring, signals)?;
-    // It cannot be guessed, and is gone afterwards.
-    say(&format!("to watch it, in another terminal: {} view --live {}", command(), ring.display()));
+    let follower = Follower::start(machine::Recording::beside(dir.path())?, ring.clone())?;
+    // It grows while it is staged, and stays: whoever comes late sees how it went. The name cannot be guessed.
+    let name = follower.path.display();
+    say(&format!("to watch it, in another terminal: {} view --live --recording 1 {name}", command()));
     for act in ACTS {
         say(match act {
             "next-boot" => "the next boot",
@@ -113,8 +118,9 @@ fn staged(palette: Palette) -> Result<(), Refused> {
         play(dir.path(), act, signals)?;
     }
     recorder.stop()?;
+    let recording = follower.finish()?;
     let trace = locate::open(&ring)?;
-    tell(&trace, dir.path(), palette)?;
+    tell(&trace, dir.path(), recording, palette)?;
     Ok(())
 }
 
@@ -293,16 +299,63 @@ impl Drop for Recorder {
     }
 }
 
+/// Writes the recording anew again and again while it grows.
+struct Follower {
+    path: PathBuf,
+    /// Dropped, it is to end.
+    going: Option<mpsc::Sender<()>>,
+    thread: Option<JoinHandle<machine::Recording>>,
+}
+
+impl Follower {
+    fn start(mut recording: machine::Recording, ring: PathBuf) -> Result<Self, Error> {
+        let path = recording.path().to_owned();
+        let again = move |recording: &mut machine::Recording| {
+            let trace = locate::open(&ring)?;
+            let Some(summary) = trace.sessions().last() else { return Err(Error::empty(&ring, true)) };
+            recording.write(&trace, summary, false).map(drop)
+        };
+        again(&mut recording)?;
+        let (going, told) = mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            while told.recv_timeout(FOLLOWED) == Err(mpsc::RecvTimeoutError::Timeout) {
+                // What cannot be read this time can be the next, and in the end it is told.
+                let _ = again(&mut recording);
+            }
+            recording
+        });
+        Ok(Self { path, going: Some(going), thread: Some(thread) })
+    }
+
+    fn finish(mut self) -> Result<machine::Recording, Error> {
+        self.going = None;
+        let ended = self.thread.take().and_then(|thread| thread.join().ok());
+        ended.ok_or_else(|| {
+            Error::failed("the recording", "writing it failed inside lastrites", "please report it")
+        })
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        self.going = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
 /// What was recorded, as `explain` tells it, and how to look at it.
-fn tell(trace: &Trace, dir: &Path, palette: Palette) -> Result<(), Error> {
+fn tell(trace: &Trace, dir: &Path, mut recording: machine::Recording, palette: Palette) -> Result<(), Error> {
     let Some(summary) = trace.sessions().last() else {
         return Err(Error::empty(dir, true));
     };
-    let (path, boots) = machine::write(trace, summary, dir)?;
+    let boots = recording.write(trace, summary, true)?;
     if boots < ACTS.len() {
         let why = format!("only {boots} of its {} boots were recorded", ACTS.len());
         return Err(Error::failed("the staged machine", why, "see `lastrites doctor`, and try again"));
     }
+    let path = recording.keep()?;
     explain(&path, palette)?;
     say("that was the first boot's shutdown, in a machine of a few processes whose init restarts what dies");
     say_what_next("recorded in", &path);

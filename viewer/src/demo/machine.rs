@@ -6,6 +6,7 @@
 
 use std::{
     collections::HashMap,
+    fs,
     io::Write as _,
     os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
@@ -18,6 +19,8 @@ use lastrites_traces::{
     session::{Clock, End, How, Session, SessionId},
     storage::FileStorage,
 };
+
+use tempfile::TempPath;
 
 use super::roles;
 use crate::error::Error;
@@ -105,57 +108,103 @@ impl Machine {
     }
 }
 
-/// Writes the recording of the machine staged in `dir` to a new file that stays; its path, and how many boots it has.
-pub(super) fn write(trace: &Trace, summary: &Summary, dir: &Path) -> Result<(PathBuf, usize), Error> {
-    let items = trace.events(summary.session.id)?.collect::<Result<Vec<Item>, _>>()?;
-    let events: Vec<&Event> = items
-        .iter()
-        .filter_map(|item| match item {
-            Item::Event(event) => Some(event),
-            _ => None,
-        })
-        .collect();
-    let init = dir.join("bin/init");
-    let mut machine = Machine { members: HashMap::new(), boots: 0 };
-    for event in &events {
-        machine.see(event, init.as_os_str().as_bytes());
-    }
-    let ring = dir.join("machine.lrt");
-    let (storage, _) = FileStorage::create(&ring, SIZE)?;
-    let mut writer = Writer::open(storage)?;
-    let mut ids: Vec<SessionId> = Vec::new();
-    for boot in 0..machine.boots {
-        let own: Vec<(u64, What)> = events
-            .iter()
-            .filter_map(|event| Some((event.time_ns, machine.inside(boot, &event.what)?)))
-            .collect();
-        let session = session(summary, dir, boot, ids.last().copied(), own.first().map_or(0, |(ns, _)| *ns));
-        ids.push(session.id);
-        writer.begin(&session)?;
-        writer.append(&own, &[])?;
-        for coverage in &summary.coverage {
-            writer.cover(coverage)?;
-        }
-        let note = "the miniature machine was gone".into();
-        writer.end(&End { how: How::Stopped, time_ns: own.last().map_or(0, |(ns, _)| *ns), note })?;
-    }
-    drop(writer);
-    let failed = |e: std::io::Error| Error::failed("a temporary file", e, "make room in /tmp, or set TMPDIR");
-    let mut file =
-        tempfile::Builder::new().prefix("lastrites-demo-").suffix(".lrt").tempfile().map_err(failed)?;
-    Trace::open(&ring)?.save_all(&ids, &mut file)?;
-    file.flush().map_err(failed)?;
-    let (_, path) = file.keep().map_err(|e| failed(e.error))?;
-    Ok((path, machine.boots))
+/// The recording of the machine staged in a directory: rewritten as it grows, for whoever follows it, and gone with this
+/// unless it is kept.
+#[derive(Debug)]
+pub(super) struct Recording {
+    dir: PathBuf,
+    path: TempPath,
+    ids: Vec<SessionId>,
 }
 
-fn session(
-    summary: &Summary,
-    dir: &Path,
-    boot: usize,
-    previous: Option<SessionId>,
-    first_ns: u64,
-) -> Session {
+fn no_room(error: std::io::Error) -> Error {
+    Error::failed("a temporary file", error, "make room in /tmp, or set TMPDIR")
+}
+
+impl Recording {
+    /// Beside `dir`; there is nothing in it yet.
+    pub(super) fn beside(dir: &Path) -> Result<Self, Error> {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix("lastrites-demo-").suffix(".lrt");
+        let file = match dir.parent() {
+            Some(parent) => builder.tempfile_in(parent),
+            None => builder.tempfile(),
+        };
+        let path = file.map_err(no_room)?.into_temp_path();
+        Ok(Self { dir: dir.to_owned(), path, ids: Vec::new() })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn keep(self) -> Result<PathBuf, Error> {
+        self.path.keep().map_err(|e| no_room(e.error))
+    }
+
+    /// Writes what was recorded of the machine so far; `over`: that is all there will be. How many boots began.
+    pub(super) fn write(&mut self, trace: &Trace, summary: &Summary, over: bool) -> Result<usize, Error> {
+        let items = trace.events(summary.session.id)?.collect::<Result<Vec<Item>, _>>()?;
+        let events: Vec<&Event> = items
+            .iter()
+            .filter_map(|item| match item {
+                Item::Event(event) => Some(event),
+                _ => None,
+            })
+            .collect();
+        let init = self.dir.join("bin/init");
+        let mut machine = Machine { members: HashMap::new(), boots: 0 };
+        for event in &events {
+            machine.see(event, init.as_os_str().as_bytes());
+        }
+        let ring = self.dir.join("machine.lrt");
+        match fs::remove_file(&ring) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(no_room(e)),
+            _ => {}
+        }
+        let (storage, _) = FileStorage::create(&ring, SIZE)?;
+        let mut writer = Writer::open(storage)?;
+        // Who follows it finds a recording before anything happens.
+        let boots = machine.boots.max(1);
+        self.ids.resize_with(boots.max(self.ids.len()), || SessionId(ring::random_id()));
+        for boot in 0..boots {
+            let own: Vec<(u64, What)> = events
+                .iter()
+                .filter_map(|event| Some((event.time_ns, machine.inside(boot, &event.what)?)))
+                .collect();
+            let first_ns = own.first().map_or(summary.session.started.boottime_ns, |(ns, _)| *ns);
+            let mut session = session(summary, &self.dir, boot, first_ns);
+            (session.id, session.previous) =
+                (self.ids[boot], boot.checked_sub(1).map(|before| self.ids[before]));
+            let goes_on = !over && boot + 1 == boots;
+            if goes_on {
+                // By that it is known to be recorded now.
+                session.boot_id.clone_from(&summary.session.boot_id);
+            }
+            writer.begin(&session)?;
+            if !own.is_empty() {
+                writer.append(&own, &[])?;
+            }
+            for coverage in &summary.coverage {
+                writer.cover(coverage)?;
+            }
+            if !goes_on {
+                let note = "the miniature machine was gone".into();
+                writer.end(&End { how: How::Stopped, time_ns: own.last().map_or(0, |(ns, _)| *ns), note })?;
+            }
+        }
+        drop(writer);
+        // In one step, for those who read it meanwhile.
+        let mut file = tempfile::Builder::new().tempfile_in(&self.dir).map_err(no_room)?;
+        Trace::open(&ring)?.save_all(&self.ids[..boots], &mut file)?;
+        file.flush().map_err(no_room)?;
+        file.persist(&self.path).map_err(|e| no_room(e.error))?;
+        Ok(machine.boots)
+    }
+}
+
+/// Without the ids that tie it to others.
+fn session(summary: &Summary, dir: &Path, boot: usize, first_ns: u64) -> Session {
     let real = &summary.session;
     let entry = |(id, name): (&str, &str)| {
         let command: Vec<String> =
@@ -163,8 +212,6 @@ fn session(
         ("inittab".to_owned(), format!("{id}:23456:respawn:{}", command.join(" ")))
     };
     Session {
-        id: SessionId(ring::random_id()),
-        previous,
         boot_id: format!("demonstration-{}", boot + 1),
         hostname: "miniature".into(),
         init: "sysvinit".into(),
@@ -177,5 +224,85 @@ fn session(
         },
         extra: roles::INITTAB.map(entry).into(),
         ..real.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        about::{self, Ending},
+        testing::{exec, exit, fork, id, signal},
+    };
+
+    /// What the recorder has seen so far.
+    fn seen(dir: &Path, whats: &[What]) -> Trace {
+        let path = dir.join("seen.lrt");
+        let _ = fs::remove_file(&path);
+        let (storage, _) = FileStorage::create(&path, 1 << 20).expect("a ring");
+        let mut writer = Writer::open(storage).expect("a writer");
+        let session = Session {
+            id: SessionId([7; 16]),
+            boot_id: about::boot_id().expect("Linux says it"),
+            hostname: "outside".into(),
+            ..Session::default()
+        };
+        writer.begin(&session).expect("begun");
+        let all: Vec<(u64, What)> = (1..).map(|n| n * 1_000_000).zip(whats.iter().cloned()).collect();
+        writer.append(&all, &[]).expect("written");
+        drop(writer);
+        Trace::open(&path).expect("a ring")
+    }
+
+    /// `view --live` of the recorder's own file showed the machine outside, and the miniature among its others.
+    #[test]
+    fn who_follows_it_sees_the_miniature_alone_as_it_grows() {
+        let outer = tempfile::tempdir().expect("a directory");
+        let dir = outer.path().join("demo");
+        fs::create_dir(&dir).expect("made");
+        let init = dir.join("bin/init").display().to_string();
+        let mut recording = Recording::beside(&dir).expect("a file");
+        let boot = |n: u32| {
+            let (stage, first, lockd) = (id(n), id(n + 1), id(n + 2));
+            vec![
+                exec(stage, id(1), "/usr/bin/stage", &["stage"]),
+                fork(stage, first),
+                exec(first, stage, &init, &["init"]),
+                fork(first, lockd),
+                exec(lockd, first, "/demo/bin/lockd", &["lockd"]),
+            ]
+        };
+        let mut told = |whats: &[What], over: bool| -> Vec<(String, String, u64, Ending)> {
+            let trace = seen(outer.path(), whats);
+            let summary = trace.sessions().last().expect("one");
+            recording.write(&trace, summary, over).expect("written");
+            let trace = Trace::open(recording.path()).expect("a recording");
+            let count = trace.sessions().len();
+            let one = |(at, summary): (usize, &Summary)| {
+                let ending = Ending::of(summary, at + 1 == count, about::boot_id().as_deref());
+                (summary.session.id.to_string(), summary.session.hostname.clone(), summary.events, ending)
+            };
+            trace.sessions().iter().enumerate().map(one).collect()
+        };
+        let outside = exec(id(900), id(1), "/usr/bin/outside", &["outside"]);
+        let nothing = told(std::slice::from_ref(&outside), false);
+        assert_eq!(nothing.len(), 1, "there is something to open before it begins");
+        let mut whats = vec![outside];
+        whats.extend(boot(10));
+        let first = told(&whats, false);
+        assert_eq!((first[0].1.as_str(), first[0].2, first[0].3), ("miniature", 4, Ending::Recording));
+        assert_eq!(first[0].0, nothing[0].0, "it is the same one");
+        whats.extend([signal(id(12), id(12), 9), exit(id(12), 9)]);
+        whats.extend(boot(20));
+        let both = told(&whats, false);
+        let endings: Vec<_> = both.iter().map(|(_, _, events, ending)| (*events, *ending)).collect();
+        assert_eq!(endings, [(6, Ending::Stopped), (4, Ending::Recording)]);
+        let over = told(&whats, true);
+        assert!(over.iter().all(|(_, _, _, ending)| *ending == Ending::Stopped), "{over:?}");
+        assert_eq!((&over[0].0, &over[1].0), (&both[0].0, &both[1].0));
+        let path = recording.path().to_owned();
+        assert_eq!(path.parent(), Some(outer.path()));
+        drop(recording);
+        assert!(!path.exists(), "what is not kept goes");
     }
 }

@@ -19,7 +19,13 @@ pub fn is_ipv4(word: &[u8]) -> bool {
 /// hosts in clouds have them (`ip-10-0-0-5`).
 pub fn holds_ipv4(word: &[u8]) -> bool {
     let part = |byte: &u8| byte.is_ascii_digit() || *byte == b'.';
-    let dotted = |run: &[u8]| is_ipv4(run.strip_suffix(b".").unwrap_or(run));
+    let dotted = |run: &[u8]| {
+        let run = run.strip_suffix(b".").unwrap_or(run);
+        // `10.0.0.5.22`: with its port, as some programs write it.
+        let ports = run.iter().filter(|byte| **byte == b'.').count() == 4;
+        let end = run.iter().rposition(|byte| *byte == b'.').filter(|_| ports).unwrap_or(run.len());
+        is_ipv4(&run[..end])
+    };
     word.split(|byte| !part(byte)).any(dotted) || holds_dashed(word)
 }
 
@@ -27,11 +33,14 @@ pub fn holds_ipv4(word: &[u8]) -> bool {
 const VERSION_DIGITS: usize = 8;
 
 /// Four numbers with dashes between them are a version or a date as well, unless it is said what they are, or they are
-/// an address of a private network, or longer than versions are.
+/// an address of a private network, or longer than versions are, or nothing stands beside them: `vpn@52-1-2-3.service`.
 fn holds_dashed(word: &[u8]) -> bool {
     let part = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
-    let said = word.starts_with(b"ip-")
-        || word.windows(4).any(|four| four[1..] == *b"ip-" && !four[0].is_ascii_alphanumeric());
+    let said = [b"ip-".as_slice(), b"ec2-"].into_iter().any(|name| {
+        let behind = |at: usize| at == 0 || !word[at - 1].is_ascii_alphanumeric();
+        word.windows(name.len()).enumerate().any(|(at, found)| found == name && behind(at))
+    });
+    let alone = word.iter().all(part) && word.iter().any(|byte| !byte.is_ascii_digit());
     word.split(|byte| !part(byte)).any(|run| {
         let numbers: Vec<Option<u8>> = run
             .split(|byte| matches!(byte, b'-' | b'_'))
@@ -41,7 +50,9 @@ fn holds_dashed(word: &[u8]) -> bool {
         numbers.windows(4).any(|four| match four {
             [Some(a), Some(b), Some(_), Some(_)] => {
                 let private = *a == 10 || (*a, *b) == (192, 168) || *a == 172 && (16..32).contains(b);
-                said || private || run.iter().filter(|byte| byte.is_ascii_digit()).count() >= VERSION_DIGITS
+                said || private
+                    || alone && numbers.len() == 4
+                    || run.iter().filter(|byte| byte.is_ascii_digit()).count() >= VERSION_DIGITS
             }
             _ => false,
         })
@@ -153,6 +164,8 @@ mod tests {
         );
         assert!(holds_ipv4(b"203-0-113-77.conf") && holds_ipv4(b"vpn_203_0_113_77"));
         assert!(holds_ipv4(b"ip-34-1-2-3") && holds_ipv4(b"x_10_0_0_5") && holds_ipv4(b"node-192-168-7-1"));
+        assert!(holds_ipv4(b"52-1-2-3") && holds_ipv4(b"52_1_2_3") && holds_ipv4(b"x-ec2-52-1-2-3"));
+        assert!(holds_ipv4(b"10.0.0.5.22") && holds_ipv4(b"x-1.2.3.4.80.y") && !holds_ipv4(b"1.2.3"));
         assert!(
             !holds_ipv4(b"linux-image-6-1-0-50")
                 && !holds_ipv4(b"2024-11-22-10")

@@ -116,12 +116,10 @@ const PACKAGED: [&[u8]; 12] = [
     b"command",
 ];
 /// But for these.
-const OF_SITE: [&[&[u8]]; 12] = [
+const OF_SITE: [&[&[u8]]; 10] = [
     &[b"usr", b"local"],
     &[b"usr", b"src"],
     &[b"lib", b"live"],
-    &[b"sys", b"class", b"net"],
-    &[b"sys", b"devices", b"virtual", b"net"],
     &[b"sys", b"kernel", b"config"],
     &[b"proc", b"sys", b"net", b"ipv4"],
     &[b"proc", b"sys", b"net", b"ipv6"],
@@ -131,13 +129,27 @@ const OF_SITE: [&[&[u8]]; 12] = [
     &[b"sys", b"kernel", b"debug"],
 ];
 
+/// Ends of the files of machines.
+const MACHINE_FILES: [&[u8]; 19] = [
+    b"xml", b"pid", b"log", b"log.1", b"conf", b"nspawn", b"qcow2", b"qcow", b"raw", b"img", b"iso", b"vmdk",
+    b"vdi", b"vhdx", b"sock", b"monitor", b"lock", b"save", b"status",
+];
+
 /// Below these, what a program keeps is as much somebody's as the program is everybody's.
 const OF_PROGRAMS: [&[u8]; 2] = [b"var", b"lib"];
 
 /// Whether a package named what is in the directory with these parts.
 fn is_packaged(parts: &[&[u8]]) -> bool {
+    // `/sys/class/net`, `/sys/subsystem/net/devices`: interfaces, which people name after machines and each other.
+    let of_net = parts.first() == Some(&b"sys".as_slice()) && parts.contains(&b"net".as_slice());
     parts.first().is_some_and(|first| PACKAGED.contains(first))
+        && !of_net
         && !OF_SITE.into_iter().any(|dir| parts.starts_with(dir))
+}
+
+/// Whether what is in the directory of this name is called after units: `/etc/systemd/system`, `/run/credentials`.
+fn is_of_units(dir: &[u8]) -> bool {
+    matches!(dir, b"systemd" | b"credentials") || dir.ends_with(b".wants") || dir.ends_with(b".requires")
 }
 
 /// Longest part of a path that is kept.
@@ -201,9 +213,22 @@ fn end_of(word: &[u8]) -> usize {
     word.iter().enumerate().position(ends).unwrap_or(word.len())
 }
 
-/// Where in a path of the system another tree of directories begins, in parts: `/proc/12/root/home/ada`.
+/// Whether `path` ends in what a secret is called, and nothing else: what a colon gives it is one.
+fn names_secret(path: &[u8]) -> bool {
+    let name = crate::processes::base_name(path);
+    let letters = |byte: &u8| byte.is_ascii_alphabetic() || matches!(byte, b'-' | b'_');
+    name.len() <= 20 && name.iter().all(letters) && shape::is_secretish(name)
+}
+
+/// Where in a path of the system another tree of directories begins, in parts: `/proc/12/root/home/ada`. What `fd/3` is
+/// of, nobody knows.
 fn new_root(parts: &[&[u8]]) -> Option<usize> {
-    let of_process = |at: usize| at == 2 && parts[0] == b"proc" && matches!(parts[at], b"root" | b"cwd");
+    let of_process = |at: usize| {
+        let thread = if parts.get(2) == Some(&b"task".as_slice()) { 2 } else { 0 };
+        parts[0] == b"proc"
+            && (at == 2 + thread && matches!(parts[at], b"root" | b"cwd")
+                || at == 3 + thread && parts[at - 1] == b"fd")
+    };
     let of_container = |part: &[u8]| matches!(part, b"rootfs" | b"chroot" | b"schroot");
     (1..parts.len()).find(|at| of_process(*at) || of_container(parts[*at])).map(|at| at + 1)
 }
@@ -233,6 +258,7 @@ impl Redactor {
     /// What stands for a path, and for what is written behind it.
     pub(super) fn path(&mut self, word: &[u8]) -> Vec<u8> {
         let mut end = end_of(word);
+        let mut said = names_secret(&word[..end]);
         let mut out = self.one_path(&word[..end]);
         let mut rest = &word[end..];
         while let Some((sign, behind)) = rest.split_first() {
@@ -246,11 +272,14 @@ impl Redactor {
             match piece.first() {
                 None => {}
                 Some(b'/') => out.extend(self.one_path(piece)),
-                Some(_) => match self.judge(piece, 0) {
-                    Some(judged) => out.extend(judged),
-                    None => out.extend(self.named(Kind::Argument, piece)),
-                },
+                // `/password:pw`, an option as other systems have them.
+                Some(_) if said && *sign == b':' => {
+                    out.extend(self.secret(behind));
+                    return out;
+                }
+                Some(_) => out.extend(self.word(piece)),
             }
+            said = false;
             rest = &behind[end..];
         }
         out
@@ -300,7 +329,8 @@ impl Redactor {
                     if packaged {
                         self.names.sought.protect(part);
                     }
-                    self.system_part(part, met == 0 || packaged)
+                    let of_units = packaged || named[..met].iter().any(|dir| is_of_units(dir));
+                    self.system_part(part, met == 0 || packaged, of_units)
                 }
                 None => self.private_part(part),
             };
@@ -318,31 +348,33 @@ impl Redactor {
         let digits = part.iter().take_while(|byte| byte.is_ascii_digit()).count();
         let start = if digits > 0 && part.get(digits) == Some(&b'-') { digits + 1 } else { 0 };
         let name = &part[start..];
-        let end = name.iter().position(|byte| *byte == b'.').filter(|_| !address::is_domain(name));
+        // What else is behind a dot belongs to the name: `box.ada`.
+        let end = name.iter().position(|byte| *byte == b'.').filter(|end| {
+            let is_file = |end: &[u8]| MACHINE_FILES.contains(&end);
+            !address::is_domain(name) && (is_file(&name[end + 1..]) || self.is_composite(&name[*end..]))
+        });
         let (name, end) = name.split_at(end.unwrap_or(name.len()));
-        let end = match end.len() <= 6 || self.is_composite(end) {
-            true => end.to_vec(),
-            false => self.named(Kind::Path, end),
-        };
-        [&part[..start], self.host(name).as_slice(), &end].concat()
+        [&part[..start], self.host(name).as_slice(), end].concat()
     }
 
-    /// A name in a directory of the system; `packaged`: in one that only packages put something into.
-    fn system_part(&mut self, part: &[u8], packaged: bool) -> Vec<u8> {
+    /// A name in a directory of the system; `packaged`: in one that only packages put something into; `of_units`: in one
+    /// of units.
+    fn system_part(&mut self, part: &[u8], packaged: bool, of_units: bool) -> Vec<u8> {
         if vocabulary::holds(part) || shape::is_device(part) || shape::is_tty(part) {
             return part.to_vec();
         }
         if self.programs.contains(part) {
             return self.names.scrub(part, self.keep);
         }
-        if let Some(unit) = self.unit_name(part) {
+        let unit = if of_units { self.unit_name(part) } else { self.known_unit(part) };
+        if let Some(unit) = unit {
             return unit;
         }
         let plain = part.iter().all(|b| b.is_ascii_alphanumeric() || b"._+@:\\%,~-[]()#*?{}".contains(b));
         if !plain || part.len() > PART_MAX {
             return self.named(Kind::Path, part);
         }
-        if shape::is_token(part) {
+        if shape::holds_token(part) {
             return self.named(Kind::Path, part);
         }
         // `ada@example.com.conf`
@@ -367,8 +399,16 @@ impl Redactor {
         }
         if let Some(domain) = address::domain_in(part) {
             let host = self.host(&part[domain.clone()]);
-            let ends =
-                [&part[..domain.start], &part[domain.end..]].map(|end| self.names.scrub(end, self.keep));
+            let ends = [&part[..domain.start], &part[domain.end..]];
+            // `alice_acme.com.log`: what stands beside it is judged as if it stood alone.
+            let says_more = |end: &[u8]| {
+                shape::is_random(end) || shape::holds_token(end) || !packaged && !self.is_everybodys(end)
+            };
+            // The company of `iqn.2003-01.com.acme` stands where no domain has it.
+            if part.starts_with(b"iqn.") || ends.into_iter().any(says_more) {
+                return self.named(Kind::Path, part);
+            }
+            let ends = ends.map(|end| self.names.scrub(end, self.keep));
             return [ends[0].as_slice(), &host, &ends[1]].concat();
         }
         let (bare, rest) = self.ids(part);

@@ -44,6 +44,17 @@ pub fn is_token(word: &[u8]) -> bool {
     jwt || is_pem(word) || TOKENS.iter().any(|(start, least)| word.len() >= *least && word.starts_with(start))
 }
 
+/// Whether one stands in it, behind whatever sign: `acme.com-ghp_...`. Where nothing but its first letters say so, it has
+/// digits as well.
+pub fn holds_token(word: &[u8]) -> bool {
+    let behind = |at: usize| at == 0 || !word[at - 1].is_ascii_alphanumeric();
+    let digits = |rest: &[u8]| {
+        let run = rest.split(|byte| !byte.is_ascii_alphanumeric() && !matches!(byte, b'_' | b'-')).next();
+        run.is_some_and(|run| run.iter().any(u8::is_ascii_digit))
+    };
+    is_token(word) || (1..word.len()).any(|at| behind(at) && is_token(&word[at..]) && digits(&word[at..]))
+}
+
 pub fn is_pem(text: &[u8]) -> bool {
     text.windows(10).any(|part| part == b"-----BEGIN")
 }
@@ -374,6 +385,15 @@ mod tests {
             "-----BEGIN RSA PRIVATE KEY-----",
         ] {
             assert!(is_token(token.as_bytes()), "{token}");
+        }
+    }
+
+    #[test]
+    fn tokens_are_found_behind_other_words() {
+        assert!(holds_token(b"acme.com-ghp_abcdefghijklmnopqrstuvwxyz0123456789.key"));
+        assert!(holds_token(b"old_AKIAIOSFODNN7EXAMPLE") && holds_token(b"hvs.abcdefghijklmnop"));
+        for name in ["python-pypi-mirror-daemon.service", "task-with-a-long-name-2", "libsg.so.1", ""] {
+            assert!(!holds_token(name.as_bytes()), "{name}");
         }
     }
 

@@ -26,17 +26,41 @@ const OF_PATHS: [&[u8]; 4] = [b".mount", b".automount", b".swap", b".device"];
 /// A hexadecimal number of so many digits is an id.
 const ID_LEN: usize = 12;
 
+/// What those who make cgroups of containers write beside ids, and which is no word otherwise.
+const BESIDE_IDS: [&[u8]; 14] = [
+    b"pod",
+    b"libpod",
+    b"conmon",
+    b"crio",
+    b"cri",
+    b"kubepods",
+    b"burstable",
+    b"besteffort",
+    b"buildkit",
+    b"nerdctl",
+    b"moby",
+    b"ecs",
+    b"task",
+    b"parent",
+];
+
 impl Redactor {
     /// The same of a word of which nothing says that it is one: `.spec.billing.path` ends so as well.
     pub(super) fn unit_word(&mut self, word: &[u8]) -> Option<Vec<u8>> {
-        let end = word.iter().rposition(|byte| *byte == b'.')?;
-        let (stem, suffix) = word.split_at(end);
-        let template = stem.split(|byte| *byte == b'@').next().unwrap_or_default();
+        let service = !word.starts_with(b".") && word.ends_with(b".service");
+        if service { self.unit_by_the_way(word) } else { self.known_unit(word) }
+    }
+
+    /// The same where not even its end says so: `/run/ada.service` may be anything, if nobody has met a service `ada`.
+    pub(super) fn known_unit(&mut self, word: &[u8]) -> Option<Vec<u8>> {
+        let end = word.iter().rposition(|byte| *byte == b'.').filter(|end| *end > 0)?;
+        let template = word[..end].split(|byte| *byte == b'@').next().unwrap_or_default();
         let known = self.programs.contains(template) || self.is_composite(template);
-        if word.starts_with(b".") || suffix != b".service" && !known {
-            return None;
-        }
-        // And that it is mentioned makes nobody known by it.
+        (known && !word.starts_with(b".")).then(|| self.unit_by_the_way(word)).flatten()
+    }
+
+    /// That it is mentioned makes nobody known by it.
+    fn unit_by_the_way(&mut self, word: &[u8]) -> Option<Vec<u8>> {
         self.by_the_way = true;
         let unit = self.unit_name(word);
         self.by_the_way = false;
@@ -102,7 +126,7 @@ impl Redactor {
         let read = unescape_part(rest);
         !rest.iter().all(plain)
             || rest.len() > PART_MAX
-            || shape::is_token(&read)
+            || shape::holds_token(&read)
             || shape::is_random(&read)
             || address::holds_ipv4(&read)
             || address::holds_ipv6(&read)
@@ -128,7 +152,13 @@ impl Redactor {
     /// `name` with other ids in place of long hexadecimal ones, so that a container is still one; and what is left
     /// without them.
     pub(super) fn ids(&mut self, name: &[u8]) -> (Vec<u8>, Vec<u8>) {
-        let (mut out, mut rest) = (Vec::with_capacity(name.len()), Vec::new());
+        let (out, rest, _) = self.ids_apart(name);
+        (out, rest)
+    }
+
+    /// The same, and the other ids alone.
+    fn ids_apart(&mut self, name: &[u8]) -> (Vec<u8>, Vec<u8>, Vec<u8>) {
+        let (mut out, mut rest, mut ids) = (Vec::with_capacity(name.len()), Vec::new(), Vec::new());
         let hex = |text: &[u8]| text.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
         let is_id = |text: &[u8]| {
             let run = hex(text);
@@ -138,15 +168,16 @@ impl Redactor {
         while at < name.len() {
             let here = &name[at..];
             if shape::starts_with_uuid(here) {
-                if self.is_done_id(&here[24..36]) && here.starts_with(b"00000000") {
-                    out.extend_from_slice(&here[..36]);
-                    at += 36;
-                    continue;
-                }
-                let id = self.id_number(&here[..36]);
-                let dash = char::from(here[8]);
-                let zeros = ["00000000", "0000", "0000", "0000", ""].join(dash.encode_utf8(&mut [0; 4]));
-                out.extend_from_slice(format!("{zeros}{id:012x}").as_bytes());
+                let id = if self.is_done_id(&here[24..36]) && here.starts_with(b"00000000") {
+                    here[..36].to_vec()
+                } else {
+                    let id = self.id_number(&here[..36]);
+                    let dash = char::from(here[8]);
+                    let zeros = ["00000000", "0000", "0000", "0000", ""].join(dash.encode_utf8(&mut [0; 4]));
+                    format!("{zeros}{id:012x}").into_bytes()
+                };
+                out.extend_from_slice(&id);
+                ids.extend(id);
                 at += 36;
                 continue;
             }
@@ -160,14 +191,14 @@ impl Redactor {
             }
             if is_id(here) {
                 let run = hex(here);
-                if self.is_done_id(&here[..ID_LEN]) {
-                    out.extend_from_slice(&here[..run]);
-                    at += run;
-                    continue;
-                }
-                let id = self.id_number(&here[..run]);
-                out.extend_from_slice(format!("{id:012x}").as_bytes());
-                out.extend(std::iter::repeat_n(b'0', run - ID_LEN));
+                let id = if self.is_done_id(&here[..ID_LEN]) {
+                    here[..run].to_vec()
+                } else {
+                    let id = self.id_number(&here[..run]);
+                    format!("{id:012x}{}", "0".repeat(run - ID_LEN)).into_bytes()
+                };
+                out.extend_from_slice(&id);
+                ids.extend(id);
                 at += run;
             } else {
                 // The whole word, so that no end of one is taken for a beginning.
@@ -177,7 +208,7 @@ impl Redactor {
                 at += word;
             }
         }
-        (out, rest)
+        (out, rest, ids)
     }
 
     /// Whether it is the number that an earlier report has given: no other id has so many zeros.
@@ -227,12 +258,18 @@ impl Redactor {
         if let Some(unit) = self.unit_name(part) {
             return unit;
         }
-        let (bare, rest) = self.ids(part);
-        if bare != part {
-            return match self.is_odd(&rest) {
-                true => self.named(Kind::Name, part),
-                false => self.names.scrub(&bare, self.keep),
-            };
+        let (bare, rest, ids) = self.ids_apart(part);
+        if !ids.is_empty() {
+            let known = |word: &[u8]| vocabulary::holds(word) || BESIDE_IDS.contains(&word);
+            if !self.is_odd(&rest) && (self.is_made_of(&rest, known) || self.is_done(&rest)) {
+                self.names.take(&rest);
+                return self.names.scrub(&bare, self.keep);
+            }
+            // A container is still one.
+            let signs = |byte: &u8| matches!(byte, b'-' | b'_' | b'.');
+            let start = rest.iter().position(|byte| !signs(byte)).unwrap_or(0);
+            let end = rest.iter().rposition(|byte| !signs(byte)).map_or(rest.len(), |at| at + 1);
+            return [self.named(Kind::Name, &rest[start..end]).as_slice(), b"-", &ids].concat();
         }
         match self.judge(part, 0) {
             Some(judged) => judged,
@@ -325,6 +362,26 @@ mod tests {
                 !left.contains("4e5f") && !left.contains("a4b5") && left.contains("000001"),
                 "{path}: {left}"
             );
+        }
+    }
+
+    #[test]
+    fn what_stands_beside_an_id_is_judged_and_the_id_is_still_one() {
+        for (path, wanted) in [
+            ("/x/alice-0a1b2c3d4e5f", "/x/name-1-000000000001"),
+            ("/x/0a1b2c3d4e5f-alice", "/x/name-1-000000000001"),
+            (
+                "/x/0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9_acme",
+                "/x/name-1-00000000-0000-0000-0000-000000000001",
+            ),
+            (
+                "/x/pod0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9_alice",
+                "/x/name-1-00000000-0000-0000-0000-000000000001",
+            ),
+            ("/x/libpod-conmon-0a1b2c3d4e5f", "/x/libpod-conmon-000000000001"),
+            ("/docker/0a1b2c3d4e5f", "/docker/000000000001"),
+        ] {
+            assert_eq!(left(path), wanted, "{path}");
         }
     }
 

@@ -89,6 +89,7 @@ const PLACES: &str = "
     mountkernfs mountdevsubfs mountdevsubfs.sh mountall mountnfs mount-rootfs umountnfs rmnologin single stop-bootlogd sendsigs
     restart-hotplug hotplug network-manager networking procps keyboard-setup console-setup skeleton
     server client properties hcl pem crt key csr p12 jks der secrets cert cacerts cnf.d ini.d keys cas ccd tls sites
+    le fullchain chain bundle zone zones orig jnl redirect combined access
     postgresql kubernetes kube kubeadm cni calico rancher openvpn wireguard ipsec.d strongswan letsencrypt java jvm zoo storage
     containers containers.conf registries.conf schroot chroot libvirt qemu xen pci ata usb scsi virtio part platform nvme
     rsyncd wpa_supplicant bluetooth samba krb5 krb5.conf krb5.keytab ldap openldap slapd.d sasl2 postfix exim4 dovecot

@@ -40,7 +40,7 @@ impl Redactor {
     }
 
     /// A word that stays because arguments are kept, without what is said in it to be a secret:
-    /// `user=ada,pass:pw`, `ada/pw@orcl`, `/password:pw`.
+    /// `user=ada,pass:pw`, `ada/pw@orcl`, `ada:pw@tcp`.
     fn kept(&mut self, word: &[u8]) -> Vec<u8> {
         let mut out = Vec::with_capacity(word.len());
         for (at, piece) in word.split(|byte| *byte == b',').enumerate() {
@@ -106,7 +106,7 @@ impl Redactor {
     }
 
     /// Whether an earlier report has left nothing in `word` but stand-ins and what everybody knows: `user-1@host-1:22`.
-    fn is_done(&self, word: &[u8]) -> bool {
+    pub(super) fn is_done(&self, word: &[u8]) -> bool {
         if !self.names.again {
             return false;
         }
@@ -197,6 +197,8 @@ impl Redactor {
         match self.judge(value, depth + 1) {
             Some(judged) => judged,
             None if shape::is_hostish(name) => self.host(value),
+            // `DB_URL=ada:pw@tcp(db7)`
+            None if self.keep.args => self.kept(value),
             None => self.named(Kind::Argument, value),
         }
     }

@@ -125,6 +125,8 @@ pub struct App {
     /// Why loading did not work.
     pub failed: Option<Error>,
     pub live: bool,
+    /// What was followed is not there any more.
+    pub gone: bool,
     /// Whose recordings are listed: the file that was opened first, and those that were named beside it.
     pub files: Vec<Listed>,
     /// By file, and newest first.
@@ -178,6 +180,7 @@ impl App {
             loading: Some(Loading::default()),
             failed: None,
             live: false,
+            gone: false,
             files: Vec::new(),
             entries: Vec::new(),
             compared: None,

@@ -165,7 +165,7 @@ impl App {
         if of_file == 1 {
             let next = match self.files.len() {
                 0 | 1 => "`lastrites view FILE FILE` lists those of two, `lastrites diff A B` compares them",
-                _ => "o lists those of the others: Space marks one, d compares with it",
+                _ => "choose one of another file here, or mark it with Space: d compares with it",
             };
             self.message = format!("one recording is in this file; {next}");
             return None;

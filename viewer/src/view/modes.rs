@@ -60,11 +60,13 @@ impl App {
 
     fn in_help(&mut self, top: usize, code: KeyCode) {
         let most = panel::help::last_top(self);
+        // Without the frame, and with a line of what was there.
+        let page = usize::from(self.size.1).saturating_sub(3).max(1);
         let top = match code {
             KeyCode::Down | KeyCode::Char('j' | ' ') => top + 1,
             KeyCode::Up | KeyCode::Char('k') => top.saturating_sub(1),
-            KeyCode::PageDown => top + 10,
-            KeyCode::PageUp => top.saturating_sub(10),
+            KeyCode::PageDown => top + page,
+            KeyCode::PageUp => top.saturating_sub(page),
             KeyCode::Home | KeyCode::Char('g') => 0,
             KeyCode::End | KeyCode::Char('G') => most,
             _ => return,

@@ -198,7 +198,7 @@ impl<'a> Runner<'a> {
             if let Some(sig) = terminal::last() {
                 return Ok(End::Signal(sig));
             }
-            self.follow(app);
+            stale |= self.follow(app);
             let size = taken.fit()?;
             if app.size != size {
                 app.event(&Event::Resize(size.0, size.1));
@@ -345,19 +345,26 @@ impl<'a> Runner<'a> {
         Some((found.len(), found.modified().ok()?))
     }
 
-    /// Reads a file that has grown again, but never more of the time than a fifth.
-    fn follow(&mut self, app: &mut App) {
+    /// Reads a file that has grown again, but never more of the time than a fifth. Whether there is something to see of it.
+    fn follow(&mut self, app: &mut App) -> bool {
         let due = self.looked.elapsed() > LIVE.max(self.took * 4);
         if !app.live || app.loading.is_some() || !due {
-            return;
+            return false;
         }
         self.looked = Instant::now();
+        let gone = std::fs::metadata(&self.options.path).is_err_and(|e| e.kind() == io::ErrorKind::NotFound);
+        if gone && app.model.is_some() {
+            // Another of its name may come.
+            self.seen = None;
+            return !std::mem::replace(&mut app.gone, true);
+        }
         let stamp = self.stamp();
         if stamp != self.seen {
-            self.seen = stamp;
+            (self.seen, app.gone) = (stamp, false);
             let wanted = self.wanted();
             self.load(app, &self.options.path, wanted);
         }
+        false
     }
 
     /// What was not read to its end has not been seen: a file that is followed is read again, but not at once.
@@ -455,6 +462,49 @@ mod tests {
         };
         let titles: Vec<String> = options.files().into_iter().map(|file| file.title).collect();
         assert_eq!(titles, ["a/ring.lrt", "b/ring.lrt", "imported as bug-1"]);
+    }
+
+    /// `live` and `still recording` stood there for ever.
+    #[test]
+    fn a_file_that_is_gone_is_told_to_be_and_followed_again_when_it_is_back() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let options = Options {
+            path: dir.path().join("ring.lrt"),
+            beside: Vec::new(),
+            recording: None,
+            live: true,
+            tone: None,
+            color: Color::Never,
+            ascii: true,
+            mouse: false,
+        };
+        let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/../traces/samples/power-cut.lrt");
+        std::fs::copy(sample, &options.path).expect("copied");
+        let mut app = App::new(Theme::choose(&Hints::default(), None, Some(false), true), (80, 24));
+        let mut model = load::now(&options.path, None).expect("it is one");
+        model.ending = crate::about::Ending::Recording;
+        app.live = true;
+        app.loaded(Arc::new(model));
+        let shown = |app: &App| {
+            let mut terminal =
+                ratatui::Terminal::new(ratatui::backend::TestBackend::new(140, 24)).expect("one");
+            terminal.draw(|frame| panel::draw(app, frame)).expect("drawn");
+            terminal.backend().to_string()
+        };
+        assert!(shown(&app).contains("still recording"), "{}", shown(&app));
+        let mut runner = Runner::new(&options);
+        let Some(long_ago) = Instant::now().checked_sub(LIVE * 60) else { return };
+        std::fs::remove_file(&options.path).expect("removed");
+        runner.looked = long_ago;
+        assert!(runner.follow(&mut app), "there is something to see");
+        let screen = shown(&app);
+        assert!(screen.contains("its file is gone: this is what was read of it"), "{screen}");
+        assert!(!screen.contains("still recording") && !screen.contains("live -"), "{screen}");
+        assert!(app.loading.is_none(), "there is nothing to read");
+        std::fs::copy(sample, &options.path).expect("copied");
+        runner.looked = long_ago;
+        runner.follow(&mut app);
+        assert!(app.loading.is_some() && !app.gone, "it is read again");
     }
 
     /// What Esc stopped was not read until the file changed again.

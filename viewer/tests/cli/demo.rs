@@ -34,8 +34,9 @@ fn it_is_staged_recorded_explained_and_leaves_nothing_but_its_recording() {
         tmp.path().read_dir().expect("there").map(|entry| entry.expect("readable").path()).collect();
     let [recording] = left.as_slice() else { panic!("{left:?}") };
     assert!(said.contains(&recording.display().to_string()), "{said}");
-    // What cannot be guessed while it runs.
-    assert!(said.contains("view --live ") && said.contains("/demo.lrt"), "{said}");
+    // What it invites to is what stays, so that who comes late sees it all.
+    let invitation = format!("view --live --recording 1 {}", recording.display());
+    assert!(said.contains(&invitation), "{invitation}: {said}");
     let events =
         good(&["show", "--recording", "1", "--signal", "KILL", "--kind", "signal", "--no-head"], recording);
     assert!(events.contains("lockd"), "{events}");

@@ -56,6 +56,55 @@ fn every_text_has_the_contrast_that_it_needs_light_and_dark() {
     }
 }
 
+/// From now on, what is written on the lanes: words, their colour and how much of it, and the colour that was laid below.
+const WRITTEN: &str = r#"(() => {
+  window.written = [];
+  const c = CanvasRenderingContext2D.prototype;
+  const [rect, words] = [c.fillRect, c.fillText];
+  let ground = null;
+  c.fillRect = function (...where) {
+    if (this.globalAlpha === 1) ground = this.fillStyle;
+    return rect.apply(this, where);
+  };
+  c.fillText = function (text, ...where) {
+    if (this.canvas.id === "picture") window.written.push([text, this.fillStyle, this.globalAlpha, ground]);
+    return words.call(this, text, ...where);
+  };
+  return true;
+})()"#;
+
+/// Those of them that are too faint, signs of one letter apart.
+const FAINTLY_WRITTEN: &str = r#"(() => {
+  const parse = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
+  const light = (colour) => {
+    const [r, g, b] = colour.map((c) => ((c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const words = window.written.filter(([text]) => text.length > 1);
+  const faint = words.flatMap(([text, colour, alpha, below]) => {
+    const ground = parse(below);
+    const [a, b] = [light(parse(colour).map((c, at) => c * alpha + ground[at] * (1 - alpha))), light(ground)];
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    return ratio < 4.5 ? [`${text}: ${ratio.toFixed(2)}`] : [];
+  });
+  return [words.length, faint];
+})()"#;
+
+/// Who asked for it stood there at 3.4:1: its lane has nothing to do with the finding that is open first, and was faded.
+#[test]
+fn words_on_lanes_have_the_contrast_that_they_need_light_and_dark() {
+    let (mut browser, _page) = opened("sysvinit-respawn");
+    browser.eval(WRITTEN);
+    for tone in ["dark", "light"] {
+        browser.eval("window.written.length = 0");
+        browser.tone(tone);
+        browser.until("window.written.length > 0");
+        let found = browser.eval(FAINTLY_WRITTEN);
+        assert!(found[0].as_u64().is_some_and(|words| words > 1), "{tone}: {found}");
+        assert_eq!(found[1], json!([]), "{tone}");
+    }
+}
+
 #[test]
 fn a_press_of_a_button_makes_it_dark_or_light() {
     let (mut browser, page) = opened("power-cut");

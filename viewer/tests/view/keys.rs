@@ -285,6 +285,15 @@ fn the_help_screen_names_every_action() {
     assert!(KEYS.iter().any(|binding| binding.action == Action::Cause));
 }
 
+/// It moved ten lines, whatever was seen.
+#[test]
+fn a_page_of_the_help_is_what_is_seen_of_it() {
+    let mut app = app("sysvinit-respawn", dark(), (80, 24));
+    press(&mut app, "? PgDn");
+    let Mode::Help { top } = app.mode else { panic!("{:?}", app.mode) };
+    assert_eq!(top, 21, "of 22 lines one is seen again");
+}
+
 /// Scrolling past an end had to be undone, key by key, before anything moved again.
 #[test]
 fn what_cannot_go_further_need_not_come_back() {

@@ -88,10 +88,8 @@ const draw = () => {
   c.globalAlpha = 1;
   each((on, row, at) => row.procs?.forEach((proc) => marks(on, proc, yOf(at))));
   for (const { row, at } of shownRows) {
-    c.globalAlpha = isDim(row) ? FADED : 1;
     if (row.procs) note(c, row, row.procs.map((proc) => [xOf(P.born[proc]), xOf(P.end[proc])]), yOf(at));
   }
-  c.globalAlpha = 1;
   c.restore();
   labels(first, last);
   drawScale();
@@ -300,8 +298,8 @@ const note = (c, row, spans, y) => {
     c.fillStyle = state.rows[state.row] === row ? ink.chosen : ink.panel;
     c.globalAlpha = 1;
     c.fillRect(x - 3, at - 8, wide + 6, 16);
-    c.globalAlpha = isDim(row) ? 0.7 : 1;
-    c.fillStyle = colour;
+    // Faded they could not be read: they lose their colour instead.
+    c.fillStyle = isDim(row) ? ink.dim : colour;
     c.fillText(words, x, at + 4);
   };
   if (to < 0) return put(`‹ until ${moment(P.end[row.procs.at(-1)])}`, 2, ink.dim);

@@ -30,12 +30,12 @@ pub fn draw(app: &App, model: &Model, area: Rect, buf: &mut Buffer) {
     if second {
         let mut pieces = asker(model);
         if !third {
-            pieces.extend(course(model));
+            pieces.extend(course(app, model));
         }
         put_pieces(app, &pieces, row(1), buf);
     }
     if third {
-        put_pieces(app, &course(model), row(2), buf);
+        put_pieces(app, &course(app, model), row(2), buf);
     }
     if area.height > 1 {
         let top = 1 + u16::from(second) + u16::from(third);
@@ -97,8 +97,16 @@ fn what(app: &App, model: &Model, area: Rect, buf: &mut Buffer) {
     // What is missing is said first, and last left out.
     let lost = format!("{} lost", summary.lost);
     let must = if summary.lost == 0 { "" } else { lost.as_str() };
-    let live = if app.live { "live" } else { "" };
-    let end = if gaps.is_empty() || model.ending != Ending::Damaged { model.ending.word() } else { "" };
+    let live = match (app.live, app.gone) {
+        (_, true) => "its file is gone",
+        (true, false) => "live",
+        (false, false) => "",
+    };
+    let end = match model.ending {
+        Ending::Damaged if !gaps.is_empty() => "",
+        Ending::Recording if app.gone => "",
+        ending => ending.word(),
+    };
     let said =
         |parts: [&str; 5]| parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ");
     let both = format!("{found}{noted}");
@@ -153,7 +161,7 @@ fn asker(model: &Model) -> Vec<Piece> {
 }
 
 /// How long it took, how it ended, how much was seen, and what was not.
-fn course(model: &Model) -> Vec<Piece> {
+fn course(app: &App, model: &Model) -> Vec<Piece> {
     let (story, summary) = (model.story(), &model.picked.summary);
     let mut pieces: Vec<Piece> = Vec::new();
     if let Some(shutdown) = &story.shutdown {
@@ -171,7 +179,11 @@ fn course(model: &Model) -> Vec<Piece> {
         false => format!("{} events", summary.events),
     };
     pieces.push(piece(events, Look::Dim));
-    pieces.push(piece(model.ending.sentence(), Look::Dim));
+    pieces.push(match model.ending {
+        // Of what came after it was read for the last time nothing is known.
+        Ending::Recording if app.gone => piece("its file is gone: this is what was read of it", Look::Warn),
+        ending => piece(ending.sentence(), Look::Dim),
+    });
     pieces
 }
 
