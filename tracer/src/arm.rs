@@ -31,9 +31,11 @@ use crate::{
 };
 
 mod alone;
+mod reach;
 mod upgrade;
 
 use alone::alone;
+pub use reach::Reach;
 
 /// How long the drainer may take to its first word: a slow machine with much to count needs a while.
 const START: Duration = Duration::from_secs(120);
@@ -66,6 +68,7 @@ pub fn pins() -> PathBuf {
 
 pub fn arm(options: &Options) -> Result<Report, Error> {
     error::require_root("arming")?;
+    possible()?;
     bring_about(options, None, &alone()?)
 }
 
@@ -74,12 +77,18 @@ pub fn arm(options: &Options) -> Result<Report, Error> {
 /// is armed, or only half.
 pub fn refresh() -> Result<Option<Report>, Error> {
     error::require_root("bringing hooks up to date")?;
+    possible()?;
     let alone = alone()?;
     let root = Path::new("/");
     state::refuse_damaged(root)?;
     let Some(old) = state::load_complete(root) else { return Ok(None) };
     let options = Options { mode: old.mode, size: None, settle_s: old.settle_s };
     bring_about(&options, Some(&old), &alone).map(Some)
+}
+
+/// Fails where arming cannot succeed, before anything is changed.
+fn possible() -> Result<(), Error> {
+    doctor::blocking().map_or(Ok(()), |check| Err(Error::failed(check.what, check.why, check.next)))
 }
 
 /// Arms, or brings up to date what is armed. `same` is the arming that it is to remain.
@@ -90,11 +99,12 @@ fn bring_about(options: &Options, same: Option<&Armed>, alone: &lock::Lock) -> R
     let mut warnings = Vec::new();
     state::refuse_damaged(root)?;
     let old = state::load(root);
+    Reach::of(old.as_ref()).refuse_foreign(old.as_ref())?;
     let again = match &old {
         Some((_, old)) if old.complete => true,
         Some(_) => {
             warnings.push("an earlier arming was not finished; what it left was cleaned up".to_owned());
-            clean_up(root, &mut run, alone)?;
+            clean_up(root, &mut run, Reach::Machine, alone)?;
             false
         }
         None => {
@@ -105,9 +115,6 @@ fn bring_about(options: &Options, same: Option<&Armed>, alone: &lock::Lock) -> R
         }
     };
     record::sweep();
-    if let Some(check) = doctor::blocking() {
-        return Err(Error::failed(check.what, check.why, check.next));
-    }
     let place = choose_place(root, &mut warnings)?;
     let state_path = state_path(root, &mut warnings);
     let (init, detected) = inits::detect(root);
@@ -156,7 +163,7 @@ fn bring_about(options: &Options, same: Option<&Armed>, alone: &lock::Lock) -> R
         if !again {
             lock::dismiss(run_dir, &armed.ring, LEAVE_MS);
             init.stop(&mut run);
-            let _ = clean_up(root, &mut run, alone);
+            let _ = clean_up(root, &mut run, Reach::Machine, alone);
             init.forget(&mut run);
             if size.is_some() {
                 let _ = fs::remove_file(&armed.ring);
@@ -351,10 +358,17 @@ pub fn disarm() -> Result<Disarmed, Error> {
     let root = Path::new("/");
     state::refuse_damaged(root)?;
     let swept = record::sweep();
-    let Some((_, armed)) = state::load(root) else {
-        let left = clear(root, &mut RealRun)?;
+    let found = state::load(root);
+    let reach = Reach::of(found.as_ref());
+    let is_foreign = reach.is_foreign(found.as_ref());
+    let Some((_, armed)) = found.filter(|_| !is_foreign) else {
+        let left = clear(root, &mut RealRun, reach)?;
         return Ok(if left || swept { Disarmed::Leftovers } else { Disarmed::Nothing });
     };
+    if reach == Reach::Files {
+        clean_up(root, &mut RealRun, reach, &alone)?;
+        return Ok(Disarmed::Armed);
+    }
     let began_ns = machine::boottime_ns();
     let (run_dir, init) = (Path::new(lock::RUN), inits::by_name(&armed.init));
     lock::dismiss(run_dir, &armed.ring, LEAVE_MS);
@@ -370,30 +384,37 @@ pub fn disarm() -> Result<Disarmed, Error> {
         }
         _ => Ok(()),
     };
-    let cleaned = clean_up(root, &mut RealRun, &alone);
+    let cleaned = clean_up(root, &mut RealRun, reach, &alone);
     init.forget(&mut RealRun);
     cleaned.and(ended).map(|()| Disarmed::Armed)
 }
 
 /// Removes what an arming has left whose armed file is gone. Says whether there was anything.
-fn clear(root: &Path, run: &mut dyn Run) -> Result<bool, Error> {
+fn clear(root: &Path, run: &mut dyn Run, reach: Reach) -> Result<bool, Error> {
     let strays = inits::strays(root);
     let mut left = !strays.is_empty();
-    for pins in [pins(), probe::successor(&pins())] {
-        left |= fs::symlink_metadata(&pins).is_ok();
-        unpin(&pins)?;
+    if reach == Reach::Machine {
+        for pins in [pins(), probe::successor(&pins())] {
+            left |= fs::symlink_metadata(&pins).is_ok();
+            unpin(&pins)?;
+        }
+        if let Some(status) = Status::load(Path::new(lock::RUN)) {
+            // Without pins and an armed file it would record for nobody.
+            lock::dismiss_recorder(status.pid, LEAVE_MS);
+        }
+        forget();
     }
-    if let Some(status) = Status::load(Path::new(lock::RUN)) {
-        // Without pins and an armed file it would record for nobody.
-        lock::dismiss_recorder(status.pid, LEAVE_MS);
-    }
-    forget();
     if !strays.is_empty() {
-        let (init, _) = inits::detect(root);
-        init.stop(run);
+        // What is not pid 1 in here is not to be told either.
+        let init = (reach == Reach::Machine).then(|| inits::detect(root).0);
+        if let Some(init) = init {
+            init.stop(run);
+        }
         let removed = inits::remove(root, &strays, run);
-        let reloaded = init.reload(run);
-        init.forget(run);
+        let reloaded = init.map_or(Ok(()), |init| init.reload(run));
+        if let Some(init) = init {
+            init.forget(run);
+        }
         removed.and(reloaded)?;
     }
     // The power may have gone while the armed file itself was being made.
@@ -415,17 +436,19 @@ fn sweep(armed: &Path) {
     }
 }
 
-/// Removes everything that the armed file lists, the probe, and the armed file itself; nobody arms meanwhile, since
-/// the caller holds [`lock::arming`].
-pub fn clean_up(root: &Path, run: &mut dyn Run, _alone: &lock::Lock) -> Result<(), Error> {
+/// Removes everything that the armed file lists, the probe, and the armed file itself, as far as `reach` says; nobody arms
+/// meanwhile, since the caller holds [`lock::arming`].
+pub fn clean_up(root: &Path, run: &mut dyn Run, reach: Reach, _alone: &lock::Lock) -> Result<(), Error> {
     let Some((path, armed)) = state::load(root) else { return Ok(()) };
+    let whole = reach == Reach::Machine;
     let removed = inits::remove(root, &armed.made, run);
-    let reloaded = inits::by_name(&armed.init).reload(run);
-    let unpinned = unpin(&armed.pins).and_then(|()| unpin(&probe::successor(&armed.pins)));
+    let reloaded = if whole { inits::by_name(&armed.init).reload(run) } else { Ok(()) };
+    let unpinned =
+        if whole { unpin(&armed.pins).and_then(|()| unpin(&probe::successor(&armed.pins))) } else { Ok(()) };
     removed?;
     unpinned?;
     for made in &armed.made {
-        if let Made::Mount(path) = made {
+        if let (true, Made::Mount(path)) = (whole, made) {
             // Where others use it by now it stays, as a directory does.
             let _ = mounts::remove_bpffs(path);
         }
@@ -439,7 +462,9 @@ pub fn clean_up(root: &Path, run: &mut dyn Run, _alone: &lock::Lock) -> Result<(
         Error::file(&path, "remove the armed file", e, "make its file system writable, then disarm again")
     })?;
     sweep(&path);
-    forget();
+    if whole {
+        forget();
+    }
     reloaded
 }
 

@@ -220,6 +220,11 @@ pub fn dismiss(run: &Path, ring: &Path, wait_ms: u32) -> bool {
     self::holder(run, ring).is_none()
 }
 
+/// Whether /proc knows of process `pid`.
+pub fn sees(pid: u32) -> bool {
+    start_ticks(pid).is_some()
+}
+
 /// Whether process `pid` is a recorder of ours.
 pub fn is_recorder(pid: u32) -> bool {
     let comm = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();

@@ -2,7 +2,12 @@
 //!
 //! Invariant: what cannot be found out is empty, never guessed; nothing here asks the network.
 
-use std::{fs, io::Read as _, os::unix::fs::MetadataExt as _, path::Path};
+use std::{
+    fs,
+    io::{self, Read as _},
+    os::unix::fs::MetadataExt as _,
+    path::Path,
+};
 
 use lastrites_traces::session::{Clock, Session, SessionId};
 use rustix::time::{ClockId, clock_gettime};
@@ -75,6 +80,17 @@ fn refuse_unless_first(namespace: Option<u64>) -> Result<(), Error> {
         why,
         "record on the machine that runs it; what happens in here is recorded there as well",
     ))
+}
+
+/// Whether our root directory is that of pid 1: in a chroot it is another one. Where the kernel does not tell, as somebody who lacks
+/// a right that pid 1 has, it counts as the same; without /proc, as another.
+pub fn is_root_of_pid1() -> bool {
+    let identity = |path: &str| fs::metadata(path).map(|meta| (meta.dev(), meta.ino()));
+    match (identity("/proc/1/root/"), identity("/")) {
+        (Ok(pid1), Ok(own)) => pid1 == own,
+        (Err(e), _) => e.kind() == io::ErrorKind::PermissionDenied,
+        (Ok(_), Err(_)) => false,
+    }
 }
 
 /// Whether whoever runs us is a part of the end: pid 1 has become systemd-shutdown(8), or we are below rc of runlevel 0 or 6,

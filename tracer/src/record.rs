@@ -311,7 +311,7 @@ fn leave(
     }
     drop(recorder);
     if let (Purpose::Armed(_), Stop::Settled(_, alone)) = (purpose, stop) {
-        arm::clean_up(Path::new("/"), &mut inits::RealRun, alone)?;
+        arm::clean_up(Path::new("/"), &mut inits::RealRun, arm::Reach::Machine, alone)?;
     }
     done.map_err(fail)
 }

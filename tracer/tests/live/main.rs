@@ -17,6 +17,7 @@ mod sandbox;
 mod story;
 mod sys;
 
+mod apart;
 mod armed;
 mod calls;
 mod census;
