@@ -194,6 +194,10 @@ fn set_up(
     copy_binary(&armed.binary)?;
     inits::install(root, items, run)?;
     init.reload(run)?;
+    if probe::load_report(&armed.pins).is_err() && !send_away(run_dir, &armed.ring, LEAVE_MS) {
+        let why = "the probe is gone, and the recorder that had read it is still busy writing; it leaves when that is done";
+        return Err(Error::failed("arming", why, "arm again when the disk is less busy"));
+    }
     kernel::ensure_loaded(&armed.pins)?;
     armed.complete = true;
     armed.store(state_path)?;
@@ -207,6 +211,13 @@ fn set_up(
         }
     }
     wait_for_drainer(run_dir, &armed.ring)
+}
+
+/// Sends the recorder of `ring` away, also where that file is no longer where it was, so that nobody knows the lock. True when it
+/// has ended.
+fn send_away(run_dir: &Path, ring: &Path, wait_ms: u32) -> bool {
+    let told = |status: Status| status.ring != ring || lock::dismiss_recorder(status.pid, wait_ms);
+    lock::dismiss(run_dir, ring, wait_ms) && Status::load(run_dir).is_none_or(told)
 }
 
 /// What arming makes, in order of creation, and what an earlier arming made.

@@ -55,6 +55,11 @@ impl Kernel {
         self.0.bell_fd()
     }
 
+    /// Whether the probe whose rings these are is there still.
+    pub fn is_attached(&self) -> bool {
+        self.0.is_attached()
+    }
+
     pub fn clear_bell(&mut self) {
         self.0.clear_bell();
     }

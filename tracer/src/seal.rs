@@ -309,6 +309,9 @@ pub fn finish(
             // The drainer never got to write, on a read-only root for instance.
             let mut session = machine::session();
             session.began = "seal".into();
+            if let Some(armed) = state::load_complete(Path::new("/")).filter(|armed| armed.ring == ring) {
+                (session.init, session.init_version) = (armed.init, armed.init_version);
+            }
             kernel::describe(&mut session, pins);
             Recorder::new(kernel, ring, session, Status::default())
         }

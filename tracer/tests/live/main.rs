@@ -29,6 +29,7 @@ mod exec;
 mod exit;
 mod fork;
 mod hooks;
+mod lost;
 mod missed;
 mod prototypes;
 mod recorder;
