@@ -161,7 +161,7 @@ fn bring_about(options: &Options, same: Option<&Armed>, alone: &lock::Lock) -> R
     let done = set_up(root, &mut armed, &state_path, init, &layout, &items, run_dir, &mut run);
     if let Err(error) = done {
         if !again {
-            lock::dismiss(run_dir, &armed.ring, LEAVE_MS);
+            send_away(run_dir, &armed.ring, LEAVE_MS);
             init.stop(&mut run);
             let _ = clean_up(root, &mut run, Reach::Machine, alone);
             init.forget(&mut run);
@@ -382,15 +382,15 @@ pub fn disarm() -> Result<Disarmed, Error> {
     }
     let began_ns = machine::boottime_ns();
     let (run_dir, init) = (Path::new(lock::RUN), inits::by_name(&armed.init));
-    lock::dismiss(run_dir, &armed.ring, LEAVE_MS);
+    let gone = send_away(run_dir, &armed.ring, LEAVE_MS);
     init.stop(&mut RealRun);
-    let gone = lock::holder(run_dir, &armed.ring).is_none();
+    let gone = gone || send_away(run_dir, &armed.ring, 0);
     if !gone {
         say::remark("the recorder is still busy writing; it leaves as soon as it can");
     }
-    // A ring file that cannot be written is no reason to stay armed.
+    // A ring file that cannot be written is no reason to stay armed, and one that is not there needs no end.
     let ended = match Kernel::open(&armed.pins) {
-        Ok(kernel) if gone => {
+        Ok(kernel) if gone && armed.ring.exists() => {
             seal::finish(kernel, &armed.ring, &armed.pins, How::Disarmed, "disarmed", began_ns)
         }
         _ => Ok(()),

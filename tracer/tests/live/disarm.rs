@@ -9,6 +9,7 @@ use std::{
 };
 
 use lastrites_tracer::{
+    arm,
     inits::MARK,
     lock,
     state::{self, ARMED_VOLATILE, Armed, Made},
@@ -22,6 +23,8 @@ use rustix::{
 use crate::{
     armed::Machine,
     recording::{TRACER, record_into},
+    sandbox::Sandbox,
+    upgrade::Root,
 };
 
 const UNIT: &str = "/etc/systemd/system/lastrites.service";
@@ -104,4 +107,24 @@ fn a_full_run_keeps_nobody_from_disarming() {
     let disarmed = Command::new(TRACER).arg("disarm").output().expect("it runs");
     assert!(disarmed.status.success(), "{disarmed:?}");
     assert!(state::load(Path::new("/")).is_none());
+}
+
+/// The lock of a ring file that is not there was taken for one that nobody holds: the recorder went on for ever, with a deleted program,
+/// rings and all, and `disarm` ended with an error of a machine that it had disarmed.
+#[test]
+fn a_recorder_whose_ring_file_is_gone_is_told_to_leave_as_well() {
+    let sandbox = Sandbox::new();
+    let root = Root::new(&sandbox);
+    let [run_dir, ring, program] = root.places();
+    for lost in [ring.as_path(), ring.parent().expect("a directory")] {
+        root.tracer(&["arm", "--always", "--size", "4M"]);
+        let recorder = root.recorder().expect("it records");
+        let lives = || fs::read_link(format!("/proc/{recorder}/exe")).is_ok();
+        assert!(lives());
+        if lost.is_dir() { fs::remove_dir_all(lost) } else { fs::remove_file(lost) }.expect("removed");
+        let disarmed = root.run(&["disarm"]);
+        assert!(disarmed.status.success(), "{disarmed:?}");
+        assert!(!lives(), "it records for nobody");
+        assert!(!run_dir.exists() && !program.exists() && !arm::pins().exists());
+    }
 }
