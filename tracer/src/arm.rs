@@ -422,11 +422,11 @@ fn clear(root: &Path, run: &mut dyn Run, reach: Reach) -> Result<bool, Error> {
             init.stop(run);
         }
         let removed = inits::remove(root, &strays, run);
-        let reloaded = init.map_or(Ok(()), |init| init.reload(run));
         if let Some(init) = init {
+            tell_that_all_is_gone(init, run);
             init.forget(run);
         }
-        removed.and(reloaded)?;
+        removed?;
     }
     // The power may have gone while the armed file itself was being made.
     sweep(&root.join(state::ARMED));
@@ -453,7 +453,9 @@ pub fn clean_up(root: &Path, run: &mut dyn Run, reach: Reach, _alone: &lock::Loc
     let Some((path, armed)) = state::load(root) else { return Ok(()) };
     let whole = reach == Reach::Machine;
     let removed = inits::remove(root, &armed.made, run);
-    let reloaded = if whole { inits::by_name(&armed.init).reload(run) } else { Ok(()) };
+    if whole {
+        tell_that_all_is_gone(inits::by_name(&armed.init), run);
+    }
     let unpinned =
         if whole { unpin(&armed.pins).and_then(|()| unpin(&probe::successor(&armed.pins))) } else { Ok(()) };
     removed?;
@@ -476,7 +478,19 @@ pub fn clean_up(root: &Path, run: &mut dyn Run, reach: Reach, _alone: &lock::Loc
     if whole {
         forget();
     }
-    reloaded
+    Ok(())
+}
+
+/// One that cannot be told, as it no longer is pid 1 or hangs, keeps nobody from disarming.
+fn tell_that_all_is_gone(init: &dyn Init, run: &mut dyn Run) {
+    if let Err(error) = init.reload(run) {
+        let why = if let Error::Failed { what, why, .. } = error {
+            format!("{what}: {why}")
+        } else {
+            error.to_string()
+        };
+        say::remark(&format!("{why}; what was installed is disarmed all the same"));
+    }
 }
 
 /// Removes what is ours in /run; the directory goes with the last lock in it.

@@ -63,6 +63,38 @@ fn systemd_stops_the_unit_before_it_is_gone_and_forgets_it_behind_that() {
     );
 }
 
+/// systemd could not be told that the unit was gone, for the machine had been booted with another init: `disarm` failed, with the advice
+/// to disarm, and removing the package said that the machine is still armed.
+#[test]
+fn an_init_that_cannot_be_told_keeps_nobody_from_disarming() {
+    let _machine = Machine::new();
+    for dir in ["/etc", "/usr/local/sbin"] {
+        mount("tmpfs", dir, "tmpfs", MountFlags::empty(), None).expect("one of the test's own");
+    }
+    let systemctl = Path::new("/usr/local/sbin/systemctl");
+    fs::write(systemctl, "#!/bin/sh\necho nobody there >&2\nexit 1\n").expect("written");
+    fs::set_permissions(systemctl, fs::Permissions::from_mode(0o755)).expect("executable");
+    fs::create_dir_all("/etc/systemd/system").expect("made");
+    fs::write(UNIT, format!("{MARK}\n")).expect("written");
+    let (path, armed) = state::load(Path::new("/")).expect("armed");
+    for listed in [true, false] {
+        if listed {
+            let made = vec![Made::File(UNIT.into())];
+            let armed = Armed { init: "systemd".into(), made, ..armed.clone() };
+            armed.store(&path).unwrap_or_else(|e| panic!("{e}"));
+        } else {
+            // Without an armed file it finds what there is by itself.
+            fs::create_dir_all("/run/systemd/system").expect("made");
+            fs::write(UNIT, format!("{MARK}\n")).expect("written");
+        }
+        let disarmed = Command::new(TRACER).arg("disarm").output().expect("it runs");
+        let said = String::from_utf8_lossy(&disarmed.stderr);
+        assert!(disarmed.status.success(), "{said}");
+        assert!(said.contains("nobody there; what was installed is disarmed all the same"), "{said}");
+        assert!(!Path::new(UNIT).exists() && state::load(Path::new("/")).is_none());
+    }
+}
+
 /// A recorder that hung while it ended its recording held the lock of those who arm and disarm, and `disarm` gave up after two and a
 /// half minutes.
 #[test]
