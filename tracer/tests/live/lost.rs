@@ -1,5 +1,7 @@
 //! The probe goes while it is recorded from: somebody removes its pins, or unmounts the file system that they are in.
 
+use std::{fs, process::Stdio};
+
 use lastrites_tracer::{arm, probe};
 use lastrites_traces::{
     event::What,
@@ -7,7 +9,10 @@ use lastrites_traces::{
     session::{How, Layer},
 };
 
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
 use crate::{
+    armed::children,
     recording::Recording,
     sandbox::Sandbox,
     story::Story,
@@ -61,4 +66,34 @@ fn a_recorder_whose_probe_is_gone_says_so_and_leaves() {
     assert!(end.how == How::Stopped && end.note.contains(GONE) && end.time_ns > gone_ns, "{end:?}");
     let drained = story.summary.coverage.iter().find(|c| c.layer == Layer::Drainer).expect("it drained");
     assert!(drained.to_ns < end.time_ns, "{drained:?} {end:?}");
+}
+
+/// `arm` was killed, and the process that loads the probe for it went on: seconds later that pinned it for nobody, also behind a `disarm`,
+/// and whoever armed meanwhile failed, for each of the two removed what the other had pinned.
+#[test]
+fn the_probe_is_not_loaded_for_one_who_is_gone() {
+    let sandbox = Sandbox::new();
+    let root = Root::new(&sandbox);
+    let mut arm = root.command(&["arm", "--size", "4M"]);
+    let mut arm = arm.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+    let loads = |pid: &u32| {
+        fs::read(format!("/proc/{pid}/cmdline"))
+            .is_ok_and(|line| line.split(|byte| *byte == 0).any(|word| word == b"load"))
+    };
+    let loader = loop {
+        if let Some(pid) = children(arm.id()).into_iter().find(loads) {
+            break pid;
+        }
+        assert_eq!(arm.try_wait().expect("ours"), None, "it was armed before anybody saw it load the probe");
+    };
+    let loader =
+        pidfd_open(Pid::from_raw(loader as i32).expect("a pid"), PidfdFlags::empty()).expect("it loads");
+    arm.kill().expect("it lives");
+    arm.wait().expect("it ends");
+    let mut polled = [rustix::event::PollFd::new(&loader, rustix::event::PollFlags::IN)];
+    rustix::event::poll(&mut polled, None).expect("it ends");
+    assert!(probe::load_report(&arm::pins()).is_err(), "it had loaded it all the same");
+    // What that left is in nobody's way.
+    root.tracer(&["arm", "--size", "4M"]);
+    assert!(probe::load_report(&arm::pins()).is_ok());
 }

@@ -78,8 +78,8 @@ impl Root {
         Path::new(ROOT).join(path)
     }
 
-    /// What the program says in there.
-    pub fn run(&self, arguments: &[&str]) -> Output {
+    /// The program in there.
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("/tracer");
         command.args(arguments).current_dir("/");
         // SAFETY: two system calls, and no memory is taken.
@@ -89,7 +89,12 @@ impl Root {
                 std::env::set_current_dir("/")
             });
         }
-        command.output().expect("it runs")
+        command
+    }
+
+    /// What it says.
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().expect("it runs")
     }
 
     /// The same where it has to succeed.
