@@ -498,4 +498,5 @@ fn forget() {
     for name in ["status", status::TEMPORARY, "armed"] {
         let _ = fs::remove_file(Path::new(lock::RUN).join(name));
     }
+    lock::sweep(Path::new(lock::RUN));
 }

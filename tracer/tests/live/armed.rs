@@ -359,6 +359,7 @@ fn disarming_without_an_armed_file_removes_what_was_left() {
     fs::write(&program, "").expect("written");
     let killed = Path::new("/sys/fs/bpf/lastrites-v1-4194305");
     fs::create_dir(killed).expect("made");
+    fs::write(Path::new(lock::RUN).join("lock-2a-12"), "4194305 1 a while ago\n").expect("written");
     let named = Command::new(TRACER).arg("doctor").output().expect("it runs");
     let named = String::from_utf8_lossy(&named.stdout).into_owned();
     assert!(named.contains("lastrites-v1-4194305, which records for nobody"), "{named}");
