@@ -4,7 +4,7 @@
 
 use std::{
     fs,
-    io::{self, Read as _},
+    io::{self, Read as _, Write as _},
     os::unix::fs::MetadataExt as _,
     path::Path,
 };
@@ -195,13 +195,32 @@ pub fn local_time(realtime_ns: u64) -> String {
 /// A line in the kernel's log, and so on the console: for who has no other way to say something at the end
 /// of a shutdown.
 pub fn say_on_console(line: &str) {
+    // There need be none, as in a chroot.
+    let _ = say_into(Path::new("/dev/kmsg"), line);
+}
+
+/// Makes no file: where there is no such device, nobody listens.
+fn say_into(kmsg: &Path, line: &str) -> io::Result<()> {
     // <3>: an error of a user's program (syslog(3)).
-    let _ = fs::write("/dev/kmsg", format!("<3>lastrites-tracer: {line}\n"));
+    let line = format!("<3>lastrites-tracer: {line}\n");
+    fs::OpenOptions::new().write(true).open(kmsg)?.write_all(line.as_bytes())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// In a chroot without one a regular file of that name stayed in /dev.
+    #[test]
+    fn where_there_is_no_console_none_is_made() {
+        let dev = tempfile::tempdir().expect("a directory");
+        let kmsg = dev.path().join("kmsg");
+        assert_eq!(say_into(&kmsg, "x").expect_err("not there").kind(), io::ErrorKind::NotFound);
+        assert!(!kmsg.exists());
+        fs::write(&kmsg, "").expect("written");
+        say_into(&kmsg, "x").expect("there");
+        assert_eq!(fs::read_to_string(&kmsg).expect("read"), "<3>lastrites-tracer: x\n");
+    }
 
     #[test]
     fn a_kernel_that_writes_down_another_ones_memory_is_known_by_that() {
