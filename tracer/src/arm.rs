@@ -368,14 +368,21 @@ pub fn disarm() -> Result<Disarmed, Error> {
     let alone = alone()?;
     let root = Path::new("/");
     state::refuse_damaged(root)?;
-    let swept = record::sweep();
     let found = state::load(root);
     let reach = Reach::of(found.as_ref());
     let is_foreign = reach.is_foreign(found.as_ref());
-    let Some((_, armed)) = found.filter(|_| !is_foreign) else {
+    let Some((path, armed)) = found.filter(|_| !is_foreign) else {
+        let swept = record::sweep();
         let left = clear(root, &mut RealRun, reach)?;
         return Ok(if left || swept { Disarmed::Leftovers } else { Disarmed::Nothing });
     };
+    // It is the last to go: where it cannot, all stays as it is, rather than armed and in parts.
+    if path.parent().is_some_and(own::is_read_only) {
+        let why = "its file system is read-only, so this machine is still armed, and nothing was changed";
+        let next = "make it writable (mount -o remount,rw), then disarm again";
+        return Err(Error::failed(path.display().to_string(), why, next));
+    }
+    record::sweep();
     if reach == Reach::Files {
         clean_up(root, &mut RealRun, reach, &alone)?;
         return Ok(Disarmed::Armed);
@@ -426,7 +433,9 @@ fn clear(root: &Path, run: &mut dyn Run, reach: Reach) -> Result<bool, Error> {
             tell_that_all_is_gone(init, run);
             init.forget(run);
         }
-        removed?;
+        for path in removed? {
+            say::remark(&inits::stays(&path));
+        }
     }
     // The power may have gone while the armed file itself was being made.
     sweep(&root.join(state::ARMED));
@@ -458,7 +467,7 @@ pub fn clean_up(root: &Path, run: &mut dyn Run, reach: Reach, _alone: &lock::Loc
     }
     let unpinned =
         if whole { unpin(&armed.pins).and_then(|()| unpin(&probe::successor(&armed.pins))) } else { Ok(()) };
-    removed?;
+    let kept = removed?;
     unpinned?;
     for made in &armed.made {
         if let (true, Made::Mount(path)) = (whole, made) {
@@ -472,8 +481,13 @@ pub fn clean_up(root: &Path, run: &mut dyn Run, reach: Reach, _alone: &lock::Loc
         let _ = own::sync_dir(&inits::below(root, dir));
     }
     fs::remove_file(&path).map_err(|e| {
-        Error::file(&path, "remove the armed file", e, "make its file system writable, then disarm again")
+        let next = "this machine is still armed, and what there is of it works again from the next boot on: make its file system \
+                    writable, then disarm again";
+        Error::file(&path, "remove the armed file", e, next)
     })?;
+    for path in kept {
+        say::remark(&inits::stays(&path));
+    }
     sweep(&path);
     if whole {
         forget();

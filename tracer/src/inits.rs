@@ -16,7 +16,7 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use crate::{error::Error, kernel, own, place, say, state::Made};
+use crate::{error::Error, kernel, own, place, state::Made};
 
 /// Where programs are looked for.
 pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -289,9 +289,12 @@ fn make_link(at: &Path, target: &Path) -> io::Result<()> {
     own::link(at, target)
 }
 
-/// Takes away what `made` lists, last first. Goes on after a failure; the first one is returned.
-pub fn remove(root: &Path, made: &[Made], run: &mut dyn Run) -> Result<(), Error> {
+/// Takes away what `made` lists, last first. Goes on after a failure; the first one is returned. What stays because its file system
+/// is read-only is none, for without the tracer's copy and an armed file it does nothing: whoever removes those says so
+/// ([`stays`]).
+pub fn remove(root: &Path, made: &[Made], run: &mut dyn Run) -> Result<Vec<PathBuf>, Error> {
     let mut first = Ok(());
+    let mut kept = Vec::new();
     for entry in made.iter().rev() {
         let done = match entry {
             // The tool wants the script's file gone before it forgets its links: see below.
@@ -301,13 +304,8 @@ pub fn remove(root: &Path, made: &[Made], run: &mut dyn Run) -> Result<(), Error
             Made::File(path) | Made::Link(path) => {
                 let at = below(root, path);
                 match own::remove(&at).and_then(|()| own::remove_unfinished(&at)) {
-                    // It does nothing without the tracer's copy and an armed file.
                     Err(e) if e.kind() == io::ErrorKind::ReadOnlyFilesystem => {
-                        say::remark(&format!(
-                            "{} stays, since its file system is read-only; it does nothing any more, and `lastrites disarm` \
-                             removes it once that is writable",
-                            at.display()
-                        ));
+                        kept.push(at);
                         Ok(())
                     }
                     done => done.map_err(|e| {
@@ -338,7 +336,15 @@ pub fn remove(root: &Path, made: &[Made], run: &mut dyn Run) -> Result<(), Error
             }
         }
     }
-    first
+    first.map(|()| kept)
+}
+
+/// What is said of what could not be removed, once nothing is armed any more.
+pub fn stays(path: &Path) -> String {
+    format!(
+        "{} stays, since its file system is read-only; it does nothing any more, and `lastrites disarm` removes it once that is writable",
+        path.display()
+    )
 }
 
 /// Whether arming makes `made` on any machine, under any init, of this version: nothing else that an

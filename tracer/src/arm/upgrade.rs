@@ -168,7 +168,7 @@ impl Former {
     }
 
     fn put_back(&self, root: &Path, run: &mut dyn Run) -> Result<(), Error> {
-        let mut done = inits::remove(root, &self.fresh, run);
+        let mut done = inits::remove(root, &self.fresh, run).map(drop);
         for (path, mode, bytes) in &self.files {
             if fs::read(path).is_ok_and(|there| there == *bytes) {
                 continue;

@@ -4,8 +4,10 @@
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
 
 use lastrites_tracer::{
+    arm,
     inits::{self, Item, Layout, MARK},
-    state::{self, ARMED_VOLATILE, Armed, Made},
+    kernel,
+    state::{self, ARMED, ARMED_VOLATILE, Armed, Made},
 };
 use rustix::mount::{MountFlags, mount, mount_remount};
 
@@ -54,6 +56,33 @@ fn a_hook_that_cannot_be_removed_keeps_nobody_from_disarming() {
         assert!(!Path::new(UNIT).exists() && state::load(Path::new("/")).is_none());
         drop(machine);
     }
+}
+
+/// On a read-only / it said of all that stayed that it does nothing any more, and then failed over the armed file: the machine was armed
+/// as before, without what recorded this boot.
+#[test]
+fn where_the_armed_file_cannot_be_removed_all_stays_as_it_is() {
+    let _machine = Machine::new();
+    let (volatile, armed) = state::load(Path::new("/")).expect("armed");
+    own("/etc");
+    fs::create_dir_all("/etc/systemd/system").expect("made");
+    fs::write(UNIT, format!("{MARK}\n")).expect("written");
+    let armed = Armed { made: vec![Made::File(UNIT.into())], ..armed };
+    armed.store(&Path::new("/").join(ARMED)).unwrap_or_else(|e| panic!("{e}"));
+    fs::remove_file(&volatile).expect("removed");
+    read_only("/etc");
+    let loaded = kernel::pins_id(&arm::pins()).expect("pinned");
+
+    let disarm = || Command::new(TRACER).arg("disarm").output().expect("it runs");
+    let refused = disarm();
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(4), "{said}");
+    assert!(said.contains("still armed") && !said.contains("does nothing any more"), "{said}");
+    assert_eq!(kernel::pins_id(&arm::pins()), Some(loaded), "it goes on recording");
+    assert_eq!(state::load_complete(Path::new("/")), Some(armed));
+    mount_remount("/etc", MountFlags::empty(), "").expect("writable");
+    assert!(disarm().status.success());
+    assert!(!Path::new(UNIT).exists() && !arm::pins().exists());
 }
 
 /// Arming failed, though all that could not be done was the seal.
