@@ -11,6 +11,7 @@ mod unknown;
 mod upstart;
 
 use std::{
+    collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
@@ -253,10 +254,22 @@ pub fn install(root: &Path, items: &[Item], run: &mut dyn Run) -> Result<(), Err
 
 fn write_file(at: &Path, mode: u32, text: &str) -> io::Result<()> {
     match at.parent().map_or(Ok(()), own::make_dirs).and_then(|()| own::write(at, mode, text.as_bytes())) {
-        // One that is there already, if of an earlier version, does the same.
-        Err(e) if e.kind() == io::ErrorKind::ReadOnlyFilesystem && is_ours(at) => Ok(()),
+        Err(e) if e.kind() == io::ErrorKind::ReadOnlyFilesystem && serves(at, text) => Ok(()),
         done => done,
     }
+}
+
+/// Whether the file `at` does what `text` would do there: one of ours, if of an earlier version, that calls the same copy of the tracer.
+/// An arming that had another place may have left one.
+fn serves(at: &Path, text: &str) -> bool {
+    let there = fs::read_to_string(at).unwrap_or_default();
+    is_ours(at) && copies(&there).eq(&copies(text))
+}
+
+/// The copies of the tracer that a file names.
+fn copies(text: &str) -> BTreeSet<&str> {
+    let words = text.split(|c: char| c.is_whitespace() || c == '=');
+    words.filter(|word| word.starts_with('/') && Path::new(word).ends_with(place::BINARY_NAME)).collect()
 }
 
 /// Whether the file `at` is one that arming has installed.
@@ -264,14 +277,14 @@ fn is_ours(at: &Path) -> bool {
     fs::read_to_string(at).unwrap_or_default().lines().any(|line| line == MARK)
 }
 
-/// Takes away from `items` the hook of the seal if it is not there and cannot be made, since its file system is read-only, and says
-/// which that is: all else works without.
+/// Takes away from `items` the hook of the seal if it is not there, or is one for another place, and cannot be made, since its file
+/// system is read-only, and says which that is: all else works without.
 pub fn give_up_seal(root: &Path, items: &mut Vec<Item>) -> Option<PathBuf> {
     let is_in_vain = |item: &Item| match item {
-        Item::File { path, .. } if is_seal(path) => {
+        Item::File { path, text, .. } if is_seal(path) => {
             let at = below(root, path);
             let there = at.ancestors().find(|at| at.exists()).unwrap_or(root);
-            !is_ours(&at) && own::is_read_only(there)
+            !serves(&at, text) && own::is_read_only(there)
         }
         _ => false,
     };

@@ -103,12 +103,18 @@ fn without_a_place_for_its_hook_the_seal_alone_is_given_up() {
     remount(MountFlags::RDONLY);
     assert_eq!(inits::give_up_seal(&root, &mut items).as_deref(), Some(hook.as_path()));
     assert_eq!(items, plan()[..2], "the unit and its link");
-    // One that is there already serves, whichever version of ours wrote it.
-    remount(MountFlags::empty());
-    fs::write(inits::below(&root, &hook), format!("#!/bin/sh\n{MARK}\nexit 0\n")).expect("written");
-    remount(MountFlags::RDONLY);
-    let mut items = plan();
-    assert_eq!(inits::give_up_seal(&root, &mut items), None);
-    let hooks: Vec<Item> = items.into_iter().skip(2).collect();
-    inits::install(&root, &hooks, &mut inits::RealRun).unwrap_or_else(|e| panic!("{e}"));
+    // One that is there already serves, whichever version of ours wrote it, but for one that an arming with its ring file elsewhere has
+    // left: nobody would be called by it, and the seal was promised all the same.
+    for (named, serves) in [("/var/lib/lastrites", true), ("/.lastrites", false)] {
+        remount(MountFlags::empty());
+        let there = format!("#!/bin/sh\n{MARK}\n{named}/lastrites-tracer seal\nexit 0\n");
+        fs::write(inits::below(&root, &hook), there).expect("written");
+        remount(MountFlags::RDONLY);
+        let mut items = plan();
+        let hooks: Vec<Item> = items.split_off(2);
+        let installed = inits::install(&root, &hooks, &mut inits::RealRun);
+        assert_eq!(installed.is_ok(), serves, "{named}: {installed:?}");
+        let given_up = inits::give_up_seal(&root, &mut plan());
+        assert_eq!(given_up.as_deref(), (!serves).then_some(hook.as_path()), "{named}");
+    }
 }
