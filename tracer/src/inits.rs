@@ -266,6 +266,12 @@ fn serves(at: &Path, text: &str) -> bool {
     is_ours(at) && copies(&there).eq(&copies(text))
 }
 
+/// Whether the file `at` is one of ours and calls this copy of the tracer.
+pub fn calls(at: &Path, binary: &Path) -> bool {
+    let there = fs::read_to_string(at).unwrap_or_default();
+    is_ours(at) && copies(&there).into_iter().any(|copy| Path::new(copy) == binary)
+}
+
 /// The copies of the tracer that a file names.
 fn copies(text: &str) -> BTreeSet<&str> {
     let words = text.split(|c: char| c.is_whitespace() || c == '=');

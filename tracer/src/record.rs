@@ -164,7 +164,7 @@ fn adopt(armed: &Armed, status: &mut Status) -> Result<Recorder<Kernel>, Error> 
     session.init.clone_from(&armed.init);
     session.init_version.clone_from(&armed.init_version);
     kernel::describe(&mut session, &armed.pins);
-    if !armed.has_seal() {
+    if !armed.has_seal(Path::new("/")) {
         session.extra.push((NO_SEAL_KEY.into(), "no".into()));
     }
     session.extra.extend(inits::by_name(&armed.init).settings(Path::new("/")));
