@@ -44,7 +44,8 @@ const LEAVE_MS: u32 = 3000;
 
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
-    pub mode: Mode,
+    /// Unless as it is armed already, or for once.
+    pub mode: Option<Mode>,
     /// Bytes of a new ring file.
     pub size: Option<u64>,
     pub settle_s: Option<u64>,
@@ -82,7 +83,7 @@ pub fn refresh() -> Result<Option<Report>, Error> {
     let root = Path::new("/");
     state::refuse_damaged(root)?;
     let Some(old) = state::load_complete(root) else { return Ok(None) };
-    let options = Options { mode: old.mode, size: None, settle_s: old.settle_s };
+    let options = Options { mode: Some(old.mode), size: None, settle_s: old.settle_s };
     bring_about(&options, Some(&old), &alone).map(Some)
 }
 
@@ -115,6 +116,7 @@ fn bring_about(options: &Options, same: Option<&Armed>, alone: &lock::Lock) -> R
         }
     };
     record::sweep();
+    let armed_for = old.as_ref().filter(|_| again).map(|(_, old)| old.mode);
     let place = choose_place(root, &mut warnings)?;
     let state_path = state_path(root, &mut warnings);
     let (init, detected) = inits::detect(root);
@@ -130,7 +132,7 @@ fn bring_about(options: &Options, same: Option<&Armed>, alone: &lock::Lock) -> R
     let no_seal = inits::give_up_seal(root, &mut items);
     let mut armed = Armed {
         complete: false,
-        mode: options.mode,
+        mode: options.mode.or(armed_for).unwrap_or(Mode::Once),
         ring: place.dir.join(place::RING_NAME),
         binary: binary.clone(),
         pins: pins(),

@@ -358,3 +358,20 @@ fn a_recorder_that_is_too_busy_to_leave_keeps_its_place_until_it_does() {
         assert!(fs::read(&program).expect("there") == fs::read(TRACER).expect("there"));
     }
 }
+
+/// `arm`, as it is advised where something is to be brought up to date, made an arming for good one for a single shutdown.
+#[test]
+fn arming_again_without_a_word_on_it_stays_for_what_it_was() {
+    let sandbox = Sandbox::new();
+    let root = Root::new(&sandbox);
+    for (arguments, until) in [
+        (&["arm", "--size", "4M"][..], "armed for the next shutdown"),
+        (&["arm", "--always"], "still armed, for every shutdown"),
+        (&["arm"], "still armed, for every shutdown"),
+        (&["arm", "--once"], "still armed, for the next shutdown"),
+        (&["arm"], "still armed, for the next shutdown"),
+    ] {
+        let said = String::from_utf8_lossy(&root.tracer(arguments).stdout).into_owned();
+        assert!(said.starts_with(until), "{arguments:?}: {said}");
+    }
+}
