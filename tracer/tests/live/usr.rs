@@ -11,7 +11,7 @@ use lastrites_tracer::{
 };
 use rustix::mount::{MountFlags, mount, mount_remount};
 
-use crate::{armed::Machine, recording::TRACER, sandbox::Sandbox};
+use crate::{armed::Machine, recording::TRACER, sandbox::Sandbox, upgrade::Root};
 
 const UNIT: &str = "/etc/systemd/system/lastrites.service";
 const HOOKS: &str = "/usr/lib/systemd/system-shutdown";
@@ -117,4 +117,23 @@ fn without_a_place_for_its_hook_the_seal_alone_is_given_up() {
         let given_up = inits::give_up_seal(&root, &mut plan());
         assert_eq!(given_up.as_deref(), (!serves).then_some(hook.as_path()), "{named}");
     }
+}
+
+/// With a ring file on it, a read-only / was good enough for `doctor`, and `arm`, which that promises, failed to create a directory that was
+/// there.
+#[test]
+fn doctor_promises_nothing_of_a_file_system_that_cannot_be_written() {
+    let sandbox = Sandbox::new();
+    let root = Root::new(&sandbox);
+    let dir = root.path("var/lib/lastrites");
+    fs::create_dir_all(&dir).expect("made");
+    fs::write(dir.join("ring.lrt"), "").expect("written");
+    read_only("/mnt");
+    for (command, code) in [("doctor", 3), ("arm", 4)] {
+        let output = root.run(&[command]);
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{command}: {said}");
+        assert!(said.contains("/var/lib/lastrites cannot be written to"), "{command}: {said}");
+    }
+    mount_remount("/mnt", MountFlags::empty(), "").expect("writable");
 }
