@@ -101,6 +101,7 @@ fn bring_about(options: &Options, same: Option<&Armed>, alone: &lock::Lock) -> R
     state::refuse_damaged(root)?;
     let old = state::load(root);
     Reach::of(old.as_ref()).refuse_foreign(old.as_ref())?;
+    room_to_speak(run_dir)?;
     let again = match &old {
         Some((_, old)) if old.complete => true,
         Some(_) => {
@@ -283,6 +284,14 @@ fn state_path(root: &Path, warnings: &mut Vec<String>) -> PathBuf {
         return root.join(state::ARMED_VOLATILE);
     }
     path
+}
+
+/// What the recorder says of itself is in /run, and whoever arms waits for that.
+fn room_to_speak(run_dir: &Path) -> Result<(), Error> {
+    let at = run_dir.join("room");
+    let written = fs::write(&at, [0; 4096]);
+    let _ = fs::remove_file(&at);
+    written.map_err(|e| Error::file(run_dir, "write into it", e, "make room there, then arm again"))
 }
 
 /// Makes sure of the ring file. Its size if it is new.

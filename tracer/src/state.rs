@@ -173,7 +173,7 @@ impl Armed {
                 path,
                 "write the armed file",
                 source,
-                "make this file system writable, then arm again",
+                "make this file system writable, or room on it, then arm again",
             )
         };
         path.parent().map_or(Ok(()), own::make_dirs).map_err(fail)?;

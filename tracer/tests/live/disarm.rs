@@ -160,3 +160,28 @@ fn a_recorder_whose_ring_file_is_gone_is_told_to_leave_as_well() {
         assert!(!run_dir.exists() && !program.exists() && !arm::pins().exists());
     }
 }
+
+/// The first word of a recorder, for which whoever arms waits, did not fit: after two minutes it was taken away again, and nobody was told
+/// why.
+#[test]
+fn who_arms_with_a_full_run_is_told_so_at_once() {
+    let sandbox = Sandbox::new();
+    let root = Root::new(&sandbox);
+    let run = root.path("run");
+    mount("tmpfs", &run, "tmpfs", MountFlags::empty(), None).expect("one of its own");
+    mount_remount(&run, MountFlags::empty(), "size=64k").expect("made small");
+    let filler = run.join("filler");
+    let mut file = File::create(&filler).expect("made");
+    while file.write(&[1; 512]).is_ok() {}
+    let refused = root.run(&["arm", "--size", "4M"]);
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(4), "{said}");
+    assert!(
+        said.contains("/run/lastrites: cannot write into it") && said.contains("make room there"),
+        "{said}"
+    );
+    assert!(!arm::pins().exists() && !root.path("etc/lastrites").exists(), "nothing is changed");
+    drop(file);
+    fs::remove_file(filler).expect("removed");
+    root.tracer(&["arm", "--size", "4M"]);
+}
