@@ -210,6 +210,8 @@ fn a_machine_that_cannot_be_disarmed_can_do_without_the_package() {
     assert_eq!(said("", "true"), "");
     let lost = said("", "false");
     assert!(lost.contains("still armed") && lost.contains("install the package again"), "{lost}");
+    // It said so of a machine that was disarmed, when something else had failed behind that.
+    assert_eq!(said("", &format!("{{ rm {}; false; }}", armed.display())), "");
     for copy in ["root", "var", "mnt/disk"] {
         let beside = dir.path().join(copy);
         fs::create_dir_all(&beside).expect("made");

@@ -31,9 +31,11 @@ use crate::{
 };
 
 mod alone;
+mod reach;
 mod upgrade;
 
 use alone::alone;
+pub use reach::Reach;
 
 /// How long the drainer may take to its first word: a slow machine with much to count needs a while.
 const START: Duration = Duration::from_secs(120);
@@ -42,7 +44,8 @@ const LEAVE_MS: u32 = 3000;
 
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
-    pub mode: Mode,
+    /// Unless as it is armed already, or for once.
+    pub mode: Option<Mode>,
     /// Bytes of a new ring file.
     pub size: Option<u64>,
     pub settle_s: Option<u64>,
@@ -66,6 +69,7 @@ pub fn pins() -> PathBuf {
 
 pub fn arm(options: &Options) -> Result<Report, Error> {
     error::require_root("arming")?;
+    possible()?;
     bring_about(options, None, &alone()?)
 }
 
@@ -74,12 +78,18 @@ pub fn arm(options: &Options) -> Result<Report, Error> {
 /// is armed, or only half.
 pub fn refresh() -> Result<Option<Report>, Error> {
     error::require_root("bringing hooks up to date")?;
+    possible()?;
     let alone = alone()?;
     let root = Path::new("/");
     state::refuse_damaged(root)?;
     let Some(old) = state::load_complete(root) else { return Ok(None) };
-    let options = Options { mode: old.mode, size: None, settle_s: old.settle_s };
+    let options = Options { mode: Some(old.mode), size: None, settle_s: old.settle_s };
     bring_about(&options, Some(&old), &alone).map(Some)
+}
+
+/// Fails where arming cannot succeed, before anything is changed.
+fn possible() -> Result<(), Error> {
+    doctor::blocking().map_or(Ok(()), |check| Err(Error::failed(check.what, check.why, check.next)))
 }
 
 /// Arms, or brings up to date what is armed. `same` is the arming that it is to remain.
@@ -90,11 +100,13 @@ fn bring_about(options: &Options, same: Option<&Armed>, alone: &lock::Lock) -> R
     let mut warnings = Vec::new();
     state::refuse_damaged(root)?;
     let old = state::load(root);
+    Reach::of(old.as_ref()).refuse_foreign(old.as_ref())?;
+    room_to_speak(run_dir)?;
     let again = match &old {
         Some((_, old)) if old.complete => true,
         Some(_) => {
             warnings.push("an earlier arming was not finished; what it left was cleaned up".to_owned());
-            clean_up(root, &mut run, alone)?;
+            clean_up(root, &mut run, Reach::Machine, alone)?;
             false
         }
         None => {
@@ -105,9 +117,7 @@ fn bring_about(options: &Options, same: Option<&Armed>, alone: &lock::Lock) -> R
         }
     };
     record::sweep();
-    if let Some(check) = doctor::blocking() {
-        return Err(Error::failed(check.what, check.why, check.next));
-    }
+    let armed_for = old.as_ref().filter(|_| again).map(|(_, old)| old.mode);
     let place = choose_place(root, &mut warnings)?;
     let state_path = state_path(root, &mut warnings);
     let (init, detected) = inits::detect(root);
@@ -123,7 +133,7 @@ fn bring_about(options: &Options, same: Option<&Armed>, alone: &lock::Lock) -> R
     let no_seal = inits::give_up_seal(root, &mut items);
     let mut armed = Armed {
         complete: false,
-        mode: options.mode,
+        mode: options.mode.or(armed_for).unwrap_or(Mode::Once),
         ring: place.dir.join(place::RING_NAME),
         binary: binary.clone(),
         pins: pins(),
@@ -154,9 +164,9 @@ fn bring_about(options: &Options, same: Option<&Armed>, alone: &lock::Lock) -> R
     let done = set_up(root, &mut armed, &state_path, init, &layout, &items, run_dir, &mut run);
     if let Err(error) = done {
         if !again {
-            lock::dismiss(run_dir, &armed.ring, LEAVE_MS);
+            send_away(run_dir, &armed.ring, LEAVE_MS);
             init.stop(&mut run);
-            let _ = clean_up(root, &mut run, alone);
+            let _ = clean_up(root, &mut run, Reach::Machine, alone);
             init.forget(&mut run);
             if size.is_some() {
                 let _ = fs::remove_file(&armed.ring);
@@ -187,6 +197,10 @@ fn set_up(
     copy_binary(&armed.binary)?;
     inits::install(root, items, run)?;
     init.reload(run)?;
+    if probe::load_report(&armed.pins).is_err() && !send_away(run_dir, &armed.ring, LEAVE_MS) {
+        let why = "the probe is gone, and the recorder that had read it is still busy writing; it leaves when that is done";
+        return Err(Error::failed("arming", why, "arm again when the disk is less busy"));
+    }
     kernel::ensure_loaded(&armed.pins)?;
     armed.complete = true;
     armed.store(state_path)?;
@@ -200,6 +214,13 @@ fn set_up(
         }
     }
     wait_for_drainer(run_dir, &armed.ring)
+}
+
+/// Sends the recorder of `ring` away, also where that file is no longer where it was, so that nobody knows the lock. True when it
+/// has ended.
+fn send_away(run_dir: &Path, ring: &Path, wait_ms: u32) -> bool {
+    let told = |status: Status| status.ring != ring || lock::dismiss_recorder(status.pid, wait_ms);
+    lock::dismiss(run_dir, ring, wait_ms) && Status::load(run_dir).is_none_or(told)
 }
 
 /// What arming makes, in order of creation, and what an earlier arming made.
@@ -263,6 +284,14 @@ fn state_path(root: &Path, warnings: &mut Vec<String>) -> PathBuf {
         return root.join(state::ARMED_VOLATILE);
     }
     path
+}
+
+/// What the recorder says of itself is in /run, and whoever arms waits for that.
+fn room_to_speak(run_dir: &Path) -> Result<(), Error> {
+    let at = run_dir.join("room");
+    let written = fs::write(&at, [0; 4096]);
+    let _ = fs::remove_file(&at);
+    written.map_err(|e| Error::file(run_dir, "write into it", e, "make room there, then arm again"))
 }
 
 /// Makes sure of the ring file. Its size if it is new.
@@ -350,51 +379,74 @@ pub fn disarm() -> Result<Disarmed, Error> {
     let alone = alone()?;
     let root = Path::new("/");
     state::refuse_damaged(root)?;
-    let swept = record::sweep();
-    let Some((_, armed)) = state::load(root) else {
-        let left = clear(root, &mut RealRun)?;
+    let found = state::load(root);
+    let reach = Reach::of(found.as_ref());
+    let is_foreign = reach.is_foreign(found.as_ref());
+    let Some((path, armed)) = found.filter(|_| !is_foreign) else {
+        let swept = record::sweep();
+        let left = clear(root, &mut RealRun, reach)?;
         return Ok(if left || swept { Disarmed::Leftovers } else { Disarmed::Nothing });
     };
+    // It is the last to go: where it cannot, all stays as it is, rather than armed and in parts.
+    if path.parent().is_some_and(own::is_read_only) {
+        let why = "its file system is read-only, so this machine is still armed, and nothing was changed";
+        let next = "make it writable (mount -o remount,rw), then disarm again";
+        return Err(Error::failed(path.display().to_string(), why, next));
+    }
+    record::sweep();
+    if reach == Reach::Files {
+        clean_up(root, &mut RealRun, reach, &alone)?;
+        return Ok(Disarmed::Armed);
+    }
     let began_ns = machine::boottime_ns();
     let (run_dir, init) = (Path::new(lock::RUN), inits::by_name(&armed.init));
-    lock::dismiss(run_dir, &armed.ring, LEAVE_MS);
+    let gone = send_away(run_dir, &armed.ring, LEAVE_MS);
     init.stop(&mut RealRun);
-    let gone = lock::holder(run_dir, &armed.ring).is_none();
+    let gone = gone || send_away(run_dir, &armed.ring, 0);
     if !gone {
         say::remark("the recorder is still busy writing; it leaves as soon as it can");
     }
-    // A ring file that cannot be written is no reason to stay armed.
+    // A ring file that cannot be written is no reason to stay armed, and one that is not there needs no end.
     let ended = match Kernel::open(&armed.pins) {
-        Ok(kernel) if gone => {
+        Ok(kernel) if gone && armed.ring.exists() => {
             seal::finish(kernel, &armed.ring, &armed.pins, How::Disarmed, "disarmed", began_ns)
         }
         _ => Ok(()),
     };
-    let cleaned = clean_up(root, &mut RealRun, &alone);
+    let cleaned = clean_up(root, &mut RealRun, reach, &alone);
     init.forget(&mut RealRun);
     cleaned.and(ended).map(|()| Disarmed::Armed)
 }
 
 /// Removes what an arming has left whose armed file is gone. Says whether there was anything.
-fn clear(root: &Path, run: &mut dyn Run) -> Result<bool, Error> {
+fn clear(root: &Path, run: &mut dyn Run, reach: Reach) -> Result<bool, Error> {
     let strays = inits::strays(root);
     let mut left = !strays.is_empty();
-    for pins in [pins(), probe::successor(&pins())] {
-        left |= fs::symlink_metadata(&pins).is_ok();
-        unpin(&pins)?;
+    if reach == Reach::Machine {
+        for pins in [pins(), probe::successor(&pins())] {
+            left |= fs::symlink_metadata(&pins).is_ok();
+            unpin(&pins)?;
+        }
+        if let Some(status) = Status::load(Path::new(lock::RUN)) {
+            // Without pins and an armed file it would record for nobody.
+            lock::dismiss_recorder(status.pid, LEAVE_MS);
+        }
+        forget();
     }
-    if let Some(status) = Status::load(Path::new(lock::RUN)) {
-        // Without pins and an armed file it would record for nobody.
-        lock::dismiss_recorder(status.pid, LEAVE_MS);
-    }
-    forget();
     if !strays.is_empty() {
-        let (init, _) = inits::detect(root);
-        init.stop(run);
+        // What is not pid 1 in here is not to be told either.
+        let init = (reach == Reach::Machine).then(|| inits::detect(root).0);
+        if let Some(init) = init {
+            init.stop(run);
+        }
         let removed = inits::remove(root, &strays, run);
-        let reloaded = init.reload(run);
-        init.forget(run);
-        removed.and(reloaded)?;
+        if let Some(init) = init {
+            tell_that_all_is_gone(init, run);
+            init.forget(run);
+        }
+        for path in removed? {
+            say::remark(&inits::stays(&path));
+        }
     }
     // The power may have gone while the armed file itself was being made.
     sweep(&root.join(state::ARMED));
@@ -415,17 +467,21 @@ fn sweep(armed: &Path) {
     }
 }
 
-/// Removes everything that the armed file lists, the probe, and the armed file itself; nobody arms meanwhile, since
-/// the caller holds [`lock::arming`].
-pub fn clean_up(root: &Path, run: &mut dyn Run, _alone: &lock::Lock) -> Result<(), Error> {
+/// Removes everything that the armed file lists, the probe, and the armed file itself, as far as `reach` says; nobody arms
+/// meanwhile, since the caller holds [`lock::arming`].
+pub fn clean_up(root: &Path, run: &mut dyn Run, reach: Reach, _alone: &lock::Lock) -> Result<(), Error> {
     let Some((path, armed)) = state::load(root) else { return Ok(()) };
+    let whole = reach == Reach::Machine;
     let removed = inits::remove(root, &armed.made, run);
-    let reloaded = inits::by_name(&armed.init).reload(run);
-    let unpinned = unpin(&armed.pins).and_then(|()| unpin(&probe::successor(&armed.pins)));
-    removed?;
+    if whole {
+        tell_that_all_is_gone(inits::by_name(&armed.init), run);
+    }
+    let unpinned =
+        if whole { unpin(&armed.pins).and_then(|()| unpin(&probe::successor(&armed.pins))) } else { Ok(()) };
+    let kept = removed?;
     unpinned?;
     for made in &armed.made {
-        if let Made::Mount(path) = made {
+        if let (true, Made::Mount(path)) = (whole, made) {
             // Where others use it by now it stays, as a directory does.
             let _ = mounts::remove_bpffs(path);
         }
@@ -436,11 +492,30 @@ pub fn clean_up(root: &Path, run: &mut dyn Run, _alone: &lock::Lock) -> Result<(
         let _ = own::sync_dir(&inits::below(root, dir));
     }
     fs::remove_file(&path).map_err(|e| {
-        Error::file(&path, "remove the armed file", e, "make its file system writable, then disarm again")
+        let next = "this machine is still armed, and what there is of it works again from the next boot on: make its file system \
+                    writable, then disarm again";
+        Error::file(&path, "remove the armed file", e, next)
     })?;
+    for path in kept {
+        say::remark(&inits::stays(&path));
+    }
     sweep(&path);
-    forget();
-    reloaded
+    if whole {
+        forget();
+    }
+    Ok(())
+}
+
+/// One that cannot be told, as it no longer is pid 1 or hangs, keeps nobody from disarming.
+fn tell_that_all_is_gone(init: &dyn Init, run: &mut dyn Run) {
+    if let Err(error) = init.reload(run) {
+        let why = if let Error::Failed { what, why, .. } = error {
+            format!("{what}: {why}")
+        } else {
+            error.to_string()
+        };
+        say::remark(&format!("{why}; what was installed is disarmed all the same"));
+    }
 }
 
 /// Removes what is ours in /run; the directory goes with the last lock in it.
@@ -448,4 +523,5 @@ fn forget() {
     for name in ["status", status::TEMPORARY, "armed"] {
         let _ = fs::remove_file(Path::new(lock::RUN).join(name));
     }
+    lock::sweep(Path::new(lock::RUN));
 }

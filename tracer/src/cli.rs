@@ -28,7 +28,7 @@ pub struct Cli {
 enum Command {
     /// Records from now on, through the next shutdown, until the boot after it has settled
     Arm {
-        /// Only the next shutdown and boot, then disarm (this is the default)
+        /// Only the next shutdown and boot, then disarm (this is the default where nothing is armed)
         #[arg(long, conflicts_with = "always")]
         once: bool,
         /// Every shutdown and boot, until disarmed
@@ -103,8 +103,8 @@ enum Command {
 /// Does what it says. The exit code, where there is more than one way to succeed.
 pub fn run(cli: Cli) -> Result<u8, Error> {
     match cli.command {
-        Command::Arm { once: _, always, size, settle } => {
-            let mode = if always { Mode::Always } else { Mode::Once };
+        Command::Arm { once, always, size, settle } => {
+            let mode = if always { Some(Mode::Always) } else { once.then_some(Mode::Once) };
             say::out(&told(&arm::arm(&Options { mode, size, settle_s: settle })?))?;
         }
         Command::Disarm => say::out(match arm::disarm()? {

@@ -196,10 +196,10 @@ fn place(root: &Path) -> Vec<Check> {
         checks.push(Check::new(Verdict::Degraded, "ring file", why, "save it before the reboot"));
     }
     let ring = place.dir.join(place::RING_NAME);
-    checks.push(if ring.exists() {
-        Check::new(Verdict::Good, "ring file", format!("{} is there", ring.display()), "")
-    } else if !place.writable {
+    checks.push(if !place.writable {
         Check::new(Verdict::Bad, "ring file", format!("{dir} cannot be written to"), "remount it read-write")
+    } else if ring.exists() {
+        Check::new(Verdict::Good, "ring file", format!("{} is there", ring.display()), "")
     } else {
         let program = std::fs::metadata("/proc/self/exe").map_or(0, |meta| meta.len());
         match place::check_room(&place.dir, place::RING_SIZE, program) {

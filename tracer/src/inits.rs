@@ -11,12 +11,13 @@ mod unknown;
 mod upstart;
 
 use std::{
+    collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
 };
 
-use crate::{error::Error, kernel, own, place, say, state::Made};
+use crate::{error::Error, kernel, own, place, state::Made};
 
 /// Where programs are looked for.
 pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -253,10 +254,28 @@ pub fn install(root: &Path, items: &[Item], run: &mut dyn Run) -> Result<(), Err
 
 fn write_file(at: &Path, mode: u32, text: &str) -> io::Result<()> {
     match at.parent().map_or(Ok(()), own::make_dirs).and_then(|()| own::write(at, mode, text.as_bytes())) {
-        // One that is there already, if of an earlier version, does the same.
-        Err(e) if e.kind() == io::ErrorKind::ReadOnlyFilesystem && is_ours(at) => Ok(()),
+        Err(e) if e.kind() == io::ErrorKind::ReadOnlyFilesystem && serves(at, text) => Ok(()),
         done => done,
     }
+}
+
+/// Whether the file `at` does what `text` would do there: one of ours, if of an earlier version, that calls the same copy of the tracer.
+/// An arming that had another place may have left one.
+fn serves(at: &Path, text: &str) -> bool {
+    let there = fs::read_to_string(at).unwrap_or_default();
+    is_ours(at) && copies(&there).eq(&copies(text))
+}
+
+/// Whether the file `at` is one of ours and calls this copy of the tracer.
+pub fn calls(at: &Path, binary: &Path) -> bool {
+    let there = fs::read_to_string(at).unwrap_or_default();
+    is_ours(at) && copies(&there).into_iter().any(|copy| Path::new(copy) == binary)
+}
+
+/// The copies of the tracer that a file names.
+fn copies(text: &str) -> BTreeSet<&str> {
+    let words = text.split(|c: char| c.is_whitespace() || c == '=');
+    words.filter(|word| word.starts_with('/') && Path::new(word).ends_with(place::BINARY_NAME)).collect()
 }
 
 /// Whether the file `at` is one that arming has installed.
@@ -264,14 +283,14 @@ fn is_ours(at: &Path) -> bool {
     fs::read_to_string(at).unwrap_or_default().lines().any(|line| line == MARK)
 }
 
-/// Takes away from `items` the hook of the seal if it is not there and cannot be made, since its file system is read-only, and says
-/// which that is: all else works without.
+/// Takes away from `items` the hook of the seal if it is not there, or is one for another place, and cannot be made, since its file
+/// system is read-only, and says which that is: all else works without.
 pub fn give_up_seal(root: &Path, items: &mut Vec<Item>) -> Option<PathBuf> {
     let is_in_vain = |item: &Item| match item {
-        Item::File { path, .. } if is_seal(path) => {
+        Item::File { path, text, .. } if is_seal(path) => {
             let at = below(root, path);
             let there = at.ancestors().find(|at| at.exists()).unwrap_or(root);
-            !is_ours(&at) && own::is_read_only(there)
+            !serves(&at, text) && own::is_read_only(there)
         }
         _ => false,
     };
@@ -289,9 +308,12 @@ fn make_link(at: &Path, target: &Path) -> io::Result<()> {
     own::link(at, target)
 }
 
-/// Takes away what `made` lists, last first. Goes on after a failure; the first one is returned.
-pub fn remove(root: &Path, made: &[Made], run: &mut dyn Run) -> Result<(), Error> {
+/// Takes away what `made` lists, last first. Goes on after a failure; the first one is returned. What stays because its file system
+/// is read-only is none, for without the tracer's copy and an armed file it does nothing: whoever removes those says so
+/// ([`stays`]).
+pub fn remove(root: &Path, made: &[Made], run: &mut dyn Run) -> Result<Vec<PathBuf>, Error> {
     let mut first = Ok(());
+    let mut kept = Vec::new();
     for entry in made.iter().rev() {
         let done = match entry {
             // The tool wants the script's file gone before it forgets its links: see below.
@@ -301,13 +323,8 @@ pub fn remove(root: &Path, made: &[Made], run: &mut dyn Run) -> Result<(), Error
             Made::File(path) | Made::Link(path) => {
                 let at = below(root, path);
                 match own::remove(&at).and_then(|()| own::remove_unfinished(&at)) {
-                    // It does nothing without the tracer's copy and an armed file.
                     Err(e) if e.kind() == io::ErrorKind::ReadOnlyFilesystem => {
-                        say::remark(&format!(
-                            "{} stays, since its file system is read-only; it does nothing any more, and `lastrites disarm` \
-                             removes it once that is writable",
-                            at.display()
-                        ));
+                        kept.push(at);
                         Ok(())
                     }
                     done => done.map_err(|e| {
@@ -338,7 +355,15 @@ pub fn remove(root: &Path, made: &[Made], run: &mut dyn Run) -> Result<(), Error
             }
         }
     }
-    first
+    first.map(|()| kept)
+}
+
+/// What is said of what could not be removed, once nothing is armed any more.
+pub fn stays(path: &Path) -> String {
+    format!(
+        "{} stays, since its file system is read-only; it does nothing any more, and `lastrites disarm` removes it once that is writable",
+        path.display()
+    )
 }
 
 /// Whether arming makes `made` on any machine, under any init, of this version: nothing else that an

@@ -4,7 +4,11 @@
 //! for the very pins under which they were taken.
 
 use std::{
-    os::{fd::BorrowedFd, unix::fs::MetadataExt as _},
+    io,
+    os::{
+        fd::BorrowedFd,
+        unix::{fs::MetadataExt as _, process::CommandExt as _},
+    },
     path::Path,
     process::{Command, Stdio},
 };
@@ -53,6 +57,11 @@ impl Kernel {
 
     pub fn bell_fd(&self) -> BorrowedFd<'_> {
         self.0.bell_fd()
+    }
+
+    /// Whether the probe whose rings these are is there still.
+    pub fn is_attached(&self) -> bool {
+        self.0.is_attached()
     }
 
     pub fn clear_bell(&mut self) {
@@ -136,7 +145,7 @@ pub fn ensure_loaded(dir: &Path) -> Result<(), Error> {
 }
 
 /// Loads the probe, `without` these hooks, and pins it in `dir`. A child process does it: what loading needs of memory is given
-/// back with it.
+/// back with it. It goes with the thread that calls this.
 pub fn load(dir: &Path, without: &[String]) -> Result<(), Error> {
     mounts::ensure_bpffs(Path::new(BPFFS)).map_err(|e| {
         Error::file(
@@ -148,13 +157,23 @@ pub fn load(dir: &Path, without: &[String]) -> Result<(), Error> {
     })?;
     let next = "see `lastrites doctor` for what this kernel allows";
     let what = "loading the probe";
-    let output = Command::new("/proc/self/exe")
-        .arg("load")
-        .arg(dir)
-        .args(without.iter().map(|hook| format!("--without={hook}")))
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|e| Error::failed(what, e, next))?;
+    let mut command = Command::new("/proc/self/exe");
+    command.arg("load").arg(dir).args(without.iter().map(|hook| format!("--without={hook}")));
+    // Who goes on by himself would pin it for nobody, and come into the way of whoever arms next.
+    let parent = std::process::id();
+    // SAFETY: both system calls are async-signal-safe and touch no memory.
+    unsafe {
+        command.pre_exec(move || {
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+            // It may have gone before that.
+            if libc::getppid().unsigned_abs() == parent {
+                Ok(())
+            } else {
+                Err(io::ErrorKind::Interrupted.into())
+            }
+        });
+    }
+    let output = command.stdin(Stdio::null()).output().map_err(|e| Error::failed(what, e, next))?;
     if output.status.success() {
         return Ok(());
     }

@@ -83,12 +83,15 @@ impl Drop for Lock {
 const LOOKS: u32 = 40;
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
+/// What the lock of a ring file is called, before its device and inode.
+const LOCK: &str = "lock-";
+
 /// The lock of [`arming`].
 const ARMING: &str = "arming";
 
 fn path_for(run: &Path, ring: &Path) -> io::Result<PathBuf> {
     let meta = fs::metadata(ring)?;
-    Ok(run.join(format!("lock-{:x}-{:x}", meta.dev(), meta.ino())))
+    Ok(run.join(format!("{LOCK}{:x}-{:x}", meta.dev(), meta.ino())))
 }
 
 /// When process `pid` started, in clock ticks since boot.
@@ -147,6 +150,16 @@ fn attempt(path: &Path) -> io::Result<Result<Lock, File>> {
         // Where there is no room for it, the lock is held all the same: see `read`.
         let _ = file.set_len(0).and_then(|()| file.write_all(name.as_bytes()));
         return Ok(Ok(Lock { path: path.to_owned(), file }));
+    }
+}
+
+/// Removes the locks of ring files that nobody holds: a recorder that was killed leaves its own.
+pub fn sweep(run: &Path) {
+    for entry in fs::read_dir(run).into_iter().flatten().flatten() {
+        if entry.file_name().as_encoded_bytes().starts_with(LOCK.as_bytes()) {
+            // One that could be taken goes as it is dropped.
+            let _ = attempt(&entry.path());
+        }
     }
 }
 
@@ -220,6 +233,11 @@ pub fn dismiss(run: &Path, ring: &Path, wait_ms: u32) -> bool {
     self::holder(run, ring).is_none()
 }
 
+/// Whether /proc knows of process `pid`.
+pub fn sees(pid: u32) -> bool {
+    start_ticks(pid).is_some()
+}
+
 /// Whether process `pid` is a recorder of ours.
 pub fn is_recorder(pid: u32) -> bool {
     let comm = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
@@ -289,6 +307,26 @@ mod tests {
         assert_eq!(other.metadata().expect("open").nlink(), 0);
         assert!(!dir.path().join("run").exists(), "nothing is left");
         assert_eq!(attempt(&path).expect_err("no directory").kind(), io::ErrorKind::NotFound);
+    }
+
+    /// The lock of a recorder that was killed stayed behind disarming, and /run/lastrites with it.
+    #[test]
+    fn locks_that_nobody_holds_are_swept_away() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (run, ring) = (dir.path().join("run"), dir.path().join("ring"));
+        fs::write(&ring, "").expect("written");
+        let held = take(&run, &ring).expect("free");
+        fs::write(run.join("lock-2a-12"), "7 1 a while ago\n").expect("written");
+        fs::write(run.join("other"), "").expect("written");
+        sweep(&run);
+        assert!(holder(&run, &ring).is_some(), "one that is held stays");
+        let mut left: Vec<_> =
+            fs::read_dir(&run).expect("there").flatten().map(|entry| entry.path()).collect();
+        left.sort();
+        assert_eq!(left, [held.path.clone(), run.join("other")]);
+        fs::remove_file(run.join("other")).expect("removed");
+        drop(held);
+        assert!(!run.exists());
     }
 
     /// The first record of its holder's name did not fit on a full /run, and nobody could arm; and one that said nothing was

@@ -2,7 +2,12 @@
 //!
 //! Invariant: what cannot be found out is empty, never guessed; nothing here asks the network.
 
-use std::{fs, io::Read as _, os::unix::fs::MetadataExt as _, path::Path};
+use std::{
+    fs,
+    io::{self, Read as _, Write as _},
+    os::unix::fs::MetadataExt as _,
+    path::Path,
+};
 
 use lastrites_traces::session::{Clock, Session, SessionId};
 use rustix::time::{ClockId, clock_gettime};
@@ -75,6 +80,17 @@ fn refuse_unless_first(namespace: Option<u64>) -> Result<(), Error> {
         why,
         "record on the machine that runs it; what happens in here is recorded there as well",
     ))
+}
+
+/// Whether our root directory is that of pid 1: in a chroot it is another one. Where the kernel does not tell, as somebody who lacks
+/// a right that pid 1 has, it counts as the same; without /proc, as another.
+pub fn is_root_of_pid1() -> bool {
+    let identity = |path: &str| fs::metadata(path).map(|meta| (meta.dev(), meta.ino()));
+    match (identity("/proc/1/root/"), identity("/")) {
+        (Ok(pid1), Ok(own)) => pid1 == own,
+        (Err(e), _) => e.kind() == io::ErrorKind::PermissionDenied,
+        (Ok(_), Err(_)) => false,
+    }
 }
 
 /// Whether whoever runs us is a part of the end: pid 1 has become systemd-shutdown(8), or we are below rc of runlevel 0 or 6,
@@ -179,13 +195,32 @@ pub fn local_time(realtime_ns: u64) -> String {
 /// A line in the kernel's log, and so on the console: for who has no other way to say something at the end
 /// of a shutdown.
 pub fn say_on_console(line: &str) {
+    // There need be none, as in a chroot.
+    let _ = say_into(Path::new("/dev/kmsg"), line);
+}
+
+/// Makes no file: where there is no such device, nobody listens.
+fn say_into(kmsg: &Path, line: &str) -> io::Result<()> {
     // <3>: an error of a user's program (syslog(3)).
-    let _ = fs::write("/dev/kmsg", format!("<3>lastrites-tracer: {line}\n"));
+    let line = format!("<3>lastrites-tracer: {line}\n");
+    fs::OpenOptions::new().write(true).open(kmsg)?.write_all(line.as_bytes())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// In a chroot without one a regular file of that name stayed in /dev.
+    #[test]
+    fn where_there_is_no_console_none_is_made() {
+        let dev = tempfile::tempdir().expect("a directory");
+        let kmsg = dev.path().join("kmsg");
+        assert_eq!(say_into(&kmsg, "x").expect_err("not there").kind(), io::ErrorKind::NotFound);
+        assert!(!kmsg.exists());
+        fs::write(&kmsg, "").expect("written");
+        say_into(&kmsg, "x").expect("there");
+        assert_eq!(fs::read_to_string(&kmsg).expect("read"), "<3>lastrites-tracer: x\n");
+    }
 
     #[test]
     fn a_kernel_that_writes_down_another_ones_memory_is_known_by_that() {

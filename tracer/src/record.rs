@@ -51,6 +51,8 @@ const STORM: u64 = 1024;
 const CALM: Duration = Duration::from_secs(1);
 /// How long a drainer that is told to leave goes on writing: what it leaves behind, the seal finds.
 const LAST_MOST: Duration = Duration::from_millis(50);
+/// How often it is looked whether the probe is there still.
+const LOOK: Duration = Duration::from_secs(1);
 /// How long an armed recorder that cannot write keeps that to itself: at each boot / is read-only for a while.
 const TROUBLE_TOLD: Duration = Duration::from_secs(30);
 
@@ -162,7 +164,7 @@ fn adopt(armed: &Armed, status: &mut Status) -> Result<Recorder<Kernel>, Error> 
     session.init.clone_from(&armed.init);
     session.init_version.clone_from(&armed.init_version);
     kernel::describe(&mut session, &armed.pins);
-    if !armed.has_seal() {
+    if !armed.has_seal(Path::new("/")) {
         session.extra.push((NO_SEAL_KEY.into(), "no".into()));
     }
     session.extra.extend(inits::by_name(&armed.init).settings(Path::new("/")));
@@ -238,6 +240,8 @@ enum Stop {
     Signal,
     /// Nobody arms or disarms as long as this is held.
     Settled(Settled, lock::Lock),
+    /// The probe is gone, and all that it had recorded is written.
+    Lost,
 }
 
 fn drain(mut recorder: Recorder<Kernel>, purpose: Purpose<'_>) -> Result<(), Error> {
@@ -248,9 +252,11 @@ fn drain(mut recorder: Recorder<Kernel>, purpose: Purpose<'_>) -> Result<(), Err
         .build()
         .map_err(|e| Error::failed("starting the recorder", e, "see `lastrites doctor`"))?;
     let began_ns = recorder.status.attached_ns;
-    let stop = runtime.block_on(Loop::new(&mut recorder, purpose).run())?;
+    let mut draining = Loop::new(&mut recorder, purpose);
+    let stop = runtime.block_on(draining.run())?;
+    let seen_ns = draining.seen_ns;
     drop(runtime);
-    leave(recorder, purpose, began_ns, &stop)
+    leave(recorder, purpose, [began_ns, seen_ns], &stop)
 }
 
 /// Whoever started us may have blocked signals, and a drainer that cannot be told to leave would keep a
@@ -271,11 +277,11 @@ fn default_signals() {
     }
 }
 
-/// The last batch, and what it was.
+/// The last batch, and what it was. The probe was there from the first of the two times to the second, and maybe longer.
 fn leave(
     mut recorder: Recorder<Kernel>,
     purpose: Purpose<'_>,
-    began_ns: u64,
+    [began_ns, seen_ns]: [u64; 2],
     stop: &Stop,
 ) -> Result<(), Error> {
     let fail = |e: lastrites_traces::Error| {
@@ -288,9 +294,14 @@ fn leave(
         // the armed file is the last to go, so the next `disarm` finishes what this one began.
         default_signals();
     }
+    // Whoever loads it anew sends us away, and what is not written then nobody finds.
+    let lost = !recorder.rings().is_attached();
     let mut done = if comes_again { drain_on(&mut recorder) } else { recorder.drain_rest() };
     if done.is_ok() {
         done = match (purpose, stop) {
+            _ if lost => recorder
+                .cover_until(began_ns, seen_ns, Layer::Drainer, "until its probe was gone")
+                .and_then(|()| recorder.end(How::Stopped, LOST)),
             (Purpose::Armed(_), Stop::Signal) => {
                 recorder.cover(began_ns, Layer::Drainer, "until it was told to stop")
             }
@@ -300,7 +311,7 @@ fn leave(
                     .cover(began_ns, Layer::Drainer, note)
                     .and_then(|()| recorder.end(How::Disarmed, note))
             }
-            (Purpose::Foreground, _) => recorder
+            (Purpose::Foreground, _) | (_, Stop::Lost) => recorder
                 .cover(began_ns, Layer::Drainer, "until it was told to stop")
                 .and_then(|()| recorder.end(How::Stopped, "stopped by its owner")),
         };
@@ -311,9 +322,14 @@ fn leave(
     }
     drop(recorder);
     if let (Purpose::Armed(_), Stop::Settled(_, alone)) = (purpose, stop) {
-        arm::clean_up(Path::new("/"), &mut inits::RealRun, alone)?;
+        arm::clean_up(Path::new("/"), &mut inits::RealRun, arm::Reach::Machine, alone)?;
     }
-    done.map_err(fail)
+    done.map_err(fail)?;
+    if let Stop::Lost = stop {
+        let next = "see who does that (`bpftool`, `umount`), then arm again";
+        return Err(Error::failed("recording", LOST, next));
+    }
+    Ok(())
 }
 
 /// What can be taken in a moment.
@@ -322,6 +338,8 @@ fn drain_on(recorder: &mut Recorder<Kernel>) -> Result<(), lastrites_traces::Err
     while recorder.drain(Patience::Later)?.more && Instant::now() < until {}
     Ok(())
 }
+
+const LOST: &str = "the probe was gone: what is pinned in /sys/fs/bpf was removed, or that was unmounted";
 
 fn settled_note(why: Settled) -> &'static str {
     match why {
@@ -346,6 +364,9 @@ struct Loop<'a> {
     /// What keeps it from ending a boot that has settled, as it was told.
     kept: String,
     ready: bool,
+    /// When it was last looked whether the probe is there, and the last boot time at which it was.
+    looked: Instant,
+    seen_ns: u64,
 }
 
 impl<'a> Loop<'a> {
@@ -370,10 +391,12 @@ impl<'a> Loop<'a> {
             told: String::new(),
             kept: String::new(),
             ready: false,
+            looked: now,
+            seen_ns: machine::boottime_ns(),
         }
     }
 
-    async fn run(mut self) -> Result<Stop, Error> {
+    async fn run(&mut self) -> Result<Stop, Error> {
         let fail = |e| Error::failed("starting the recorder", e, "see `lastrites doctor`");
         let mut terminate = signal(SignalKind::terminate()).map_err(fail)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(fail)?;
@@ -408,6 +431,9 @@ impl<'a> Loop<'a> {
             if let Some((why, alone)) = self.settled() {
                 return Ok(Stop::Settled(why, alone));
             }
+            if self.is_lost() {
+                return Ok(Stop::Lost);
+            }
         }
     }
 
@@ -441,6 +467,21 @@ impl<'a> Loop<'a> {
         }
         self.tell(now);
         more
+    }
+
+    /// Whether the probe is gone. As long as something of it is not in the file, this goes on: its rings are gone with whoever
+    /// holds them.
+    fn is_lost(&mut self) -> bool {
+        if self.looked.elapsed() < LOOK {
+            return false;
+        }
+        self.looked = Instant::now();
+        let now_ns = machine::boottime_ns();
+        if self.recorder.rings().is_attached() {
+            self.seen_ns = now_ns;
+            return false;
+        }
+        self.recorder.status.problem.is_empty() && !self.recorder.behind()
     }
 
     /// Keeps the status file about right.

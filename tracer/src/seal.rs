@@ -59,6 +59,10 @@ const NOT_STORED: &str = "the last events of this shutdown are not stored";
 
 /// Seals whatever is armed. Never fails: what does goes to the console, for there is nobody else left to be told.
 pub fn run(stage: &str) {
+    // A container made of an armed machine's files: what the kernel holds is of the machine that runs it, and goes on.
+    if machine::refuse_container().is_err() {
+        return;
+    }
     let Some(armed) = state::load_complete(Path::new("/")) else {
         // One that is there and must not be believed is the only thing worth a word.
         if let Err(error) = state::refuse_damaged(Path::new("/")) {
@@ -305,6 +309,9 @@ pub fn finish(
             // The drainer never got to write, on a read-only root for instance.
             let mut session = machine::session();
             session.began = "seal".into();
+            if let Some(armed) = state::load_complete(Path::new("/")).filter(|armed| armed.ring == ring) {
+                (session.init, session.init_version) = (armed.init, armed.init_version);
+            }
             kernel::describe(&mut session, pins);
             Recorder::new(kernel, ring, session, Status::default())
         }

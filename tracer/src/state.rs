@@ -80,12 +80,15 @@ impl Armed {
         (self.mode, self.armed_at_s, &self.boot_id) == (other.mode, other.armed_at_s, &other.boot_id)
     }
 
-    /// Whether anything of ours runs as the last hook of a shutdown.
-    pub fn has_seal(&self) -> bool {
-        // What an earlier arming under another init made is listed still, and nobody runs it.
+    /// Whether anything of ours runs as the last hook of a shutdown of the machine below `root`.
+    pub fn has_seal(&self, root: &Path) -> bool {
+        // What an earlier arming made is listed still, also where nobody runs it under this init, where it is gone and could not be made
+        // again, or where it calls another place.
         self.init != "unknown"
             && self.made.iter().any(|made| match made {
-                Made::File(path) => inits::is_seal(path),
+                Made::File(path) => {
+                    inits::is_seal(path) && inits::calls(&inits::below(root, path), &self.binary)
+                }
                 Made::Script(name) => name.ends_with("-seal"),
                 _ => false,
             })
@@ -170,7 +173,7 @@ impl Armed {
                 path,
                 "write the armed file",
                 source,
-                "make this file system writable, then arm again",
+                "make this file system writable, or room on it, then arm again",
             )
         };
         path.parent().map_or(Ok(()), own::make_dirs).map_err(fail)?;
@@ -296,6 +299,26 @@ mod tests {
         let path = root.path().join(ARMED);
         armed().store(&path).expect("stored");
         assert_eq!(load(root.path()), Some((path, armed())));
+    }
+
+    /// A hook that was gone, on a read-only /usr, or that called another place counted as one: a shutdown without a seal was told of as
+    /// of a power cut.
+    #[test]
+    fn a_seal_is_there_only_where_its_hook_is() {
+        let root = tempfile::tempdir().expect("a directory");
+        let hook = Path::new("/usr/lib/systemd/system-shutdown/lastrites.shutdown");
+        let made = vec![Made::File(hook.into())];
+        let armed = Armed { init: "systemd".into(), made, ..armed() };
+        assert!(!armed.has_seal(root.path()), "it is gone");
+        let at = inits::below(root.path(), hook);
+        own::make_dirs(at.parent().expect("one")).expect("made");
+        for (dir, has) in [("/var/lib/lastrites", true), ("/.lastrites", false)] {
+            let text = format!("#!/bin/sh\n{}\n{dir}/lastrites-tracer seal\n", inits::MARK);
+            fs::write(&at, text).expect("written");
+            assert_eq!(armed.has_seal(root.path()), has, "{dir}");
+        }
+        fs::write(&at, "/var/lib/lastrites/lastrites-tracer seal\n").expect("written");
+        assert!(!armed.has_seal(root.path()), "somebody else's");
     }
 
     #[test]

@@ -147,7 +147,7 @@ complete -c lastrites -n "__fish_lastrites_using_subcommand demo" -l bundled -d 
 complete -c lastrites -n "__fish_lastrites_using_subcommand demo" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c lastrites -n "__fish_lastrites_using_subcommand arm" -l size -d 'Size of a new ring file, at least 1M [default: 64M]' -r
 complete -c lastrites -n "__fish_lastrites_using_subcommand arm" -l settle -d 'Seconds, 30 unless told otherwise, without a program that this boot had not executed before: then it has settled, and recording ends. More of them for services that fail late, like a database that reads its journal for minutes first' -r
-complete -c lastrites -n "__fish_lastrites_using_subcommand arm" -l once -d 'Only the next shutdown and boot, then disarm (this is the default)'
+complete -c lastrites -n "__fish_lastrites_using_subcommand arm" -l once -d 'Only the next shutdown and boot, then disarm (this is the default where nothing is armed)'
 complete -c lastrites -n "__fish_lastrites_using_subcommand arm" -l always -d 'Every shutdown and boot, until disarmed'
 complete -c lastrites -n "__fish_lastrites_using_subcommand arm" -s h -l help -d 'Print help'
 complete -c lastrites -n "__fish_lastrites_using_subcommand disarm" -s h -l help -d 'Print help'

@@ -11,14 +11,13 @@ use std::{
 
 use lastrites_traces::session::How;
 
-use super::{LEAVE_MS, copy_binary, unpin};
+use super::{LEAVE_MS, copy_binary, send_away, unpin};
 use crate::{
     error::Error,
     inits::{self, Init, Item, Layout, Run},
     kernel::{self, Kernel},
     lock, machine, own, probe, seal,
     state::{Armed, Made},
-    status::Status,
 };
 
 /// One arming that follows another.
@@ -55,13 +54,9 @@ impl Upgrade<'_> {
         self.new.store(self.new_path)
     }
 
-    /// Sends the old recorder away, also one whose ring file is no longer where it was.
+    /// Sends the old recorder away.
     fn dismiss(&self) -> Result<(), Error> {
-        let mut gone = lock::dismiss(self.run_dir, &self.old.ring, LEAVE_MS);
-        if let (true, Some(status)) = (gone, Status::load(self.run_dir)) {
-            gone = lock::dismiss_recorder(status.pid, LEAVE_MS);
-        }
-        if gone {
+        if send_away(self.run_dir, &self.old.ring, LEAVE_MS) {
             return Ok(());
         }
         Err(Error::failed(
@@ -173,7 +168,7 @@ impl Former {
     }
 
     fn put_back(&self, root: &Path, run: &mut dyn Run) -> Result<(), Error> {
-        let mut done = inits::remove(root, &self.fresh, run);
+        let mut done = inits::remove(root, &self.fresh, run).map(drop);
         for (path, mode, bytes) in &self.files {
             if fs::read(path).is_ok_and(|there| there == *bytes) {
                 continue;

@@ -10,6 +10,12 @@ use lastrites_traces::abi::{self, Head, Poll, PollKey};
 use super::{KernelRing, sys};
 
 impl KernelRing {
+    /// Whether any program of the probe is in the kernel still: once nothing pins them they are gone, and these rings stay as they
+    /// are, whatever may be pinned under the same name by then.
+    pub fn is_attached(&self) -> bool {
+        self.programs.is_empty() || self.programs.iter().any(|(_, program)| sys::is_program(*program))
+    }
+
     /// Events that the probe could not store, per CPU and kind, since it was loaded; zeros left out. What it was not even
     /// asked about, and counts of signal 0 that made way for others, as of the last [`Self::look`].
     pub fn lost(&self) -> Vec<((u32, u8), u64)> {

@@ -160,6 +160,12 @@ pub fn prog_misses(id: u32) -> io::Result<Option<u64>> {
     Ok(known.then_some(info[PROG_INFO_BEFORE_MISSES / 8]))
 }
 
+/// Whether there is a program with this number; unknown counts as yes.
+pub fn is_program(id: u32) -> bool {
+    let program = descriptor(bpf(BPF_PROG_GET_FD_BY_ID, &mut FdById { id, next_id: 0, open_flags: 0 }));
+    program.map_or_else(|e| e.kind() != io::ErrorKind::NotFound, |_| true)
+}
+
 fn elem(map: &OwnedFd, key: Option<&[u8]>, value: *mut u8) -> Elem {
     let key = key.map_or(0, |key| key.as_ptr() as u64);
     Elem { map_fd: map.as_raw_fd() as u32, pad: 0, key, value: value as u64, flags: 0 }

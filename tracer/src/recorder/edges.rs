@@ -44,7 +44,17 @@ impl<R: Rings> Recorder<R> {
 
     /// Says from when to when a layer recorded.
     pub fn cover(&mut self, from_ns: u64, layer: Layer, note: &str) -> Result<(), TraceError> {
-        let to_ns = machine::boottime_ns();
+        self.cover_until(from_ns, machine::boottime_ns(), layer, note)
+    }
+
+    /// The same for a layer that no longer did.
+    pub fn cover_until(
+        &mut self,
+        from_ns: u64,
+        to_ns: u64,
+        layer: Layer,
+        note: &str,
+    ) -> Result<(), TraceError> {
         self.settle_on(|writer| writer.cover(&Coverage { from_ns, to_ns, layer, note: note.to_owned() }))
     }
 

@@ -133,7 +133,7 @@ fn is_read_only() -> bool {
 }
 
 /// The children of a process with one thread.
-fn children(pid: u32) -> Vec<u32> {
+pub fn children(pid: u32) -> Vec<u32> {
     let list = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
     list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }
@@ -359,6 +359,7 @@ fn disarming_without_an_armed_file_removes_what_was_left() {
     fs::write(&program, "").expect("written");
     let killed = Path::new("/sys/fs/bpf/lastrites-v1-4194305");
     fs::create_dir(killed).expect("made");
+    fs::write(Path::new(lock::RUN).join("lock-2a-12"), "4194305 1 a while ago\n").expect("written");
     let named = Command::new(TRACER).arg("doctor").output().expect("it runs");
     let named = String::from_utf8_lossy(&named.stdout).into_owned();
     assert!(named.contains("lastrites-v1-4194305, which records for nobody"), "{named}");

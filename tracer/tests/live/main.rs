@@ -17,6 +17,7 @@ mod sandbox;
 mod story;
 mod sys;
 
+mod apart;
 mod armed;
 mod calls;
 mod census;
@@ -28,6 +29,7 @@ mod exec;
 mod exit;
 mod fork;
 mod hooks;
+mod lost;
 mod missed;
 mod prototypes;
 mod recorder;

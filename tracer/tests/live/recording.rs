@@ -91,6 +91,11 @@ impl Recording {
     pub fn end_by(mut self, sig: i32) -> Stopped {
         assert!(self.is_running(), "the recorder has ended by itself: {:?}", self.process.wait());
         assert_eq!(sys::kill(self.pid(), sig), 0, "the recorder can be signalled");
+        self.ends()
+    }
+
+    /// Waits for the end that comes by itself.
+    pub fn ends(mut self) -> Stopped {
         let mut said = String::new();
         while self.stderr.read_line(&mut said).expect("the recorder speaks UTF-8") > 0 {}
         Stopped { status: self.process.wait().expect("it ends"), said }

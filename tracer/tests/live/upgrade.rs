@@ -38,13 +38,13 @@ const ROOT: &str = "/mnt";
 
 /// A root directory in which arming finds what it needs, seen by this test alone. Of this machine it has programs, which it cannot
 /// change, and the kernel's file systems.
-struct Root {
+pub struct Root {
     _guard: Guard,
 }
 
 impl Root {
     /// `_sandbox` is the proof that what is mounted now nobody else sees.
-    fn new(_sandbox: &Sandbox) -> Self {
+    pub fn new(_sandbox: &Sandbox) -> Self {
         mount("tmpfs", ROOT, "tmpfs", MountFlags::empty(), None).expect("a root directory");
         let root = Self { _guard: Guard::new() };
         for dir in ["etc", "run", "tmp", "var/lib", "dev"] {
@@ -74,12 +74,12 @@ impl Root {
         root
     }
 
-    fn path(&self, path: &str) -> PathBuf {
+    pub fn path(&self, path: &str) -> PathBuf {
         Path::new(ROOT).join(path)
     }
 
-    /// What the program says in there.
-    fn run(&self, arguments: &[&str]) -> Output {
+    /// The program in there.
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("/tracer");
         command.args(arguments).current_dir("/");
         // SAFETY: two system calls, and no memory is taken.
@@ -89,24 +89,29 @@ impl Root {
                 std::env::set_current_dir("/")
             });
         }
-        command.output().expect("it runs")
+        command
+    }
+
+    /// What it says.
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().expect("it runs")
     }
 
     /// The same where it has to succeed.
-    fn tracer(&self, arguments: &[&str]) -> Output {
+    pub fn tracer(&self, arguments: &[&str]) -> Output {
         let output = self.run(arguments);
         assert!(output.status.success(), "{arguments:?}: {output:?}");
         output
     }
 
     /// The directory for what lives as long as this boot, the ring file, and the copy of the program beside it.
-    fn places(&self) -> [PathBuf; 3] {
+    pub fn places(&self) -> [PathBuf; 3] {
         ["run/lastrites", "var/lib/lastrites/ring.lrt", "var/lib/lastrites/lastrites-tracer"]
             .map(|at| self.path(at))
     }
 
     /// The recorder that is at work.
-    fn recorder(&self) -> Option<i32> {
+    pub fn recorder(&self) -> Option<i32> {
         let [run, ring, _] = self.places();
         lock::holder(&run, &ring).map(|holder| holder.pid as i32)
     }
@@ -211,7 +216,7 @@ fn make_ancient(root: &Root, pins: &Path) -> PathBuf {
 }
 
 /// Forks one child after the other while `during` goes on. Their pids.
-fn busy(during: impl FnOnce()) -> Vec<u32> {
+pub fn busy(during: impl FnOnce()) -> Vec<u32> {
     let (stop, pids) = (shared(), Channel::new());
     stop.store(0, Ordering::Release);
     let mut parent = Child::fork(|| {
@@ -351,5 +356,22 @@ fn a_recorder_that_is_too_busy_to_leave_keeps_its_place_until_it_does() {
         assert!(probe::load_report(&pins).expect("whole").current);
         assert!(old == pins || !old.exists(), "the old probe is gone");
         assert!(fs::read(&program).expect("there") == fs::read(TRACER).expect("there"));
+    }
+}
+
+/// `arm`, as it is advised where something is to be brought up to date, made an arming for good one for a single shutdown.
+#[test]
+fn arming_again_without_a_word_on_it_stays_for_what_it_was() {
+    let sandbox = Sandbox::new();
+    let root = Root::new(&sandbox);
+    for (arguments, until) in [
+        (&["arm", "--size", "4M"][..], "armed for the next shutdown"),
+        (&["arm", "--always"], "still armed, for every shutdown"),
+        (&["arm"], "still armed, for every shutdown"),
+        (&["arm", "--once"], "still armed, for the next shutdown"),
+        (&["arm"], "still armed, for the next shutdown"),
+    ] {
+        let said = String::from_utf8_lossy(&root.tracer(arguments).stdout).into_owned();
+        assert!(said.starts_with(until), "{arguments:?}: {said}");
     }
 }
