@@ -191,7 +191,7 @@ fn set_up(
     armed.complete = true;
     armed.store(state_path)?;
     if lock::holder(run_dir, &armed.ring).is_none() {
-        let _ = fs::remove_file(Status::path(run_dir));
+        silence(run_dir);
         if items.is_empty() {
             // Nothing was installed that the init could start.
             inits::start_detached(layout, run)?;
@@ -200,6 +200,16 @@ fn set_up(
         }
     }
     wait_for_drainer(run_dir, &armed.ring)
+}
+
+/// Makes sure that no earlier recorder's last word passes for that of the one to come, who needs to know all the same which losses
+/// are on the recording.
+fn silence(run_dir: &Path) {
+    let Some(last) = Status::load(run_dir) else { return };
+    let status = Status { phase: "starting".into(), problem: String::new(), read_only: false, ..last };
+    if status.store(run_dir).is_err() {
+        let _ = fs::remove_file(Status::path(run_dir));
+    }
 }
 
 /// What arming makes, in order of creation, and what an earlier arming made.
