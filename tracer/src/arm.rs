@@ -71,15 +71,28 @@ pub fn arm(options: &Options) -> Result<Report, Error> {
 
 /// Brings what an earlier arming installed to the version of this program: the same arming, with the same
 /// options and as long as before. A recorder that runs goes on unless its probe is another one. Nothing where nothing
-/// is armed, or only half.
+/// is armed, or only half, and nothing where this kernel is not that of the armed machine.
 pub fn refresh() -> Result<Option<Report>, Error> {
     error::require_root("bringing hooks up to date")?;
     let alone = alone()?;
     let root = Path::new("/");
     state::refuse_damaged(root)?;
     let Some(old) = state::load_complete(root) else { return Ok(None) };
+    if is_elsewhere(&old) {
+        say::remark(
+            "nothing is brought up to date, since the kernel that runs is not that of the machine which is armed here (this is a chroot \
+             or a container); the version that armed it goes on there, and `lastrites-tracer refresh` brings it up to date then",
+        );
+        return Ok(None);
+    }
     let options = Options { mode: old.mode, size: None, settle_s: old.settle_s };
     bring_about(&options, Some(&old), &alone).map(Some)
+}
+
+/// Whether we are not where what is armed lives: in a chroot or container, and neither its probe nor its recorder is here.
+fn is_elsewhere(armed: &Armed) -> bool {
+    let strange = machine::is_chroot() || machine::refuse_container().is_err();
+    strange && !armed.pins.exists() && lock::holder(Path::new(lock::RUN), &armed.ring).is_none()
 }
 
 /// Arms, or brings up to date what is armed. `same` is the arming that it is to remain.

@@ -77,6 +77,14 @@ fn refuse_unless_first(namespace: Option<u64>) -> Result<(), Error> {
     ))
 }
 
+/// Whether the root directory is another one than that of pid 1, or there is nobody to ask: in a rescue system's chroot, or in that
+/// of somebody who makes an image, the kernel that runs is not the one of the machine whose files these are.
+pub fn is_chroot() -> bool {
+    let identity = |path| fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()));
+    let [ours, first] = ["/", "/proc/1/root"].map(identity);
+    ours.is_none() || ours != first
+}
+
 /// Whether whoever runs us is a part of the end: pid 1 has become systemd-shutdown(8), or we are below rc of runlevel 0 or 6,
 /// of which init(8) tells in `runlevel`.
 pub fn is_ending(root: &Path, runlevel: Option<&str>) -> bool {
