@@ -75,14 +75,21 @@ pub fn arm(options: &Options) -> Result<Report, Error> {
 
 /// Brings what an earlier arming installed to the version of this program: the same arming, with the same
 /// options and as long as before. A recorder that runs goes on unless its probe is another one. Nothing where nothing
-/// is armed, or only half.
+/// is armed, or only half, and nothing where this kernel is not that of the armed machine.
 pub fn refresh() -> Result<Option<Report>, Error> {
     error::require_root("bringing hooks up to date")?;
-    possible()?;
     let alone = alone()?;
     let root = Path::new("/");
     state::refuse_damaged(root)?;
     let Some(old) = state::load_complete(root) else { return Ok(None) };
+    if is_elsewhere(&old) {
+        say::remark(
+            "nothing is brought up to date, since the kernel that runs is not that of the machine which is armed here (this is a chroot \
+             or a container); the version that armed it goes on there, and `lastrites-tracer refresh` brings it up to date then",
+        );
+        return Ok(None);
+    }
+    possible()?;
     let options = Options { mode: Some(old.mode), size: None, settle_s: old.settle_s };
     bring_about(&options, Some(&old), &alone).map(Some)
 }
@@ -90,6 +97,12 @@ pub fn refresh() -> Result<Option<Report>, Error> {
 /// Fails where arming cannot succeed, before anything is changed.
 fn possible() -> Result<(), Error> {
     doctor::blocking().map_or(Ok(()), |check| Err(Error::failed(check.what, check.why, check.next)))
+}
+
+/// Whether we are not where what is armed lives: in a chroot or container, and neither its probe nor its recorder is here.
+fn is_elsewhere(armed: &Armed) -> bool {
+    let strange = !machine::is_root_of_pid1() || machine::refuse_container().is_err();
+    strange && !armed.pins.exists() && lock::holder(Path::new(lock::RUN), &armed.ring).is_none()
 }
 
 /// Arms, or brings up to date what is armed. `same` is the arming that it is to remain.
@@ -205,7 +218,7 @@ fn set_up(
     armed.complete = true;
     armed.store(state_path)?;
     if lock::holder(run_dir, &armed.ring).is_none() {
-        let _ = fs::remove_file(Status::path(run_dir));
+        silence(run_dir);
         if items.is_empty() {
             // Nothing was installed that the init could start.
             inits::start_detached(layout, run)?;
@@ -221,6 +234,16 @@ fn set_up(
 fn send_away(run_dir: &Path, ring: &Path, wait_ms: u32) -> bool {
     let told = |status: Status| status.ring != ring || lock::dismiss_recorder(status.pid, wait_ms);
     lock::dismiss(run_dir, ring, wait_ms) && Status::load(run_dir).is_none_or(told)
+}
+
+/// Makes sure that no earlier recorder's last word passes for that of the one to come, who needs to know all the same which losses
+/// are on the recording.
+fn silence(run_dir: &Path) {
+    let Some(last) = Status::load(run_dir) else { return };
+    let status = Status { phase: "starting".into(), problem: String::new(), read_only: false, ..last };
+    if status.store(run_dir).is_err() {
+        let _ = fs::remove_file(Status::path(run_dir));
+    }
 }
 
 /// What arming makes, in order of creation, and what an earlier arming made.

@@ -9,7 +9,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rustix::fs::StatVfsMountFlags;
+use rustix::{
+    fs::{Mode, OFlags, StatVfsMountFlags},
+    io::Errno,
+};
 
 use crate::{
     error::Error,
@@ -88,7 +91,7 @@ fn is_on_root(mounts: &[Mount], root: &Path, dir: &Path) -> io::Result<bool> {
 /// write to a new place, whatever was reserved.
 pub fn unreserved(dir: &Path) -> Option<String> {
     let mount = mounts::of(&mounts::all().ok()?, existing(dir))?;
-    let when = takes_new_space(&mount.fs_type)?;
+    let when = takes_new_space(&mount.fs_type, || shares_blocks(existing(dir)))?;
     Some(format!(
         "{} is on {}, where the ring file takes new space {when}: should the disk be full then, what happens is lost",
         dir.display(),
@@ -148,14 +151,26 @@ fn slow_note(dir: &Path, size: u64) -> String {
     )
 }
 
-/// When overwriting a file takes new space there, if it ever does.
-fn takes_new_space(fs_type: &str) -> Option<&'static str> {
+/// When overwriting a file takes new space there, if it ever does. `shares`: a copy of a file can share its blocks, as xfs lets it
+/// unless it was made without `reflink`.
+fn takes_new_space(fs_type: &str, shares: impl FnOnce() -> bool) -> Option<&'static str> {
     match fs_type {
         // A ring file of ours is marked so that it is overwritten in place.
         "btrfs" => Some("after each snapshot"),
         "zfs" | "bcachefs" | "nilfs2" => Some("whenever something is written"),
+        "xfs" if shares() => Some(
+            "after it was copied there with `cp` (coreutils 9 and later; `cp --reflink=never` shares nothing)",
+        ),
         _ => None,
     }
+}
+
+/// Whether files in `dir`, which is there, can share blocks. Yes where that cannot be tried.
+fn shares_blocks(dir: &Path) -> bool {
+    // Empty ones: file systems that cannot do it say so before they look.
+    let file = || rustix::fs::open(dir, OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC, Mode::RUSR);
+    let (Ok(of), Ok(copy)) = (file(), file()) else { return true };
+    rustix::fs::ioctl_ficlone(&copy, &of) != Err(Errno::OPNOTSUPP)
 }
 
 /// Makes the directory; says which directories were missing, outermost first.
@@ -337,10 +352,15 @@ mod tests {
 
     #[test]
     fn only_where_overwriting_takes_new_space_is_it_said() {
-        assert_eq!(takes_new_space("zfs"), Some("whenever something is written"));
-        assert_eq!(takes_new_space("btrfs"), Some("after each snapshot"));
-        assert_eq!((takes_new_space("ext4"), takes_new_space("xfs")), (None, None));
+        let takes = |fs_type, shares| takes_new_space(fs_type, || shares);
+        assert_eq!(takes("zfs", false), Some("whenever something is written"));
+        assert_eq!(takes("btrfs", false), Some("after each snapshot"));
+        // cp(1) shared the ring file's blocks, each of which then took new space when it was written, and nobody had said so.
+        assert!(takes("xfs", true).is_some_and(|when| when.contains("cp")));
+        assert_eq!([takes("xfs", false), takes("ext4", true)], [None, None]);
         assert_eq!(unreserved(Path::new("/proc")), None);
+        assert!(!shares_blocks(Path::new("/dev/shm")), "a file system in memory has no blocks to share");
+        assert!(shares_blocks(Path::new("/proc")), "where it cannot be tried");
     }
 
     #[test]

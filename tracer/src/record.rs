@@ -152,9 +152,16 @@ fn adopt(armed: &Armed, status: &mut Status) -> Result<Recorder<Kernel>, Error> 
         && found.end.is_none()
         && kernel::belongs(&found.session, &armed.pins)
     {
-        status.reported =
-            previous.filter(|p| p.session == found.session.id.to_string()).unwrap_or_default().reported;
         status.session = found.session.id.to_string();
+        if let Some(mut previous) = previous.filter(|previous| previous.session == status.session) {
+            let killed = !previous.reporting.is_empty();
+            previous.settle(found.next_number);
+            status.reported = previous.reported;
+            if killed {
+                // Before the recording grows: what is not on it now must not seem to be, should this one be killed as well.
+                let _ = status.store(run);
+            }
+        }
         return Ok(Recorder::resume(kernel, &armed.ring, writer, &found, status.clone()));
     }
     let mut session = machine::session();
@@ -251,6 +258,9 @@ fn drain(mut recorder: Recorder<Kernel>, purpose: Purpose<'_>) -> Result<(), Err
         .enable_all()
         .build()
         .map_err(|e| Error::failed("starting the recorder", e, "see `lastrites doctor`"))?;
+    if let Purpose::Armed(_) = purpose {
+        recorder.run = Some(lock::RUN.into());
+    }
     let began_ns = recorder.status.attached_ns;
     let mut draining = Loop::new(&mut recorder, purpose);
     let stop = runtime.block_on(draining.run())?;

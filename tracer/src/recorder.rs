@@ -31,11 +31,12 @@ use gather::{BATCH_BYTES, Batch, Lane, ROUND_BYTES};
 /// Key of [`Session::extra`] that says that no seal was to be expected.
 pub const NO_SEAL_KEY: &str = "seal";
 
-/// Pause when a last batch waits for a record that is unfinished: all rounds of it together are longer than such
-/// a record is waited for.
 /// So often, half a minute with the recorder's pauses, the file must fail to open before segments that cannot be read
 /// and may be the newest are given up.
 const OPENS_MAX: u32 = 20;
+
+/// Pause when a last batch waits for a record that is unfinished: all rounds of it together are longer than such
+/// a record is waited for.
 const UNFINISHED_PAUSE: Duration = Duration::from_millis(1);
 
 /// Counts of signal 0 are taken this often, once their caller has been quiet for so long: the probe has
@@ -73,6 +74,9 @@ pub struct Recorder<R> {
     /// Is told of every exec, when the end of a boot is waited for.
     pub settle: Option<Settle>,
     pub status: Status,
+    /// Where the status is kept for whoever goes on, should this process be killed: losses are noted there before they are
+    /// written, so that nobody reports them again. None for who records alone.
+    pub run: Option<PathBuf>,
     /// Boot time at which counts of signal 0 were last asked for.
     polled_ns: u64,
     /// Which ring could not be read for this batch, and why.
@@ -102,6 +106,7 @@ impl<R: Rings> Recorder<R> {
             polled_ns: machine::boottime_ns(),
             unread: String::new(),
             status,
+            run: None,
             page_kib: machine::page_kib(),
             lanes: Vec::new(),
         }
@@ -179,9 +184,8 @@ impl<R: Rings> Recorder<R> {
             let number = found.map_or(0, |found| found.next_number);
             let lost = failed.lost.iter().filter(|(behind, _)| *behind <= number);
             self.status.lost += lost.map(|(_, count)| count).sum::<u64>();
-            if number >= failed.told {
-                self.status.reported.extend(failed.reported);
-            } else {
+            self.status.settle(number);
+            if number < failed.told {
                 self.pending.splice(0..0, failed.only_here);
             }
         }
@@ -239,14 +243,14 @@ impl<R: Rings> Recorder<R> {
             self.polled_ns = now_ns;
             batch.others.extend(self.rings.polls(now_ns.saturating_sub(POLLS_QUIET_NS)));
         }
-        let reported = self.losses(&mut batch.others);
+        batch.reporting = self.losses(&mut batch.others);
         let mut lanes = std::mem::take(&mut self.lanes);
         let done = self.take(&mut batch, &mut lanes, patience, anew);
         lanes.iter_mut().for_each(Lane::forget);
         self.lanes = lanes;
         match done {
             Ok(()) => {
-                self.note(batch.events, batch.lost.iter().map(|(_, count)| count).sum(), reported);
+                self.note(batch.events, batch.lost.iter().map(|(_, count)| count).sum());
                 self.positions = batch.next;
                 let waits = batch.unfinished && patience == Patience::Last;
                 if waits {
@@ -260,7 +264,7 @@ impl<R: Rings> Recorder<R> {
                 // What came out of the kernel rings is read again; the rest is only here.
                 batch.others.retain(|(_, what)| only_here(what));
                 let Batch { others: only_here, told, lost, .. } = batch;
-                self.failed = Some(Failed { only_here, reported, told, lost });
+                self.failed = Some(Failed { only_here, told, lost });
                 Err(error)
             }
         }
@@ -311,13 +315,28 @@ impl<R: Rings> Recorder<R> {
             }
             if last {
                 batch.told = number;
+                self.foretell(std::mem::take(&mut batch.reporting), number);
             }
+            let writer = self.writer()?;
             if last || !events.is_empty() {
                 writer.append_each(events, &batch.next)?;
             }
             if last {
                 return self.sync(stepped);
             }
+        }
+    }
+
+    /// Notes that losses are about to be on the recording, once that has got to event `told`.
+    fn foretell(&mut self, reporting: Vec<((u32, u8), u64)>, told: u64) {
+        if reporting.is_empty() {
+            return;
+        }
+        self.status.reporting.extend(reporting);
+        self.status.told = told;
+        if let Some(run) = &self.run {
+            // Where there is no room for it, losses may be told twice of a recorder that is killed just then.
+            let _ = self.status.store(run);
         }
     }
 
@@ -343,8 +362,8 @@ impl<R: Rings> Recorder<R> {
         self.rings.slim();
     }
 
-    fn note(&mut self, events: u64, lost: u64, reported: Vec<((u32, u8), u64)>) {
-        self.status.reported.extend(reported);
+    fn note(&mut self, events: u64, lost: u64) {
+        self.status.settle(u64::MAX);
         self.status.events += events;
         self.status.lost += lost;
         self.status.session = self.session.id.to_string();
@@ -360,7 +379,6 @@ impl<R: Rings> Recorder<R> {
 struct Failed {
     /// Events that nobody else has.
     only_here: Events,
-    reported: Vec<((u32, u8), u64)>,
     /// Number behind all of that, should it be in the file.
     told: u64,
     lost: Vec<(u64, u64)>,

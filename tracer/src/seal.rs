@@ -302,7 +302,8 @@ pub fn finish(
         Some(found) if found.end.as_ref().is_some_and(|end| end.how != How::Sealed) => return Ok(()),
         Some(found) => {
             let ours = status.session == found.session.id.to_string();
-            let status = if ours { status } else { Status::default() };
+            let mut status = if ours { status } else { Status::default() };
+            status.settle(found.next_number);
             Recorder::resume(kernel, ring, writer, &found, status)
         }
         None => {
@@ -316,6 +317,7 @@ pub fn finish(
             Recorder::new(kernel, ring, session, Status::default())
         }
     };
+    recorder.run = Some(lock::RUN.into());
     let layer = if how == How::Sealed { Layer::Seal } else { Layer::Drainer };
     recorder.drain_rest().map_err(fail)?;
     recorder.close(from_ns, layer, how, note).map_err(fail)?;

@@ -38,6 +38,9 @@ pub struct Status {
     pub phase: String,
     /// Losses by the probe that are on the recording: (CPU, kind) and count.
     pub reported: BTreeMap<(u32, u8), u64>,
+    /// The same, of those that are being written: they are on the recording once it has events up to [`Status::told`].
+    pub reporting: BTreeMap<(u32, u8), u64>,
+    pub told: u64,
 }
 
 impl Status {
@@ -55,6 +58,7 @@ impl Status {
             ("events", self.events),
             ("lost", self.lost),
             ("read_only", self.read_only.into()),
+            ("told", self.told),
         ];
         for (key, value) in numbers {
             let _ = writeln!(out, "{key}={value}");
@@ -67,6 +71,9 @@ impl Status {
         }
         for ((cpu, kind), count) in &self.reported {
             let _ = writeln!(out, "reported={cpu} {kind} {count}");
+        }
+        for ((cpu, kind), count) in &self.reporting {
+            let _ = writeln!(out, "reporting={cpu} {kind} {count}");
         }
         out
     }
@@ -82,16 +89,27 @@ impl Status {
                 "written_ns" => status.written_ns = number(),
                 "events" => status.events = number(),
                 "lost" => status.lost = number(),
+                "told" => status.told = number(),
                 "read_only" => status.read_only = number() != 0,
                 "ring" => status.ring = value.into(),
                 "session" => value.clone_into(&mut status.session),
                 "phase" => value.clone_into(&mut status.phase),
                 "problem" => value.clone_into(&mut status.problem),
                 "reported" => status.reported.extend(parse_reported(value)),
+                "reporting" => status.reporting.extend(parse_reported(value)),
                 _ => {}
             }
         }
         status
+    }
+
+    /// Of losses that somebody was about to report who did not come to say that he had: they are reported if the recording, which
+    /// has `next_number` events, holds what he was writing.
+    pub fn settle(&mut self, next_number: u64) {
+        let reporting = std::mem::take(&mut self.reporting);
+        if next_number >= std::mem::take(&mut self.told) {
+            self.reported.extend(reporting);
+        }
     }
 
     pub fn store(&self, run: &Path) -> io::Result<()> {
@@ -131,9 +149,24 @@ mod tests {
             read_only: true,
             phase: "recording".into(),
             reported: [((1, 2), 3), ((0, 5), 9)].into(),
+            reporting: [((0, 5), 11)].into(),
+            told: 12,
         };
         status.store(dir.path()).expect("stored");
         assert_eq!(Status::load(dir.path()), Some(status));
         assert_eq!(Status::parse("pid=x\nreported=1\n=\n\n\0"), Status::default());
+    }
+
+    #[test]
+    fn what_was_being_reported_counts_if_the_recording_has_got_to_it() {
+        let before = Status { reported: [((0, 5), 9)].into(), ..Status::default() };
+        let killed = Status { reporting: [((0, 5), 11), ((1, 2), 3)].into(), told: 12, ..before.clone() };
+        let settled = |next_number| {
+            let mut status = killed.clone();
+            status.settle(next_number);
+            status
+        };
+        assert_eq!(settled(11), before);
+        assert_eq!(settled(12), Status { reported: killed.reporting.clone(), ..Status::default() });
     }
 }

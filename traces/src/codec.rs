@@ -106,17 +106,49 @@ pub mod reference {
         [(NOBODY, "NOBODY"), (DEFINE, "DEFINE"), (REDEFINE, "REDEFINE"), (FIRST, "FIRST")];
 }
 
+/// What the numbers of a shape's body mean.
+pub mod shape {
+    /// Kind of a shape: [`What::Signal`](crate::event::What::Signal).
+    pub const SIGNAL: u8 = 1;
+    /// [`What::Deliver`](crate::event::What::Deliver).
+    pub const DELIVER: u8 = 2;
+    /// [`What::Exit`](crate::event::What::Exit).
+    pub const EXIT: u8 = 3;
+    /// With their numbers, as FORMAT.md lists them.
+    pub const KINDS: [(u8, &str); 3] = [(SIGNAL, "SIGNAL"), (DELIVER, "DELIVER"), (EXIT, "EXIT")];
+
+    /// Bit of a signal: [`group`](crate::event::Signal::group).
+    pub const GROUP: u8 = 1;
+    /// Bit of a signal: [`no_info`](crate::event::Signal::no_info).
+    pub const NO_INFO: u8 = 2;
+    /// Bit of a signal: [`priv_info`](crate::event::Signal::priv_info).
+    pub const PRIV_INFO: u8 = 4;
+    /// Bit of a signal and of a delivery: the thread is not the group's leader.
+    pub const OTHER_TID: u8 = 8;
+    /// With their numbers, as FORMAT.md lists them.
+    pub const SIGNAL_BITS: [(u8, &str); 4] =
+        [(GROUP, "GROUP"), (NO_INFO, "NO_INFO"), (PRIV_INFO, "PRIV_INFO"), (OTHER_TID, "OTHER_TID")];
+
+    /// Bit of a delivery: [`Handled`](crate::event::Disposition::Handled).
+    pub const HANDLED: u8 = 1;
+    /// Bit of a delivery: [`Ignored`](crate::event::Disposition::Ignored).
+    pub const IGNORED: u8 = 2;
+    /// With their numbers, as FORMAT.md lists them.
+    pub const DELIVER_BITS: [(u8, &str); 3] =
+        [(HANDLED, "HANDLED"), (IGNORED, "IGNORED"), (OTHER_TID, "OTHER_TID")];
+}
+
 /// What recurs in an event, told once per segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shape {
-    /// `bits`: 1 group, 2 no_info, 4 priv_info, 8 the thread is not the group's leader.
+    /// `bits`: [`shape::SIGNAL_BITS`].
     Signal {
         sig: u8,
         code: i32,
         result: u8,
         bits: u8,
     },
-    /// `bits`: 1 handled, 2 ignored, 8 the thread is not the group's leader.
+    /// `bits`: [`shape::DELIVER_BITS`].
     Deliver {
         sig: u8,
         bits: u8,
@@ -127,13 +159,6 @@ pub(crate) enum Shape {
 }
 
 impl Shape {
-    pub const GROUP: u8 = 1;
-    pub const NO_INFO: u8 = 2;
-    pub const PRIV_INFO: u8 = 4;
-    pub const HANDLED: u8 = 1;
-    pub const IGNORED: u8 = 2;
-    pub const OTHER_TID: u8 = 8;
-
     /// A number of its own.
     fn key(self) -> u64 {
         match self {

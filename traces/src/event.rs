@@ -283,7 +283,7 @@ pub struct Signal {
     pub code: i32,
     /// For the whole process rather than one thread.
     pub group: bool,
-    /// `TRACE_SIGNAL_*`: 0 delivered, 1 ignored, 2 already pending, 3 overflow, 4 info lost.
+    /// `TRACE_SIGNAL_*` (include/trace/events/signal.h), see [`Signal::RESULTS`].
     pub result: u8,
     /// No siginfo came with it: sent by the sender from inside the kernel (`cgroup.kill`, say).
     pub no_info: bool,
@@ -292,6 +292,9 @@ pub struct Signal {
 }
 
 impl Signal {
+    /// What became of it, in the order of the numbers.
+    pub const RESULTS: [&str; 5] = ["delivered", "ignored", "already pending", "overflow", "info lost"];
+
     /// The kernel sent it, for the reason in `code`; the sender is then at most its occasion.
     pub fn by_kernel(&self) -> bool {
         self.priv_info || self.code > 0 || is_of_an_occurrence(self.code)

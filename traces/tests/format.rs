@@ -1,14 +1,18 @@
 //! FORMAT.md against the code: its tables row by row, its limits by their numbers.
 
+use std::{collections::BTreeSet, fmt::Display};
+
 use lastrites_traces::{
-    codec::{DEAD_KEPT, POSITIONS_MAX, SHAPES_MAX, STRING_MAX, reference, tag},
+    abi,
+    codec::{DEAD_KEPT, POSITIONS_MAX, SHAPES_MAX, STRING_MAX, reference, shape, tag},
+    event::{ProcId, Signal},
     layout::{
         EVENT_LEN_MIN, FILE_HEADER, FIRST_SEGMENT, FRAME_HEADER, Field, HEADER_COPY, MAJOR, MINOR,
         PAYLOAD_MAX, SEGMENT_HEADER, SEGMENT_SIZE_MAX, SEGMENT_SIZE_MIN, SLOTS_MAX, SLOTS_MIN, kind,
         segment_size_for,
     },
     reader::STAND_ALONE_MAX,
-    session::{Session, SessionId},
+    session::{How, Layer, Session, SessionId},
 };
 
 const FORMAT: &str = include_str!("../FORMAT.md");
@@ -39,10 +43,67 @@ fn tables_of_numbered_names_are_those_of_the_code() {
     assert_eq!([kind::SESSION, kind::END], [1, 7]);
     let tags: Vec<_> = tag::ALL.iter().map(|&(tag, name)| (u64::from(tag), name)).collect();
     for (name, code) in [("FRAME_KINDS", &kinds[..]), ("TAGS", &tags), ("REFERENCES", &reference::ALL)] {
-        let rows: Vec<_> = table(name).into_iter().map(|row| row[..2].join(" ")).collect();
-        let code: Vec<_> = code.iter().map(|(number, name)| format!("{number} {name}")).collect();
-        assert_eq!(rows, code, "{name}");
+        are_those(name, code);
     }
+}
+
+/// The first two columns of the table `name` are `code`.
+fn are_those<N: Display, T: Display>(name: &str, code: &[(N, T)]) {
+    let rows: Vec<_> = table(name).into_iter().map(|row| row[..2].join(" ")).collect();
+    let code: Vec<_> = code.iter().map(|(number, name)| format!("{number} {name}")).collect();
+    assert_eq!(rows, code, "{name}");
+}
+
+/// Whoever had only this page did not know which call was which, nor what a flag meant.
+#[test]
+fn tables_of_numbers_in_events_are_those_of_the_code() {
+    let calls: Vec<_> = (0..).zip(abi::call::NAMES).skip(1).collect();
+    assert_eq!([abi::call::KILL, abi::call::PIDFD_SEND_SIGNAL], [1, 6]);
+    are_those("CALLS", &calls);
+    assert_eq!([abi::kind::FORK, abi::kind::POLL], [1, 15]);
+    are_those("LOST_KINDS", &(0..).zip(abi::kind::NAMES).collect::<Vec<(u8, _)>>());
+    are_those("RESULTS", &(0..).zip(Signal::RESULTS).collect::<Vec<(u8, _)>>());
+    are_those("SHAPE_KINDS", &shape::KINDS);
+    are_those("SIGNAL_BITS", &shape::SIGNAL_BITS);
+    are_those("DELIVER_BITS", &shape::DELIVER_BITS);
+    let flags = [
+        (abi::EXEC_FLAG_ARGV_CUT, "ARGV_CUT"),
+        (abi::EXEC_FLAG_ENV_CUT, "ENV_CUT"),
+        (abi::EXEC_FLAG_FILENAME_CUT, "FILENAME_CUT"),
+        (abi::EXEC_FLAG_ARGV_FAULT, "ARGV_FAULT"),
+    ];
+    are_those("EXEC_FLAGS", &flags);
+    let named = |number: u8, name: String| (number, name.to_uppercase());
+    let layers = [Layer::Kernel, Layer::Drainer, Layer::Seal, Layer::Census];
+    are_those("LAYERS", &layers.map(|layer| named(layer as u8, format!("{layer:?}"))));
+    let ends = [How::Sealed, How::Disarmed, How::NoSeal, How::Stopped];
+    are_those("ENDS", &ends.map(|how| named(how as u8, format!("{how:?}"))));
+}
+
+#[test]
+fn every_field_of_an_event_is_explained_and_no_other() {
+    let text = FORMAT.replace('\n', " ");
+    let shapes =
+        text.split_once("Body: byte kind;").and_then(|(_, rest)| rest.split_once(". ")).expect("shapes").0;
+    let snapshot = text
+        .split_once("SNAPSHOT, per process:")
+        .and_then(|(_, rest)| rest.split_once(". "))
+        .expect("snapshot")
+        .0;
+    let tags: Vec<_> = table("TAGS").into_iter().map(|row| row[2]).collect();
+    let all = format!("{} {shapes} {snapshot}", tags.join(" "));
+    let words: BTreeSet<&str> =
+        all.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| !word.is_empty()).collect();
+    let fields: BTreeSet<&str> = table("FIELDS").into_iter().map(|row| row[0]).collect();
+    let not_there: Vec<_> = fields.difference(&words).collect();
+    assert!(not_there.is_empty(), "explained, and in no event: {not_there:?}");
+    // Words of the sentences around them, and of types and the state.
+    let others = "0 40 DELIVER EXIT SIGNAL a an body byte child counted deliver_bits event fields for gets holds if is its \
+        last_rss_kib last_tgid level moved n namespace next no not number of parent ref s says sender shape signal_bits so str \
+        strings the then time varint victim what which without zigzag";
+    let others: BTreeSet<&str> = others.split_whitespace().collect();
+    let unexplained: Vec<_> = words.difference(&fields).filter(|word| !others.contains(*word)).collect();
+    assert!(unexplained.is_empty(), "in an event, and explained nowhere: {unexplained:?}");
 }
 
 #[test]
@@ -88,6 +149,12 @@ fn limits_are_those_of_the_code() {
         format!("follow the header; at most {PAYLOAD_MAX}"),
         format!("more than one event for {EVENT_LEN_MIN} bytes"),
         format!("`varint` length (at most {STRING_MAX})"),
+        format!("| filename | the executed file, at most {} bytes |", abi::FILENAME_MAX),
+        format!("of an EXEC at most {} bytes |", abi::ARGV_MAX),
+        format!("with a NUL behind it; at most {} bytes |", abi::ENV_MAX),
+        format!("from the root of their hierarchy; at most {} bytes |", abi::PATH_MAX),
+        format!("from /proc only to {} ms, rounded down", ProcId::TICK_NS / 1_000_000),
+        format!("| cpu | whose ring it is, from 0; {} where nobody knows |", abi::NO_CPU),
         format!("at most {SHAPES_MAX} |"),
         format!("when all {SHAPES_MAX} are taken"),
         format!("holds more than {DEAD_KEPT}"),

@@ -37,7 +37,7 @@ impl<R: Rings> Recorder<R> {
         let lost: Events = lost.collect();
         self.writer()?.append(&lost, &heads)?;
         self.sync(None)?;
-        self.note(lost.len() as u64, lost_in(&lost), Vec::new());
+        self.note(lost.len() as u64, lost_in(&lost));
         self.positions = heads;
         Ok(())
     }

@@ -36,6 +36,8 @@ pub(super) struct Batch {
     pub(super) lost: Vec<(u64, u64)>,
     /// Number behind `others`.
     pub(super) told: u64,
+    /// The losses by the probe among them, as they are to be noted.
+    pub(super) reporting: Vec<((u32, u8), u64)>,
 }
 
 impl Batch {

@@ -152,6 +152,41 @@ fn the_last_batch_tells_what_the_hooks_have_missed() {
     assert_eq!(scene.recorder.status.lost, 7);
 }
 
+/// A recorder was killed within a second of having told of losses, and whoever went on told of them once more.
+#[test]
+fn losses_are_told_once_also_by_who_goes_on_behind_one_that_was_killed() {
+    let mut scene = Scene::new(exits(2), None);
+    scene.recorder.run = Some(scene.dir.path().to_owned());
+    scene.recorder.rings_mut().looked = true;
+    let mut told = |count: u64, cut_off: bool| {
+        scene.recorder.rings_mut().lost = vec![((0, kind::EXIT), count)];
+        let before = std::fs::read(scene.path()).expect("readable");
+        scene.recorder.drain(Patience::Later).expect("drained");
+        if cut_off {
+            // It was killed between its note and the write.
+            std::fs::write(scene.path(), before).expect("written");
+        }
+        // It is gone, and has not come to store how things stand.
+        let writer = Writer::open(FileStorage::new(&scene.path())).expect("a ring file");
+        let found = writer.resume().expect("a session");
+        let mut status = Status::load(scene.dir.path()).expect("stored");
+        status.settle(found.next_number);
+        let rings = std::mem::take(scene.recorder.rings_mut());
+        let mut next = Recorder::resume(rings, &scene.path(), writer, &found, status);
+        next.run = Some(scene.dir.path().to_owned());
+        scene.recorder = next;
+        scene.recorder.drain(Patience::Later).expect("drained");
+        let lost = scene
+            .written()
+            .into_iter()
+            .filter_map(|event| if let What::Lost { count, .. } = event.what { Some(count) } else { None });
+        lost.collect::<Vec<_>>()
+    };
+    assert_eq!(told(3, false), [3]);
+    assert_eq!(told(5, true), [3, 2]);
+    assert_eq!(told(9, false), [3, 2, 4]);
+}
+
 #[test]
 fn what_is_never_finished_is_counted_as_lost_in_the_end() {
     let mut scene = Scene::new(exits(9), Some((4, u32::MAX)));
@@ -226,12 +261,8 @@ fn a_batch_that_failed_and_is_in_the_file_all_the_same_is_not_told_twice() {
         recorder.writer = None;
         recorder.positions = vec![head(3)];
         recorder.status.events = 4;
-        recorder.failed = Some(Failed {
-            only_here: std::mem::take(&mut recorder.pending),
-            reported: Vec::new(),
-            told: 5,
-            lost: Vec::new(),
-        });
+        recorder.failed =
+            Some(Failed { only_here: std::mem::take(&mut recorder.pending), told: 5, lost: Vec::new() });
         if stored {
             recorder.failed.as_mut().expect("set").only_here = vec![(
                 7,

@@ -181,7 +181,6 @@ fn who_arms_with_a_full_run_is_told_so_at_once() {
         "{said}"
     );
     assert!(!arm::pins().exists() && !root.path("etc/lastrites").exists(), "nothing is changed");
-    drop(file);
     fs::remove_file(filler).expect("removed");
     root.tracer(&["arm", "--size", "4M"]);
 }

@@ -375,3 +375,34 @@ fn arming_again_without_a_word_on_it_stays_for_what_it_was() {
         assert!(said.starts_with(until), "{arguments:?}: {said}");
     }
 }
+
+/// In a rescue system's chroot the probe was loaded into the rescue system's kernel, a recorder was started there, and both stayed.
+#[test]
+fn where_nothing_of_the_armed_machine_lives_nothing_is_started_for_it() {
+    let sandbox = Sandbox::new();
+    let root = Root::new(&sandbox);
+    let pins = arm::pins();
+    root.tracer(&["arm", "--always", "--size", "4M"]);
+    // Another kernel runs: it has no probe, no recorder, and an empty /run.
+    let recorder = root.recorder().expect("it records");
+    sys::kill(recorder, libc::SIGKILL);
+    while root.recorder().is_some() {
+        std::thread::yield_now();
+    }
+    probe::unpin(&pins).unwrap_or_else(|e| panic!("{e}"));
+    fs::remove_dir_all(root.path("run/lastrites")).expect("removed");
+    let container = || {
+        let mut command = Command::new("unshare");
+        command.args(["--pid", "--fork", "chroot", ROOT, "/tracer", "refresh"]);
+        command.output().expect("it runs")
+    };
+    for output in [root.run(&["refresh"]), container()] {
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.contains("chroot or a container"), "{output:?}");
+        assert!(!pins.exists() && !probe::successor(&pins).exists(), "no probe");
+        assert_eq!(root.recorder(), None);
+        assert!(root.path("etc/lastrites/armed").exists(), "it stays armed");
+    }
+    // Root's own `disarm` at the end of the test looks for this.
+    fs::create_dir_all(root.path("run/lastrites")).expect("made");
+}

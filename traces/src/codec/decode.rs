@@ -1,7 +1,7 @@
 //! Bytes to events. Every byte may be hostile: a claim is checked before it is used.
 
 use super::state::{Index, Known, State, StringId};
-use super::{POSITIONS_MAX, SHAPES_MAX, STRING_MAX, Shape, reference, tag};
+use super::{POSITIONS_MAX, SHAPES_MAX, STRING_MAX, Shape, reference, shape, tag};
 use crate::abi::is_of_an_occurrence;
 use crate::event::{Bytes, Disposition, Exec, ProcId, Process, Signal, What};
 use crate::layout::{FrameHeader, kind};
@@ -92,14 +92,14 @@ pub(crate) fn decode_event(
 
 fn shape_of(kind: u8, reader: &mut Reader<'_>) -> Result<Shape, Malformed> {
     Ok(match kind {
-        1 => Shape::Signal {
+        shape::SIGNAL => Shape::Signal {
             sig: reader.byte()?,
             code: reader.zigzag()? as i32,
             result: reader.byte()?,
             bits: reader.byte()?,
         },
-        2 => Shape::Deliver { sig: reader.byte()?, bits: reader.byte()? },
-        3 => Shape::Exit { status: reader.varint32()? },
+        shape::DELIVER => Shape::Deliver { sig: reader.byte()?, bits: reader.byte()? },
+        shape::EXIT => Shape::Exit { status: reader.varint32()? },
         _ => return Err(Malformed("unknown kind of shape")),
     })
 }
@@ -118,17 +118,17 @@ fn shaped(state: &mut State, reader: &mut Reader<'_>, time_ns: u64, shape: Shape
                 target_tid: thread(reader, target, bits)?,
                 sig,
                 code,
-                group: bits & Shape::GROUP != 0,
+                group: bits & shape::GROUP != 0,
                 result,
-                no_info: bits & Shape::NO_INFO != 0,
-                priv_info: bits & Shape::PRIV_INFO != 0,
+                no_info: bits & shape::NO_INFO != 0,
+                priv_info: bits & shape::PRIV_INFO != 0,
             }))
         }
         Shape::Deliver { sig, bits } => {
             let (_, process) = process(state, reader, time_ns)?;
-            let disposition = match bits & (Shape::HANDLED | Shape::IGNORED) {
+            let disposition = match bits & (shape::HANDLED | shape::IGNORED) {
                 0 => Disposition::Default,
-                Shape::IGNORED => Disposition::Ignored,
+                shape::IGNORED => Disposition::Ignored,
                 _ => Disposition::Handled,
             };
             Ok(What::Deliver { process, tid: thread(reader, process, bits)?, sig, disposition })
@@ -139,7 +139,7 @@ fn shaped(state: &mut State, reader: &mut Reader<'_>, time_ns: u64, shape: Shape
 
 #[inline(always)]
 fn thread(reader: &mut Reader<'_>, process: ProcId, bits: u8) -> Result<u32, Malformed> {
-    if bits & Shape::OTHER_TID == 0 {
+    if bits & shape::OTHER_TID == 0 {
         return Ok(process.tgid);
     }
     Ok(process.tgid.wrapping_add(reader.zigzag()? as u32))

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::find::Finder;
 use super::state::{Index, Known, State, StringId};
-use super::{POSITIONS_MAX, SHAPES_MAX, STRING_MAX, Shape, reference, tag};
+use super::{POSITIONS_MAX, SHAPES_MAX, STRING_MAX, Shape, reference, shape, tag};
 use crate::event::{Bytes, Disposition, Exec, ProcId, Process, What};
 use crate::wire::{put_bytes, put_varint, put_zigzag};
 
@@ -147,10 +147,10 @@ impl Encoder {
     pub fn event(&mut self, out: &mut Vec<u8>, dt_ns: u64, time_ns: u64, what: &What) {
         match what {
             What::Signal(signal) => {
-                let bits = bit(signal.group, Shape::GROUP)
-                    | bit(signal.no_info, Shape::NO_INFO)
-                    | bit(signal.priv_info, Shape::PRIV_INFO)
-                    | bit(signal.target_tid != signal.target.tgid, Shape::OTHER_TID);
+                let bits = bit(signal.group, shape::GROUP)
+                    | bit(signal.no_info, shape::NO_INFO)
+                    | bit(signal.priv_info, shape::PRIV_INFO)
+                    | bit(signal.target_tid != signal.target.tgid, shape::OTHER_TID);
                 let shape = Shape::Signal { sig: signal.sig, code: signal.code, result: signal.result, bits };
                 self.shape(out, dt_ns, shape, tag::SIGNAL);
                 self.process(out, time_ns, signal.sender);
@@ -158,9 +158,9 @@ impl Encoder {
                 thread(out, signal.target, signal.target_tid);
             }
             What::Deliver { process, tid, sig, disposition } => {
-                let bits = bit(*disposition == Disposition::Handled, Shape::HANDLED)
-                    | bit(*disposition == Disposition::Ignored, Shape::IGNORED)
-                    | bit(*tid != process.tgid, Shape::OTHER_TID);
+                let bits = bit(*disposition == Disposition::Handled, shape::HANDLED)
+                    | bit(*disposition == Disposition::Ignored, shape::IGNORED)
+                    | bit(*tid != process.tgid, shape::OTHER_TID);
                 self.shape(out, dt_ns, Shape::Deliver { sig: *sig, bits }, tag::DELIVER);
                 self.process(out, time_ns, *process);
                 thread(out, *process, *tid);
@@ -364,9 +364,9 @@ impl Encoder {
         }
         out.push(tag::SHAPE);
         out.push(match shape {
-            Shape::Signal { .. } => 1,
-            Shape::Deliver { .. } => 2,
-            Shape::Exit { .. } => 3,
+            Shape::Signal { .. } => shape::SIGNAL,
+            Shape::Deliver { .. } => shape::DELIVER,
+            Shape::Exit { .. } => shape::EXIT,
         });
         shape_body(out, shape);
         self.state.shapes.push(shape);

@@ -3,9 +3,10 @@
 //!
 //! Invariant: the numbers of a session's segments only grow. Whatever is between two of them is a
 //! [`Gap`], with one exception: what was torn before anything was written behind it is as if
-//! it had never been.
+//! it had never been. So is the end of a session that another one says it followed: the end that it was given then is gone, and
+//! nobody can tell how many events with it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::scan::{Found, Scan, Tally};
 use super::{Gap, Summary};
@@ -57,6 +58,8 @@ pub(super) fn index(found: Found, header: &FileHeader) -> (Vec<Summary>, Vec<Pla
     let newest = by_session.iter().filter_map(|(id, parts)| Some((parts.last()?.scan.header.seq, *id))).max();
     let (newest_seq, newest_session) = newest.map_or((0, None), |(seq, id)| (seq, Some(id)));
     order.sort_by_key(|id| by_session.get(id).and_then(|parts| Some(parts.first()?.scan.header.seq)));
+    // Whoever begins a session ends the one before, and syncs that first.
+    let ended_by_next: HashSet<SessionId> = records.values().filter_map(|record| record.previous).collect();
     let mut sessions = Vec::new();
     let mut places = Vec::new();
     for id in order {
@@ -73,7 +76,9 @@ pub(super) fn index(found: Found, header: &FileHeader) -> (Vec<Summary>, Vec<Pla
             let from = if header.kind == FileKind::Ring && newest_seq <= header.slots() { 0 } else { to };
             Gap { from, to, offset, why }
         });
-        let tail = tail.filter(|_| newest_session == Some(id));
+        let end_is_gone = ended_by_next.contains(&id) && parts.iter().all(|part| part.scan.end.is_none());
+        let stops = parts.last().map(|last| (last.scan.offset + last.tally.end as u64, why));
+        let tail = tail.filter(|_| newest_session == Some(id)).or(stops.filter(|_| end_is_gone));
         let record = records.remove(&id).unwrap_or_default();
         let (summary, place) = summarize(record, parts, before, tail, why);
         sessions.push(summary);

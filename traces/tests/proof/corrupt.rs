@@ -11,7 +11,7 @@ use lastrites_traces::{
     layout::{FIRST_SEGMENT, SEGMENT_SIZE_MIN, SIZE_MIN},
     reader::Trace,
     ring::{self, Writer},
-    session::{Clock, Session},
+    session::{Clock, End, How, Session},
     storage::MemoryStorage,
 };
 
@@ -255,4 +255,41 @@ fn clocks_that_go_backwards_between_sessions_keep_the_sessions_in_order() {
     let found: Vec<_> =
         readings.into_iter().map(|reading| (reading.summary.session.id, reading.events)).collect();
     assert_eq!(found, expected);
+}
+
+/// A sealed shutdown whose last frame was damaged looked like a power cut, of which nothing more was known: that it had been ended, and
+/// with it how many events, was said by nobody.
+#[test]
+fn the_end_of_a_session_that_another_followed_is_missed() {
+    let mut writer = Writer::open(empty_ring()).unwrap();
+    writer.begin(&session(1)).unwrap();
+    let (mut noise, mut now_ns) = (Noise(3), 2_000);
+    for _ in 0..3 {
+        writer.append(&noise.heavy(&mut now_ns, 7), &[]).unwrap();
+    }
+    writer.end(&End { how: How::Sealed, time_ns: now_ns, note: "the hook".into() }).unwrap();
+    let last = writer.storage().bytes().iter().rposition(|byte| *byte != 0).unwrap();
+    let alone = writer.storage().bytes().to_vec();
+    writer.begin(&Session { previous: Some(session(1).id), ..session(2) }).unwrap();
+    writer.append(&noise.heavy(&mut now_ns, 7), &[]).unwrap();
+    let followed = writer.into_storage().bytes().to_vec();
+
+    let first = |bytes: &[u8]| read(bytes).unwrap().swap_remove(0);
+    let whole = first(&followed);
+    assert_eq!((whole.gaps.len(), whole.summary.end.map(|end| end.how)), (0, Some(How::Sealed)));
+    for at in [last, last - 40, last - 3000] {
+        let damaged = |bytes: &[u8]| {
+            let mut bytes = bytes.to_vec();
+            bytes[at] ^= 1;
+            first(&bytes)
+        };
+        let Reading { summary, gaps, .. } = damaged(&followed);
+        assert_eq!(summary.end, None);
+        let [gap] = &gaps[..] else { panic!("{at}: {gaps:?}") };
+        assert_eq!((gap.from, gap.to), (summary.next_number, summary.next_number), "nobody knows how many");
+        assert!(gap.offset <= at as u64 && gap.offset > FIRST_SEGMENT, "{gap:?}");
+        assert_eq!(summary.gaps, gaps);
+        // With nobody behind it a power cut may have torn it, and then it is as if it had never been.
+        assert_eq!(damaged(&alone).gaps, []);
+    }
 }
