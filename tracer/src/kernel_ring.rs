@@ -1,8 +1,8 @@
 //! The kernel's rings, read from their pins.
 //!
 //! Invariant: a record is handed out only when its stamp was there before it was copied and its room was
-//! still its own afterwards, and no writer of an earlier lap has left a mark in it (`late`); every record
-//! reserved between two positions is handed out, counted as overwritten, or still to come. Layout: `lastrites_traces::abi`.
+//! still its own afterwards; every record reserved between two positions is handed out, counted
+//! as overwritten, or still to come. Layout: `lastrites_traces::abi`.
 //!
 //! Nothing of BPF's machinery is needed for it: a few system calls, and a window of one chunk into
 //! each ring.
@@ -21,10 +21,8 @@ use lastrites_traces::abi::{self, CHUNK, Head, Header, POS_BITS, POS_MASK, Poll,
 use crate::probe::{ProbeError, meta::Meta};
 
 mod counters;
-mod late;
 pub mod sys;
 
-use late::Stamps;
 use sys::Mapping;
 
 /// Bytes that are copied out of a ring at a time: they are still at hand when they are handed out.
@@ -301,11 +299,7 @@ impl KernelRing {
                 margin = (margin + self.capacity() / 8).min(self.capacity() / 2);
                 continue;
             }
-            let stamps = Stamps { key: self.key, capacity: self.capacity() };
-            let handed = stamps.hand_out(&self.block, read.next, end, f);
-            read.next = handed.next;
-            read.overwritten_records += handed.spoilt_records;
-            read.overwritten_bytes += handed.spoilt_bytes;
+            read.next = self.hand_out(read.next, end, f);
         }
         Ok(read)
     }
@@ -349,6 +343,23 @@ impl KernelRing {
         window.copy_to(offset, &mut block);
         self.block = block;
         Ok(())
+    }
+
+    /// Hands out the records in the block.
+    fn hand_out(&self, from: u64, end: u64, f: &mut impl FnMut(RawRecord<'_>)) -> u64 {
+        let mut rest = self.block.as_slice();
+        let mut head = from;
+        while head != end {
+            let Some(word) = rest.get(16..24).and_then(|bytes| bytes.try_into().ok()) else { break };
+            let len = record_len(u64::from_le_bytes(word));
+            let Some((bytes, tail)) = rest.split_at_checked(len).filter(|_| is_record_len(len)) else {
+                break;
+            };
+            f(RawRecord { head, bytes });
+            rest = tail;
+            head = head.wrapping_add(len as u64 | 1 << POS_BITS);
+        }
+        head
     }
 
     /// Goes on at the first record at or behind position `start`, and counts what is left out.
