@@ -44,7 +44,7 @@ const LEAVE_MS: u32 = 3000;
 
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
-    /// Unless as it is armed already, or for once.
+    /// None: as it is armed already, or for once.
     pub mode: Option<Mode>,
     /// Bytes of a new ring file.
     pub size: Option<u64>,
@@ -114,7 +114,9 @@ fn bring_about(options: &Options, same: Option<&Armed>, alone: &lock::Lock) -> R
     state::refuse_damaged(root)?;
     let old = state::load(root);
     Reach::of(old.as_ref()).refuse_foreign(old.as_ref())?;
-    room_to_speak(run_dir)?;
+    if old.as_ref().is_none_or(|(_, old)| lock::holder(run_dir, &old.ring).is_none()) {
+        room_to_speak(run_dir)?;
+    }
     let again = match &old {
         Some((_, old)) if old.complete => true,
         Some(_) => {
@@ -130,7 +132,9 @@ fn bring_about(options: &Options, same: Option<&Armed>, alone: &lock::Lock) -> R
         }
     };
     record::sweep();
-    let armed_for = old.as_ref().filter(|_| again).map(|(_, old)| old.mode);
+    let before = old.as_ref().filter(|_| again);
+    let armed_for = before.map(|(_, old)| old.mode);
+    let settles = before.and_then(|(_, old)| old.settle_s);
     let place = choose_place(root, &mut warnings)?;
     let state_path = state_path(root, &mut warnings);
     let (init, detected) = inits::detect(root);
@@ -154,7 +158,7 @@ fn bring_about(options: &Options, same: Option<&Armed>, alone: &lock::Lock) -> R
         init_version: detected.version,
         boot_id: machine::boot_id(),
         armed_at_s: machine::realtime_ns() / 1_000_000_000,
-        settle_s: options.settle_s,
+        settle_s: options.settle_s.or(settles),
         made: made(root, &old, &binary, &items, size),
     };
     // Once it is armed, a failure to bring it up to date must not disarm it.
@@ -237,10 +241,11 @@ fn send_away(run_dir: &Path, ring: &Path, wait_ms: u32) -> bool {
 }
 
 /// Makes sure that no earlier recorder's last word passes for that of the one to come, who needs to know all the same which losses
-/// are on the recording.
+/// are on the recording; and who is not to take himself for one that was killed and comes again.
 fn silence(run_dir: &Path) {
     let Some(last) = Status::load(run_dir) else { return };
-    let status = Status { phase: "starting".into(), problem: String::new(), read_only: false, ..last };
+    let status =
+        Status { pid: 0, phase: "starting".into(), problem: String::new(), read_only: false, ..last };
     if status.store(run_dir).is_err() {
         let _ = fs::remove_file(Status::path(run_dir));
     }

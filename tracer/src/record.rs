@@ -83,7 +83,8 @@ fn serve(boot: bool, detach: bool) -> Result<(), Error> {
     }
     let run = lock::run_dir()?;
     // There was one in this boot already, which was killed: whoever starts it again does not mean the end of a shutdown.
-    if boot && Status::load(run).is_some() && inits::by_name(&armed.init).is_stopping(&mut inits::RealRun) {
+    let was_there = || Status::load(run).is_some_and(|status| status.pid != 0);
+    if boot && was_there() && inits::by_name(&armed.init).is_stopping(&mut inits::RealRun) {
         return Ok(());
     }
     let _lock = lock::take(run, &armed.ring)?;
@@ -297,15 +298,15 @@ fn leave(
     let fail = |e: lastrites_traces::Error| {
         Error::failed("writing the last events", e, "the kernel keeps the newest")
     };
+    // Whoever loads it anew sends us away, and what is not written then nobody finds.
+    let lost = !recorder.rings().is_attached();
     // The kernel goes on recording: what is unfinished now, the seal will find.
-    let comes_again = matches!((purpose, stop), (Purpose::Armed(_), Stop::Signal));
+    let comes_again = !lost && matches!((purpose, stop), (Purpose::Armed(_), Stop::Signal));
     if let Stop::Settled(..) = stop {
         // What follows runs other people's programs. Whoever wants us gone meanwhile is not kept waiting:
         // the armed file is the last to go, so the next `disarm` finishes what this one began.
         default_signals();
     }
-    // Whoever loads it anew sends us away, and what is not written then nobody finds.
-    let lost = !recorder.rings().is_attached();
     let mut done = if comes_again { drain_on(&mut recorder) } else { recorder.drain_rest() };
     if done.is_ok() {
         done = match (purpose, stop) {

@@ -184,12 +184,12 @@ fn tell(case: &Case<'_>, chain: &[&Restart]) -> Finding {
 /// The restarts up to the one that came to a bad end, and those behind it: which failed at once, or came after the
 /// spree that killed it.
 fn split<'a, 'b>(story: &Story, chain: &'b [&'a Restart]) -> (&'b [&'a Restart], &'b [&'a Restart]) {
-    let is_brief = |restart: &&Restart| gave_up::is_brief(story, restart.new);
+    let is_brief = |restart: &Restart| gave_up::is_brief(story, restart.new);
     // Behind a few that failed one may have come that did not.
     let failing = chain.iter().rev().take_while(|restart| is_brief(restart)).count();
     let brief = match chain.len() - failing {
         last if last <= TOLD_MAX => Some(last),
-        _ => chain.iter().position(|restart| is_brief(&restart)),
+        _ => chain.iter().position(|restart| is_brief(restart)),
     };
     let killed = chain
         .iter()
