@@ -167,7 +167,7 @@ fn losses_are_told_once_also_by_who_goes_on_behind_one_that_was_killed() {
             std::fs::write(scene.path(), before).expect("written");
         }
         // It is gone, and has not come to store how things stand.
-        let writer = Writer::open(FileStorage::new(&scene.path())).expect("a ring file");
+        let writer = Writer::open(FileStorage::new(scene.path())).expect("a ring file");
         let found = writer.resume().expect("a session");
         let mut status = Status::load(scene.dir.path()).expect("stored");
         status.settle(found.next_number);
