@@ -13,7 +13,7 @@ use super::{
     who::words,
     world::{At, Idx, IdxSet, Means, NONE, Origin, Proc, Sig, World},
 };
-use crate::safe;
+use crate::{names, safe};
 
 /// Units that had a process before the shutdown began.
 #[derive(Debug, Default)]
@@ -214,7 +214,7 @@ impl Story {
             let image = world.image_at(*idx, at.ns);
             let argv = image.map_or(&b""[..], |image| world.strings.get(image.argv));
             let lives = world.proc_at(*idx).is_some_and(|proc| proc.exit > sent.at);
-            lives && words(argv).skip(2).any(names)
+            lives && words(argv).skip(2).any(names) && asked_signal(argv) == Some(sent.sig)
         });
         near.next().copied()
     }
@@ -257,4 +257,20 @@ impl Story {
         };
         stops && !started()
     }
+}
+
+/// The signal that a `systemctl kill` asks for, if it is one that is known by name or number.
+fn asked_signal(argv: &[u8]) -> Option<u8> {
+    let mut words = words(argv).skip(1);
+    while let Some(word) = words.next() {
+        let value = match word {
+            b"-s" | b"--signal" => words.next()?,
+            _ => match word.strip_prefix(b"--signal=").or_else(|| word.strip_prefix(b"-s")) {
+                Some(value) => value,
+                None => continue,
+            },
+        };
+        return names::parse_signal(std::str::from_utf8(value).ok()?);
+    }
+    Some(15)
 }

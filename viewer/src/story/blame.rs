@@ -2,13 +2,13 @@
 //!
 //! Invariant: the stretches are in order, do not overlap, and add up to the length of the shutdown.
 
-use std::cmp::Reverse;
+use std::{cell::RefCell, cmp::Reverse};
 
 use super::{
     fate::{ByTarget, Fate, tells_to_stop, told},
     service::of_rc,
     shutdown::{PhaseKind, Shutdown},
-    world::{Idx, IdxSet, NONE, Proc, Sig, World},
+    world::{Idx, IdxMap, IdxSet, NONE, Proc, Sig, World},
 };
 
 /// A stretch of waiting.
@@ -146,16 +146,22 @@ pub fn blame(
 ) -> Vec<Wait> {
     let (begin, end) = (shutdown.begin.ns, shutdown.end.ns);
     let mut longest = Longest::default();
+    // Who tells many is asked for many times.
+    let known: RefCell<IdxMap<u64>> = RefCell::default();
+    let told_ns = |idx: Idx| {
+        let when = || told(world, by_target, idx, shutdown.begin).map_or(u64::MAX, |told| told.at(world).ns);
+        *known.borrow_mut().entry(idx).or_insert_with(when)
+    };
     for mut candidate in stopping(world, shutdown, fates) {
         if longest.is_short(candidate.from_ns, candidate.to_ns) {
             continue;
         }
         let first = candidate;
-        let is_of_it = is_told_for_it(world, shutdown, by_target, &candidate)
+        let is_of_it = is_told_for_it(world, shutdown, &told_ns, &candidate)
             // Whom a stranger told first the shutdown told as well.
             || stop_signals(world, by_target, &candidate).any(|sent| {
                 candidate = Candidate { from_ns: sent.at.ns, told_by: sent.sender, ..candidate };
-                is_told_for_it(world, shutdown, by_target, &candidate)
+                is_told_for_it(world, shutdown, &told_ns, &candidate)
             });
         if is_of_it {
             longest.add(candidate);
@@ -215,17 +221,19 @@ pub fn blame(
 /// Whether it was told to stop on behalf of the shutdown: by init, by what init or whoever asked had begun for it, by somebody who
 /// was told himself or who looks after others; or somebody above it was told. What `timeout` tells its own child is nothing that
 /// a shutdown waits for.
-fn is_told_for_it(world: &World, shutdown: &Shutdown, by_target: &ByTarget, candidate: &Candidate) -> bool {
+fn is_told_for_it(
+    world: &World,
+    shutdown: &Shutdown,
+    told_ns: &impl Fn(Idx) -> u64,
+    candidate: &Candidate,
+) -> bool {
     let by = candidate.told_by;
     if by == NONE || world.is_init(by) || by == candidate.proc {
         return true;
     }
     let asked = shutdown.asked.as_ref().map_or(NONE, |asked| asked.by);
     let line = || std::iter::once(by).chain(world.ancestors(by)).take_while(|up| !world.is_init(*up));
-    let told = |up: Idx| {
-        let told = told(world, by_target, up, shutdown.begin);
-        told.is_some_and(|told| told.at(world).ns <= candidate.from_ns)
-    };
+    let told = |up: Idx| told_ns(up) <= candidate.from_ns;
     let of_it = |up: Idx| {
         let proc = world.proc_at(up);
         let begun = proc.is_some_and(|proc| world.is_init(proc.parent) && proc.born >= shutdown.begin);
@@ -250,6 +258,9 @@ fn is_told_by_master(world: &World, candidate: &Candidate) -> bool {
         && world.proc_at(master).is_some_and(ends_behind)
 }
 
+/// Who is told more often than that is told by somebody who does nothing else.
+const SIGNALS_MAX: usize = 64;
+
 /// What else told it to stop, behind the first.
 fn stop_signals<'a>(
     world: &'a World,
@@ -258,9 +269,10 @@ fn stop_signals<'a>(
 ) -> impl Iterator<Item = &'a Sig> + use<'a> {
     let (from_ns, to_ns) = (candidate.from_ns, candidate.to_ns);
     let behind = by_target.to(world, candidate.proc).map(|(_, sent)| sent);
-    behind.filter(move |sent| {
+    let told = behind.filter(move |sent| {
         sent.at.ns > from_ns && sent.at.ns < to_ns && !sent.overflowed() && tells_to_stop(world, sent)
-    })
+    });
+    told.take(SIGNALS_MAX)
 }
 
 /// Those who were told to stop, until they had.
@@ -476,7 +488,7 @@ fn choose(
             let waited = |c: &&Candidate| {
                 let told = c.told_by == last.proc || world.ancestors(c.told_by).any(|up| up == last.proc);
                 let behind = c.to_ns <= last.to_ns && last.to_ns - c.to_ns < MANAGED_NS;
-                c.why == Why::Stopping && c.proc != last.proc && told && behind && of_another(world, c, &last)
+                c.why == Why::Stopping && c.proc != last.proc && told && behind && is_managed(world, c, &last)
             };
             match active.iter().filter(waited).max_by_key(rank) {
                 Some(c) => last = *c,
@@ -522,11 +534,31 @@ fn choose(
 const MANAGED_NS: u64 = 1_000_000_000;
 const MANAGERS_MAX: usize = 4;
 
-/// Whether `child` is another matter than a worker that goes with its master: another program, or one that had to be killed.
-fn of_another(world: &World, child: &Candidate, master: &Candidate) -> bool {
+/// Whether `child` is what its `master` had waited for: one that had to be killed, one of another program that a command of the
+/// master's had told, or one of somebody who does nothing but look after others. A worker goes with its master; and who reads
+/// what that writes ends with it, whatever it was told.
+fn is_managed(world: &World, child: &Candidate, master: &Candidate) -> bool {
     let killed = world.proc_at(child.proc).is_some_and(|proc| proc.killed_by() == 9);
-    killed || world.program_of(child.proc) != world.program_of(master.proc)
+    let of_another = world.program_of(child.proc) != world.program_of(master.proc);
+    let by_command = child.told_by != master.proc;
+    let relays = world.is_supervisor(master.proc)
+        || only_waits(world, master.proc)
+        || RELAYS.contains(&world.program_of(master.proc));
+    killed || of_another && (by_command || relays)
 }
+
+/// Programs that hand on to one child what they are told, and go when it has gone.
+const RELAYS: [&[u8]; 9] = [
+    b"systemd-nspawn",
+    b"lxc-start",
+    b"dumb-init",
+    b"tini",
+    b"docker-init",
+    b"catatonit",
+    b"sudo",
+    b"su",
+    b"runuser",
+];
 
 /// The script that a command is a part of: what rc, or init itself, started.
 fn script_of(world: &World, idx: Idx) -> Idx {

@@ -174,7 +174,9 @@ pub fn tells_to_stop(world: &World, sent: &Sig) -> bool {
 
 /// Whether it is the SIGQUIT that has a JVM write what its threads are at, and go on.
 fn dumps_threads(world: &World, sent: &Sig) -> bool {
-    sent.took().is_some_and(|(_, handled)| handled)
+    // systemd sends it where it is the KillSignal= of a unit.
+    !world.is_init(sent.sender)
+        && sent.took().is_some_and(|(_, handled)| handled)
         && matches!(world.program_at(sent.target, sent.at.ns), b"java" | b"jsvc")
 }
 

@@ -461,12 +461,18 @@ fn same_starter(world: &World, old: &Run, new: &Run) -> bool {
     if old.by == new.by && old.by != NONE {
         return true;
     }
-    // The supervisor itself was restarted. Two that live side by side look after things of their own.
+    // The supervisor itself was restarted. Two that live side by side look after things of their own; but each container has a
+    // shim, and that of podman lives until what it runs has started the next.
     let program = |idx: Idx| world.program_of(idx);
     let gone = || {
         world.proc_at(old.by).is_none_or(|by| world.proc_at(new.idx).is_some_and(|new| by.exit < new.born))
     };
-    if new.how == old.how && program(old.by) == program(new.by) && new.how == By::Supervisor && gone() {
+    let of_one = || world.is_shim(old.by) && old.service.is_some() && old.service == new.service;
+    if new.how == By::Supervisor
+        && old.how == new.how
+        && program(old.by) == program(new.by)
+        && (gone() || of_one())
+    {
         return true;
     }
     // Whom a daemon's supervisor started through a script is a child of init by now; and a supervisor may watch what

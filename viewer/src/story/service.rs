@@ -235,8 +235,12 @@ impl Services {
         if let Some(path) = world.cgroups.get(&proc.cgroup)
             && let Some((kind, name)) = of_cgroup(world.strings.get(*path))
         {
-            let manager = if kind == Kind::Unit { manager(world.strings.get(*path), name) } else { b"" };
-            return self.add_of(kind, name, manager);
+            let path = world.strings.get(*path);
+            let manager = if kind == Kind::Unit { manager(path, name) } else { b"" };
+            return match inner(path, name).filter(|_| kind == Kind::Container) {
+                Some(inner) => self.add(kind, &[name, b"/", inner].concat()),
+                None => self.add_of(kind, name, manager),
+            };
         }
         let env = world.image(world.image_of(idx)).map(|image| image.env).unwrap_or_default();
         if self.envs.of(env, || of_variables(world.strings.get(env)).is_some())
@@ -301,6 +305,12 @@ fn manager<'a>(path: &'a [u8], name: &[u8]) -> &'a [u8] {
     parts.find(|part| part.starts_with(b"user@") && part.ends_with(b".service")).unwrap_or_default()
 }
 
+/// A container of an engine within the outermost one, which is `name`: docker in LXC.
+fn inner<'a>(path: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let ids = path.split(|byte| *byte == b'/').filter_map(container);
+    ids.filter(|id| *id != name).last()
+}
+
 /// The outermost container that a path leads into: what units there are in it are not this machine's.
 fn machine(path: &[u8]) -> Option<&[u8]> {
     let mut above: &[u8] = b"";
@@ -332,6 +342,10 @@ pub(super) fn is_mount(unit: &str) -> bool {
 
 /// The container that one part of a cgroup's path names.
 fn container(part: &[u8]) -> Option<&[u8]> {
+    // docker-registry.service is a service of this machine.
+    if part.ends_with(b".service") {
+        return None;
+    }
     let prefixes = [&b"docker-"[..], b"libpod-payload-", b"libpod-", b"cri-containerd-", b"crio-"];
     // Whoever looks after a container of podman or CRI-O is on this side of it.
     let mut ids = prefixes

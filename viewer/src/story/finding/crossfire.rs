@@ -161,9 +161,16 @@ fn whose(story: &Story, owner: &str, victim: Idx) -> Whose {
         None => {
             let argv =
                 world.image(world.image_of(victim)).map_or(&b""[..], |image| world.strings.get(image.argv));
+            // But for a program whose own name goes on behind it: that is another one, whatever directory it is in.
+            let bare = owner.split(['.', '@']).next().unwrap_or(owner);
+            let goes_on = world.name(victim).starts_with(bare);
             let parts = argv.split(|byte| matches!(byte, b'\0' | b'/' | b'=' | b':' | b',' | b' '));
             let mut parts = parts.filter_map(|part| std::str::from_utf8(part).ok());
-            let named = owner.len() > 2 && parts.any(|part| same(owner, part));
+            let named = bare.len() > 2
+                && match goes_on {
+                    true => parts.any(|part| same(owner, part)),
+                    false => argv.windows(bare.len()).any(|part| part == bare.as_bytes()),
+                };
             if named { Whose::Own } else { Whose::Unknown }
         }
     }

@@ -60,9 +60,8 @@ pub(super) fn under_heir(story: &Story, restart: &Restart) -> bool {
 }
 
 fn worth_telling(story: &Story, restart: &Restart) -> bool {
-    // A shim is started again with its container, which is what people know.
-    let by_shim = |other: &Restart| story.world.ancestors(other.new).any(|up| up == restart.new);
-    if story.world.is_shim(restart.new) && story.restarts.iter().any(by_shim) {
+    // A shim is started again with its container, which is what people know; and the next one is another container's.
+    if story.world.is_shim(restart.new) {
         return false;
     }
     // A command that ended as it should, after another that ended by itself: nothing that anybody keeps running.

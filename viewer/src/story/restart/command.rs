@@ -70,6 +70,8 @@ impl<'a> Commands<'a> {
         match restart.service.map(|id| services.get(id).kind) {
             // These run nothing but what they look after.
             Some(Kind::Inittab | Kind::Supervisord) => false,
+            // These have tasks, which events start; one that ended in the shutdown was a service.
+            Some(Kind::Upstart | Kind::OpenRc | Kind::Dinit) => late && old.exit < self.shutdown.begin,
             Some(Kind::Runit | Kind::S6 | Kind::Daemontools) => {
                 let first = world.own_images(restart.new).last();
                 let file = first.map_or(&b""[..], |image| world.strings.get(image.filename));

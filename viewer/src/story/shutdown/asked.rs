@@ -72,6 +72,7 @@ pub(super) fn asked(world: &World, init: Init, began: Option<At>, known: Aim) ->
         let old = until_ns.saturating_sub(image.at.ns) > LATER_NS;
         let differs = !aim_of_words(&world.command(image, HOW_MAX)).may_be(known);
         match was_refused(world, image.proc, until) {
+            _ if is_broken_off(world, image.proc, until) => true,
             true => old || differs,
             false => old && differs,
         }
@@ -206,16 +207,23 @@ fn time_of(argv: &[u8]) -> Option<&[u8]> {
     None
 }
 
-/// Whether who asked exited with an error (an inhibitor, or nobody to ask), or was ended by somebody before anything began at
-/// `until`: Ctrl-C at the prompt of molly-guard, a terminal that was closed. What init stops, it stops for the shutdown.
+/// Whether who asked exited with an error (an inhibitor, or nobody to ask), or was broken off.
 pub(super) fn was_refused(world: &World, idx: Idx, until: At) -> bool {
-    let by_init = |sig: u8| {
-        world.sigs.iter().any(|sent| sent.target == idx && sent.sig == sig && world.is_init(sent.sender))
+    world.proc_at(idx).is_some_and(|proc| proc.code().is_some_and(|code| code != 0))
+        || is_broken_off(world, idx, until)
+}
+
+/// Whether somebody ended it before anything began at `until`: Ctrl-C at the prompt of molly-guard, a terminal that was closed.
+/// What init stops, it stops for the shutdown.
+fn is_broken_off(world: &World, idx: Idx, until: At) -> bool {
+    let Some(proc) = world.proc_at(idx) else { return false };
+    let sig = proc.killed_by();
+    let by_init = || {
+        let first = world.sigs.partition_point(|sent| sent.at < proc.born);
+        let mut sent = world.sigs[first..].iter().take_while(|sent| sent.at <= proc.exit);
+        sent.any(|sent| sent.target == idx && sent.sig == sig && world.is_init(sent.sender))
     };
-    world.proc_at(idx).is_some_and(|proc| match proc.killed_by() {
-        0 => proc.code().is_some_and(|code| code != 0),
-        sig => matches!(sig, 1..=3 | 15) && proc.exit < until && !by_init(sig),
-    })
+    matches!(sig, 1..=3 | 15) && proc.exit < until && !by_init()
 }
 
 /// `root, pts/0 over ssh`, `root, cron`, `uid 1000 as root by sudo`.

@@ -16,7 +16,7 @@ use crate::{
         finding::{Finding, Rule, Step, steps, waited_for::LONG_NS},
         service::{self, Kind},
         shutdown::{Aim, Asked, Init, Shutdown},
-        world::{At, Idx, NONE, Sig},
+        world::{At, Idx, IdxSet, NONE, Sig},
     },
     time,
 };
@@ -24,7 +24,8 @@ use crate::{
 /// The ends of so many are told.
 const SHOWN: usize = 4;
 
-/// systemd.conf(5): `CtrlAltDelBurstAction=` is for more than seven within two seconds. Of two at once one is merged.
+/// systemd.conf(5): `CtrlAltDelBurstAction=` is for more than seven within two seconds. Of two at once one is merged, so that seven may
+/// have been enough.
 const BURST: usize = 7;
 const BURST_NS: u64 = 2_000_000_000;
 /// So long systemd takes at most to become systemd-shutdown then.
@@ -87,7 +88,8 @@ pub(super) fn forced(story: &Story, shutdown: &Shutdown) -> Option<Finding> {
         return None;
     }
     let mut finding = Finding::new(Rule::Forced, headline(shutdown, turn, &why, &names));
-    let waits = story.waits.iter().filter(|wait| hit.iter().any(|fate| fate.proc == wait.proc));
+    let procs: IdxSet = hit.iter().map(|fate| fate.proc).collect();
+    let waits = story.waits.iter().filter(|wait| procs.contains(&wait.proc));
     let waited: u64 = waits.map(|wait| wait.ns()).sum();
     if waited >= LONG_NS {
         let whom = if names.len() == 1 { "it" } else { "them" };
@@ -139,7 +141,7 @@ pub(super) fn forced(story: &Story, shutdown: &Shutdown) -> Option<Finding> {
             false => "systemd became systemd-shutdown, which tells and kills all at once",
         },
     ));
-    for fate in waiting.iter().filter(|fate| !hit.iter().any(|other| other.proc == fate.proc)).take(SHOWN) {
+    for fate in waiting.iter().filter(|fate| !procs.contains(&fate.proc)).take(SHOWN) {
         let since = turn.at.ns.saturating_sub(fate.told.map_or(turn.at.ns, |told| told.at(world).ns));
         let label = world.label(fate.proc);
         let text = format!("{label} had not stopped by then, {} after it was told to", time::duration(since));
@@ -155,7 +157,12 @@ pub(super) fn forced(story: &Story, shutdown: &Shutdown) -> Option<Finding> {
         }
     }
     finding.procs = hit.iter().map(|fate| fate.proc).collect();
-    if matches!(why, Why::Overdue(_) | Why::Unasked | Why::Unknown) {
+    let may_be = match why {
+        Why::Burst { count, .. } => count <= BURST,
+        Why::Overdue(_) | Why::Unasked | Why::Unknown => true,
+        Why::Option(_) | Why::Signal(..) => false,
+    };
+    if may_be {
         finding.confidence = Confidence::Likely;
     }
     let unit = culprit.and_then(|(_, unit)| unit);
@@ -219,7 +226,12 @@ fn why<'a>(story: &Story, shutdown: &'a Shutdown, turn: Turn, waiting: &[&Fate])
     if let Some((asked, sig)) = by_signal.filter(|(asked, _)| untold(asked.at)) {
         return Some(Why::Signal(asked, sig));
     }
-    if let Some(burst) = burst(story, turn) {
+    // Where nobody was waited for, and units were told, systemd was done with them.
+    let cut_short = |why: &Why<'_>| match why {
+        Why::Burst { first, .. } => !waiting.is_empty() || untold(*first),
+        _ => true,
+    };
+    if let Some(burst) = burst(story, turn).filter(cut_short) {
         return Some(burst);
     }
     let late = |asked: &&Asked| {
