@@ -307,8 +307,8 @@ fn manager<'a>(path: &'a [u8], name: &[u8]) -> &'a [u8] {
 
 /// A container of an engine within the outermost one, which is `name`: docker in LXC.
 fn inner<'a>(path: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    let ids = path.split(|byte| *byte == b'/').filter_map(container);
-    ids.filter(|id| *id != name).last()
+    let mut ids = path.rsplit(|byte| *byte == b'/').filter_map(container);
+    ids.find(|id| *id != name)
 }
 
 /// The outermost container that a path leads into: what units there are in it are not this machine's.
