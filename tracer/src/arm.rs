@@ -222,7 +222,7 @@ fn set_up(
     armed.complete = true;
     armed.store(state_path)?;
     if lock::holder(run_dir, &armed.ring).is_none() {
-        silence(run_dir);
+        Status::silence(run_dir);
         if items.is_empty() {
             // Nothing was installed that the init could start.
             inits::start_detached(layout, run)?;
@@ -238,17 +238,6 @@ fn set_up(
 fn send_away(run_dir: &Path, ring: &Path, wait_ms: u32) -> bool {
     let told = |status: Status| status.ring != ring || lock::dismiss_recorder(status.pid, wait_ms);
     lock::dismiss(run_dir, ring, wait_ms) && Status::load(run_dir).is_none_or(told)
-}
-
-/// Makes sure that no earlier recorder's last word passes for that of the one to come, who needs to know all the same which losses
-/// are on the recording; and who is not to take himself for one that was killed and comes again.
-fn silence(run_dir: &Path) {
-    let Some(last) = Status::load(run_dir) else { return };
-    let status =
-        Status { pid: 0, phase: "starting".into(), problem: String::new(), read_only: false, ..last };
-    if status.store(run_dir).is_err() {
-        let _ = fs::remove_file(Status::path(run_dir));
-    }
 }
 
 /// What arming makes, in order of creation, and what an earlier arming made.

@@ -83,8 +83,7 @@ fn serve(boot: bool, detach: bool) -> Result<(), Error> {
     }
     let run = lock::run_dir()?;
     // There was one in this boot already, which was killed: whoever starts it again does not mean the end of a shutdown.
-    let was_there = || Status::load(run).is_some_and(|status| status.pid != 0);
-    if boot && was_there() && inits::by_name(&armed.init).is_stopping(&mut inits::RealRun) {
+    if boot && Status::is_left_in(run) && inits::by_name(&armed.init).is_stopping(&mut inits::RealRun) {
         return Ok(());
     }
     let _lock = lock::take(run, &armed.ring)?;

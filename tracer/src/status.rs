@@ -112,6 +112,22 @@ impl Status {
         }
     }
 
+    /// Makes sure that no earlier recorder's last word passes for that of the one to come, who needs to know all the same which losses
+    /// are on the recording; and who is not to take himself for one that was killed and comes again.
+    pub fn silence(run: &Path) {
+        let Some(last) = Self::load(run) else { return };
+        let status =
+            Self { pid: 0, phase: "starting".into(), problem: String::new(), read_only: false, ..last };
+        if status.store(run).is_err() {
+            let _ = fs::remove_file(Self::path(run));
+        }
+    }
+
+    /// Whether a recorder ran in this boot, of which nobody wanted that it is followed by another.
+    pub fn is_left_in(run: &Path) -> bool {
+        Self::load(run).is_some_and(|status| status.pid != 0)
+    }
+
     pub fn store(&self, run: &Path) -> io::Result<()> {
         // For everybody to read: who is not root cannot see anything else of a recorder.
         own::write_volatile(&Self::path(run), &run.join(TEMPORARY), 0o644, self.text().as_bytes())
@@ -155,6 +171,27 @@ mod tests {
         status.store(dir.path()).expect("stored");
         assert_eq!(Status::load(dir.path()), Some(status));
         assert_eq!(Status::parse("pid=x\nreported=1\n=\n\n\0"), Status::default());
+    }
+
+    /// Who armed while the machine went down got no recorder: it took itself for one that was killed, and left.
+    #[test]
+    fn who_is_started_anew_is_none_that_comes_again_and_knows_what_was_reported() {
+        let dir = tempfile::tempdir().expect("a directory");
+        Status::silence(dir.path());
+        assert!(!Status::is_left_in(dir.path()));
+        let killed = Status {
+            pid: 7,
+            phase: "recording".into(),
+            problem: "disk full".into(),
+            reported: [((1, 2), 3)].into(),
+            ..Status::default()
+        };
+        killed.store(dir.path()).expect("stored");
+        assert!(Status::is_left_in(dir.path()));
+        Status::silence(dir.path());
+        assert!(!Status::is_left_in(dir.path()));
+        let silenced = Status { pid: 0, phase: "starting".into(), problem: String::new(), ..killed };
+        assert_eq!(Status::load(dir.path()), Some(silenced));
     }
 
     #[test]

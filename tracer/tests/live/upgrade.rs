@@ -365,7 +365,7 @@ fn arming_again_without_a_word_on_it_stays_for_what_it_was() {
     let sandbox = Sandbox::new();
     let root = Root::new(&sandbox);
     for (arguments, until) in [
-        (&["arm", "--size", "4M"][..], "armed for the next shutdown"),
+        (&["arm", "--size", "4M", "--settle", "7"][..], "armed for the next shutdown"),
         (&["arm", "--always"], "still armed, for every shutdown"),
         (&["arm"], "still armed, for every shutdown"),
         (&["arm", "--once"], "still armed, for the next shutdown"),
@@ -373,6 +373,8 @@ fn arming_again_without_a_word_on_it_stays_for_what_it_was() {
     ] {
         let said = String::from_utf8_lossy(&root.tracer(arguments).stdout).into_owned();
         assert!(said.starts_with(until), "{arguments:?}: {said}");
+        let armed = fs::read_to_string(root.path("etc/lastrites/armed")).expect("armed");
+        assert!(armed.lines().any(|line| line == "settle=7"), "{arguments:?}: {armed}");
     }
 }
 
