@@ -168,6 +168,12 @@ impl Story {
         top.zip(of_unit).is_some_and(|(top, id)| self.is_stop_command(top, id))
     }
 
+    /// Whether pid 1 ran it, or what runs it, for its unit in the shutdown, to stop it as far as one knows.
+    pub(super) fn is_run_for_its_unit(&self, idx: Idx) -> bool {
+        let line = std::iter::once(idx).chain(self.world.ancestors(idx));
+        line.take_while(|up| !self.world.is_init(*up)).last().is_some_and(|top| self.is_command(top))
+    }
+
     /// Whether its unit ran before the shutdown, and then something else: None where the unit was not seen to run.
     pub(super) fn is_new_in_unit(&self, idx: Idx) -> Option<bool> {
         let unit = &self.services.get(self.service(idx)?).name;

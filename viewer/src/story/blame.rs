@@ -2,7 +2,11 @@
 //!
 //! Invariant: the stretches are in order, do not overlap, and add up to the length of the shutdown.
 
-use std::{cell::RefCell, cmp::Reverse};
+use std::{
+    cell::{OnceCell, RefCell},
+    cmp::Reverse,
+    collections::HashMap,
+};
 
 use super::{
     fate::{ByTarget, Fate, tells_to_stop, told},
@@ -152,6 +156,15 @@ pub fn blame(
         let when = || told(world, by_target, idx, shutdown.begin).map_or(u64::MAX, |told| told.at(world).ns);
         *known.borrow_mut().entry(idx).or_insert_with(when)
     };
+    // When init ran the first command in a cgroup.
+    let commands: OnceCell<HashMap<u64, Vec<(u64, Idx)>>> = OnceCell::new();
+    let is_asked = |candidate: &Candidate| {
+        let commands = commands.get_or_init(|| commands_of_init(world, begin));
+        let cgroup = world.proc_at(candidate.told_by).map_or(0, |master| master.cgroup);
+        let first =
+            commands.get(&cgroup).and_then(|all| all.iter().find(|(_, idx)| *idx != candidate.told_by));
+        first.is_some_and(|(born_ns, _)| *born_ns <= candidate.from_ns)
+    };
     for mut candidate in stopping(world, shutdown, fates) {
         if longest.is_short(candidate.from_ns, candidate.to_ns) {
             continue;
@@ -165,7 +178,10 @@ pub fn blame(
             });
         if is_of_it {
             longest.add(candidate);
-        } else if is_told_by_master(world, &first) && of_unit(first.proc) {
+        } else if is_told_by_master(world, &first)
+            && (told_ns(first.told_by) <= first.from_ns || is_asked(&first))
+            && of_unit(first.proc)
+        {
             longest.add(first);
         }
     }
@@ -260,6 +276,20 @@ fn is_told_by_master(world: &World, candidate: &Candidate) -> bool {
 
 /// Who is told more often than that is told by somebody who does nothing else.
 const SIGNALS_MAX: usize = 64;
+
+/// What init ran in each cgroup from `begin_ns` on, the first two of each.
+fn commands_of_init(world: &World, begin_ns: u64) -> HashMap<u64, Vec<(u64, Idx)>> {
+    let mut commands: HashMap<u64, Vec<(u64, Idx)>> = HashMap::new();
+    for (idx, proc) in world.all() {
+        if proc.born.ns >= begin_ns && proc.cgroup != 0 && world.is_init(proc.parent) {
+            let all = commands.entry(proc.cgroup).or_default();
+            all.push((proc.born.ns, idx));
+            all.sort_unstable();
+            all.truncate(2);
+        }
+    }
+    commands
+}
 
 /// What else told it to stop, behind the first.
 fn stop_signals<'a>(
@@ -543,6 +573,7 @@ fn is_managed(world: &World, child: &Candidate, master: &Candidate) -> bool {
     let by_command = child.told_by != master.proc;
     let relays = world.is_supervisor(master.proc)
         || only_waits(world, master.proc)
+        || world.is_script(master.proc)
         || RELAYS.contains(&world.program_of(master.proc));
     killed || of_another && (by_command || relays)
 }

@@ -11,6 +11,7 @@ use crate::{
     story::{
         Story,
         fate::Fate,
+        service::Kind,
         who::words,
         world::{Idx, Means, Sig},
     },
@@ -158,6 +159,10 @@ fn whose(story: &Story, owner: &str, victim: Idx) -> Whose {
         Some(_) => Whose::Another,
         // Only its program is known: named like the script's service, or with it in its arguments, it is its own.
         None if same(owner, &world.name(victim)) => Whose::Own,
+        // So are those whom that program runs, whatever they are called.
+        None if world.ancestors(victim).any(|up| !world.is_init(up) && same(owner, &world.name(up))) => {
+            Whose::Own
+        }
         None => {
             let argv =
                 world.image(world.image_of(victim)).map_or(&b""[..], |image| world.strings.get(image.argv));
@@ -213,14 +218,26 @@ const SAME: [&str; 6] = ["server", "daemon", "safe", "main", "master", "worker"]
 /// Without anything between, so much at most: `mongodb` and `mongod`, `postgresql` and `postgres`, `httpd` and `http`.
 const ENDING_MAX: usize = 3;
 
-/// On whose behalf: the service of the sender, or the script it runs in.
+/// On whose behalf: the service of the sender, or the script it runs in. What somebody types in his session, or a job of cron, is
+/// run to stop neither.
 fn owner(story: &Story, sender: Idx) -> Option<String> {
-    if let Some(id) = story.services.known(sender) {
-        return Some(story.services.get(id).name.clone());
-    }
     let world = &story.world;
+    let of = |up: Idx| {
+        let id = story.services.known(up)?;
+        let service = story.services.get(id);
+        let is_for_it = match service.kind {
+            Kind::Unit => !service.name.ends_with(".scope") && story.is_run_for_its_unit(sender),
+            // These have nothing but what they run.
+            Kind::Supervisord | Kind::Inittab => false,
+            _ => true,
+        };
+        is_for_it.then(|| service.name.clone())
+    };
+    if story.services.known(sender).is_some() {
+        return of(sender);
+    }
     world.ancestors(sender).find_map(|up| match story.services.known(up) {
-        Some(id) => Some(story.services.get(id).name.clone()),
+        Some(_) => of(up),
         None => world
             .own_images(up)
             .find_map(|image| crate::story::service::script(world, image))

@@ -48,9 +48,19 @@ impl<'a> Commands<'a> {
             return true;
         }
         let Some(old) = world.proc_at(restart.old) else { return false };
-        // Who looks after a container runs its checks as well, which may fail.
-        let ended = old.dead() && old.killed_by() == 0 && (old.status == 0 || world.is_shim(restart.by));
-        if !ended || restart.ordered != NONE {
+        if restart.ordered != NONE {
+            return false;
+        }
+        // What a shim runs beside what its container is there for are checks, and what somebody has it execute in there: however
+        // long that takes, and however it ends.
+        let of_container = restart.of_kind(services, Kind::Container) && world.is_shim(restart.by);
+        if of_container && self.is_beside_main(restart, old) {
+            return true;
+        }
+        // Tests and hooks may fail as well.
+        let may_fail = || world.is_shim(restart.by) || is_hook(world, restart) || is_test(world, restart);
+        let ended = old.dead() && old.killed_by() == 0 && (old.status == 0 || may_fail());
+        if !ended {
             return false;
         }
         let late = restart.at.ns.saturating_sub(old.exit.ns) > RESTART_NS;
@@ -67,25 +77,41 @@ impl<'a> Commands<'a> {
 
     fn is_command(&self, services: &Services, restart: &Restart, old: &Proc, late: bool) -> bool {
         let world = self.world;
+        // What a loop runs in the background, again and again.
+        if self.is_of_loop(restart, old) {
+            return true;
+        }
+        match world.program_of(restart.by) {
+            b"runsv" | b"s6-supervise" | b"supervise" => return is_hook(world, restart),
+            // It runs nothing but what it looks after.
+            b"supervisord" => return false,
+            b"monit" => return is_test(world, restart),
+            _ => {}
+        }
         match restart.service.map(|id| services.get(id).kind) {
-            // These run nothing but what they look after.
             Some(Kind::Inittab | Kind::Supervisord) => false,
             // These have tasks, which events start; one that ended in the shutdown was a service.
             Some(Kind::Upstart | Kind::OpenRc | Kind::Dinit) => late && old.exit < self.shutdown.begin,
-            Some(Kind::Runit | Kind::S6 | Kind::Daemontools) => {
-                let first = world.own_images(restart.new).last();
-                let file = first.map_or(&b""[..], |image| world.strings.get(image.filename));
-                file.windows(9).any(|part| part == b"/control/")
-                    || matches!(base_name(file), b"finish" | b"check")
-            }
-            // What it starts leaves whoever started it; what stays its child is a test.
-            _ if world.program_of(restart.by) == b"monit" => {
-                world.proc_at(restart.new).is_some_and(|new| new.parent == restart.by)
-            }
             Some(Kind::Script) if restart.how == By::Script => false,
             Some(Kind::Unit | Kind::Container) => late || self.is_beside_main(restart, old),
             _ => late,
         }
+    }
+
+    /// Whether one who lived through both had run both, and is none that keeps anybody running.
+    fn is_of_loop(&self, restart: &Restart, old: &Proc) -> bool {
+        let world = self.world;
+        let keeps = |up: Idx| {
+            world.is_init(up)
+                || up == restart.by && restart.how != By::Script
+                || world.is_supervisor(up)
+                || matches!(world.program_of(up), b"cron" | b"crond" | b"anacron" | b"atd" | b"fcron")
+        };
+        let across =
+            |up: &Idx| world.proc_at(*up).is_some_and(|up| up.born <= old.born && up.exit >= restart.at);
+        // Above somebody who keeps others running is whoever started that one.
+        let mut ran_new = world.ancestors(restart.new).take_while(|up| !keeps(*up)).filter(across);
+        ran_new.any(|up| world.ancestors(restart.old).any(|other| other == up))
     }
 
     /// Whether there was somebody whom the unit or the container is there for, beside or between the two.
@@ -104,6 +130,20 @@ impl<'a> Commands<'a> {
             across || !of_container && other.exit > old.exit && lived_ns(other) > lived_ns(old)
         })
     }
+}
+
+/// What runsv and its like run beside the service itself.
+fn is_hook(world: &World, restart: &Restart) -> bool {
+    let of_runsv = matches!(world.program_of(restart.by), b"runsv" | b"s6-supervise" | b"supervise");
+    let first = world.own_images(restart.new).last().filter(|_| of_runsv);
+    let file = first.map_or(&b""[..], |image| world.strings.get(image.filename));
+    file.windows(9).any(|part| part == b"/control/") || matches!(base_name(file), b"finish" | b"check")
+}
+
+/// What monit starts leaves whoever started it; what stays its child is a test.
+fn is_test(world: &World, restart: &Restart) -> bool {
+    world.program_of(restart.by) == b"monit"
+        && world.proc_at(restart.new).is_some_and(|new| new.parent == restart.by)
 }
 
 fn lived_ns(proc: &Proc) -> u64 {

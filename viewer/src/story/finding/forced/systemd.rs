@@ -16,6 +16,7 @@ use crate::{
         finding::{Finding, Rule, Step, steps, waited_for::LONG_NS},
         service::{self, Kind},
         shutdown::{Aim, Asked, Init, Shutdown},
+        stopper::says_stop,
         world::{At, Idx, IdxSet, NONE, Sig},
     },
     time,
@@ -242,8 +243,24 @@ fn why<'a>(story: &Story, shutdown: &'a Shutdown, turn: Turn, waiting: &[&Fate])
         return Some(Why::Overdue(asked));
     }
     let from = At { ns: turn.at.ns.saturating_sub(UNTOLD_NS), number: 0 };
+    // What was told long before, and a stop command, may take longer than that.
+    let stopped = |fate: &Fate| {
+        let told = fate.told.and_then(|told| world.sig(told.sent));
+        told.is_some_and(|sent| world.is_init(sent.sender) && sent.at < turn.at)
+            && world.proc_at(fate.proc).is_some_and(|proc| proc.exit >= from && proc.exit <= turn.at)
+    };
+    let commanded = || {
+        world.images.iter().any(|image| {
+            image.at < turn.at
+                && says_stop(world.strings.get(image.argv))
+                && world.proc_at(image.proc).is_some_and(|proc| {
+                    world.is_init(proc.parent) && proc.exit >= from && proc.exit <= turn.at
+                })
+        })
+    };
+    let at_work = || story.fates.iter().any(stopped) || commanded();
     match asked {
-        None if untold(from) => Some(Why::Unasked),
+        None if untold(from) && !at_work() => Some(Why::Unasked),
         _ => turn.at_once.then_some(Why::Unknown),
     }
 }
@@ -255,8 +272,11 @@ fn burst<'a>(story: &Story, turn: Turn) -> Option<Why<'a>> {
     let first = world.sigs.partition_point(|sent| sent.at.ns < from_ns);
     let before = world.sigs[first..].iter().take_while(|sent| sent.at < turn.at);
     let all: Vec<&Sig> = before.filter(|sent| sent.sig == 2 && world.is_init(sent.target)).collect();
-    let near = |some: &&[&Sig]| some[BURST - 1].at.ns.saturating_sub(some[0].at.ns) <= BURST_NS;
-    all.windows(BURST).find(near)?;
+    let near = |some: &[&Sig]| some[BURST - 1].at.ns.saturating_sub(some[0].at.ns) <= BURST_NS;
+    let from = all.windows(BURST).position(near)?;
+    let within = |sent: &&&Sig| sent.at.ns.saturating_sub(all[from].at.ns) <= BURST_NS;
+    let count = all[from..].iter().take_while(within).count();
+    let all = &all[from..from + count];
     let (first, last) = (all.first()?, all.last()?);
     let by_key = all.iter().all(|sent| sent.sender == NONE);
     Some(Why::Burst { first: first.at, last: last.at, count: all.len(), by_key })
