@@ -213,14 +213,11 @@ fn end_of(word: &[u8]) -> usize {
     word.iter().enumerate().position(ends).unwrap_or(word.len())
 }
 
-/// Whether `path` is a slash and what a secret is called: what a colon gives it is one. Directories of keys have longer paths.
+/// Whether `path` ends in what a secret is called, and nothing else: what a colon gives it is one.
 fn names_secret(path: &[u8]) -> bool {
     let name = crate::processes::base_name(path);
     let letters = |byte: &u8| byte.is_ascii_alphabetic() || matches!(byte, b'-' | b'_');
-    path.iter().filter(|byte| **byte == b'/').count() == 1
-        && name.len() <= 20
-        && name.iter().all(letters)
-        && shape::is_secretish(name)
+    name.len() <= 20 && name.iter().all(letters) && shape::is_secretish(name)
 }
 
 /// Where in a path of the system another tree of directories begins, in parts: `/proc/12/root/home/ada`. What `fd/3` is

@@ -480,7 +480,7 @@ mod tests {
         };
         let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/../traces/samples/power-cut.lrt");
         std::fs::copy(sample, &options.path).expect("copied");
-        let mut app = App::new(Theme::choose(&Hints::default(), None, Some(false), true), (80, 24));
+        let mut app = App::new(Theme::choose(&Hints::default(), None, Some(false), true), (140, 24));
         let mut model = load::now(&options.path, None).expect("it is one");
         model.ending = crate::about::Ending::Recording;
         app.live = true;

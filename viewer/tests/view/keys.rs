@@ -590,7 +590,7 @@ fn recordings_of_two_files_stand_beside_each_other() {
     // Alone in its file it is compared with nothing by itself, and one is told how.
     let mut app = listed();
     assert_eq!(enter(&mut app, "d"), None);
-    assert!(app.message.contains("Space marks one"), "{}", app.message);
+    assert!(app.message.contains("mark it with Space"), "{}", app.message);
     let mut app = listed();
     press(&mut app, "End s");
     typed(&mut app, "x.lrt");

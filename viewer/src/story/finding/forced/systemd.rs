@@ -244,21 +244,19 @@ fn why<'a>(story: &Story, shutdown: &'a Shutdown, turn: Turn, waiting: &[&Fate])
     }
     let from = At { ns: turn.at.ns.saturating_sub(UNTOLD_NS), number: 0 };
     // What was told long before, and a stop command, may take longer than that.
-    let stopped = |fate: &Fate| {
-        let told = fate.told.and_then(|told| world.sig(told.sent));
-        told.is_some_and(|sent| world.is_init(sent.sender) && sent.at < turn.at)
-            && world.proc_at(fate.proc).is_some_and(|proc| proc.exit >= from && proc.exit <= turn.at)
+    let ended = |idx: Idx| world.proc_at(idx).is_some_and(|proc| proc.exit >= from && proc.exit <= turn.at);
+    let stopped = |sent: &Sig| {
+        sent.at < turn.at && world.is_init(sent.sender) && tells_to_stop(world, sent) && ended(sent.target)
     };
     let commanded = || {
         world.images.iter().any(|image| {
             image.at < turn.at
                 && says_stop(world.strings.get(image.argv))
-                && world.proc_at(image.proc).is_some_and(|proc| {
-                    world.is_init(proc.parent) && proc.exit >= from && proc.exit <= turn.at
-                })
+                && world.proc_at(image.proc).is_some_and(|proc| world.is_init(proc.parent))
+                && ended(image.proc)
         })
     };
-    let at_work = || story.fates.iter().any(stopped) || commanded();
+    let at_work = || world.sigs.iter().any(stopped) || commanded();
     match asked {
         None if untold(from) && !at_work() => Some(Why::Unasked),
         _ => turn.at_once.then_some(Why::Unknown),
