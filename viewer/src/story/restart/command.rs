@@ -53,10 +53,11 @@ impl<'a> Commands<'a> {
         }
         // What a shim runs beside what its container is there for are checks, and what somebody has it execute in there: however
         // long that takes, and however it ends.
-        let of_container = restart.of_kind(services, Kind::Container) && world.is_shim(restart.by);
+        let of_container = || restart.of_kind(services, Kind::Container);
         // Whoever starts a container again has another shim for it. That of podman runs each check by one of its own, too.
         let of_one_shim = || world.ancestors(restart.old).any(|up| up == restart.by);
-        if of_container && (of_one_shim() || self.is_beside_main(restart, old)) {
+        if world.is_shim(restart.by) && (of_one_shim() || of_container() && self.is_beside_main(restart, old))
+        {
             return true;
         }
         // Tests and hooks may fail as well.
