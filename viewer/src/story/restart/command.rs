@@ -1,7 +1,8 @@
 //! What runs again and again because it is there for that: checks, hooks, helpers, what a timer or D-Bus starts.
 //!
 //! Invariant: nobody is taken for one who was told to stop, was killed, was ordered, or had come by a restart himself; nor who
-//! had lived for long, unless systemd let a while go by before it ran the same again.
+//! had lived for long, unless systemd let a while go by before it ran the same again. But what a shim ran beside what its
+//! container is there for is one, however it ended.
 
 use std::{cell::OnceCell, collections::HashMap};
 
