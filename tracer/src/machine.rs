@@ -12,7 +12,7 @@ use std::{
 use lastrites_traces::session::{Clock, Session, SessionId};
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::error::Error;
+use crate::{error::Error, mounts};
 
 fn now(clock: ClockId) -> u64 {
     let time = clock_gettime(clock);
@@ -82,14 +82,21 @@ fn refuse_unless_first(namespace: Option<u64>) -> Result<(), Error> {
     ))
 }
 
-/// Whether our root directory is that of pid 1: in a chroot it is another one. Where the kernel does not tell, as somebody who lacks
-/// a right that pid 1 has, it counts as the same; without /proc, as another.
+/// Whether our root directory is that of pid 1: in a chroot it is another one. Without /proc it counts as another.
+///
+/// Which one pid 1 has is for those to see who have all its rights, and some machines give root less; what is mounted there
+/// everybody may read. Where not even that is told, it counts as the same.
 pub fn is_root_of_pid1() -> bool {
     let identity = |path: &str| fs::metadata(path).map(|meta| (meta.dev(), meta.ino()));
     match (identity("/proc/1/root/"), identity("/")) {
         (Ok(pid1), Ok(own)) => pid1 == own,
-        (Err(e), _) => e.kind() == io::ErrorKind::PermissionDenied,
-        (Ok(_), Err(_)) => false,
+        (Err(e), Ok(_)) if e.kind() == io::ErrorKind::PermissionDenied => {
+            match (fs::read("/proc/1/mountinfo"), fs::read("/proc/self/mountinfo")) {
+                (Ok(pid1), Ok(own)) => mounts::have_one_root(&pid1, &own),
+                _ => true,
+            }
+        }
+        _ => false,
     }
 }
 

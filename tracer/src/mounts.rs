@@ -74,6 +74,20 @@ pub fn all() -> io::Result<Vec<Mount>> {
     Ok(fs::read("/proc/self/mountinfo")?.split(|b| *b == b'\n').filter_map(parse_line).collect())
 }
 
+/// Whether the processes that these two mountinfo(5) are of have one root directory: the same directory of the same file system.
+/// A root directory that is no mount, as of many a chroot, has no line there.
+pub fn have_one_root(one: &[u8], other: &[u8]) -> bool {
+    // `27 1 254:0 / / rw,relatime …`: device, directory, and where it is seen. The last one lies on top.
+    fn root(table: &[u8]) -> Option<(&[u8], &[u8])> {
+        table.split(|b| *b == b'\n').rev().find_map(|line| {
+            let mut words = line.split(|b| *b == b' ').skip(2);
+            let root = (words.next()?, words.next()?);
+            (words.next()? == b"/").then_some(root)
+        })
+    }
+    root(one).is_some_and(|root_of_one| root(other) == Some(root_of_one))
+}
+
 /// The mount that holds `path`: the last one mounted on its longest mounted prefix.
 pub fn of(mounts: &[Mount], path: &Path) -> Option<Mount> {
     let longest =
@@ -202,6 +216,24 @@ mod tests {
         assert_eq!((var.fs_type.as_str(), var.flags()), ("ext4", libc::MS_NOEXEC));
         assert_eq!(of(&mounts, Path::new("/various")).expect("root").point, Path::new("/"));
         assert_eq!(mounts[3].point, Path::new("/with space"));
+    }
+
+    /// Where root lacks a right that pid 1 has, every chroot was taken for the machine itself.
+    #[test]
+    fn a_chroot_is_told_by_its_mounts() {
+        let pid1 = b"22 27 0:21 / /proc rw - proc proc rw\n27 1 254:0 / / rw - ext4 /dev/vda rw\n";
+        let with_root = |line: &str| [&b"7 6 0:21 / /proc rw - proc proc rw\n"[..], line.as_bytes()].concat();
+        for (root, is_one) in [
+            ("90 1 254:0 / / ro - ext4 /dev/vda rw\n", true),
+            ("90 1 254:0 /jail / rw - ext4 /dev/vda rw\n", false),
+            ("90 1 254:1 / / rw - ext4 /dev/vdb rw\n", false),
+            ("90 1 254:1 / / rw - ext4 /dev/vdb rw\n91 90 254:0 / / rw - ext4 /dev/vda rw\n", true),
+            ("", false),
+            ("90 1 254:0 /", false),
+        ] {
+            assert_eq!(have_one_root(pid1, &with_root(root)), is_one, "{root}");
+        }
+        assert!(!have_one_root(b"", b""), "nothing is known");
     }
 
     #[test]
