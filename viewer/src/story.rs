@@ -155,13 +155,12 @@ impl Story {
                     })
             };
             // And this of those whom somebody has killed.
-            let of_init = |fate: &&Fate| {
-                world
-                    .proc_at(fate.proc)
-                    .is_some_and(|proc| proc.born >= shutdown.begin && world.is_init(proc.parent))
+            let places = places_of(&fates, &world);
+            let of_init = |idx: Idx| {
+                let proc = world.proc_at(idx)?;
+                let fate = fates.get(*places.get(idx as usize)? as usize);
+                fate.filter(|_| proc.born >= shutdown.begin && world.is_init(proc.parent))
             };
-            let commands: IdxMap<&Fate> =
-                fates.iter().filter(of_init).map(|fate| (fate.proc, fate)).collect();
             let command = |idx: Idx| {
                 let of_mount = |unit: &String| service::is_mount(unit);
                 let Some(unit) = unit_of(idx).filter(|unit| unit.ends_with(".service") || of_mount(unit))
@@ -171,7 +170,7 @@ impl Story {
                 let earlier = earlier.get_or_init(|| behalf::Earlier::of(&world, shutdown.begin));
                 let is_new = earlier.is_new_in(&world, idx, &unit);
                 let born_ns = world.proc_at(idx).map_or(0, |proc| proc.born.ns);
-                let fate = commands.get(&idx);
+                let fate = of_init(idx);
                 let sent = fate.and_then(|fate| world.sig(fate.killer?));
                 let told_ns = fate.and_then(|fate| fate.told).map(|told| told.at(&world).ns);
                 let until_ns = told_ns.or(sent.map(|sent| sent.at.ns)).unwrap_or(u64::MAX);
@@ -409,10 +408,7 @@ impl Story {
                 self.world.proc_at(fate.proc).is_some_and(|proc| proc.dead()) || !self.is_missed(fate.proc)
             });
         }
-        self.fate_of = vec![NONE; self.world.procs.len()];
-        for (fate, at) in fates.iter().zip(0..) {
-            self.fate_of[fate.proc as usize] = at;
-        }
+        self.fate_of = places_of(&fates, &self.world);
         self.fates = fates;
     }
 
@@ -554,6 +550,15 @@ impl Story {
             None => self.cut && self.world.proc_at(idx).is_some_and(|proc| !proc.dead()),
         }
     }
+}
+
+/// Where each process's fate is in `fates`, [`NONE`] without one.
+fn places_of(fates: &[Fate], world: &World) -> Vec<u32> {
+    let mut places = vec![NONE; world.procs.len()];
+    for (fate, at) in fates.iter().zip(0..) {
+        places[fate.proc as usize] = at;
+    }
+    places
 }
 
 /// When the last hook of the shutdown ended the recording, if it did.
