@@ -45,7 +45,7 @@ use self::{
     service::{Entry, Kind, ServiceId, Services},
     shutdown::{Aim, Asked, Init, Shutdown},
     stopper::{Stoppers, says_stop},
-    world::{At, Idx, IdxMap, IdxSet, NONE, Proc, Sig, World},
+    world::{At, Idx, IdxSet, NONE, Proc, Sig, World},
 };
 
 /// Signals are looked at from this long before a shutdown on.

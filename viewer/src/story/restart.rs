@@ -8,6 +8,7 @@ mod begun;
 mod command;
 mod kept;
 mod ordered;
+mod wrapped;
 
 use std::collections::HashMap;
 
@@ -205,6 +206,7 @@ pub fn restarts(
     drop(dead);
     kept::add(world, services, by_target, from, until, &mut found);
     begun::add(world, services, from, until, daemon, &mut found);
+    wrapped::add(world, services, by_target, from, until, &mut found);
     found.in_order()
 }
 

@@ -14,7 +14,7 @@ const INTERPRETERS: [&[u8]; 9] =
     [b"sh", b"dash", b"bash", b"busybox", b"perl", b"ruby", b"python", b"env", b"toybox"];
 
 /// Shells: a script of theirs may run a daemon and wait for it.
-const SHELLS: [&[u8]; 5] = [b"sh", b"dash", b"bash", b"ksh", b"busybox"];
+pub(super) const SHELLS: [&[u8]; 5] = [b"sh", b"dash", b"bash", b"ksh", b"busybox"];
 
 /// Programs that start others and start them again.
 const SUPERVISORS: [&[u8]; 13] = [

@@ -1,7 +1,9 @@
 //! Restarted in the shutdown: something stopped as it was told, and somebody started it again.
 //!
 //! Found: a restart after the shutdown began. What a restarted supervisor started again itself belongs to the
-//! supervisor's finding.
+//! supervisor's finding; a program that stays for what it runs (`su -c mongod`) is in the company of that.
+
+use std::cmp::Reverse;
 
 use crate::time;
 
@@ -10,7 +12,7 @@ use crate::story::{
     Story,
     fate::{Fate, Verdict},
     restart::{By, Restart},
-    world::{Idx, NONE, Proc},
+    world::{Idx, IdxMap, NONE, Proc},
 };
 
 /// What lives no longer may be a command that is run again and again.
@@ -23,8 +25,11 @@ pub(super) fn check(case: &mut Case<'_>) {
     let story = case.story;
     // Supervisors first: what they start again belongs to them.
     let of_supervisor = |restart: &&Restart| story.world.is_supervisor(restart.new);
+    let company = company(story);
     let firsts = firsts(story);
-    let (supervisors, others): (Vec<_>, Vec<_>) = firsts.partition(of_supervisor);
+    let (supervisors, mut others): (Vec<_>, Vec<_>) = firsts.partition(of_supervisor);
+    // And what people know before what it was run through.
+    others.sort_by_cached_key(|first| Reverse(around(story, first).len()));
     for first in supervisors.into_iter().chain(others) {
         // And nothing that a finding tells of already.
         if case.is_taken(first.old) || case.is_taken(first.new) {
@@ -34,7 +39,7 @@ pub(super) fn check(case: &mut Case<'_>) {
             continue;
         }
         let chain = chain(story, first);
-        let finding = tell(case, &chain);
+        let finding = tell(case, &chain, &company);
         case.add(finding);
     }
 }
@@ -57,6 +62,46 @@ pub(super) fn under_heir(story: &Story, restart: &Restart) -> bool {
     std::iter::once(restart.by).chain(story.world.ancestors(restart.by)).any(|up| {
         !story.world.is_shim(up) && story.replaces(up).is_some_and(|above| above.new != restart.new)
     })
+}
+
+/// The restarts of what it was run through, from the one that ran the old one on.
+fn around<'a>(story: &'a Story, restart: &'a Restart) -> Vec<&'a Restart> {
+    let ran_old = |up: Idx| story.world.ancestors(restart.old).any(|old| old == up);
+    let above = story.world.ancestors(restart.new).filter_map(|up| story.replaces(up));
+    let lines = above.filter(|above| above.by == restart.by).filter_map(|last| {
+        let line = std::iter::successors(Some(last), |later| story.replaces(later.old));
+        let line: Vec<&Restart> = line.take(64).collect();
+        let first = line.iter().position(|above| ran_old(above.old))?;
+        Some(line.into_iter().take(first + 1))
+    });
+    lines.flatten().collect()
+}
+
+/// Who went the way of each heir that had run him, without having been told: killed by the same hand, or still there.
+fn company(story: &Story) -> IdxMap<Vec<Idx>> {
+    let world = &story.world;
+    let mut company: IdxMap<Vec<Idx>> = IdxMap::default();
+    if story.restarts.is_empty() {
+        return company;
+    }
+    let hand = |fate: &Fate| {
+        let sent = fate.killer.and_then(|killer| world.sig(killer));
+        sent.filter(|sent| sent.sig == 9).map(|sent| (sent.sender, sent.means))
+    };
+    let lost = |fate: &&Fate| {
+        let killed = fate.verdict == Verdict::Killed && hand(fate).is_some();
+        fate.told.is_none() && (killed || fate.verdict == Verdict::NeverTold) && story.matters(fate.proc)
+    };
+    for fate in story.fates.iter().filter(lost) {
+        let mut above = world.ancestors(fate.proc).filter(|up| story.replaces(*up).is_some());
+        let same = |heir: &Fate| heir.verdict == fate.verdict && hand(heir) == hand(fate);
+        if let Some(heir) = above.next().filter(|up| story.fate(*up).is_some_and(same))
+            && !world.is_supervisor(heir)
+        {
+            company.entry(heir).or_default().push(fate.proc);
+        }
+    }
+    company
 }
 
 fn worth_telling(story: &Story, restart: &Restart) -> bool {
@@ -103,7 +148,7 @@ fn outcome(story: &Story, restart: &Restart) -> String {
     }
 }
 
-fn tell(case: &Case<'_>, chain: &[&Restart]) -> Finding {
+fn tell(case: &Case<'_>, chain: &[&Restart], company: &IdxMap<Vec<Idx>>) -> Finding {
     let story = case.story;
     let world = &story.world;
     let (main, _) = split(story, chain);
@@ -134,12 +179,12 @@ fn tell(case: &Case<'_>, chain: &[&Restart]) -> Finding {
         outcome(story, last)
     );
     let heir = |chain: &[&Restart]| split(story, chain).0.last().map_or(NONE, |restart| restart.new);
-    let lost: Vec<String> = under
-        .iter()
-        .map(|chain| heir(chain))
-        .filter(|heir| story.dirty(*heir) && !world.is_supervisor(*heir))
-        .map(|heir| world.name(heir))
-        .collect();
+    let with = |heir: Idx| company.get(&heir).map_or(&[][..], Vec::as_slice).iter().copied();
+    let of_heirs = under.iter().map(|chain| heir(chain));
+    let of_heirs = of_heirs.filter(|heir| story.dirty(*heir) && !world.is_supervisor(*heir));
+    // Workers have its own name.
+    let beside = with(last.new).filter(|idx| world.program_of(*idx) != world.program_of(last.new));
+    let lost: Vec<String> = of_heirs.chain(beside).map(|idx| world.name(idx)).collect();
     if !lost.is_empty() && story.dirty(last.new) {
         headline.push_str(&format!(", and {} with it", steps::list(&dedup(lost))));
     }
@@ -155,11 +200,13 @@ fn tell(case: &Case<'_>, chain: &[&Restart]) -> Finding {
     }
     // A child is what matters of a supervisor.
     let victims: Vec<Idx> = under.iter().map(|chain| heir(chain)).chain([last.new]).collect();
+    let victims: Vec<Idx> = victims.iter().flat_map(|idx| with(*idx).chain([*idx])).collect();
     let _ = victims.iter().any(|idx| steps::next_boot(story, &mut finding, *idx));
     // Helpers between the supervisor and its child went the same way: they are part of this.
     let between: Vec<Idx> =
         victims.iter().flat_map(|heir| world.ancestors(*heir)).filter(|up| !world.is_init(*up)).collect();
     finding.procs.extend(between);
+    finding.procs.extend(victims.into_iter().chain(chain.iter().flat_map(|restart| with(restart.new))));
     // What a spree had to leave alone starts again what the spree has stopped.
     let spared = (first.how == By::Supervisor).then(|| case.omitted.step(story, first.by)).flatten();
     finding.advice = match spared.filter(|step| step.at <= Some(first.at)) {
@@ -206,6 +253,12 @@ fn push(story: &Story, finding: &mut Finding, chain: &[&Restart]) {
         finding.steps.extend(steps::end(story, fate));
     }
     finding.steps.extend(main.iter().map(|restart| steps::restart(story, restart)));
+    // While it still stopped: then what had run it had ended, and that is what was started again.
+    let early = main.iter().filter(|restart| story.end_of(restart.old) > restart.at);
+    for fate in early.flat_map(|restart| around(story, restart)).filter_map(|above| story.fate(above.old)) {
+        finding.steps.extend(fate.told.as_ref().map(|told| steps::told(story, fate, told)));
+        finding.steps.extend(steps::end(story, fate));
+    }
     if let (Some(first), Some(last)) = (tail.first(), tail.last()) {
         let pid = story.world.pid(last.new);
         let failed = tail.iter().all(|restart| gave_up::is_brief(story, restart.new));
@@ -227,6 +280,8 @@ fn push(story: &Story, finding: &mut Finding, chain: &[&Restart]) {
         finding.steps.push(Step::at(first.at, text).and(last.at));
     }
     finding.procs.extend(chain.iter().flat_map(|restart| [restart.old, restart.new]));
+    let around = chain.iter().flat_map(|restart| around(story, restart));
+    finding.procs.extend(around.flat_map(|above| [above.old, above.new]));
 }
 
 fn dedup(mut names: Vec<String>) -> Vec<String> {

@@ -1,0 +1,321 @@
+//! What was started again through a program that stays for it: `su -c mongod`, `sudo -u mongodb mongod`, a script without an
+//! exec at its end.
+//!
+//! Invariant: whoever was started again is such a program on both sides: a script, or one whose own words name what it runs;
+//! and what it runs at last, with nothing beside it, is one program with the same words. A job's script that is handed over
+//! as a descriptor has no words of its own: what it ran says that it is the same, unless that was
+//! a command which had done its work. What was found before stands; it may only get forerunners in between.
+
+use super::{By, Found, LOOK_BACK, Restart, WITHIN_NS, own_image, same_program, same_words};
+use crate::{
+    processes::base_name,
+    story::{
+        NOBODIES,
+        fate::{ByTarget, told},
+        service::Services,
+        who::{SHELLS, is_descriptor, words},
+        world::{At, Idx, IdxMap, IdxSet, Image, NONE, Origin, World},
+    },
+};
+
+/// What lives no longer may be a command.
+const COMMAND_NS: u64 = 30_000_000_000;
+/// A wrapper may run a wrapper.
+const DEPTH: usize = 4;
+/// Whoever runs more than these is there for more than one.
+const CHILDREN_MAX: usize = 64;
+
+pub(super) fn add(
+    world: &World,
+    services: &mut Services,
+    by_target: &ByTarget,
+    from: At,
+    until: At,
+    found: &mut Found<'_>,
+) {
+    let scripts = Scripts::new(world, from, until, found);
+    if found.list.is_empty() && scripts.all.is_empty() {
+        return;
+    }
+    let children = Children::new(world, |idx| {
+        found.replaced[idx as usize] || found.is_heir(idx) || scripts.all.contains(&idx)
+    });
+    let wraps = |idx: Idx| children.0.contains_key(&idx) && is_wrapper(world, idx);
+    let known = found.list.iter().filter(|restart| restart.how != By::Script);
+    let known = known.filter(|restart| wraps(restart.old) && wraps(restart.new));
+    let mut outer: Vec<(Restart, bool)> = known.map(|restart| (restart.clone(), false)).collect();
+    outer.extend(
+        scripts
+            .restarts(world, services, by_target, &children, from)
+            .into_iter()
+            .map(|restart| (restart, true)),
+    );
+    outer.sort_by_key(|(restart, _)| (restart.at, restart.new));
+    if outer.is_empty() {
+        return;
+    }
+    let mut lines = Lines::new(world, &children, found, &outer);
+    // Where one thing does not fit, nor does what comes behind it.
+    let mut done = IdxSet::default();
+    for (restart, by_child) in outer {
+        let inner = pairs(world, &children, from, restart.old, restart.new);
+        let next = |up: Idx| {
+            let next = *lines.next.get(&up)?;
+            (!pairs(world, &children, from, up, next).is_empty()).then_some(next)
+        };
+        let fits = |(old, new): &(Idx, Idx)| lines.fits(world, found, *old, *new, restart.new, next);
+        if inner.is_empty() || done.contains(&restart.old) || !inner.iter().all(fits) {
+            done.insert(restart.new);
+            continue;
+        }
+        if by_child {
+            found.add(services, restart.clone());
+        }
+        for (old, new) in inner {
+            if !lines.known(found, old, new)
+                && let Some(proc) = world.proc_at(new)
+            {
+                let service = services.of(world, new).or(services.of(world, old)).or(restart.service);
+                let of_it =
+                    Restart { old, new, ordered: NONE, at: proc.born, up: proc.image, service, ..restart };
+                found.add(services, of_it);
+            }
+            lines.before.insert(new, old);
+        }
+    }
+}
+
+/// How what was run through wrappers goes together with restarts that were known before: one that took the place of what
+/// had begun to stop long before it may have had forerunners that failed meanwhile.
+struct Lines {
+    /// Of the wrappers: who came behind whom.
+    next: IdxMap<Idx>,
+    /// Places of known restarts of what wrappers ran, by the old and by the new one.
+    by_old: IdxMap<usize>,
+    by_new: IdxMap<usize>,
+    /// Of what they ran: who came before whom.
+    before: IdxMap<Idx>,
+}
+
+/// So many are looked at.
+const LINE: usize = 64;
+
+impl Lines {
+    fn new(world: &World, children: &Children, found: &Found<'_>, outer: &[(Restart, bool)]) -> Self {
+        let of = |which: fn(&Restart) -> Idx| {
+            let all = found.list.iter().enumerate().map(|(at, restart)| (which(restart), at));
+            let ran = |idx: Idx| world.proc_at(idx).is_some_and(|proc| children.0.contains_key(&proc.parent));
+            all.filter(|(idx, _)| ran(*idx)).collect()
+        };
+        let next = outer.iter().map(|(restart, _)| (restart.old, restart.new)).collect();
+        Self { next, by_old: of(|r| r.old), by_new: of(|r| r.new), before: IdxMap::default() }
+    }
+
+    /// Whether `new`, which `up` ran, may have come behind `old` by what was known.
+    fn fits(
+        &self,
+        world: &World,
+        found: &Found<'_>,
+        old: Idx,
+        new: Idx,
+        up: Idx,
+        next: impl Fn(Idx) -> Option<Idx>,
+    ) -> bool {
+        if found.is_heir(new) {
+            return self.by_new.get(&new).is_some_and(|at| self.is_before(found.list[*at].old, old));
+        }
+        if !found.replaced[old as usize] {
+            return true;
+        }
+        // Its heir has to come in the same line, later.
+        let Some(heir) = self.by_old.get(&old).map(|at| found.list[*at].new) else { return false };
+        let mut later = std::iter::successors(next(up), |up| next(*up)).take(LINE);
+        later.any(|later| world.ancestors(heir).any(|above| above == later))
+    }
+
+    /// Whether `first` is `old`, or a forerunner of it.
+    fn is_before(&self, first: Idx, old: Idx) -> bool {
+        std::iter::successors(Some(old), |idx| self.before.get(idx).copied())
+            .take(LINE)
+            .any(|idx| idx == first)
+    }
+
+    /// Whether it was known, be it as the heir of a forerunner, which is then put right.
+    fn known(&self, found: &mut Found<'_>, old: Idx, new: Idx) -> bool {
+        let Some(restart) = self.by_new.get(&new).and_then(|at| found.list.get_mut(*at)) else {
+            return false;
+        };
+        restart.old = old;
+        found.replaced[old as usize] = true;
+        true
+    }
+}
+
+/// Scripts of jobs that init ran, handed over as descriptors.
+struct Scripts {
+    /// Those that had ended, in order of that.
+    gone: Vec<(At, Idx)>,
+    /// Those born in the shutdown, in order of that.
+    new: Vec<(At, Idx)>,
+    /// Both, unless there are none of one sort: then there is nothing to compare.
+    all: IdxSet,
+}
+
+impl Scripts {
+    fn new(world: &World, from: At, until: At, found: &Found<'_>) -> Self {
+        let (mut gone, mut new) = (Vec::new(), Vec::new());
+        for (idx, proc) in world.all().filter(|(_, proc)| world.is_init(proc.parent) && proc.exit >= from) {
+            let of_job = own_image(world, idx, proc)
+                .is_some_and(|image| words(world.strings.get(image.argv)).any(is_descriptor));
+            if of_job && proc.dead() && !found.replaced[idx as usize] {
+                gone.push((proc.exit, idx));
+            }
+            let born = proc.born >= from && proc.born <= until && proc.origin == Origin::Forked;
+            if of_job && born && !found.is_heir(idx) {
+                new.push((proc.born, idx));
+            }
+        }
+        gone.sort_unstable();
+        new.sort_unstable();
+        let both = gone.iter().chain(&new).filter(|_| !gone.is_empty() && !new.is_empty());
+        let all = both.map(|(_, idx)| *idx).collect();
+        Self { gone, new, all }
+    }
+
+    /// Which of them took the place of which: what they ran for their job was one thing.
+    fn restarts(
+        &self,
+        world: &World,
+        services: &mut Services,
+        by_target: &ByTarget,
+        children: &Children,
+        from: At,
+    ) -> Vec<Restart> {
+        let mut taken = IdxSet::default();
+        let mut restarts = Vec::new();
+        for &(born, new) in &self.new {
+            let Some(service) = services.of(world, new) else { continue };
+            let before = self.gone.partition_point(|(exit, _)| *exit <= born);
+            let near = self.gone[..before].iter().rev().take(LOOK_BACK);
+            let near = near.take_while(|(exit, _)| exit.ns.saturating_add(WITHIN_NS) >= born.ns);
+            let mut near = near.map(|(_, old)| *old).filter(|old| *old != new && !taken.contains(old));
+            let runs_it = |old: Idx| {
+                let pairs = pairs(world, children, from, old, new);
+                !pairs.is_empty()
+                    && pairs.iter().all(|(a, b)| one_line(world, *a, *b) && !is_done(world, by_target, *a))
+            };
+            let of_it = |old: &Idx| runs_it(*old) && services.of(world, *old) == Some(service);
+            let Some(old) = near.find(of_it) else { continue };
+            taken.insert(old);
+            let Some(proc) = world.proc_at(new) else { continue };
+            restarts.push(Restart {
+                old,
+                new,
+                by: proc.parent,
+                how: By::Init,
+                ordered: NONE,
+                at: born,
+                up: proc.image,
+                service: Some(service),
+            });
+        }
+        restarts
+    }
+}
+
+/// What the two ran, from without to within: each the same on both sides.
+fn pairs(world: &World, children: &Children, from: At, old: Idx, new: Idx) -> Vec<(Idx, Idx)> {
+    let (mut old, mut new) = (old, new);
+    let mut pairs = Vec::new();
+    for _ in 0..DEPTH {
+        let (Some(a), Some(b)) = (children.only(world, old), children.only(world, new)) else { break };
+        // It was there when the shutdown began, or came later, and has an end: who still runs was not run again.
+        let is_there = world.proc_at(a).is_some_and(|proc| proc.dead() && proc.exit >= from);
+        let runs = |up: Idx, idx: Idx| is_shell(world, up) || names(world, up, world.program_of(idx));
+        if !is_there || !same_program(world, a, b) || !runs(old, a) || !runs(new, b) {
+            break;
+        }
+        if !NOBODIES.contains(&world.program_of(b)) {
+            pairs.push((a, b));
+        }
+        (old, new) = (a, b);
+        if !is_wrapper(world, old) || !is_wrapper(world, new) {
+            break;
+        }
+    }
+    pairs
+}
+
+/// Whether it was a command that had done its work.
+fn is_done(world: &World, by_target: &ByTarget, idx: Idx) -> bool {
+    world.proc_at(idx).is_some_and(|proc| {
+        let is_short = proc.exit.ns.saturating_sub(proc.born.ns) < COMMAND_NS;
+        is_short && proc.code() == Some(0) && told(world, by_target, idx, proc.born).is_none()
+    })
+}
+
+/// Whether they have the same words, also where the first may have been written over.
+fn one_line(world: &World, a: Idx, b: Idx) -> bool {
+    let of = |idx: Idx| -> Option<&Image> { world.image(world.image_of(idx)) };
+    of(a).zip(of(b)).is_some_and(|(a, b)| same_words(world, a, b))
+}
+
+/// Whether it may be there for something else that it runs.
+fn is_wrapper(world: &World, idx: Idx) -> bool {
+    let argv = || world.image(world.image_of(idx)).map_or(&b""[..], |image| world.strings.get(image.argv));
+    !world.is_supervisor(idx) && (is_shell(world, idx) || words(argv()).nth(1).is_some())
+}
+
+/// Whether a shell runs it, whatever that runs.
+fn is_shell(world: &World, idx: Idx) -> bool {
+    let argv = world.image(world.image_of(idx)).map_or(&b""[..], |image| world.strings.get(image.argv));
+    words(argv).next().is_some_and(|shell| SHELLS.contains(&base_name(shell)))
+}
+
+/// Whether its words name `program`, as a command's of their own or within one: `-c 'exec /usr/bin/mongod --config ...'`.
+fn names(world: &World, idx: Idx, program: &[u8]) -> bool {
+    let argv = world.image(world.image_of(idx)).map_or(&b""[..], |image| world.strings.get(image.argv));
+    let mut parts = words(argv).skip(1).flat_map(|word| word.split(u8::is_ascii_whitespace));
+    parts.any(|part| base_name(part) == program)
+}
+
+/// What each ran that is no more than a fork of itself.
+struct Children(IdxMap<Vec<Idx>>);
+
+impl Children {
+    /// Those of whoever is `wanted`, and theirs.
+    fn new(world: &World, wanted: impl Fn(Idx) -> bool) -> Self {
+        let mut children: IdxMap<Vec<Idx>> = IdxMap::default();
+        let mut parents: Option<IdxSet> = None;
+        for _ in 0..DEPTH {
+            let mut next = IdxSet::default();
+            for (idx, proc) in world.all().filter(|(_, proc)| proc.parent != NONE) {
+                let is_of =
+                    parents.as_ref().map_or_else(|| wanted(proc.parent), |of| of.contains(&proc.parent));
+                if !is_of || own_image(world, idx, proc).is_none() {
+                    continue;
+                }
+                let those = children.entry(proc.parent).or_default();
+                if those.len() <= CHILDREN_MAX {
+                    those.push(idx);
+                    next.insert(idx);
+                }
+            }
+            next.retain(|idx| !children.contains_key(idx));
+            if next.is_empty() {
+                break;
+            }
+            parents = Some(next);
+        }
+        Self(children)
+    }
+
+    /// The last that `up` ran, if all before had ended by then.
+    fn only(&self, world: &World, up: Idx) -> Option<Idx> {
+        let those = self.0.get(&up).filter(|those| those.len() <= CHILDREN_MAX)?;
+        let born = |idx: Idx| world.proc_at(idx).map_or(At::NEVER, |proc| proc.born);
+        let last = those.iter().copied().max_by_key(|idx| (born(*idx), *idx))?;
+        let alone = |idx: &Idx| *idx == last || world.proc_at(*idx).is_none_or(|proc| proc.exit < born(last));
+        those.iter().all(alone).then_some(last)
+    }
+}
