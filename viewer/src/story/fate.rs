@@ -267,11 +267,29 @@ fn fate(
             0 => Verdict::Left,
             KILL => Verdict::Killed,
             _ if told.is_some_and(|told| is_final(world, told, killer)) => Verdict::Killed,
+            _ if is_dismissed(world, idx, killer) => Verdict::Stopped,
             _ if by_stop || matches!(sig, TERM | INT | HUP | QUIT) => Verdict::Stopped,
             _ => Verdict::Killed,
         }
     };
     Some(Fate { proc: idx, verdict, told, killer })
+}
+
+/// Whether its own parent ended it, and then itself, as it should: what a program forks of itself it ends in ways that the
+/// two have agreed upon (the child by which Redis saves, by SIGUSR1), and nobody lost anything.
+fn is_dismissed(world: &World, idx: Idx, killer: Option<u32>) -> bool {
+    let Some(sent) = killer.and_then(|killer| world.sig(killer)) else { return false };
+    let Some(proc) = world.proc_at(idx).filter(|proc| proc.parent == sent.sender) else { return false };
+    // Of whom /proc told it is not known whether he executed anything.
+    let forked = match proc.origin {
+        Origin::Running => world.program_of(idx) == world.program_of(sent.sender),
+        _ => world.own_images(idx).next().is_none(),
+    };
+    let agreed = matches!(sent.sig, 10 | 12 | 34..=64) && sent.sender != NONE && forked;
+    agreed
+        && world
+            .proc_at(sent.sender)
+            .is_some_and(|parent| parent.code() == Some(0) && parent.exit > proc.exit)
 }
 
 /// SendSIGHUP= and a second look at a unit come sooner behind its KillSignal= than that.
