@@ -4,6 +4,8 @@
 //! spared; somebody put it on a list, or it was in the same session as the killer. Nobody did that on purpose where the
 //! list is that of Upstart's jobs: then it was never told.
 
+use lastrites_traces::abi::kind;
+
 use crate::time;
 
 use super::{
@@ -16,7 +18,7 @@ use crate::story::{
     doubt::Confidence,
     fate::{Fate, Told, Verdict},
     shutdown::{Init, PhaseKind},
-    world::{Idx, IdxMap, IdxSet, Means, Sig},
+    world::{At, Idx, IdxMap, IdxSet, Means, NONE, Sig},
 };
 
 /// Whom SIGKILL has hit is gone sooner than that, unless it hangs in the kernel or has much memory to give back: before
@@ -56,6 +58,9 @@ pub(super) fn check(case: &mut Case<'_>) {
     let heads = alive.iter().filter(|fate| !elder(fate) && !has_container(fate) && !tried(fate));
     let heads: Vec<&&Fate> = heads.collect();
     for fate in heads {
+        if fate.told.is_some_and(|told| is_end_missing(story, told)) && is_gone(story, fate) {
+            continue;
+        }
         if let Some(sent) = kill(fate) {
             // Whose end is all that is missing is on its way.
             if shutdown.end.ns.saturating_sub(sent.at.ns) >= DYING_NS {
@@ -72,6 +77,27 @@ pub(super) fn check(case: &mut Case<'_>) {
             case.add(finding);
         }
     }
+}
+
+/// Whether it may have ended when it was told to, and that may be among what is missing.
+pub(super) fn is_end_missing(story: &Story, told: Told) -> bool {
+    let (from, to) =
+        (told.at(&story.world), story.shutdown.as_ref().map_or(At::NEVER, |shutdown| shutdown.end));
+    story.doubt.of_kinds(from.ns, to.ns, &[kind::EXIT]) != Confidence::Certain
+}
+
+/// Whether systemd-shutdown, which tells everybody who is left, had nothing to tell this one.
+fn is_gone(story: &Story, fate: &Fate) -> bool {
+    let world = &story.world;
+    let Some(shutdown) = story.shutdown.as_ref().filter(|shutdown| shutdown.called) else { return false };
+    let last = world.reboots.iter().rev().find(|call| call.at == shutdown.end).map_or(NONE, |call| call.proc);
+    let image = world.image(world.image_of(last)).filter(|image| {
+        story.init == Init::Systemd && world.is_init(last) && world.program(image) == b"systemd-shutdown"
+    });
+    image.is_some_and(|image| {
+        let told = story.by_target.to(world, fate.proc).any(|(_, sent)| sent.at >= image.at);
+        !told && story.doubt.of_kinds(image.at.ns, shutdown.end.ns, &[kind::SIGNAL]) == Confidence::Certain
+    })
 }
 
 /// SIGKILL was sent, and it did not die.
@@ -203,6 +229,7 @@ fn tell(case: &Case<'_>, fate: &Fate, with_it: Vec<Idx>) -> Finding {
         }
     };
     let mut finding = Finding::new(rule, headline);
+    let end_missing = fate.told.is_some_and(|told| is_end_missing(story, told));
     finding.steps.extend(fate.told.as_ref().map(|told| steps::told(story, fate, told)));
     if let (Some(restart), true) = (story.replaces(fate.proc), rule != Rule::Spared) {
         finding.steps.push(steps::restart(story, restart));
@@ -211,6 +238,14 @@ fn tell(case: &Case<'_>, fate: &Fate, with_it: Vec<Idx>) -> Finding {
         Some(spared) if matches!(rule, Rule::Spared | Rule::NeverTold) => finding.steps.push(Step {
             at: Some(shutdown_end),
             text: format!("{} got neither SIGTERM nor SIGKILL: {}", story.world.label(fate.proc), spared.why),
+            events: vec![shutdown_end.number],
+        }),
+        _ if end_missing => finding.steps.push(Step {
+            at: Some(shutdown_end),
+            text: format!(
+                "the end of {} was not recorded; events are missing, and it may be among them",
+                story.world.label(fate.proc)
+            ),
             events: vec![shutdown_end.number],
         }),
         _ => finding.steps.extend(steps::end(story, fate)),
@@ -229,6 +264,9 @@ fn tell(case: &Case<'_>, fate: &Fate, with_it: Vec<Idx>) -> Finding {
         finding.confidence = finding.confidence.min(steps::unasked(story, fate.proc));
     }
     if unseen {
+        finding.confidence = Confidence::Possible;
+    }
+    if end_missing {
         finding.confidence = Confidence::Possible;
     }
     if let Some(spared) = spared.filter(|_| rule == Rule::Spared) {

@@ -1,17 +1,20 @@
 //! Who everybody waited for: a process that alone kept the shutdown from going on for long.
 
-use crate::time;
+use crate::{names, time};
 
-use super::{Case, Finding, Rule, Step, advice, killed, steps};
+use super::{Case, Finding, Rule, Step, advice, killed, left_alive, steps};
 use crate::story::{
     Story,
     blame::{self, Why},
     doubt::Confidence,
-    world::{Idx, NONE},
+    fate::{Fate, Reception, Verdict, tells_to_stop},
+    world::{Idx, NONE, Sig},
 };
 
 /// Waiting of this length is worth a sentence.
 pub const LONG_NS: u64 = 3_000_000_000;
+
+const HUP: u8 = 1;
 
 /// A command of the shutdown does something meanwhile.
 const LONG_STEP_NS: u64 = 8_000_000_000;
@@ -26,6 +29,11 @@ pub(super) fn check(case: &mut Case<'_>) {
         }
         // Of somebody that is told of already, that was said there.
         if case.is_taken(proc) {
+            continue;
+        }
+        // Nor is it known of whose end may be missing for how long that was.
+        let open = story.fate(proc).filter(|fate| fate.verdict == Verdict::CutOff);
+        if open.and_then(|fate| fate.told).is_some_and(|told| left_alive::is_end_missing(story, told)) {
             continue;
         }
         let name = story.called(proc);
@@ -45,6 +53,9 @@ pub(super) fn check(case: &mut Case<'_>) {
         match fate.filter(|_| why == Why::Stopping) {
             Some(fate) => {
                 finding.steps.extend(fate.told.as_ref().map(|told| steps::told(story, fate, told)));
+                if is_told_otherwise(story, fate) {
+                    finding.steps.extend(steps::told_again(story, fate));
+                }
                 finding.steps.extend(steps::end(story, fate));
             }
             None => {
@@ -77,10 +88,30 @@ pub(super) fn check(case: &mut Case<'_>) {
             Some(restart) => advice::against_restart(story, restart),
             None => None,
         }
+        .or_else(|| deaf_in_login(story, proc))
         .or_else(|| killed::in_login(story, proc))
         .or_else(|| advice::against_waiting(story, proc, why));
         case.add(finding);
     }
+}
+
+/// Whether it was told by another signal later: the first had not been enough.
+fn is_told_otherwise(story: &Story, fate: &Fate) -> bool {
+    let world = &story.world;
+    let Some(first) = fate.told.and_then(|told| world.sig(told.sent)) else { return false };
+    let other = |sent: &Sig| sent.at > first.at && sent.sig != first.sig && sent.sig != HUP;
+    story.by_target.to(world, fate.proc).any(|(_, sent)| other(sent) && tells_to_stop(world, sent))
+}
+
+/// For who ignores in a login what ends that: a unit would wait for it in vain as well.
+pub(super) fn deaf_in_login(story: &Story, idx: Idx) -> Option<String> {
+    let told = story.fate(idx)?.told.filter(|told| told.reception == Reception::Ignored)?;
+    let sig = names::signal(story.world.sig(told.sent)?.sig);
+    killed::in_login(story, idx)?;
+    let name = story.world.name(idx);
+    Some(format!(
+        "have {name} end on {sig}, which it ignores, or let a unit of its own run it, with a KillSignal= that it obeys"
+    ))
 }
 
 /// `pg_ctlcluster, a stop command of postgresql.service`, `hwclock.sh, a step of it`.
