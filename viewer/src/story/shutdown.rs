@@ -21,7 +21,7 @@ use self::{
     aim::aim_of_words,
     asked::{asked, is_forced},
     back::back,
-    marks::{Mark, TURNS, first_mark, marks, systemd_began},
+    marks::{Mark, TURNS, first_mark, marks, sprees_of, systemd_began},
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -197,6 +197,13 @@ pub fn find(world: &World, init: Init, sealed_ns: Option<u64>) -> Option<Shutdow
     };
     let ended = call.is_some() || sealed_ns.is_some();
     let forced = call.is_some_and(|call| is_forced(world, call.proc, asked.as_ref(), &marks, running));
+    let (marks, began) = match call.filter(|_| forced && began.is_none()).map(|call| sprees_of(world, call)) {
+        Some(own) if !own.is_empty() => {
+            let first = own.first().map(|mark| mark.at);
+            (own, first)
+        }
+        _ => (marks, began),
+    };
     let begin = match (&asked, began) {
         (Some(asked), Some(began)) if began.ns.saturating_sub(asked.at.ns) > LATER_NS && !asked.now => {
             birth(world, began)

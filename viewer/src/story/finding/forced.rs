@@ -6,11 +6,16 @@
 mod systemd;
 
 use super::{Case, Finding, Rule, Step, steps};
+use std::collections::BTreeSet;
+
 use crate::story::{
-    fate::Verdict,
+    fate::{Fate, Verdict},
     shutdown::Aim,
     world::{Idx, NONE},
 };
+
+/// More of those who were killed are not told of one by one.
+const KILLED: usize = 4;
 
 pub(super) fn check(case: &mut Case<'_>) {
     let story = case.story;
@@ -24,26 +29,45 @@ pub(super) fn check(case: &mut Case<'_>) {
     let world = &story.world;
     let call = world.reboots.iter().rev().find(|call| call.at == shutdown.end);
     let caller = call.map_or(NONE, |call| call.proc);
-    let cut: Vec<Idx> = story
-        .fates
-        .iter()
-        .filter(|fate| {
-            matches!(fate.verdict, Verdict::CutOff | Verdict::NeverTold) && story.matters(fate.proc)
-        })
-        .map(|fate| fate.proc)
-        .collect();
-    let mut names: Vec<String> = cut.iter().map(|idx| story.called(*idx)).collect();
-    names.sort();
-    names.dedup();
+    // Who kills everybody before that has done the same to them.
+    let by_caller = |fate: &Fate| {
+        let sent = fate.killer.and_then(|killer| world.sig(killer));
+        fate.verdict == Verdict::Killed && sent.is_some_and(|sent| sent.sender == caller && sent.sig == 9)
+    };
+    let lost = |fate: &&Fate| {
+        let cut = matches!(fate.verdict, Verdict::CutOff | Verdict::NeverTold);
+        (cut || caller != NONE && by_caller(fate)) && story.matters(fate.proc)
+    };
+    let cut: Vec<Idx> = story.fates.iter().filter(lost).map(|fate| fate.proc).collect();
+    let killed: Vec<&Fate> =
+        cut.iter().filter_map(|idx| story.fate(*idx)).filter(|fate| by_caller(fate)).collect();
+    // Whoever failed at the next boot comes first: not all are named.
+    let fails =
+        |idx: Idx| story.next.as_ref().is_some_and(|next| next.failed(world, &story.services, idx).is_some());
+    let mut all: Vec<(bool, String)> = cut.iter().map(|idx| (!fails(*idx), story.called(*idx))).collect();
+    all.sort();
+    let mut named = BTreeSet::new();
+    all.retain(|(_, name)| named.insert(name.clone()));
+    let names: Vec<String> = all.into_iter().map(|(_, name)| name).collect();
     let aim = shutdown.aim.word();
     let headline = match names.len() {
         0 => format!("the {aim} was forced: init was not asked"),
+        _ if !killed.is_empty() => format!(
+            "the {aim} was forced, and {} {} what ran: {}",
+            world.name_at(caller, shutdown.end.ns),
+            if killed.len() == cut.len() { "killed" } else { "killed or cut off" },
+            steps::list(&names)
+        ),
         _ => format!("the {aim} was forced, and cut off what ran: {}", steps::list(&names)),
     };
     let mut finding = Finding::new(Rule::Forced, headline);
     if let Some(call) = call {
         let text = format!("{} called reboot(2) itself, without init", story.chain(call.proc, call.at.ns));
         finding.steps.push(Step::at(call.at, text));
+    }
+    for fate in killed.iter().take(KILLED) {
+        finding.steps.extend(fate.told.as_ref().map(|told| steps::told(story, fate, told)));
+        finding.steps.extend(steps::end(story, fate));
     }
     for idx in &cut {
         if steps::next_boot(story, &mut finding, *idx) {

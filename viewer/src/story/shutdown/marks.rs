@@ -4,7 +4,7 @@
 
 use crate::story::{
     who::words,
-    world::{At, CALL_NS, Idx, Image, Means, NONE, Origin, Proc, Sig, World},
+    world::{At, CALL_NS, Idx, Image, Means, NONE, Origin, Proc, Reboot, Sig, World},
 };
 
 use super::{
@@ -190,6 +190,28 @@ pub(super) fn marks(world: &World, init: Init) -> (Vec<Mark>, bool) {
         mark(mount.at, PhaseKind::Unmounting, "systemd-shutdown unmounts", Aim::Unknown);
     }
     (marks, underway)
+}
+
+/// The sprees of who then called reboot(2) himself, as watchdog(8) does: it has everybody stop running, and tells or kills
+/// one after another.
+pub(super) fn sprees_of(world: &World, call: &Reboot) -> Vec<Mark> {
+    let near = |at: At| at < call.at && call.at.ns.saturating_sub(at.ns) < LATER_NS;
+    let stops = world.calls.iter().filter(|stop| {
+        stop.proc == call.proc && stop.sig == 19 && stop.target == -1 && stop.ret >= 0 && near(stop.at)
+    });
+    let Some(first) = stops.map(|stop| stop.at).min().filter(|_| reaches_all(world, call.proc)) else {
+        return Vec::new();
+    };
+    let spree = |sig: u8, kind, rule| {
+        let mut sent = world.sigs.iter().filter(|sent| sent.at > first && sent.at < call.at);
+        let sent = sent.find(|sent| sent.sig == sig && sent.sender == call.proc)?;
+        Some(Mark { at: sent.at, kind, rule, aim: Aim::Unknown })
+    };
+    let told = spree(15, PhaseKind::TermSpree, "who reboots tells everybody");
+    let killed = spree(9, PhaseKind::KillSpree, "who reboots kills everybody");
+    let mut marks: Vec<Mark> = told.into_iter().chain(killed).collect();
+    marks.sort_by_key(|mark| mark.at);
+    marks
 }
 
 /// When systemd began to stop its units: the first of the row of stop signals that leads to systemd-shutdown.
