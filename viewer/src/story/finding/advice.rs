@@ -3,16 +3,21 @@
 //! Invariant: advice names what is there (the entry, the unit, the script) and says what to write where. Where the
 //! recording does not tell enough for that, there is none.
 
+mod container;
 mod kill;
 mod supervisor;
 
-use crate::story::{
-    Story,
-    blame::Why,
-    restart::{By, Restart},
-    service::{Entry, Kind, Service, is_mount},
-    shutdown::Init,
-    world::{Idx, NONE},
+use crate::{
+    story::{
+        Story,
+        blame::Why,
+        fate::{Told, Verdict},
+        restart::{By, Restart},
+        service::{Entry, Kind, Service, ServiceId, is_mount},
+        shutdown::Init,
+        world::{Idx, NONE, Sig},
+    },
+    time,
 };
 
 use self::supervisor::{RUNSVDIR_LEAVES, supervised};
@@ -58,9 +63,10 @@ pub fn against_restart(story: &Story, restart: &Restart) -> Option<String> {
     service_of_init(story, restart.new).or_else(|| service_of_init(story, restart.old))
 }
 
-/// Against the restart by which `idx` came, if that was one of the shutdown.
+/// Against the restart by which `idx` came, or what ran it, if that was one of the shutdown.
 pub(super) fn against_its_restart(story: &Story, idx: Idx) -> Option<String> {
-    let restart = story.replaces(idx).filter(|restart| story.of_shutdown(restart))?;
+    let mut line = std::iter::once(idx).chain(story.world.ancestors(idx));
+    let restart = line.find_map(|up| story.replaces(up)).filter(|restart| story.of_shutdown(restart))?;
     against_restart(story, restart)
 }
 
@@ -112,8 +118,9 @@ fn service_of_init(story: &Story, idx: Idx) -> Option<String> {
             None => Some(format!("take {} out of the runlevels of inittab entry {}; {STOPS_ITSELF}", level(story), service.name)),
         },
         Kind::Upstart => Some(format!(
-            "give job {} a `stop on runlevel [!2345]`, so that its goal is stop before rc kills it",
-            service.name.split(' ').next().unwrap_or(&service.name)
+            "give job {} a `stop on runlevel [!2345]`, so that its goal is stop before rc kills it{}",
+            service.name.split(' ').next().unwrap_or(&service.name),
+            kill_timeout(story, id)
         )),
         Kind::Unit => Some(format!(
             "give unit {} Conflicts=shutdown.target and Before=shutdown.target (DefaultDependencies=no takes them away), \
@@ -124,6 +131,32 @@ fn service_of_init(story: &Story, idx: Idx) -> Option<String> {
     }
     .or_else(by_table)
 }
+
+/// After so long Upstart kills what it has told to stop, unless the job says otherwise.
+const KILL_TIMEOUT_NS: u64 = 5_000_000_000;
+
+/// What a job needs beside its `stop on`, so that it is not killed while it stops: nothing where it was seen to stop well
+/// within the default.
+fn kill_timeout(story: &Story, id: ServiceId) -> String {
+    let told =
+        || story.fates.iter().filter(|fate| fate.told.is_some() && story.service(fate.proc) == Some(id));
+    let done = told().filter(|fate| fate.verdict == Verdict::Stopped);
+    let took = done.map(|fate| fate.took_ns(&story.world, story.end_of(fate.proc))).max();
+    let open = || told().any(|fate| matches!(fate.verdict, Verdict::Killed | Verdict::CutOff));
+    match took {
+        Some(took_ns) if took_ns >= KILL_TIMEOUT_NS / 2 => format!(
+            ", and a `kill timeout` longer than it needs (it took {} to stop; {KILLS_IT})",
+            time::duration(took_ns)
+        ),
+        Some(_) if !open() => String::new(),
+        _ => format!(", and {LONG_TIMEOUT}"),
+    }
+}
+
+/// Where it is not known how long something needs.
+const LONG_TIMEOUT: &str =
+    "a `kill timeout` as long as it may need (after 5 s, unless that is set, init kills it)";
+const KILLS_IT: &str = "after 5 s, unless that is set, init kills it";
 
 /// What sysvinit does with an entry that the new runlevel does not have.
 const STOPS_ITSELF: &str = "init then stops it itself (SIGTERM, SIGKILL seconds later)";
@@ -204,7 +237,14 @@ pub fn against_waiting(story: &Story, idx: Idx, why: Why) -> Option<String> {
             unit.name
         ));
     }
+    // The last spree has a time of its own.
+    let late = |told: Told| story.world.sig(told.sent).is_some_and(|sent| by_shutdown(story, sent));
     match why {
+        Why::Stopping if story.fate(idx).and_then(|fate| fate.told).is_some_and(late) => Some(format!(
+            "see why systemd did not stop {name} with unit {} (KillMode=, or DefaultDependencies=no): systemd-shutdown told it, \
+             and TimeoutStopSec= does not bound that",
+            unit.name
+        )),
         Why::Stopping => Some(format!(
             "see why {name} takes so long to stop; {} of {} bounds it",
             bound(&unit.name),
@@ -214,6 +254,13 @@ pub fn against_waiting(story: &Story, idx: Idx, why: Why) -> Option<String> {
             .stops_its_unit(idx)
             .then(|| format!("see what {name} waits for; {} of {} bounds it", bound(&unit.name), unit.name)),
     }
+}
+
+/// Whether it was sent by systemd-shutdown, which tells and kills what systemd has left behind.
+fn by_shutdown(story: &Story, sent: &Sig) -> bool {
+    story.init == Init::Systemd
+        && story.world.is_init(sent.sender)
+        && story.world.program_at(sent.sender, sent.at.ns) == b"systemd-shutdown"
 }
 
 /// What bounds how long stopping a unit takes: what only mounts has another name for it.

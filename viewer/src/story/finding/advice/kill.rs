@@ -2,7 +2,7 @@
 //!
 //! Invariant: what gave too little time is named by who sent the SIGKILL, not by the init that runs.
 
-use super::{against_its_restart, bound, job_of, unit_of};
+use super::{LONG_TIMEOUT, against_its_restart, bound, by_shutdown, container, job_of, unit_of};
 use crate::story::{
     Story,
     fate::{Fate, Reception, Told},
@@ -34,17 +34,13 @@ pub fn against_kill(story: &Story, fate: &Fate) -> Option<String> {
             format!("have rc wait for job {job}: a script that it runs with K and that calls `stop {job}`")
         });
     }
-    // systemd-shutdown kills what systemd has left behind.
-    let by_last = |sent: &Sig| {
-        story.init == Init::Systemd
-            && world.is_init(sent.sender)
-            && world.program_at(sent.sender, sent.at.ns) == b"systemd-shutdown"
-    };
+    let by_last = |sent: &Sig| by_shutdown(story, sent);
     let late_kill = fate.killer.and_then(|number| world.sig(number)).is_some_and(by_last);
     let late_told = |told: Told| world.sig(told.sent).is_some_and(by_last);
     if let Some(unit) = unit.filter(|_| sender_is_init && !late_kill && story.stops_its_unit(fate.proc)) {
         return Some(format!("see what {name} waits for; {} of {} bounds it", bound(&unit.name), unit.name));
     }
+    let of_container = container::more_time(story, fate);
     match (fate.told.map(|told| told.reception), unit) {
         (Some(Reception::Ignored), Some(unit)) => Some(format!(
             "set KillSignal= of unit {} to one that {name} obeys, or ExecStop= to its own way of stopping",
@@ -77,6 +73,7 @@ pub fn against_kill(story: &Story, fate: &Fate) -> Option<String> {
         (Some(Reception::BeforeExec), _) => Some(format!(
             "have who stops {name} ask again before it kills: the first signal came before {name} was executed"
         )),
+        (Some(_), _) if of_container.is_some() => of_container,
         (Some(_), Some(unit)) if late_kill && fate.told.is_some_and(late_told) => Some(format!(
             "see why systemd did not stop {name} with unit {} (KillMode=, or DefaultDependencies=no), and make it stop when \
              told to",
@@ -259,7 +256,7 @@ pub fn against_survival(story: &Story, fate: &Fate) -> Option<String> {
             format!("let a unit run {name}, with Conflicts=shutdown.target, so that it is stopped")
         }
         (Init::Upstart, _, Some(job)) => format!(
-            "give job {job} a `stop on runlevel [!2345]`: what `initctl list` names sendsigs leaves alone"
+            "give job {job} a `stop on runlevel [!2345]`: what `initctl list` names sendsigs leaves alone; and {LONG_TIMEOUT}"
         ),
         (init, ..) if init.is_rc() => {
             format!("give {name} an init script that rc runs with K, so that it is stopped")

@@ -2,13 +2,19 @@
 //!
 //! Invariant: what is to be changed is of the init that runs: a unit, a script of rc, a stage of runit's.
 
-use super::{against_its_restart, inittab, job_of, unit_of};
-use crate::story::{
-    Story,
-    restart::Restart,
-    service::{Kind, Service},
-    shutdown::Init,
-    world::Idx,
+use super::{LONG_TIMEOUT, against_its_restart, inittab, job_of, unit_of};
+use crate::{
+    processes::base_name,
+    safe,
+    story::{
+        Story,
+        fate::Verdict,
+        finding::omitted::KILL_ALL,
+        restart::Restart,
+        service::{Kind, Service},
+        shutdown::Init,
+        world::{Idx, NONE},
+    },
 };
 
 /// A supervisor that starts what the shutdown has stopped has to be stopped first.
@@ -16,14 +22,17 @@ pub(super) fn supervised(story: &Story, restart: &Restart, service: Option<&Serv
     let world = &story.world;
     let name = world.name(restart.by);
     let program = world.name(restart.new);
-    // sv knows it by its directory.
-    let of_runit = service.filter(|service| service.kind == Kind::Runit);
-    let what = of_runit.map_or(program.as_str(), |service| &service.name);
+    // sv knows it by its directory, which is what runsv was given, whatever it is in beside that.
+    let of_runit = service.filter(|service| service.kind == Kind::Runit).map(|service| service.name.clone());
+    let of_runit = of_runit.or_else(|| directory(story, restart.by));
+    let what = of_runit.as_deref().unwrap_or(&program);
     // rc runs no script for what is a job.
     let job = job_of(story, restart.by).filter(|_| story.init == Init::Upstart);
     if let (Some(job), "monit" | "supervisord") = (job, name.as_str()) {
         return format!(
-            "give job {job} a `stop on runlevel [!2345]`: then {name} is stopped before rc stops {what}, and starts it no more"
+            "give job {job} a `stop on runlevel [!2345]`: then {name} is stopped before rc stops {what}, and starts it no \
+             more{}",
+            children_too(&name)
         );
     }
     match (name.as_str(), story.init) {
@@ -77,8 +86,47 @@ pub(super) fn supervised(story: &Story, restart: &Restart, service: Option<&Serv
         _ if world.is_user_manager(restart.by) => format!(
             "see who stops {what} behind the back of {name}: `systemctl --user stop` of its unit stops it for good"
         ),
+        ("mysqld_safe" | "mariadbd-safe" | "safe_mysqld", _)
+            if killed_by_hand(story, restart.old).is_some() =>
+        {
+            format!(
+                "have {} wait longer before it kills {what}: {name} starts again what is killed, and ends with what has stopped",
+                killed_by_hand(story, restart.old).unwrap_or_default()
+            )
+        }
+        _ if name == what => format!(
+            "have {} stopped before {}, which it keeps running, or told to stop it itself",
+            world.label(restart.by),
+            world.label(restart.old)
+        ),
         _ => format!("have {name} stopped before {what}, or told to stop it itself"),
     }
+}
+
+/// What a runsv was given.
+fn directory(story: &Story, idx: Idx) -> Option<String> {
+    let world = &story.world;
+    let given = world.arguments(idx).into_iter().next().filter(|_| world.program_of(idx) == b"runsv")?;
+    let end = given.iter().rposition(|b| *b != b'/')?;
+    let name = base_name(&given[..=end]);
+    (!matches!(name, b"." | b"..")).then(|| safe::text(name))
+}
+
+/// Of a supervisor that stops what it looks after before it ends.
+fn children_too(supervisor: &str) -> String {
+    match supervisor {
+        "supervisord" => format!("; and {LONG_TIMEOUT}, since it stops its programs first"),
+        _ => String::new(),
+    }
+}
+
+/// Who killed it, when it had been told to stop, if that was neither init nor a spree.
+fn killed_by_hand(story: &Story, idx: Idx) -> Option<String> {
+    let world = &story.world;
+    let fate = story.fate(idx).filter(|fate| fate.verdict == Verdict::Killed && fate.told.is_some())?;
+    let sent = world.sig(fate.killer?).filter(|sent| sent.sender != NONE && !world.is_init(sent.sender))?;
+    let spree = KILL_ALL.contains(&world.program_at(sent.sender, sent.at.ns));
+    (!spree).then(|| story.chain(sent.sender, sent.at.ns))
 }
 
 /// Against a supervisor that a spree leaves alone.
@@ -94,7 +142,8 @@ pub fn against_sparing(story: &Story, supervisor: Idx) -> String {
     if let Some(job) = job_of(story, supervisor).filter(|_| story.init == Init::Upstart) {
         return format!(
             "give job {job} a `stop on runlevel [!2345]`: what `initctl list` names sendsigs leaves alone, and it starts \
-             again what that has stopped"
+             again what that has stopped{}",
+            children_too(&name)
         );
     }
     format!(
