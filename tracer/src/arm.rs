@@ -303,9 +303,12 @@ fn state_path(root: &Path, warnings: &mut Vec<String>) -> PathBuf {
     path
 }
 
+/// What is written in /run for a moment, to see whether there is room.
+const ROOM: &str = "room";
+
 /// What the recorder says of itself is in /run, and whoever arms waits for that.
 fn room_to_speak(run_dir: &Path) -> Result<(), Error> {
-    let at = run_dir.join("room");
+    let at = run_dir.join(ROOM);
     let written = fs::write(&at, [0; 4096]);
     let _ = fs::remove_file(&at);
     written.map_err(|e| Error::file(run_dir, "write into it", e, "make room there, then arm again"))
@@ -432,7 +435,11 @@ pub fn disarm() -> Result<Disarmed, Error> {
     };
     let cleaned = clean_up(root, &mut RealRun, reach, &alone);
     init.forget(&mut RealRun);
-    cleaned.and(ended).map(|()| Disarmed::Armed)
+    cleaned?;
+    if let Err(error) = ended {
+        say::remark(&format!("the end of the recording is not on it: {error}"));
+    }
+    Ok(Disarmed::Armed)
 }
 
 /// Removes what an arming has left whose armed file is gone. Says whether there was anything.
@@ -537,7 +544,7 @@ fn tell_that_all_is_gone(init: &dyn Init, run: &mut dyn Run) {
 
 /// Removes what is ours in /run; the directory goes with the last lock in it.
 fn forget() {
-    for name in ["status", status::TEMPORARY, "armed"] {
+    for name in ["status", status::TEMPORARY, "armed", ROOM] {
         let _ = fs::remove_file(Path::new(lock::RUN).join(name));
     }
     lock::sweep(Path::new(lock::RUN));

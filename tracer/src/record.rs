@@ -153,6 +153,7 @@ fn adopt(armed: &Armed, status: &mut Status) -> Result<Recorder<Kernel>, Error> 
         && kernel::belongs(&found.session, &armed.pins)
     {
         status.session = found.session.id.to_string();
+        status.lost = found.lost;
         if let Some(mut previous) = previous.filter(|previous| previous.session == status.session) {
             let killed = !previous.reporting.is_empty();
             previous.settle(found.next_number);
@@ -294,11 +295,19 @@ fn leave(
     [began_ns, seen_ns]: [u64; 2],
     stop: &Stop,
 ) -> Result<(), Error> {
-    let fail = |e: lastrites_traces::Error| {
-        Error::failed("writing the last events", e, "the kernel keeps the newest")
-    };
     // Whoever loads it anew sends us away, and what is not written then nobody finds.
     let lost = !recorder.rings().is_attached();
+    let fail = |e: lastrites_traces::Error| {
+        let kept =
+            if lost { "the kernel keeps nothing without the probe" } else { "the kernel keeps the newest" };
+        Error::failed("writing the last events", e, kept)
+    };
+    // Whoever disarms does not wait long for one who is busy.
+    let root = Path::new("/");
+    let disarmed = lost
+        && matches!(purpose, Purpose::Armed(_))
+        && state::refuse_damaged(root).is_ok()
+        && state::load(root).is_none();
     // The kernel goes on recording: what is unfinished now, the seal will find.
     let comes_again = !lost && matches!((purpose, stop), (Purpose::Armed(_), Stop::Signal));
     if let Stop::Settled(..) = stop {
@@ -309,6 +318,9 @@ fn leave(
     let mut done = if comes_again { drain_on(&mut recorder) } else { recorder.drain_rest() };
     if done.is_ok() {
         done = match (purpose, stop) {
+            _ if disarmed => recorder
+                .cover_until(began_ns, seen_ns, Layer::Drainer, "until it was disarmed")
+                .and_then(|()| recorder.end(How::Disarmed, "disarmed")),
             _ if lost => recorder
                 .cover_until(began_ns, seen_ns, Layer::Drainer, "until its probe was gone")
                 .and_then(|()| recorder.end(How::Stopped, LOST)),
@@ -326,16 +338,19 @@ fn leave(
                 .and_then(|()| recorder.end(How::Stopped, "stopped by its owner")),
         };
     }
-    if let Purpose::Armed(_) = purpose {
+    if disarmed {
+        // It may have been stored anew since.
+        let _ = fs::remove_file(Status::path(Path::new(lock::RUN)));
+    } else if let Purpose::Armed(_) = purpose {
         recorder.status.phase = "stopped".into();
         let _ = recorder.status.store(Path::new(lock::RUN));
     }
     drop(recorder);
     if let (Purpose::Armed(_), Stop::Settled(_, alone)) = (purpose, stop) {
-        arm::clean_up(Path::new("/"), &mut inits::RealRun, arm::Reach::Machine, alone)?;
+        arm::clean_up(root, &mut inits::RealRun, arm::Reach::Machine, alone)?;
     }
     done.map_err(fail)?;
-    if let Stop::Lost = stop {
+    if let (Stop::Lost, false) = (stop, disarmed) {
         let next = "see who does that (`bpftool`, `umount`), then arm again";
         return Err(Error::failed("recording", LOST, next));
     }
@@ -383,7 +398,8 @@ impl<'a> Loop<'a> {
     fn new(recorder: &'a mut Recorder<Kernel>, purpose: Purpose<'a>) -> Self {
         recorder.settle = match purpose {
             // The end of the boot ends the recording.
-            Purpose::Armed(armed) if armed.mode == Mode::Once && recorder.session().began == "boot" => {
+            // Not that of a session which began with the boot: it may have been armed again since.
+            Purpose::Armed(armed) if armed.mode == Mode::Once && armed.boot_id != machine::boot_id() => {
                 Some(Settle::new(recorder.status.attached_ns, armed.settle_ns()))
             }
             _ => None,
