@@ -185,8 +185,11 @@ mod tests {
             assert!(told.contains("only root can see") && !told.contains("not loaded"), "{told}");
             assert!(json(&facts).contains(r#""probe_loaded":null"#));
         }
-        let gone = Facts { pinned: Some(false), ..facts() };
+        let gone = Facts { pinned: Some(false), recorder_pid: None, ..facts() };
         assert!(text(&gone).contains("not loaded") && json(&gone).contains(r#""probe_loaded":false"#));
+        // Who reads from a probe that is hidden records all the same.
+        let hidden = text(&Facts { recorder_pid: Some(7), ..gone });
+        assert!(hidden.contains("running, pid 7") && hidden.contains("arm again"), "{hidden}");
     }
 
     #[test]
