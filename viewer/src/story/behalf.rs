@@ -50,7 +50,8 @@ pub(super) fn stop_commands(world: &World, begin: At) -> IdxSet {
         lives.sort_unstable();
         let mut next: HashMap<Str, At> = HashMap::new();
         for (born, exit, idx) in lives.iter_mut().rev() {
-            let Some(line) = world.own_images(*idx).next().map(|image| image.argv) else { continue };
+            let last = world.own_images(*idx).next().filter(|image| !is_launcher(world, image));
+            let Some(line) = last.map(|image| image.argv) else { continue };
             // Whose end was missed had ended when the same was executed again.
             let again = next.insert(line, *born);
             if *exit == At::NEVER {
