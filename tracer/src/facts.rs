@@ -34,10 +34,11 @@ pub fn gather() -> Facts {
     let status = Status::load(run);
     // Only root may look at the lock; whoever else asks has to believe the recorder's own word, in a file that is
     // for everybody to read.
-    let told = status.as_ref().map(|status| status.pid).filter(|pid| lock::is_recorder(*pid));
+    let said = status.as_ref().filter(|status| status.phase != "stopped");
+    let told = said.map(|status| status.pid).filter(|pid| lock::is_recorder(*pid));
     let holder = armed.as_ref().and_then(|a| lock::holder(run, &a.ring)).map(|holder| holder.pid);
     let recorder_pid = holder.filter(|pid| *pid > 0).or(told);
-    let pinned = armed.as_ref().map_or(Some(false), |a| is_there(&a.pins));
+    let pinned = armed.as_ref().map_or(Some(false), |a| is_loaded(&a.pins));
     let loaded = armed.as_ref().filter(|_| pinned == Some(true));
     let hooks = loaded.map(|a| crate::kernel::hooks(&a.pins)).unwrap_or_default();
     let rings = loaded.and_then(|a| crate::kernel::rings(&a.pins));
@@ -45,11 +46,12 @@ pub fn gather() -> Facts {
     Facts { armed, status, recorder_pid, pinned, refused, rings, hooks }
 }
 
-/// Whether there is something at `path`: unknown where one may not look, as in a BPF file system that is for
+/// Whether the probe is there whose pins are at `path`: unknown where one may not look, as in a BPF file system that is for
 /// root alone.
-fn is_there(path: &Path) -> Option<bool> {
+fn is_loaded(path: &Path) -> Option<bool> {
     match fs::symlink_metadata(path) {
-        Ok(_) => Some(true),
+        // Of one whose hooks are gone the maps may be there.
+        Ok(_) => Some(!rustix::process::geteuid().is_root() || crate::probe::load_report(path).is_ok()),
         Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Some(false),
         Err(_) => None,
     }
@@ -78,8 +80,16 @@ pub fn text(facts: &Facts) -> String {
         (Some(true), None) => {
             out.push_str("recorder   not running; the kernel records and keeps the newest events\n")
         }
-        (Some(false), _) => {
+        (Some(false), None) => {
             out.push_str("recorder   the probe is not loaded: nothing is being recorded; arm again\n")
+        }
+        (Some(false), Some(pid)) => {
+            let _ = writeln!(
+                out,
+                "recorder   running, pid {pid}; what it reads from is not in {} any more (removed, or something is mounted over it), \
+                 where the seal looks for it: arm again",
+                crate::kernel::BPFFS
+            );
         }
         (None, Some(pid)) => {
             let _ = writeln!(out, "recorder   running, pid {pid}; what the kernel does, only root can see");
@@ -175,8 +185,11 @@ mod tests {
             assert!(told.contains("only root can see") && !told.contains("not loaded"), "{told}");
             assert!(json(&facts).contains(r#""probe_loaded":null"#));
         }
-        let gone = Facts { pinned: Some(false), ..facts() };
+        let gone = Facts { pinned: Some(false), recorder_pid: None, ..facts() };
         assert!(text(&gone).contains("not loaded") && json(&gone).contains(r#""probe_loaded":false"#));
+        // Who reads from a probe that is hidden records all the same.
+        let hidden = text(&Facts { recorder_pid: Some(7), ..gone });
+        assert!(hidden.contains("running, pid 7") && hidden.contains("arm again"), "{hidden}");
     }
 
     #[test]

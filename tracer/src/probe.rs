@@ -214,13 +214,19 @@ fn make_private(dir: &Path) -> Result<(), String> {
 /// When there is no whole probe, or one of another version.
 pub fn load_report(dir: &Path) -> Result<LoadReport, ProbeError> {
     let meta = Meta::read(dir)?;
-    let hooks = meta.hooks.into_iter().map(|hook| Hook {
+    let was_attached = meta.hooks.iter().any(|hook| hook.pinned);
+    let there = |hook: Hook| Hook {
         pinned: hook.pinned && fs::symlink_metadata(dir.join(&hook.link)).is_ok(),
         ..hook
-    });
+    };
+    let hooks: Vec<Hook> = meta.hooks.into_iter().map(there).collect();
+    if was_attached && !hooks.iter().any(|hook| hook.pinned) {
+        let why = "somebody has removed the pins of its hooks, so that it records nothing";
+        return Err(ProbeError::Foreign { path: dir.to_owned(), why });
+    }
     Ok(LoadReport {
         object: meta.object,
-        hooks: hooks.collect(),
+        hooks,
         missing_fields: meta.missing_fields,
         cpus: meta.cpus,
         ring_cpus: kernel_ring::ring_cpus(dir, meta.chunks)?,

@@ -35,6 +35,8 @@ pub struct Resumed {
     pub positions: Vec<u64>,
     /// Number that the next event gets.
     pub next_number: u64,
+    /// Events that it says were lost.
+    pub lost: u64,
     /// Boot time of the newest event; of the session's start if there is none.
     pub last_time_ns: u64,
     /// How it ended, if it did.
@@ -172,6 +174,7 @@ impl<S: Storage> Writer<S> {
             session: current.session.clone(),
             positions: current.encoder.state.positions.clone(),
             next_number: current.next_number,
+            lost: current.lost,
             last_time_ns: current.last_ns,
             end: current.end.clone(),
         })

@@ -117,6 +117,12 @@ fn a_user_who_asks_for_the_status_is_told_what_he_may_see() {
     }
     let json = String::from_utf8_lossy(&status(&program, 65534, &["--json"]).stdout).into_owned();
     assert!(json.contains(r#""probe_loaded":null"#), "{json}");
+    // Its process may be there a while longer, where nobody asks how it ended.
+    Status { phase: "stopped".into(), ..said }.store(Path::new(lock::RUN)).expect("stored");
+    for uid in [0, 65534] {
+        let text = String::from_utf8_lossy(&status(&program, uid, &[]).stdout).into_owned();
+        assert!(text.contains("not running"), "user {uid}: {text}");
+    }
     sys::kill(recorder.id() as i32, libc::SIGTERM);
     recorder.wait().expect("it ends");
     // Once the probe is gone, root is told so, and a user still cannot know.

@@ -17,13 +17,14 @@ use lastrites_tracer::{
 };
 use rustix::{
     fs::{FlockOperation, flock},
-    mount::{MountFlags, mount, mount_remount},
+    mount::{MountFlags, mount, mount_bind, mount_remount},
 };
 
 use crate::{
     armed::Machine,
     recording::{TRACER, record_into},
     sandbox::Sandbox,
+    sys,
     upgrade::Root,
 };
 
@@ -139,6 +140,30 @@ fn a_full_run_keeps_nobody_from_disarming() {
     let disarmed = Command::new(TRACER).arg("disarm").output().expect("it runs");
     assert!(disarmed.status.success(), "{disarmed:?}");
     assert!(state::load(Path::new("/")).is_none());
+}
+
+/// Of a machine whose ring file could not be written any more only that was said, as an error: nobody knew whether it was armed.
+#[test]
+fn where_the_end_cannot_be_written_it_is_disarmed_and_says_so() {
+    let sandbox = Sandbox::new();
+    let root = Root::new(&sandbox);
+    let [_, ring, _] = root.places();
+    let dir = ring.parent().expect("a directory");
+    root.tracer(&["arm", "--always", "--size", "4M"]);
+    let recorder = root.recorder().expect("it records");
+    sys::kill(recorder, libc::SIGKILL);
+    while root.recorder().is_some() {
+        std::thread::yield_now();
+    }
+    mount_bind(dir, dir).expect("a mount of its own");
+    mount_remount(dir, MountFlags::BIND | MountFlags::RDONLY, "").expect("read-only");
+    let disarmed = root.tracer(&["disarm"]);
+    let said = String::from_utf8_lossy(&disarmed.stderr);
+    assert!(
+        disarmed.stdout.starts_with(b"disarmed;") && said.contains("the end of the recording is not on it"),
+        "{said}"
+    );
+    assert!(!arm::pins().exists() && !root.path("etc/lastrites/armed").exists());
 }
 
 /// The lock of a ring file that is not there was taken for one that nobody holds: the recorder went on for ever, with a deleted program,

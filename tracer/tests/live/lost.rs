@@ -1,8 +1,8 @@
 //! The probe goes while it is recorded from: somebody removes its pins, or unmounts the file system that they are in.
 
-use std::{fs, process::Stdio};
+use std::{fs, path::Path, process::Stdio};
 
-use lastrites_tracer::{arm, probe};
+use lastrites_tracer::{arm, kernel::Kernel, probe};
 use lastrites_traces::{
     event::What,
     reader::Trace,
@@ -26,12 +26,36 @@ const GONE: &str = "the probe was gone";
 /// it records, and wrote nothing until the reboot.
 #[test]
 fn who_arms_again_gets_a_recorder_that_reads_the_probe_that_is_there() {
+    arms_again_without(|pins| probe::unpin(pins).unwrap_or_else(|e| panic!("{e}")));
+}
+
+/// Where only the hooks' pins had been removed `arm` took the rest for a probe: each recorder left as soon as it had looked.
+#[test]
+fn of_a_probe_without_hooks_nothing_is_left_when_somebody_arms_again() {
+    arms_again_without(|pins| {
+        let entries = fs::read_dir(pins).expect("pinned").flatten().map(|entry| entry.path());
+        let links: Vec<_> = entries
+            .filter(|path| path.file_name().is_some_and(|n| n.as_encoded_bytes().starts_with(b"link_")))
+            .collect();
+        assert!(!links.is_empty());
+        links.iter().for_each(|link| fs::remove_file(link).expect("removed"));
+    });
+}
+
+fn arms_again_without(lose: impl FnOnce(&Path)) {
     let sandbox = Sandbox::new();
     let root = Root::new(&sandbox);
     let pins = arm::pins();
     root.tracer(&["arm", "--always", "--size", "16M"]);
     let first = root.recorder().expect("it records");
-    probe::unpin(&pins).unwrap_or_else(|e| panic!("{e}"));
+    let probe = Kernel::open(&pins).unwrap_or_else(|e| panic!("{e}"));
+    lose(&pins);
+    // The kernel takes its time over what nobody holds any more.
+    while probe.is_attached() {
+        std::thread::yield_now();
+    }
+    let told = String::from_utf8_lossy(&root.tracer(&["status"]).stdout).into_owned();
+    assert!(told.contains("arm again") && !told.contains("recording, pid"), "{told}");
     root.tracer(&["arm", "--always"]);
     let second = root.recorder().expect("it records");
     assert_ne!(first, second, "of the probe that is gone nobody learns anything");
@@ -48,6 +72,26 @@ fn who_arms_again_gets_a_recorder_that_reads_the_probe_that_is_there() {
         whole.events.iter().any(|event| matches!(&event.what, What::Fork { child, .. } if child.tgid == *pid))
     };
     assert!(!children.is_empty() && children.iter().all(forked), "of {} children", children.len());
+}
+
+/// One that had been busy while somebody disarmed told of pins that a stranger had removed, and left its status in /run.
+#[test]
+fn a_recorder_that_was_busy_when_it_was_disarmed_says_that_it_was() {
+    let sandbox = Sandbox::new();
+    let root = Root::new(&sandbox);
+    let [run_dir, ring, _] = root.places();
+    root.tracer(&["arm", "--always", "--size", "4M"]);
+    assert!(root.recorder().is_some());
+    fs::remove_file(root.path("etc/lastrites/armed")).expect("armed");
+    fs::remove_file(run_dir.join("status")).expect("it has said what it does");
+    probe::unpin(&arm::pins()).unwrap_or_else(|e| panic!("{e}"));
+    while root.recorder().is_some() {
+        std::thread::yield_now();
+    }
+    let end = Story::read(&ring).summary.end.clone().expect("it has an end");
+    assert!(end.how == How::Disarmed && end.note == "disarmed", "{end:?}");
+    let left = || fs::read_dir(&run_dir).is_ok_and(|mut left| left.next().is_some());
+    assert!(!left(), "{:?}", fs::read_dir(&run_dir));
 }
 
 /// A recorder whose probe was gone said nothing of it, and that it had recorded all the time.

@@ -10,8 +10,9 @@ use std::{
         unix::{fs::symlink, process::CommandExt as _},
     },
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
     sync::atomic::Ordering,
+    time::{Duration, Instant},
 };
 
 use lastrites_tracer::{
@@ -20,7 +21,7 @@ use lastrites_tracer::{
     lock,
     probe::{self, meta::Meta},
 };
-use lastrites_traces::{event::What, reader::Trace, session::How};
+use lastrites_traces::{event::What, reader::Trace, ring::Writer, session::How, storage::FileStorage};
 use rustix::mount::{MountFlags, mount, mount_bind_recursive, mount_remount};
 
 use crate::{
@@ -376,6 +377,68 @@ fn arming_again_without_a_word_on_it_stays_for_what_it_was() {
         let armed = fs::read_to_string(root.path("etc/lastrites/armed")).expect("armed");
         assert!(armed.lines().any(|line| line == "settle=7"), "{arguments:?}: {armed}");
     }
+}
+
+/// Who armed again in a boot that was still being recorded was told that the next shutdown is recorded. Then the recorder was killed, and the
+/// one that init started took the end of that boot for its own: it disarmed.
+#[test]
+fn armed_again_in_a_boot_that_is_recorded_a_recorder_that_comes_again_stays() {
+    let sandbox = Sandbox::new();
+    let root = Root::new(&sandbox);
+    let [_, ring, _] = root.places();
+    let armed = root.path("etc/lastrites/armed");
+    root.tracer(&["arm", "--size", "4M", "--settle", "1"]);
+    let end = || {
+        let recorder = root.recorder().expect("it records");
+        sys::kill(recorder, libc::SIGKILL);
+        while root.recorder().is_some() {
+            std::thread::yield_now();
+        }
+    };
+    let begin = || {
+        let quiet = Stdio::null;
+        let mut command = root.command(&["record", "--boot"]);
+        command.stdin(quiet()).stdout(quiet()).stderr(quiet()).spawn().expect("it starts")
+    };
+    end();
+    probe::unpin(&arm::pins()).unwrap_or_else(|e| panic!("{e}"));
+    // The next boot.
+    let text = fs::read_to_string(&armed).expect("armed");
+    let mine = text.lines().find(|line| line.starts_with("boot_id=")).expect("of a boot");
+    fs::write(&armed, text.replace(mine, "boot_id=another")).expect("written");
+    // Busy, so that it does not settle before somebody arms.
+    let mut first = None;
+    let children = busy(|| {
+        first = Some(begin());
+        let is_begun = || Trace::open(&ring).is_ok_and(|trace| trace.sessions().len() == 2);
+        while !is_begun() {
+            std::thread::yield_now();
+        }
+        // What `arm` writes then; in here it would see a chroot into another boot's root.
+        fs::write(&armed, &text).expect("written");
+        end();
+    });
+    assert!(!children.is_empty());
+    first.expect("started").wait().expect("it ends");
+    // What it says was lost before it came is on the recording.
+    let mut writer = Writer::open(FileStorage::new(&ring)).unwrap_or_else(|e| panic!("{e}"));
+    let found = writer.resume().expect("a session");
+    assert_eq!((found.session.began.as_str(), found.end), ("boot", None));
+    let lost = What::Lost { cpu: 0, kind: 0, count: 7, bytes: 0 };
+    writer.append(&[(found.last_time_ns, lost)], &[]).unwrap_or_else(|e| panic!("{e}"));
+    writer.sync().unwrap_or_else(|e| panic!("{e}"));
+    drop(writer);
+    let mut second = begin();
+    // Ten times as long as that boot would have taken to settle.
+    let until = Instant::now() + Duration::from_secs(10);
+    while Instant::now() < until {
+        assert_eq!(second.try_wait().expect("ours"), None, "it has disarmed");
+        std::thread::yield_now();
+    }
+    let told = String::from_utf8_lossy(&root.tracer(&["status"]).stdout).into_owned();
+    assert!(told.contains("recording, pid") && told.contains("written, 7 lost"), "{told}");
+    root.tracer(&["disarm"]);
+    second.wait().expect("it ends");
 }
 
 /// In a rescue system's chroot the probe was loaded into the rescue system's kernel, a recorder was started there, and both stayed.

@@ -11,9 +11,9 @@ use super::{
     service::{Kind, ServiceId, is_mount, of_cgroup},
     stopper::says_stop,
     who::words,
-    world::{At, Idx, IdxSet, Means, NONE, Origin, Proc, Sig, World},
+    world::{At, Idx, IdxSet, Image, Means, NONE, Origin, Proc, Sig, World},
 };
-use crate::{names, safe};
+use crate::{names, processes::base_name, safe};
 
 /// Units that had a process before the shutdown began.
 #[derive(Debug, Default)]
@@ -50,7 +50,8 @@ pub(super) fn stop_commands(world: &World, begin: At) -> IdxSet {
         lives.sort_unstable();
         let mut next: HashMap<Str, At> = HashMap::new();
         for (born, exit, idx) in lives.iter_mut().rev() {
-            let Some(line) = world.own_images(*idx).next().map(|image| image.argv) else { continue };
+            let last = world.own_images(*idx).next().filter(|image| !is_launcher(world, image));
+            let Some(line) = last.map(|image| image.argv) else { continue };
             // Whose end was missed had ended when the same was executed again.
             let again = next.insert(line, *born);
             if *exit == At::NEVER {
@@ -68,6 +69,13 @@ pub(super) fn stop_commands(world: &World, begin: At) -> IdxSet {
         }
     }
     stops
+}
+
+/// Whether it is only the way to what is executed then: systemd 255 and later run each command of each unit by the same program,
+/// whose arguments say nothing of it. It is executed by its descriptor.
+pub(super) fn is_launcher(world: &World, image: &Image) -> bool {
+    let zeroth = words(world.strings.get(image.argv)).next().unwrap_or_default();
+    [zeroth, world.strings.get(image.filename)].iter().any(|file| base_name(file) == b"systemd-executor")
 }
 
 /// systemd answers a command sooner than that.
@@ -89,7 +97,8 @@ impl Earlier {
             if std::iter::once(idx).chain(world.ancestors(idx)).any(|up| stops.contains(&up)) {
                 continue;
             }
-            ran.lines.extend(world.own_images(idx).filter(|image| image.at < begin).map(|image| image.argv));
+            let own = world.own_images(idx).filter(|image| image.at < begin && !is_launcher(world, image));
+            ran.lines.extend(own.map(|image| image.argv));
         }
         let mut units: HashMap<String, Ran> = HashMap::new();
         for (cgroup, ran) in by_cgroup {
@@ -231,7 +240,7 @@ impl Story {
     }
 
     /// Whether pid 1 ran it for its unit in the shutdown, and not as what the unit is there for.
-    fn is_command(&self, idx: Idx) -> bool {
+    pub(super) fn is_command(&self, idx: Idx) -> bool {
         let born = self.world.proc_at(idx).map(|proc| proc.born);
         let begin = self.shutdown.as_ref().map(|shutdown| shutdown.begin);
         born.zip(begin).is_some_and(|(born, begin)| born >= begin) && self.replaces(idx).is_none()

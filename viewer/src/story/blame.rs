@@ -2,12 +2,15 @@
 //!
 //! Invariant: the stretches are in order, do not overlap, and add up to the length of the shutdown.
 
+mod relays;
+
 use std::{
     cell::{OnceCell, RefCell},
     cmp::Reverse,
     collections::HashMap,
 };
 
+use self::relays::{is_client, is_managed, run_by};
 use super::{
     fate::{ByTarget, Fate, tells_to_stop, told},
     service::of_rc,
@@ -508,9 +511,11 @@ fn choose(
     let stopping = || {
         let all = active.iter().filter(|c| c.why == Why::Stopping);
         // Of those who end in this phase the last; who outlives it was not waited for to its end.
-        // Among equals not the supervisor, which only waits for its children, and of two who end together who was told first.
+        // Among equals not the supervisor, which only waits for its children, nor who waits for an engine; and of two who end
+        // together who was told first.
         let rank = |c: &&Candidate| {
-            (c.to_ns <= phase_end, !world.is_supervisor(c.proc), c.to_ns, Reverse(c.from_ns), c.proc)
+            let looks_on = world.is_supervisor(c.proc) || is_client(world, c.proc);
+            (c.to_ns <= phase_end, !looks_on, c.to_ns, Reverse(c.from_ns), c.proc)
         };
         let mut last = all.max_by_key(rank).copied()?;
         // Who had told somebody, or whose child had, and ends right behind that one, has only waited for it.
@@ -520,7 +525,7 @@ fn choose(
                 let behind = c.to_ns <= last.to_ns && last.to_ns - c.to_ns < MANAGED_NS;
                 c.why == Why::Stopping && c.proc != last.proc && told && behind && is_managed(world, c, &last)
             };
-            match active.iter().filter(waited).max_by_key(rank) {
+            match active.iter().filter(waited).max_by_key(rank).or_else(|| run_by(world, active, &last)) {
                 Some(c) => last = *c,
                 None => break,
             }
@@ -535,7 +540,11 @@ fn choose(
         let outlasts = |step: &Candidate| {
             let ends = |c: &Candidate| (c.to_ns <= phase_end, c.to_ns);
             stopping().is_none_or(|c| {
-                let told = c.told_by == step.proc || world.ancestors(c.told_by).any(|up| up == step.proc);
+                let by_step = |c: &Candidate| {
+                    c.told_by == step.proc || world.ancestors(c.told_by).any(|up| up == step.proc)
+                };
+                // Or whoever handed it on to that one.
+                let told = by_step(&c) || active.iter().any(|by| by.proc == c.told_by && by_step(by));
                 let waited =
                     told && ends(step).0 == ends(&c).0 && step.to_ns - c.to_ns.min(step.to_ns) < BEHIND_NS;
                 ends(step) > ends(&c) && !waited
@@ -563,33 +572,6 @@ fn choose(
 /// So soon behind who it has told a manager ends, of whom so many may stand above each other.
 const MANAGED_NS: u64 = 1_000_000_000;
 const MANAGERS_MAX: usize = 4;
-
-/// Whether `child` is what its `master` had waited for: one that had to be killed, one of another program that a command of the
-/// master's had told, or one of somebody who does nothing but look after others. A worker goes with its master; and who reads
-/// what that writes ends with it, whatever it was told.
-fn is_managed(world: &World, child: &Candidate, master: &Candidate) -> bool {
-    let killed = world.proc_at(child.proc).is_some_and(|proc| proc.killed_by() == 9);
-    let of_another = world.program_of(child.proc) != world.program_of(master.proc);
-    let by_command = child.told_by != master.proc;
-    let relays = world.is_supervisor(master.proc)
-        || only_waits(world, master.proc)
-        || world.is_script(master.proc)
-        || RELAYS.contains(&world.program_of(master.proc));
-    killed || of_another && (by_command || relays)
-}
-
-/// Programs that hand on to one child what they are told, and go when it has gone.
-const RELAYS: [&[u8]; 9] = [
-    b"systemd-nspawn",
-    b"lxc-start",
-    b"dumb-init",
-    b"tini",
-    b"docker-init",
-    b"catatonit",
-    b"sudo",
-    b"su",
-    b"runuser",
-];
 
 /// The script that a command is a part of: what rc, or init itself, started.
 fn script_of(world: &World, idx: Idx) -> Idx {

@@ -342,8 +342,9 @@ pub(super) fn is_mount(unit: &str) -> bool {
 
 /// The container that one part of a cgroup's path names.
 fn container(part: &[u8]) -> Option<&[u8]> {
-    // docker-registry.service is a service of this machine, and docker-production.slice no container.
-    if part.ends_with(b".service") || part.ends_with(b".slice") {
+    // docker-registry.service is a service of this machine, and docker-volumes.mount what is mounted on /docker/volumes: of
+    // units only a scope is a container's.
+    if [&b".service"[..], b".slice", b".mount", b".swap", b".socket"].iter().any(|end| part.ends_with(end)) {
         return None;
     }
     let prefixes = [&b"docker-"[..], b"libpod-payload-", b"libpod-", b"cri-containerd-", b"crio-"];

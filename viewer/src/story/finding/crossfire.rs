@@ -11,9 +11,10 @@ use crate::{
     story::{
         Story,
         fate::Fate,
-        service::Kind,
+        service::{Kind, script},
+        stopper::says_stop,
         who::words,
-        world::{Idx, Means, Sig},
+        world::{Idx, Means, NONE, Sig, World},
     },
 };
 
@@ -29,6 +30,8 @@ pub(super) struct Shot {
     sender: Idx,
     /// On whose behalf it was run.
     owner: String,
+    /// That it was run to stop that is known.
+    stops: bool,
     /// Whom it hit of others, by which signal.
     strangers: Vec<(Idx, u32)>,
     /// How many it hit in all.
@@ -54,7 +57,7 @@ pub(super) fn shots(story: &Story) -> Vec<Shot> {
     }
     let mut shots = Vec::new();
     for (sender, victims) in hit {
-        let Some(owner) = owner(story, sender) else { continue };
+        let Some((owner, stops)) = owner(story, sender) else { continue };
         let own = victims.iter().any(|(fate, _)| whose(story, &owner, fate.proc) == Whose::Own);
         let at_ns =
             victims[0].0.told.map_or(story.end_of(victims[0].0.proc).ns, |told| told.at(&story.world).ns);
@@ -73,7 +76,7 @@ pub(super) fn shots(story: &Story) -> Vec<Shot> {
             .map(|(fate, number)| (fate.proc, *number))
             .collect();
         if !strangers.is_empty() {
-            shots.push(Shot { sender, owner, strangers, hit: victims.len(), by_mount });
+            shots.push(Shot { sender, owner, stops, strangers, hit: victims.len(), by_mount });
         }
     }
     shots
@@ -111,6 +114,9 @@ pub(super) fn beside(case: &Case<'_>, idx: Idx) -> Option<(Step, String)> {
 fn against(deed: &str, shot: &Shot, names: &str) -> String {
     match shot.by_mount {
         true => advice::against_mount(names, &shot.owner, deed),
+        false if !shot.stops => {
+            format!("have {} kill by pid file instead of by `{deed}`, which hits others", shot.owner)
+        }
         false => advice::against_crossfire(deed, &shot.owner),
     }
 }
@@ -219,19 +225,18 @@ const SAME: [&str; 6] = ["server", "daemon", "safe", "main", "master", "worker"]
 const ENDING_MAX: usize = 3;
 
 /// On whose behalf: the service of the sender, or the script it runs in. What somebody types in his session, or a job of cron, is
-/// run to stop neither.
-fn owner(story: &Story, sender: Idx) -> Option<String> {
+/// run to stop neither. And whether it stops that, as far as one knows: a timer's unit may be started in a shutdown.
+fn owner(story: &Story, sender: Idx) -> Option<(String, bool)> {
     let world = &story.world;
     let of = |up: Idx| {
         let id = story.services.known(up)?;
         let service = story.services.get(id);
         let is_for_it = match service.kind {
             Kind::Unit => !service.name.ends_with(".scope") && story.is_run_for_its_unit(sender),
-            // These have nothing but what they run.
-            Kind::Supervisord | Kind::Inittab => false,
-            _ => true,
+            kind => is_run_to_stop(story, sender, kind),
         };
-        is_for_it.then(|| service.name.clone())
+        let stops = service.kind != Kind::Unit || story.stops_its_unit(sender);
+        is_for_it.then(|| (service.name.clone(), stops))
     };
     if story.services.known(sender).is_some() {
         return of(sender);
@@ -240,9 +245,38 @@ fn owner(story: &Story, sender: Idx) -> Option<String> {
         Some(_) => of(up),
         None => world
             .own_images(up)
-            .find_map(|image| crate::story::service::script(world, image))
-            .map(crate::safe::text),
+            .find_map(|image| script(world, image))
+            .filter(|_| is_run_to_stop(story, sender, Kind::Script))
+            .map(|name| (crate::safe::text(name), true)),
     })
+}
+
+/// Whether the sender is, or is run by, what was begun in the shutdown to stop a service of that `kind`. sshd, agetty and cron are
+/// services too: what is typed in a login, or is a job of cron, was not begun by whoever looks after these.
+fn is_run_to_stop(story: &Story, sender: Idx, kind: Kind) -> bool {
+    let world = &story.world;
+    let line = std::iter::once(sender).chain(world.ancestors(sender)).take_while(|up| !world.is_init(*up));
+    line.filter(|up| story.is_command(*up)).any(|up| {
+        let parent = world.proc_at(up).map_or(NONE, |proc| proc.parent);
+        match kind {
+            // rc is a child of init; but anybody may run a script by hand.
+            Kind::Script | Kind::OpenRc => world.is_init(parent) || is_stop_script(world, up),
+            Kind::Upstart | Kind::Dinit => world.is_init(parent),
+            Kind::Runit | Kind::S6 | Kind::Daemontools => {
+                matches!(world.program_of(parent), b"runsv" | b"s6-supervise" | b"supervise")
+            }
+            Kind::Monit => world.program_of(parent) == b"monit",
+            // These have nothing but what they run, or what somebody has them execute.
+            Kind::Unit | Kind::Container | Kind::Supervisord | Kind::Inittab => false,
+        }
+    })
+}
+
+/// `/etc/init.d/exim4 stop`, `openrc-run.sh /etc/init.d/exim4 stop`.
+fn is_stop_script(world: &World, idx: Idx) -> bool {
+    world
+        .own_images(idx)
+        .any(|image| script(world, image).is_some() && says_stop(world.strings.get(image.argv)))
 }
 
 fn tell(story: &Story, shot: &Shot, strangers: &[(&Fate, u32)]) -> Finding {
@@ -253,8 +287,9 @@ fn tell(story: &Story, shot: &Shot, strangers: &[(&Fate, u32)]) -> Finding {
         (world.deed(shot.sender, sent.at.ns), names::signal(sent.sig).into_owned())
     });
     let verb = if names.len() == 1 { "was" } else { "were" };
+    let purpose = if shot.stops { "to stop" } else { "for" };
     let headline =
-        format!("{} {verb} hit by another's {deed}, run to stop {}", steps::list(&names), shot.owner);
+        format!("{} {verb} hit by another's {deed}, run {purpose} {}", steps::list(&names), shot.owner);
     let mut finding = Finding::new(Rule::Crossfire, headline);
     for (fate, number) in strangers.iter().take(4) {
         if fate.killer.is_none_or(|killer| killer == *number) {

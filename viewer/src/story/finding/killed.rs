@@ -28,7 +28,7 @@ pub(super) fn check(case: &mut Case<'_>) {
         })
         .filter(|fate| !is_last_of_kernel(story, fate))
         .collect();
-    let idle = idle(story, &dead);
+    let idle = idle(case, &dead);
     let dead: Vec<&Fate> = dead.into_iter().filter(|fate| !idle.contains(&fate.proc)).collect();
     // Elders first: who has killed forefathers among these, or an elder of the same service and name, is told of with
     // that one.
@@ -63,9 +63,10 @@ pub(super) fn check(case: &mut Case<'_>) {
     }
 }
 
-/// Of `dead`, who is nobody's loss: a shim that went with its container, which is what people know, and who supervises one
+/// Of `dead`, who is nobody's loss: a shim whose container is told of, which is what people know, and who supervises one
 /// service, which had ended before.
-fn idle(story: &Story, dead: &[&Fate]) -> IdxSet {
+fn idle(case: &Case<'_>, dead: &[&Fate]) -> IdxSet {
+    let story = case.story;
     let world = &story.world;
     let of_one = |idx: Idx| matches!(world.program_of(idx), b"runsv" | b"s6-supervise" | b"supervise");
     let mut idle: IdxSet = dead.iter().map(|fate| fate.proc).filter(|idx| of_one(*idx)).collect();
@@ -77,8 +78,11 @@ fn idle(story: &Story, dead: &[&Fate]) -> IdxSet {
             }
         }
     }
-    let above = dead.iter().flat_map(|fate| world.ancestors(fate.proc));
-    idle.extend(above.filter(|up| world.is_shim(*up)));
+    if dead.iter().any(|fate| world.is_shim(fate.proc)) {
+        let elsewhere = story.fates.iter().filter(|fate| case.is_taken(fate.proc));
+        let above = dead.iter().copied().chain(elsewhere).flat_map(|fate| world.ancestors(fate.proc));
+        idle.extend(above.filter(|up| world.is_shim(*up)));
+    }
     idle
 }
 

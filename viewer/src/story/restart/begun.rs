@@ -2,12 +2,14 @@
 //! work.
 //!
 //! Invariant: what runs for the service then is what ran when the old one was started, word for word. A job's script that
-//! is handed over as a descriptor has no words of its own: its last script looks like its first.
+//! is handed over as a descriptor has no words of its own: its last script looks like its first. Nor has what systemd runs
+//! all of them by.
 
 use std::collections::HashMap;
 
 use super::{By, Found, LOOK_BACK, Restart, WITHIN_NS, own_image};
 use crate::story::{
+    behalf::is_launcher,
     intern::Str,
     service::Services,
     who::{is_descriptor, words},
@@ -30,6 +32,7 @@ pub(super) fn add(
             && !found.is_heir(idx)
             && let Some(image) = own_image(world, idx, proc)
             && !words(world.strings.get(image.argv)).any(is_descriptor)
+            && !is_launcher(world, image)
         {
             wanted.insert(idx, (image.filename, image.argv));
         }

@@ -10,7 +10,7 @@ use super::{By, LOOK_BACK, Restart, own_image};
 use crate::{
     processes::base_name,
     story::{
-        behalf,
+        behalf::{self, is_launcher},
         fate::{ByTarget, told},
         service::{Kind, Services, is_of_container},
         shutdown::{Init, Shutdown},
@@ -22,6 +22,9 @@ use crate::{
 const COMMAND_NS: u64 = 30_000_000_000;
 /// Init and supervisors restart what they look after this soon, unless they were told to wait for long.
 const RESTART_NS: u64 = 6_000_000_000;
+
+/// What a shim has its runtime start is so near below it.
+const SHIM_ABOVE: usize = 3;
 
 /// Tells restarts from the next run of a command.
 pub(super) struct Commands<'a> {
@@ -49,6 +52,10 @@ impl<'a> Commands<'a> {
             return true;
         }
         let Some(old) = world.proc_at(restart.old) else { return false };
+        // What it became was not seen.
+        if world.own_images(restart.new).next().is_some_and(|last| is_launcher(world, last)) {
+            return true;
+        }
         if restart.ordered != NONE {
             return false;
         }
@@ -57,8 +64,9 @@ impl<'a> Commands<'a> {
         let of_container = || restart.of_kind(services, Kind::Container);
         // Whoever starts a container again has another shim for it. That of podman runs each check by one of its own, too.
         let of_one_shim = || world.ancestors(restart.old).any(|up| up == restart.by);
-        if world.is_shim(restart.by) && (of_one_shim() || of_container() && self.is_beside_main(restart, old))
-        {
+        let beside = || of_container() && self.is_beside_main(restart, old);
+        let behind = || self.is_behind_main(restart.new) || self.is_behind_main(restart.old);
+        if world.is_shim(restart.by) && (of_one_shim() || beside() || behind()) {
             return true;
         }
         // Tests and hooks may fail as well.
@@ -118,6 +126,29 @@ impl<'a> Commands<'a> {
         ran_new.any(|up| world.ancestors(restart.old).any(|other| other == up))
     }
 
+    /// Whether its shim had run somebody in its container before, who was still there when it was what it is: what a container
+    /// is there for is the first that is run in it, also where the container itself was started again.
+    fn is_behind_main(&self, idx: Idx) -> bool {
+        let world = self.world;
+        let those = |proc: &Proc| self.beside.get_or_init(|| beside(world)).get(&proc.cgroup);
+        let Some(proc) = world.proc_at(idx) else { return false };
+        let Some((shim, those)) = world.ancestors(idx).find(|up| world.is_shim(*up)).zip(those(proc)) else {
+            return false;
+        };
+        let born = |idx: Idx| world.proc_at(idx).map_or(At::default(), |proc| proc.born);
+        let up = world.own_images(idx).next().map_or(proc.born, |image| image.at);
+        let lives = |idx: Idx| world.proc_at(idx).is_some_and(|other| other.exit > up);
+        let inside = |idx: Idx| world.proc_at(idx).is_some_and(|other| other.cgroup == proc.cgroup);
+        // What somebody in there runs is not run by the shim.
+        let mut above = world.ancestors(idx).take_while(|above| *above != shim);
+        if above.any(|above| inside(above) && lives(above)) {
+            return false;
+        }
+        let first = those.partition_point(|other| born(*other) < born(shim));
+        let before = those[first..].iter().copied().take_while(|other| born(*other) < proc.born);
+        before.take(LOOK_BACK).any(|other| lives(other) && world.ancestors(other).any(|up| up == shim))
+    }
+
     /// Whether there was somebody whom the unit or the container is there for, beside or between the two.
     fn is_beside_main(&self, restart: &Restart, old: &Proc) -> bool {
         let world = self.world;
@@ -136,12 +167,14 @@ impl<'a> Commands<'a> {
     }
 }
 
-/// What runsv and its like run beside the service itself.
+/// Whether it is what runsv and its like run beside the service itself.
 fn is_hook(world: &World, restart: &Restart) -> bool {
     let of_runsv = matches!(world.program_of(restart.by), b"runsv" | b"s6-supervise" | b"supervise");
     let first = world.own_images(restart.new).last().filter(|_| of_runsv);
     let file = first.map_or(&b""[..], |image| world.strings.get(image.filename));
-    file.windows(9).any(|part| part == b"/control/") || matches!(base_name(file), b"finish" | b"check")
+    // runsv executes `control/t` in the service's directory.
+    let dir = file.strip_suffix(base_name(file)).unwrap_or_default();
+    dir == b"control/" || dir.ends_with(b"/control/") || matches!(base_name(file), b"finish" | b"check")
 }
 
 /// What monit starts leaves whoever started it; what stays its child is a test.
@@ -163,10 +196,14 @@ fn beside(world: &World) -> HashMap<u64, Vec<Idx>> {
         world.cgroups.keys().map(|cgroup| (*cgroup, is_container(world, *cgroup))).collect();
     let mut beside: HashMap<u64, Vec<Idx>> = HashMap::new();
     for (idx, proc) in world.all() {
-        let of_container = containers.get(&proc.cgroup).copied();
-        if of_container.is_some_and(|is| is || world.is_init(proc.parent))
-            && own_image(world, idx, proc).is_some()
-        {
+        // A container whose path is not known has a shim.
+        let of_shim =
+            || proc.cgroup != 0 && world.ancestors(idx).take(SHIM_ABOVE).any(|up| world.is_shim(up));
+        let is_of = match containers.get(&proc.cgroup) {
+            Some(of_container) => *of_container || world.is_init(proc.parent),
+            None => of_shim(),
+        };
+        if is_of && own_image(world, idx, proc).is_some() {
             beside.entry(proc.cgroup).or_default().push(idx);
         }
     }

@@ -8,14 +8,16 @@ use crate::{
     requests::{Asks, asks},
     safe,
     story::{
+        stopper::says_stop,
         who::words,
-        world::{At, Idx, Image, NONE, Sig, World},
+        world::{At, Idx, Image, Means, NONE, Origin, Proc, Sig, World},
     },
 };
 
 use super::{
     Aim, Init, LATER_NS, PhaseKind,
     aim::aim_of_words,
+    is_of_user,
     marks::{Mark, is_contained},
 };
 
@@ -185,12 +187,22 @@ fn by_command(world: &World, image: &Image, until: At) -> Asked {
 /// Whether a request is one for this moment: `shutdown -r now`, but not `shutdown -r 02:00`, nor `shutdown -r +30 save now`.
 fn is_for_now(world: &World, image: &Image) -> bool {
     let argv = world.strings.get(image.argv);
-    let later = words(argv).any(|word| word == b"--when" || word.starts_with(b"--when="));
+    let later = says_when(argv);
     let called = words(argv).next().map(base_name).unwrap_or_default();
     let by_time = [called, base_name(world.strings.get(image.filename))]
         .iter()
         .any(|name| matches!(*name, b"shutdown" | b"openrc-shutdown" | b"s6-linux-init-shutdown"));
     !later && (!by_time || matches!(time_of(argv), Some(b"now" | b"+0" | b"0")))
+}
+
+/// Whether it is one that names another time: not every init's shutdown(8) wants to be given one.
+fn is_for_later(world: &World, image: &Image) -> bool {
+    let argv = world.strings.get(image.argv);
+    !is_for_now(world, image) && (says_when(argv) || time_of(argv).is_some())
+}
+
+fn says_when(argv: &[u8]) -> bool {
+    words(argv).any(|word| word == b"--when" || word.starts_with(b"--when="))
 }
 
 /// The time that shutdown(8) is given: its first word that is no option. What follows is a message.
@@ -223,7 +235,54 @@ fn is_broken_off(world: &World, idx: Idx, until: At) -> bool {
         let mut sent = world.sigs[first..].iter().take_while(|sent| sent.at <= proc.exit);
         sent.any(|sent| sent.target == idx && sent.sig == sig && world.is_init(sent.sender))
     };
-    matches!(sig, 1..=3 | 15) && proc.exit < until && !by_init()
+    matches!(sig, 1..=3 | 15) && proc.exit < until && !by_init() && !only_waited(world, idx)
+}
+
+/// So many that pid 1 stops are looked at.
+const STOPPED_MAX: usize = 64;
+
+/// Whether it had handed on its request and only waited for the end, as `systemctl isolate` and the client of dinit do: pid 1 had
+/// begun to stop things by then. A script asks somebody first, as whoever is not root may be asked for a password; and what waits
+/// for its time is ended with that.
+fn only_waited(world: &World, idx: Idx) -> bool {
+    let Some(proc) = world.proc_at(idx) else { return false };
+    let request = world.own_images(idx).next().filter(|image| {
+        let asks = asks(world.strings.get(image.filename), world.strings.get(image.argv));
+        asks == Asks::End && image.uid == 0 && !is_for_later(world, image) && !world.is_script(idx)
+    });
+    let Some(request) = request else { return false };
+    let meanwhile = |at: At| at > request.at && at < proc.exit;
+    // What is stopped to be started again is stopped for something else.
+    let path = |proc: &Proc| world.cgroups.get(&proc.cgroup);
+    let is_next = |stopped: (Idx, &Proc), (idx, other): (Idx, &Proc)| {
+        let says = || world.own_images(idx).any(|image| says_stop(world.strings.get(image.argv)));
+        world.is_init(other.parent)
+            && other.born > stopped.1.exit
+            && path(other) == path(stopped.1)
+            && (world.program_of(idx) == world.program_of(stopped.0) || path(other).is_some() && !says())
+    };
+    let again = |idx: Idx| {
+        let known = world.proc_at(idx).filter(|stopped| stopped.origin != Origin::Mentioned);
+        known.is_none_or(|stopped| world.all().any(|other| is_next((idx, stopped), other)))
+    };
+    let first = world.sigs.partition_point(|sent| sent.at <= request.at);
+    let sent = world.sigs[first..].iter().take_while(|sent| sent.at < proc.exit);
+    let tells = |sent: &Sig| {
+        matches!(sent.sig, 1..=3 | 9 | 15)
+            && world.is_init(sent.sender)
+            && sent.means != Means::Kernel
+            && !is_of_user(world, sent.target)
+    };
+    let runs = |image: &&Image| {
+        meanwhile(image.at)
+            && says_stop(world.strings.get(image.argv))
+            && world
+                .proc_at(image.proc)
+                .is_some_and(|proc| world.is_init(proc.parent) && meanwhile(proc.born))
+    };
+    let told = sent.filter(|sent| tells(sent)).map(|sent| sent.target);
+    let commands = world.images.iter().filter(runs).map(|image| image.proc);
+    told.take(STOPPED_MAX).chain(commands.take(STOPPED_MAX)).any(|idx| !again(idx))
 }
 
 /// `root, pts/0 over ssh`, `root, cron`, `uid 1000 as root by sudo`.
