@@ -2,12 +2,15 @@
 //!
 //! Invariant: that it was asked for is a fact; what init's own scripts run at the end is no request.
 
+use std::cell::Cell;
+
 use crate::{
     names,
     processes::base_name,
     requests::{Asks, asks},
     safe,
     story::{
+        intern::Str,
         stopper::says_stop,
         who::words,
         world::{At, Idx, Image, Means, NONE, Origin, Proc, Sig, World},
@@ -70,13 +73,18 @@ pub(super) fn asked(world: &World, init: Init, began: Option<At>, known: Aim) ->
     let until = began.unwrap_or(At::NEVER);
     let until_ns = began.map_or(world.last.ns, |began| began.ns);
     // A request that was refused, or one for something else, is not who asked for what came a minute later.
+    let looks = Cell::new(0);
+    let broken_off = |idx: Idx| {
+        was_ended(world, idx, until)
+            && (looks.replace(looks.get() + 1) >= BROKEN_MAX || !only_waited(world, idx))
+    };
     let of_another = |image: &Image| {
         let old = until_ns.saturating_sub(image.at.ns) > LATER_NS;
-        let differs = !aim_of_words(&world.command(image, HOW_MAX)).may_be(known);
-        match was_refused(world, image.proc, until) {
-            _ if is_broken_off(world, image.proc, until) => true,
-            true => old || differs,
-            false => old && differs,
+        let differs = || !aim_of_words(&world.command(image, HOW_MAX)).may_be(known);
+        match failed(world, image.proc) {
+            false if broken_off(image.proc) => true,
+            true => old || differs(),
+            false => old && differs(),
         }
     };
     let mut found: Option<&Image> = None;
@@ -221,13 +229,16 @@ fn time_of(argv: &[u8]) -> Option<&[u8]> {
 
 /// Whether who asked exited with an error (an inhibitor, or nobody to ask), or was broken off.
 pub(super) fn was_refused(world: &World, idx: Idx, until: At) -> bool {
-    world.proc_at(idx).is_some_and(|proc| proc.code().is_some_and(|code| code != 0))
-        || is_broken_off(world, idx, until)
+    failed(world, idx) || was_ended(world, idx, until) && !only_waited(world, idx)
+}
+
+fn failed(world: &World, idx: Idx) -> bool {
+    world.proc_at(idx).and_then(Proc::code).is_some_and(|code| code != 0)
 }
 
 /// Whether somebody ended it before anything began at `until`: Ctrl-C at the prompt of molly-guard, a terminal that was closed.
 /// What init stops, it stops for the shutdown.
-fn is_broken_off(world: &World, idx: Idx, until: At) -> bool {
+fn was_ended(world: &World, idx: Idx, until: At) -> bool {
     let Some(proc) = world.proc_at(idx) else { return false };
     let sig = proc.killed_by();
     let by_init = || {
@@ -235,8 +246,11 @@ fn is_broken_off(world: &World, idx: Idx, until: At) -> bool {
         let mut sent = world.sigs[first..].iter().take_while(|sent| sent.at <= proc.exit);
         sent.any(|sent| sent.target == idx && sent.sig == sig && world.is_init(sent.sender))
     };
-    matches!(sig, 1..=3 | 15) && proc.exit < until && !by_init() && !only_waited(world, idx)
+    matches!(sig, 1..=3 | 15) && proc.exit < until && !by_init()
 }
+
+/// Of so many requests that were ended it is looked whether they had been handed on: each takes a look at all processes.
+const BROKEN_MAX: u32 = 16;
 
 /// So many that pid 1 stops are looked at.
 const STOPPED_MAX: usize = 64;
@@ -254,16 +268,11 @@ fn only_waited(world: &World, idx: Idx) -> bool {
     let meanwhile = |at: At| at > request.at && at < proc.exit;
     // What is stopped to be started again is stopped for something else.
     let path = |proc: &Proc| world.cgroups.get(&proc.cgroup);
-    let is_next = |stopped: (Idx, &Proc), (idx, other): (Idx, &Proc)| {
+    let is_next = |stopped: &(Idx, At, Option<&Str>), idx: Idx, other: &Proc| {
         let says = || world.own_images(idx).any(|image| says_stop(world.strings.get(image.argv)));
-        world.is_init(other.parent)
-            && other.born > stopped.1.exit
-            && path(other) == path(stopped.1)
-            && (world.program_of(idx) == world.program_of(stopped.0) || path(other).is_some() && !says())
-    };
-    let again = |idx: Idx| {
-        let known = world.proc_at(idx).filter(|stopped| stopped.origin != Origin::Mentioned);
-        known.is_none_or(|stopped| world.all().any(|other| is_next((idx, stopped), other)))
+        other.born > stopped.1
+            && path(other) == stopped.2
+            && (world.program_of(idx) == world.program_of(stopped.0) || stopped.2.is_some() && !says())
     };
     let first = world.sigs.partition_point(|sent| sent.at <= request.at);
     let sent = world.sigs[first..].iter().take_while(|sent| sent.at < proc.exit);
@@ -282,7 +291,19 @@ fn only_waited(world: &World, idx: Idx) -> bool {
     };
     let told = sent.filter(|sent| tells(sent)).map(|sent| sent.target);
     let commands = world.images.iter().filter(runs).map(|image| image.proc);
-    told.take(STOPPED_MAX).chain(commands.take(STOPPED_MAX)).any(|idx| !again(idx))
+    let stopped = told.take(STOPPED_MAX).chain(commands.take(STOPPED_MAX));
+    let mut stopped: Vec<(Idx, At, Option<&Str>)> = stopped
+        .filter_map(|idx| Some(idx).zip(world.proc_at(idx)))
+        .filter(|(_, proc)| proc.origin != Origin::Mentioned)
+        .map(|(idx, proc)| (idx, proc.exit, path(proc)))
+        .collect();
+    for (idx, other) in world.all().filter(|(_, other)| world.is_init(other.parent)) {
+        if stopped.is_empty() {
+            break;
+        }
+        stopped.retain(|stopped| !is_next(stopped, idx, other));
+    }
+    !stopped.is_empty()
 }
 
 /// `root, pts/0 over ssh`, `root, cron`, `uid 1000 as root by sudo`.
