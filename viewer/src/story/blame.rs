@@ -10,7 +10,7 @@ use std::{
     collections::HashMap,
 };
 
-use self::relays::{is_client, is_managed, run_by};
+use self::relays::Relays;
 use super::{
     fate::{ByTarget, Fate, tells_to_stop, told},
     service::of_rc,
@@ -207,7 +207,7 @@ pub fn blame(
     edges.sort_unstable();
     edges.dedup();
     all.sort_by_key(|c| (c.from_ns, c.proc));
-    let pollers = pollers(world);
+    let (pollers, relays) = (pollers(world), Relays::new(world));
     let mut waits: Vec<Wait> = Vec::new();
     let mut active: Vec<Candidate> = Vec::new();
     let mut next = 0;
@@ -228,7 +228,7 @@ pub fn blame(
         // A spree waits for those who do not go; so who outlives it is who it waited for.
         let spree = phase.is_some_and(|phase| phase.kind == PhaseKind::TermSpree);
         let phase_end = phase.filter(|_| !spree).map_or(end, |phase| phase.to_ns);
-        let (proc, why) = choose(world, &active, to_ns, phase_end, rc_ns <= from_ns, &pollers);
+        let (proc, why) = choose(world, &active, to_ns, phase_end, rc_ns <= from_ns, &pollers, &relays);
         match waits.last_mut() {
             Some(last) if last.proc == proc && last.why == why => last.to_ns = to_ns,
             _ => waits.push(Wait { proc, from_ns, to_ns, why }),
@@ -470,6 +470,7 @@ fn choose(
     phase_end: u64,
     rc: bool,
     pollers: &IdxSet,
+    relays: &Relays<'_>,
 ) -> (Idx, Why) {
     // Whatever the script of the sprees runs, it waits for whom it has told.
     let waits = |c: &Candidate| {
@@ -511,11 +512,9 @@ fn choose(
     let stopping = || {
         let all = active.iter().filter(|c| c.why == Why::Stopping);
         // Of those who end in this phase the last; who outlives it was not waited for to its end.
-        // Among equals not the supervisor, which only waits for its children, nor who waits for an engine; and of two who end
-        // together who was told first.
+        // Among equals not the supervisor, which only waits for its children; and of two who end together who was told first.
         let rank = |c: &&Candidate| {
-            let looks_on = world.is_supervisor(c.proc) || is_client(world, c.proc);
-            (c.to_ns <= phase_end, !looks_on, c.to_ns, Reverse(c.from_ns), c.proc)
+            (c.to_ns <= phase_end, !world.is_supervisor(c.proc), c.to_ns, Reverse(c.from_ns), c.proc)
         };
         let mut last = all.max_by_key(rank).copied()?;
         // Who had told somebody, or whose child had, and ends right behind that one, has only waited for it.
@@ -523,9 +522,11 @@ fn choose(
             let waited = |c: &&Candidate| {
                 let told = c.told_by == last.proc || world.ancestors(c.told_by).any(|up| up == last.proc);
                 let behind = c.to_ns <= last.to_ns && last.to_ns - c.to_ns < MANAGED_NS;
-                c.why == Why::Stopping && c.proc != last.proc && told && behind && is_managed(world, c, &last)
+                c.why == Why::Stopping && c.proc != last.proc && told && behind && relays.is_managed(c, &last)
             };
-            match active.iter().filter(waited).max_by_key(rank).or_else(|| run_by(world, active, &last)) {
+            let managed = active.iter().filter(waited).max_by_key(rank);
+            let behind = || relays.run_by(active, &last).or_else(|| relays.contained(active, &last));
+            match managed.or_else(behind) {
                 Some(c) => last = *c,
                 None => break,
             }

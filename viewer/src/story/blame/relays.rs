@@ -2,57 +2,93 @@
 //!
 //! Invariant: whoever is put in somebody's place was told to stop as well, and ended right before him.
 
+use std::cell::RefCell;
+
 use super::{Candidate, MANAGED_NS, Why, only_waits};
-use crate::story::world::{Idx, World};
+use crate::story::world::{Idx, IdxMap, World};
 
-/// Whether `child` is what its `master` had waited for: one that had to be killed, one of another program that a command of the
-/// master's had told, or one of somebody who does nothing but look after others. A worker goes with its master; and who reads
-/// what that writes ends with it, whatever it was told.
-pub(super) fn is_managed(world: &World, child: &Candidate, master: &Candidate) -> bool {
-    let killed = world.proc_at(child.proc).is_some_and(|proc| proc.killed_by() == 9);
-    let of_another = world.program_of(child.proc) != world.program_of(master.proc);
-    let by_command = child.told_by != master.proc;
-    let relays = world.is_supervisor(master.proc) || relays(world, master.proc);
-    killed || of_another && (by_command || relays)
+/// Who only waits for its child, or hands on to it what it is told; each is looked at once.
+pub(super) struct Relays<'a> {
+    world: &'a World,
+    known: RefCell<IdxMap<bool>>,
 }
 
-/// The one for whom `master` is there, where whoever told the one told the other as well: `KillMode=control-group`, a spree. Who
-/// only waits for its child, or hands on to it what it is told, ends right behind it. Of two that it runs side by side one may
-/// as well end because the other has.
-pub(super) fn run_by<'a>(
-    world: &World,
-    active: &'a [Candidate],
-    master: &Candidate,
-) -> Option<&'a Candidate> {
-    let runs = |c: &Candidate| {
-        world.ancestors(c.proc).find(|up| *up == master.proc || !relays(world, *up)) == Some(master.proc)
-    };
-    if !relays(world, master.proc) {
-        return None;
+impl<'a> Relays<'a> {
+    pub fn new(world: &'a World) -> Self {
+        Self { world, known: RefCell::default() }
     }
-    let behind = |c: &&Candidate| {
-        c.why == Why::Stopping
-            && c.told_by == master.told_by
-            && c.to_ns <= master.to_ns
-            && master.to_ns - c.to_ns < MANAGED_NS
-            && world.program_of(c.proc) != world.program_of(master.proc)
-            && runs(c)
-    };
-    let last = active.iter().filter(behind).max_by_key(|c| (c.to_ns, c.proc))?;
-    let in_line = |c: &Candidate| {
+
+    /// Whether `child` is what its `master` had waited for: one that had to be killed, one of another program that a command of the
+    /// master's had told, or one of somebody who does nothing but look after others. A worker goes with its master; and who reads
+    /// what that writes ends with it, whatever it was told.
+    pub fn is_managed(&self, child: &Candidate, master: &Candidate) -> bool {
+        let world = self.world;
+        let killed = world.proc_at(child.proc).is_some_and(|proc| proc.killed_by() == 9);
+        let of_another = world.program_of(child.proc) != world.program_of(master.proc);
+        let by_command = child.told_by != master.proc;
+        let relays = || world.is_supervisor(master.proc) || self.relays(master.proc);
+        killed || of_another && (by_command || relays())
+    }
+
+    /// The one for whom `master` is there, where whoever told the one told the other as well: `KillMode=control-group`, a spree. Who
+    /// only waits for its child, or hands on to it what it is told, ends right behind it. Of two that it runs side by side one may
+    /// as well end because the other has.
+    pub fn run_by<'b>(&self, active: &'b [Candidate], master: &Candidate) -> Option<&'b Candidate> {
+        let world = self.world;
+        if !self.relays(master.proc) {
+            return None;
+        }
         let above = |one: Idx, other: Idx| world.ancestors(one).any(|up| up == other);
-        c.proc == last.proc || above(c.proc, last.proc) || above(last.proc, c.proc)
-    };
-    active.iter().filter(behind).all(in_line).then_some(last)
+        let runs = |c: &Candidate| {
+            let mut up = world.ancestors(c.proc);
+            up.find(|up| *up == master.proc || !self.relays(*up)) == Some(master.proc)
+        };
+        let behind = |c: &&Candidate| {
+            ends_before(c, master)
+                && c.told_by == master.told_by
+                && world.program_of(c.proc) != world.program_of(master.proc)
+                && above(c.proc, master.proc)
+                && runs(c)
+        };
+        let those: Vec<&Candidate> = active.iter().filter(behind).collect();
+        let last = *those.iter().max_by_key(|c| (c.to_ns, c.proc))?;
+        let in_line =
+            |c: &&&Candidate| c.proc == last.proc || above(c.proc, last.proc) || above(last.proc, c.proc);
+        (those.iter().filter(in_line).count() == those.len()).then_some(last)
+    }
+
+    /// The last in a container to end before `client`, which waits for an engine.
+    pub fn contained<'b>(&self, active: &'b [Candidate], client: &Candidate) -> Option<&'b Candidate> {
+        if !is_client(self.world, client.proc) {
+            return None;
+        }
+        let inside = |c: &&Candidate| {
+            ends_before(c, client) && self.world.ancestors(c.proc).any(|up| self.world.is_shim(up))
+        };
+        active.iter().filter(inside).max_by_key(|c| (c.to_ns, c.proc))
+    }
+
+    /// Whether it only waits for its child, or hands on what it is told.
+    fn relays(&self, idx: Idx) -> bool {
+        if let Some(known) = self.known.borrow().get(&idx) {
+            return *known;
+        }
+        let world = self.world;
+        let relays =
+            only_waits(world, idx) || world.is_script(idx) || RELAYS.contains(&world.program_of(idx));
+        self.known.borrow_mut().insert(idx, relays);
+        relays
+    }
 }
 
-/// Whether it only waits for its child, or hands on what it is told.
-fn relays(world: &World, idx: Idx) -> bool {
-    only_waits(world, idx) || world.is_script(idx) || RELAYS.contains(&world.program_of(idx))
+/// Whether it stopped, and ended right before `master`.
+fn ends_before(c: &Candidate, master: &Candidate) -> bool {
+    let behind = c.to_ns <= master.to_ns && master.to_ns - c.to_ns < MANAGED_NS;
+    c.why == Why::Stopping && c.proc != master.proc && behind
 }
 
 /// Whether it is the client of an engine that waits for a container: `docker run`, `podman start -a`.
-pub(super) fn is_client(world: &World, idx: Idx) -> bool {
+fn is_client(world: &World, idx: Idx) -> bool {
     let engine =
         matches!(world.program_of(idx), b"docker" | b"docker-compose" | b"podman" | b"nerdctl" | b"ctr");
     let waits = |word: &&[u8]| matches!(*word, b"run" | b"start" | b"attach" | b"wait" | b"compose" | b"up");

@@ -13,8 +13,8 @@ use crate::{
         fate::Fate,
         service::{Kind, script},
         stopper::says_stop,
-        who::words,
-        world::{Idx, Means, NONE, Sig, World},
+        who::{SHELLS, words},
+        world::{At, Idx, Means, NONE, Sig, World},
     },
 };
 
@@ -256,7 +256,15 @@ fn owner(story: &Story, sender: Idx) -> Option<(String, bool)> {
 fn is_run_to_stop(story: &Story, sender: Idx, kind: Kind) -> bool {
     let world = &story.world;
     let line = std::iter::once(sender).chain(world.ancestors(sender)).take_while(|up| !world.is_init(*up));
-    line.filter(|up| story.is_command(*up)).any(|up| {
+    let born = world.proc_at(sender).map_or(At::NEVER, |proc| proc.born);
+    // A script that stops what it had started, in its own way; that of a job of Upstart has no name.
+    let stops = |up: Idx| {
+        let told = story.fate(up).and_then(|fate| fate.told).map_or(At::NEVER, |told| told.at(world));
+        let is_script =
+            world.is_script(up) || kind == Kind::Upstart && SHELLS.contains(&world.program_of(up));
+        is_script && told <= born
+    };
+    line.filter(|up| story.is_command(*up) || stops(*up)).any(|up| {
         let parent = world.proc_at(up).map_or(NONE, |proc| proc.parent);
         match kind {
             // rc is a child of init; but anybody may run a script by hand.

@@ -3,6 +3,8 @@
 //! Found: three or more restarts in a row of something that each time lived for a moment and was not told to stop; or
 //! any number of them, where it had failed just so before the shutdown: how many fit in says nothing about it then.
 
+use std::cmp::Reverse;
+
 use crate::time;
 
 use super::{Case, Finding, Rule, Step, advice, restarted, steps};
@@ -21,7 +23,10 @@ const LOOP: usize = 3;
 
 pub(super) fn check(case: &mut Case<'_>) {
     let story = case.story;
-    for first in restarted::firsts(story) {
+    // What people know before what it was run through.
+    let mut firsts: Vec<&Restart> = restarted::firsts(story).collect();
+    firsts.sort_by_cached_key(|first| Reverse(restarted::around(story, first).len()));
+    for first in firsts {
         let chain = restarted::chain(story, first);
         let brief = chain.iter().filter(|restart| is_brief(story, restart.new)).count();
         let at_once = is_brief(story, first.new) && !restarted::under_heir(story, first);
@@ -85,6 +90,8 @@ fn tell(story: &Story, chain: &[&Restart], brief: usize, as_before: bool) -> Fin
         finding.steps.extend(story.fate(last.new).and_then(|fate| steps::end(story, fate)));
     }
     finding.procs = chain.iter().flat_map(|restart| [restart.new, restart.old]).collect();
+    let around = chain.iter().flat_map(|restart| restarted::around(story, restart));
+    finding.procs.extend(around.flat_map(|above| [above.old, above.new]));
     finding.advice = advice::against_restart(story, first);
     finding
 }

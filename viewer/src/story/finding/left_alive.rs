@@ -58,7 +58,7 @@ pub(super) fn check(case: &mut Case<'_>) {
     let heads = alive.iter().filter(|fate| !elder(fate) && !has_container(fate) && !tried(fate));
     let heads: Vec<&&Fate> = heads.collect();
     for fate in heads {
-        if fate.told.is_some_and(|told| is_end_missing(story, told)) && is_gone(story, fate) {
+        if is_end_missing(story, fate) && is_gone(story, fate) {
             continue;
         }
         if let Some(sent) = kill(fate) {
@@ -80,9 +80,20 @@ pub(super) fn check(case: &mut Case<'_>) {
 }
 
 /// Whether it may have ended when it was told to, and that may be among what is missing.
-pub(super) fn is_end_missing(story: &Story, told: Told) -> bool {
-    let (from, to) =
-        (told.at(&story.world), story.shutdown.as_ref().map_or(At::NEVER, |shutdown| shutdown.end));
+pub(super) fn is_end_missing(story: &Story, fate: &Fate) -> bool {
+    fate.told.is_some_and(|told| is_exit_missing(story, last_told(story, fate, told)))
+}
+
+/// When it was last sent anything that can stop somebody: it was there then.
+pub(super) fn last_told(story: &Story, fate: &Fate, told: Told) -> At {
+    let end = story.end_of(fate.proc);
+    let sent = story.by_target.to(&story.world, fate.proc).map(|(_, sent)| sent.at);
+    sent.filter(|at| *at < end).fold(told.at(&story.world), At::max)
+}
+
+/// Whether the exit of who lived at `from` may be among what is missing.
+fn is_exit_missing(story: &Story, from: At) -> bool {
+    let to = story.shutdown.as_ref().map_or(At::NEVER, |shutdown| shutdown.end);
     story.doubt.of_kinds(from.ns, to.ns, &[kind::EXIT]) != Confidence::Certain
 }
 
@@ -107,6 +118,17 @@ fn stuck(story: &Story, fate: &Fate, sent: &Sig) -> Finding {
     let since_ns = end.ns.saturating_sub(sent.at.ns);
     let (since, hangs) = (time::duration(since_ns), since_ns >= HANGING_NS);
     let (name, when) = (story.called(fate.proc), story.at_the_end());
+    if is_exit_missing(story, sent.at) {
+        let mut finding =
+            Finding::new(Rule::CutOff, format!("{name} was sent SIGKILL, and its end was not recorded"));
+        finding.steps.extend(fate.told.as_ref().map(|told| steps::told(story, fate, told)));
+        finding.steps.push(Step::at(sent.at, steps::sentence(story, sent)));
+        finding.steps.push(unrecorded(story, fate, end));
+        finding.procs = vec![fate.proc];
+        steps::next_boot(story, &mut finding, fate.proc);
+        finding.confidence = Confidence::Likely;
+        return finding;
+    }
     let headline = match hangs {
         true => format!("{name} did not die of SIGKILL and was still there {when}, {since} later"),
         false => format!("{name} had not died of SIGKILL {when}, {since} later"),
@@ -129,6 +151,14 @@ fn stuck(story: &Story, fate: &Fate, sent: &Sig) -> Finding {
         finding.confidence = Confidence::Likely;
     }
     finding
+}
+
+pub(super) fn unrecorded(story: &Story, fate: &Fate, end: At) -> Step {
+    let label = story.world.label(fate.proc);
+    Step::at(
+        end,
+        format!("the end of {label} was not recorded; events are missing, and it may be among them"),
+    )
 }
 
 /// The descendants of each of `alive` of whose ends the story knows.
@@ -229,7 +259,7 @@ fn tell(case: &Case<'_>, fate: &Fate, with_it: Vec<Idx>) -> Finding {
         }
     };
     let mut finding = Finding::new(rule, headline);
-    let end_missing = fate.told.is_some_and(|told| is_end_missing(story, told));
+    let end_missing = is_end_missing(story, fate);
     finding.steps.extend(fate.told.as_ref().map(|told| steps::told(story, fate, told)));
     if let (Some(restart), true) = (story.replaces(fate.proc), rule != Rule::Spared) {
         finding.steps.push(steps::restart(story, restart));
@@ -240,14 +270,7 @@ fn tell(case: &Case<'_>, fate: &Fate, with_it: Vec<Idx>) -> Finding {
             text: format!("{} got neither SIGTERM nor SIGKILL: {}", story.world.label(fate.proc), spared.why),
             events: vec![shutdown_end.number],
         }),
-        _ if end_missing => finding.steps.push(Step {
-            at: Some(shutdown_end),
-            text: format!(
-                "the end of {} was not recorded; events are missing, and it may be among them",
-                story.world.label(fate.proc)
-            ),
-            events: vec![shutdown_end.number],
-        }),
+        _ if end_missing => finding.steps.push(unrecorded(story, fate, shutdown_end)),
         _ => finding.steps.extend(steps::end(story, fate)),
     }
     finding.procs = vec![fate.proc];

@@ -65,7 +65,7 @@ pub(super) fn under_heir(story: &Story, restart: &Restart) -> bool {
 }
 
 /// The restarts of what it was run through, from the one that ran the old one on.
-fn around<'a>(story: &'a Story, restart: &'a Restart) -> Vec<&'a Restart> {
+pub(super) fn around<'a>(story: &'a Story, restart: &'a Restart) -> Vec<&'a Restart> {
     let ran_old = |up: Idx| story.world.ancestors(restart.old).any(|old| old == up);
     let above = story.world.ancestors(restart.new).filter_map(|up| story.replaces(up));
     let lines = above.filter(|above| above.by == restart.by).filter_map(|last| {
@@ -89,8 +89,13 @@ fn company(story: &Story) -> IdxMap<Vec<Idx>> {
         sent.filter(|sent| sent.sig == 9).map(|sent| (sent.sender, sent.means))
     };
     let lost = |fate: &&Fate| {
+        // Who came again himself is told of with that.
+        let is_heir = story.replaces(fate.proc).is_some();
         let killed = fate.verdict == Verdict::Killed && hand(fate).is_some();
-        fate.told.is_none() && (killed || fate.verdict == Verdict::NeverTold) && story.matters(fate.proc)
+        !is_heir
+            && fate.told.is_none()
+            && (killed || fate.verdict == Verdict::NeverTold)
+            && story.matters(fate.proc)
     };
     for fate in story.fates.iter().filter(lost) {
         let mut above = world.ancestors(fate.proc).filter(|up| story.replaces(*up).is_some());

@@ -8,6 +8,7 @@ use crate::story::{
     blame::{self, Why},
     doubt::Confidence,
     fate::{Fate, Reception, Verdict, tells_to_stop},
+    who::SHELLS,
     world::{Idx, NONE, Sig},
 };
 
@@ -31,9 +32,13 @@ pub(super) fn check(case: &mut Case<'_>) {
         if case.is_taken(proc) {
             continue;
         }
-        // Nor is it known of whose end may be missing for how long that was.
+        // Of whose end may be missing no more is known than that it was there when it was told the last time.
         let open = story.fate(proc).filter(|fate| fate.verdict == Verdict::CutOff);
-        if open.and_then(|fate| fate.told).is_some_and(|told| left_alive::is_end_missing(story, told)) {
+        let open = open.filter(|fate| left_alive::is_end_missing(story, fate)).and_then(|fate| {
+            let told = fate.told?;
+            Some(left_alive::last_told(story, fate, told).ns.saturating_sub(told.at(world).ns))
+        });
+        if open.is_some_and(|open_ns| open_ns < long) {
             continue;
         }
         let name = story.called(proc);
@@ -44,7 +49,15 @@ pub(super) fn check(case: &mut Case<'_>) {
             format!(", until {} ended it", world.name_at(sent.sender, sent.at.ns))
         });
         let headline = match why {
-            Why::Stopping => format!("the shutdown waited {} for {name} to stop", time::duration(ns)),
+            Why::Stopping => match open {
+                Some(open_ns) => {
+                    format!(
+                        "the shutdown waited at least {} for {name} to stop",
+                        time::duration(open_ns.min(ns))
+                    )
+                }
+                None => format!("the shutdown waited {} for {name} to stop", time::duration(ns)),
+            },
             Why::Running | Why::Init => {
                 format!("the shutdown waited {} for {}{until}", time::duration(ns), command(story, proc))
             }
@@ -53,10 +66,13 @@ pub(super) fn check(case: &mut Case<'_>) {
         match fate.filter(|_| why == Why::Stopping) {
             Some(fate) => {
                 finding.steps.extend(fate.told.as_ref().map(|told| steps::told(story, fate, told)));
-                if is_told_otherwise(story, fate) {
+                if is_told_otherwise(story, fate) || open.is_some() {
                     finding.steps.extend(steps::told_again(story, fate));
                 }
-                finding.steps.extend(steps::end(story, fate));
+                finding.steps.extend(match open {
+                    Some(_) => Some(left_alive::unrecorded(story, fate, story.end_of(proc))),
+                    None => steps::end(story, fate),
+                });
             }
             None => {
                 let Some(of) = world.proc_at(proc) else { continue };
@@ -104,10 +120,14 @@ fn is_told_otherwise(story: &Story, fate: &Fate) -> bool {
 }
 
 /// For who ignores in a login what ends that: a unit would wait for it in vain as well.
-pub(super) fn deaf_in_login(story: &Story, idx: Idx) -> Option<String> {
+fn deaf_in_login(story: &Story, idx: Idx) -> Option<String> {
     let told = story.fate(idx)?.told.filter(|told| told.reception == Reception::Ignored)?;
     let sig = names::signal(story.world.sig(told.sent)?.sig);
     killed::in_login(story, idx)?;
+    // A shell that somebody types into ignores it on purpose, and goes when it is hung up.
+    if SHELLS.contains(&story.world.program_of(idx)) {
+        return None;
+    }
     let name = story.world.name(idx);
     Some(format!(
         "have {name} end on {sig}, which it ignores, or let a unit of its own run it, with a KillSignal= that it obeys"

@@ -14,12 +14,14 @@ use crate::{
         fate::{ByTarget, told},
         service::Services,
         who::{SHELLS, is_descriptor, words},
-        world::{At, Idx, IdxMap, IdxSet, Image, NONE, Origin, World},
+        world::{At, Idx, IdxMap, IdxSet, Image, NONE, Origin, Proc, World},
     },
 };
 
 /// What lives no longer may be a command.
 const COMMAND_NS: u64 = 30_000_000_000;
+/// A wrapper ends so soon behind what it was there for.
+const ENDS_NS: u64 = 1_000_000_000;
 /// A wrapper may run a wrapper.
 const DEPTH: usize = 4;
 /// Whoever runs more than these is there for more than one.
@@ -191,7 +193,7 @@ impl Scripts {
         children: &Children,
         from: At,
     ) -> Vec<Restart> {
-        let mut taken = IdxSet::default();
+        let (mut taken, mut heirs) = (IdxSet::default(), IdxSet::default());
         let mut restarts = Vec::new();
         for &(born, new) in &self.new {
             let Some(service) = services.of(world, new) else { continue };
@@ -201,12 +203,19 @@ impl Scripts {
             let mut near = near.map(|(_, old)| *old).filter(|old| *old != new && !taken.contains(old));
             let runs_it = |old: Idx| {
                 let pairs = pairs(world, children, from, old, new);
+                let is_job = |(a, _): &(Idx, Idx)| {
+                    let born = world.proc_at(*a).map_or(At::NEVER, |proc| proc.born);
+                    born < from || told(world, by_target, *a, born).is_some()
+                };
                 !pairs.is_empty()
+                    // What init runs beside the job (pre-start, post-start, post-stop) nobody stops.
+                    && (heirs.contains(&old) || pairs.iter().any(is_job))
                     && pairs.iter().all(|(a, b)| one_line(world, *a, *b) && !is_done(world, by_target, *a))
             };
             let of_it = |old: &Idx| runs_it(*old) && services.of(world, *old) == Some(service);
             let Some(old) = near.find(of_it) else { continue };
             taken.insert(old);
+            heirs.insert(new);
             let Some(proc) = world.proc_at(new) else { continue };
             restarts.push(Restart {
                 old,
@@ -235,6 +244,9 @@ fn pairs(world: &World, children: &Children, from: At, old: Idx, new: Idx) -> Ve
         if !is_there || !same_program(world, a, b) || !runs(old, a) || !runs(new, b) {
             break;
         }
+        if is_cut_down(world, a, b) || goes_on(world, old, a) || outlives(world, new, b) {
+            break;
+        }
         if !NOBODIES.contains(&world.program_of(b)) {
             pairs.push((a, b));
         }
@@ -244,6 +256,25 @@ fn pairs(world: &World, children: &Children, from: At, old: Idx, new: Idx) -> Ve
         }
     }
     pairs
+}
+
+/// Whether `old` had to be killed while `new` was there already: then that is what happened to it, and no restart.
+fn is_cut_down(world: &World, old: Idx, new: Idx) -> bool {
+    let (Some(old), Some(new)) = (world.proc_at(old), world.proc_at(new)) else { return false };
+    old.killed_by() == 9 && old.exit > new.born
+}
+
+/// Whether `idx` failed, and the script that had run it, `up`, succeeded all the same.
+fn goes_on(world: &World, up: Idx, idx: Idx) -> bool {
+    let code = |idx: Idx| world.proc_at(idx).and_then(Proc::code);
+    code(up) == Some(0) && code(idx).is_some_and(|code| code != 0)
+}
+
+/// Whether `up` went on for long behind `idx`, which it had run: it is there for more than that. Of one whose end is not known
+/// while that of `up` is, nobody knows.
+fn outlives(world: &World, up: Idx, idx: Idx) -> bool {
+    let (Some(up), Some(idx)) = (world.proc_at(up), world.proc_at(idx)) else { return true };
+    up.exit.ns > idx.exit.ns.saturating_add(ENDS_NS) || up.dead() && !idx.dead()
 }
 
 /// Whether it was a command that had done its work.
