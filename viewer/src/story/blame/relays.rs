@@ -44,7 +44,7 @@ impl<'a> Relays<'a> {
             up.find(|up| *up == master.proc || !self.relays(*up)) == Some(master.proc)
         };
         let behind = |c: &&Candidate| {
-            ends_before(c, master)
+            ends_before(c, master, MANAGED_NS)
                 && c.told_by == master.told_by
                 && world.program_of(c.proc) != world.program_of(master.proc)
                 && above(c.proc, master.proc)
@@ -59,11 +59,14 @@ impl<'a> Relays<'a> {
 
     /// The last in a container to end before `client`, which waits for an engine.
     pub fn contained<'b>(&self, active: &'b [Candidate], client: &Candidate) -> Option<&'b Candidate> {
-        if !is_client(self.world, client.proc) {
+        let world = self.world;
+        // One that hung was there for itself.
+        let killed = world.proc_at(client.proc).is_some_and(|proc| proc.killed_by() == 9);
+        if killed || !is_client(world, client.proc) {
             return None;
         }
         let inside = |c: &&Candidate| {
-            ends_before(c, client) && self.world.ancestors(c.proc).any(|up| self.world.is_shim(up))
+            ends_before(c, client, REMOVED_NS) && world.ancestors(c.proc).any(|up| world.is_shim(up))
         };
         active.iter().filter(inside).max_by_key(|c| (c.to_ns, c.proc))
     }
@@ -81,9 +84,12 @@ impl<'a> Relays<'a> {
     }
 }
 
-/// Whether it stopped, and ended right before `master`.
-fn ends_before(c: &Candidate, master: &Candidate) -> bool {
-    let behind = c.to_ns <= master.to_ns && master.to_ns - c.to_ns < MANAGED_NS;
+/// A container's client goes when what is left of that is removed (`--rm`).
+const REMOVED_NS: u64 = 5_000_000_000;
+
+/// Whether it stopped, and ended before `master` by less than that.
+fn ends_before(c: &Candidate, master: &Candidate, within_ns: u64) -> bool {
+    let behind = c.to_ns <= master.to_ns && master.to_ns - c.to_ns < within_ns;
     c.why == Why::Stopping && c.proc != master.proc && behind
 }
 

@@ -256,15 +256,21 @@ fn owner(story: &Story, sender: Idx) -> Option<(String, bool)> {
 fn is_run_to_stop(story: &Story, sender: Idx, kind: Kind) -> bool {
     let world = &story.world;
     let line = std::iter::once(sender).chain(world.ancestors(sender)).take_while(|up| !world.is_init(*up));
-    let born = world.proc_at(sender).map_or(At::NEVER, |proc| proc.born);
-    // A script that stops what it had started, in its own way; that of a job of Upstart has no name.
-    let stops = |up: Idx| {
+    let born = |idx: Idx| world.proc_at(idx).map_or(At::default(), |proc| proc.born);
+    // A script that stops what it had started, in its own way: all that it runs for that is younger than its being told. That of
+    // a job of Upstart has no name.
+    let stops = |up: Idx, below: Option<At>| {
         let told = story.fate(up).and_then(|fate| fate.told).map_or(At::NEVER, |told| told.at(world));
         let is_script =
             world.is_script(up) || kind == Kind::Upstart && SHELLS.contains(&world.program_of(up));
-        is_script && told <= born
+        is_script && below.is_some_and(|below| told <= below)
     };
-    line.filter(|up| story.is_command(*up) || stops(*up)).any(|up| {
+    let line = line.scan(None, |oldest: &mut Option<At>, up| {
+        let below = *oldest;
+        *oldest = Some(below.map_or(born(up), |at| at.min(born(up))));
+        Some((up, below))
+    });
+    line.filter(|(up, below)| story.is_command(*up) || stops(*up, *below)).any(|(up, _)| {
         let parent = world.proc_at(up).map_or(NONE, |proc| proc.parent);
         match kind {
             // rc is a child of init; but anybody may run a script by hand.

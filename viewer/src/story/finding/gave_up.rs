@@ -10,7 +10,7 @@ use crate::time;
 use super::{Case, Finding, Rule, Step, advice, restarted, steps};
 use crate::story::{
     Story,
-    fate::tells_to_stop,
+    fate::{Verdict, tells_to_stop},
     restart::Restart,
     world::{Idx, Sig},
 };
@@ -90,6 +90,11 @@ fn tell(story: &Story, chain: &[&Restart], brief: usize, as_before: bool) -> Fin
         finding.steps.extend(story.fate(last.new).and_then(|fate| steps::end(story, fate)));
     }
     finding.procs = chain.iter().flat_map(|restart| [restart.new, restart.old]).collect();
+    // That it still stopped meanwhile, and had to be killed, is more than this.
+    let killed = story.fate(first.old).is_some_and(|fate| fate.verdict == Verdict::Killed);
+    if killed && story.end_of(first.old) > first.at {
+        finding.procs.retain(|idx| *idx != first.old);
+    }
     let around = chain.iter().flat_map(|restart| restarted::around(story, restart));
     finding.procs.extend(around.flat_map(|above| [above.old, above.new]));
     finding.advice = advice::against_restart(story, first);

@@ -60,10 +60,10 @@ pub(super) fn add(
     // Where one thing does not fit, nor does what comes behind it.
     let mut done = IdxSet::default();
     for (restart, by_child) in outer {
-        let inner = pairs(world, &children, from, restart.old, restart.new);
+        let inner = pairs(world, by_target, &children, from, restart.old, restart.new);
         let next = |up: Idx| {
             let next = *lines.next.get(&up)?;
-            (!pairs(world, &children, from, up, next).is_empty()).then_some(next)
+            (!pairs(world, by_target, &children, from, up, next).is_empty()).then_some(next)
         };
         let fits = |(old, new): &(Idx, Idx)| lines.fits(world, found, *old, *new, restart.new, next);
         if inner.is_empty() || done.contains(&restart.old) || !inner.iter().all(fits) {
@@ -202,13 +202,10 @@ impl Scripts {
             let near = near.take_while(|(exit, _)| exit.ns.saturating_add(WITHIN_NS) >= born.ns);
             let mut near = near.map(|(_, old)| *old).filter(|old| *old != new && !taken.contains(old));
             let runs_it = |old: Idx| {
-                let pairs = pairs(world, children, from, old, new);
-                let is_job = |(a, _): &(Idx, Idx)| {
-                    let born = world.proc_at(*a).map_or(At::NEVER, |proc| proc.born);
-                    born < from || told(world, by_target, *a, born).is_some()
-                };
+                let pairs = pairs(world, by_target, children, from, old, new);
+                let is_job = |(a, _): &(Idx, Idx)| world.proc_at(*a).is_some_and(|proc| proc.born < from);
                 !pairs.is_empty()
-                    // What init runs beside the job (pre-start, post-start, post-stop) nobody stops.
+                    // What init runs beside the job (pre-start, post-start, post-stop) did not run before.
                     && (heirs.contains(&old) || pairs.iter().any(is_job))
                     && pairs.iter().all(|(a, b)| one_line(world, *a, *b) && !is_done(world, by_target, *a))
             };
@@ -233,7 +230,14 @@ impl Scripts {
 }
 
 /// What the two ran, from without to within: each the same on both sides.
-fn pairs(world: &World, children: &Children, from: At, old: Idx, new: Idx) -> Vec<(Idx, Idx)> {
+fn pairs(
+    world: &World,
+    by_target: &ByTarget,
+    children: &Children,
+    from: At,
+    old: Idx,
+    new: Idx,
+) -> Vec<(Idx, Idx)> {
     let (mut old, mut new) = (old, new);
     let mut pairs = Vec::new();
     for _ in 0..DEPTH {
@@ -244,7 +248,12 @@ fn pairs(world: &World, children: &Children, from: At, old: Idx, new: Idx) -> Ve
         if !is_there || !same_program(world, a, b) || !runs(old, a) || !runs(new, b) {
             break;
         }
-        if is_cut_down(world, a, b) || goes_on(world, old, a) || outlives(world, new, b) {
+        // Who is told to stop ends as it can, and as it has to the script that runs it.
+        let told = |idx: Idx| {
+            let born = world.proc_at(idx).map_or(At::NEVER, |proc| proc.born);
+            told(world, by_target, idx, born).is_some()
+        };
+        if goes_on(world, old, a) && !told(a) || outlives(world, new, b) && !told(b) {
             break;
         }
         if !NOBODIES.contains(&world.program_of(b)) {
@@ -256,12 +265,6 @@ fn pairs(world: &World, children: &Children, from: At, old: Idx, new: Idx) -> Ve
         }
     }
     pairs
-}
-
-/// Whether `old` had to be killed while `new` was there already: then that is what happened to it, and no restart.
-fn is_cut_down(world: &World, old: Idx, new: Idx) -> bool {
-    let (Some(old), Some(new)) = (world.proc_at(old), world.proc_at(new)) else { return false };
-    old.killed_by() == 9 && old.exit > new.born
 }
 
 /// Whether `idx` failed, and the script that had run it, `up`, succeeded all the same.
