@@ -6,6 +6,7 @@ use std::{fmt::Write as _, fs, io, path::Path};
 
 use crate::{
     lock, machine,
+    probe::{self, ProbeError},
     state::{self, Armed},
     status::Status,
 };
@@ -50,8 +51,11 @@ pub fn gather() -> Facts {
 /// root alone.
 fn is_loaded(path: &Path) -> Option<bool> {
     match fs::symlink_metadata(path) {
-        // Of one whose hooks are gone the maps may be there.
-        Ok(_) => Some(!rustix::process::geteuid().is_root() || crate::probe::load_report(path).is_ok()),
+        // Of one whose hooks are gone the maps may be there. Another version's, which this one cannot read, records.
+        Ok(_) => {
+            let read = probe::load_report(path);
+            Some(!matches!(read, Err(ProbeError::Unhooked { .. })))
+        }
         Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Some(false),
         Err(_) => None,
     }

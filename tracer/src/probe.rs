@@ -155,6 +155,8 @@ pub enum ProbeError {
     Open { path: PathBuf, source: io::Error },
     #[error("{path}: {why}; disarm and arm again")]
     Foreign { path: PathBuf, why: &'static str },
+    #[error("{path}: somebody has removed the pins of its hooks, so that it records nothing; arm again")]
+    Unhooked { path: PathBuf },
     #[error("{path}: cannot remove the pin: {source}; remove that directory as root, or reboot")]
     Unpin { path: PathBuf, source: io::Error },
 }
@@ -221,8 +223,7 @@ pub fn load_report(dir: &Path) -> Result<LoadReport, ProbeError> {
     };
     let hooks: Vec<Hook> = meta.hooks.into_iter().map(there).collect();
     if was_attached && !hooks.iter().any(|hook| hook.pinned) {
-        let why = "somebody has removed the pins of its hooks, so that it records nothing";
-        return Err(ProbeError::Foreign { path: dir.to_owned(), why });
+        return Err(ProbeError::Unhooked { path: dir.to_owned() });
     }
     Ok(LoadReport {
         object: meta.object,

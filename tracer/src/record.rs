@@ -288,12 +288,6 @@ fn leave(
             if lost { "the kernel keeps nothing without the probe" } else { "the kernel keeps the newest" };
         Error::failed("writing the last events", e, kept)
     };
-    // Whoever disarms does not wait long for one who is busy.
-    let root = Path::new("/");
-    let disarmed = lost
-        && matches!(purpose, Purpose::Armed(_))
-        && state::refuse_damaged(root).is_ok()
-        && state::load(root).is_none();
     // The kernel goes on recording: what is unfinished now, the seal will find.
     let comes_again = !lost && matches!((purpose, stop), (Purpose::Armed(_), Stop::Signal));
     if let Stop::Settled(..) = stop {
@@ -302,6 +296,12 @@ fn leave(
         default_signals();
     }
     let mut done = if comes_again { drain_on(&mut recorder) } else { recorder.drain_rest() };
+    // Whoever disarms does not wait long for one who is busy with the disk.
+    let root = Path::new("/");
+    let disarmed = lost
+        && matches!(purpose, Purpose::Armed(_))
+        && state::refuse_damaged(root).is_ok()
+        && state::load(root).is_none();
     if done.is_ok() {
         done = match (purpose, stop) {
             _ if disarmed => recorder
@@ -335,8 +335,16 @@ fn leave(
     if let (Purpose::Armed(_), Stop::Settled(_, alone)) = (purpose, stop) {
         arm::clean_up(root, &mut inits::RealRun, arm::Reach::Machine, alone)?;
     }
-    done.map_err(fail)?;
-    if let (Stop::Lost, false) = (stop, disarmed) {
+    let done = done.map_err(fail);
+    if disarmed {
+        // Nobody is there any more whose status that would be.
+        if let Err(error) = done {
+            say::error_of_service(&error.to_string());
+        }
+        return Ok(());
+    }
+    done?;
+    if let Stop::Lost = stop {
         let next = "see who does that (`bpftool`, `umount`), then arm again";
         return Err(Error::failed("recording", LOST, next));
     }

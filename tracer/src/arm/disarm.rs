@@ -70,7 +70,7 @@ pub fn disarm() -> Result<Disarmed, Error> {
     init.forget(&mut RealRun);
     cleaned?;
     if let Err(error) = ended {
-        say::remark(&format!("the end of the recording is not on it: {error}"));
+        say::remark(&format!("disarmed, but the end could not be written to the recording: {error}"));
     }
     Ok(Disarmed::Armed)
 }

@@ -160,7 +160,8 @@ fn where_the_end_cannot_be_written_it_is_disarmed_and_says_so() {
     let disarmed = root.tracer(&["disarm"]);
     let said = String::from_utf8_lossy(&disarmed.stderr);
     assert!(
-        disarmed.stdout.starts_with(b"disarmed;") && said.contains("the end of the recording is not on it"),
+        disarmed.stdout.starts_with(b"disarmed;")
+            && said.contains("the end could not be written to the recording"),
         "{said}"
     );
     assert!(!arm::pins().exists() && !root.path("etc/lastrites/armed").exists());

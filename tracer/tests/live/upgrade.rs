@@ -22,7 +22,10 @@ use lastrites_tracer::{
     probe::{self, meta::Meta},
 };
 use lastrites_traces::{event::What, reader::Trace, ring::Writer, session::How, storage::FileStorage};
-use rustix::mount::{MountFlags, mount, mount_bind_recursive, mount_remount};
+use rustix::{
+    fs::{FlockOperation, flock},
+    mount::{MountFlags, mount, mount_bind_recursive, mount_remount},
+};
 
 use crate::{
     child::{Channel, Child, run, sleeper},
@@ -385,7 +388,7 @@ fn arming_again_without_a_word_on_it_stays_for_what_it_was() {
 fn armed_again_in_a_boot_that_is_recorded_a_recorder_that_comes_again_stays() {
     let sandbox = Sandbox::new();
     let root = Root::new(&sandbox);
-    let [_, ring, _] = root.places();
+    let [run_dir, ring, _] = root.places();
     let armed = root.path("etc/lastrites/armed");
     root.tracer(&["arm", "--size", "4M", "--settle", "1"]);
     let end = || {
@@ -406,20 +409,21 @@ fn armed_again_in_a_boot_that_is_recorded_a_recorder_that_comes_again_stays() {
     let text = fs::read_to_string(&armed).expect("armed");
     let mine = text.lines().find(|line| line.starts_with("boot_id=")).expect("of a boot");
     fs::write(&armed, text.replace(mine, "boot_id=another")).expect("written");
-    // Busy, so that it does not settle before somebody arms.
-    let mut first = None;
-    let children = busy(|| {
-        first = Some(begin());
-        let is_begun = || Trace::open(&ring).is_ok_and(|trace| trace.sessions().len() == 2);
-        while !is_begun() {
-            std::thread::yield_now();
-        }
-        // What `arm` writes then; in here it would see a chroot into another boot's root.
-        fs::write(&armed, &text).expect("written");
-        end();
-    });
-    assert!(!children.is_empty());
-    first.expect("started").wait().expect("it ends");
+    // Whoever arms has this, and nothing is settled meanwhile.
+    let arming = run_dir.join("arming");
+    let held = fs::File::create(&arming).expect("made");
+    flock(&held, FlockOperation::NonBlockingLockExclusive).expect("free");
+    let mut first = begin();
+    let is_begun = || Trace::open(&ring).is_ok_and(|trace| trace.sessions().len() == 2);
+    while !is_begun() {
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+    // What `arm` writes then; in here it would see a chroot into another boot's root.
+    fs::write(&armed, &text).expect("written");
+    end();
+    first.wait().expect("it ends");
+    fs::remove_file(&arming).expect("removed");
+    drop(held);
     // What it says was lost before it came is on the recording.
     let mut writer = Writer::open(FileStorage::new(&ring)).unwrap_or_else(|e| panic!("{e}"));
     let found = writer.resume().expect("a session");
@@ -433,10 +437,12 @@ fn armed_again_in_a_boot_that_is_recorded_a_recorder_that_comes_again_stays() {
     let until = Instant::now() + Duration::from_secs(10);
     while Instant::now() < until {
         assert_eq!(second.try_wait().expect("ours"), None, "it has disarmed");
-        std::thread::yield_now();
+        std::thread::park_timeout(Duration::from_millis(50));
     }
     let told = String::from_utf8_lossy(&root.tracer(&["status"]).stdout).into_owned();
-    assert!(told.contains("recording, pid") && told.contains("written, 7 lost"), "{told}");
+    let lost = told.split_once("written, ").and_then(|(_, rest)| rest.split_once(" lost"));
+    let lost: u64 = lost.and_then(|(count, _)| count.parse().ok()).unwrap_or(0);
+    assert!(told.contains("recording, pid") && lost >= 7, "{told}");
     root.tracer(&["disarm"]);
     second.wait().expect("it ends");
 }
