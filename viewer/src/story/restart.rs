@@ -21,7 +21,7 @@ use super::{
     intern::PerString,
     service::{Kind, ServiceId, Services},
     shutdown::{Init, Shutdown},
-    who::{is_descriptor, words},
+    who::{SHELLS, is_descriptor, words},
     world::{At, Idx, IdxMap, Image, NONE, Origin, Proc, World},
 };
 
@@ -487,8 +487,10 @@ fn same_starter(world: &World, old: &Run, new: &Run) -> bool {
 fn same_program(world: &World, old: Idx, new: Idx) -> bool {
     let of = |idx: Idx| -> Option<&Image> { world.image(world.image_of(idx)) };
     let (Some(a), Some(b)) = (of(old), of(new)) else { return false };
-    let overwritten = world.proc_at(old).is_some_and(|old| old.origin == Origin::Running);
     let file = |image: &Image| base_name(world.strings.get(image.filename));
+    // No shell does, and what one is run for is in its words.
+    let overwritten =
+        world.proc_at(old).is_some_and(|old| old.origin == Origin::Running) && !SHELLS.contains(&file(a));
     // What is handed over as a descriptor may be another script each time: a job's last one looks like its first.
     let handed_over = words(world.strings.get(b.argv)).any(is_descriptor);
     file(a) == file(b) && !handed_over && (overwritten || same_words(world, a, b))

@@ -229,6 +229,11 @@ fn tell(case: &Case<'_>, chain: &[&Restart], company: &IdxMap<Vec<Idx>>) -> Find
             None => against,
         });
     }
+    // That the first still stopped meanwhile, and had to be killed, is more than that those behind it failed.
+    let killed = |idx: Idx| story.fate(idx).is_some_and(|fate| fate.verdict == Verdict::Killed);
+    if killed(first.old) && story.end_of(first.old) > first.at && !story.dirty(last.new) {
+        finding.procs.retain(|idx| *idx != first.old);
+    }
     finding
 }
 

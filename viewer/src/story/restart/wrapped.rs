@@ -203,10 +203,10 @@ impl Scripts {
             let mut near = near.map(|(_, old)| *old).filter(|old| *old != new && !taken.contains(old));
             let runs_it = |old: Idx| {
                 let pairs = pairs(world, by_target, children, from, old, new);
-                let is_job = |(a, _): &(Idx, Idx)| world.proc_at(*a).is_some_and(|proc| proc.born < from);
+                let is_old = |idx: Idx| world.proc_at(idx).is_some_and(|proc| proc.born < from);
                 !pairs.is_empty()
                     // What init runs beside the job (pre-start, post-start, post-stop) did not run before.
-                    && (heirs.contains(&old) || pairs.iter().any(is_job))
+                    && (is_old(old) || heirs.contains(&old) || pairs.iter().any(|(a, _)| is_old(*a)))
                     && pairs.iter().all(|(a, b)| one_line(world, *a, *b) && !is_done(world, by_target, *a))
             };
             let of_it = |old: &Idx| runs_it(*old) && services.of(world, *old) == Some(service);
@@ -248,12 +248,16 @@ fn pairs(
         if !is_there || !same_program(world, a, b) || !runs(old, a) || !runs(new, b) {
             break;
         }
-        // Who is told to stop ends as it can, and as it has to the script that runs it.
+        // Who is told to stop ends as it can, and as it has to the script that runs it; that may go on for a while then, unless
+        // somebody has to end it.
         let told = |idx: Idx| {
             let born = world.proc_at(idx).map_or(At::NEVER, |proc| proc.born);
             told(world, by_target, idx, born).is_some()
         };
-        if goes_on(world, old, a) && !told(a) || outlives(world, new, b) && !told(b) {
+        let ended = |idx: Idx| world.proc_at(idx).is_some_and(|proc| proc.dead());
+        let killed = |idx: Idx| world.proc_at(idx).is_some_and(|proc| proc.killed_by() == 9);
+        let excused = told(b) && ended(b) && ended(new) && !killed(new);
+        if goes_on(world, old, a) && !told(a) || outlives(world, new, b) && !excused {
             break;
         }
         if !NOBODIES.contains(&world.program_of(b)) {
