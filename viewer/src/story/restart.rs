@@ -488,9 +488,9 @@ fn same_program(world: &World, old: Idx, new: Idx) -> bool {
     let of = |idx: Idx| -> Option<&Image> { world.image(world.image_of(idx)) };
     let (Some(a), Some(b)) = (of(old), of(new)) else { return false };
     let file = |image: &Image| base_name(world.strings.get(image.filename));
-    // No shell does, and what one is run for is in its words.
-    let overwritten =
-        world.proc_at(old).is_some_and(|old| old.origin == Origin::Running) && !SHELLS.contains(&file(a));
+    // No shell does, and what one is run for is in its words, where these are known.
+    let is_shell = || SHELLS.contains(&file(a)) && words(world.strings.get(a.argv)).nth(1).is_some();
+    let overwritten = world.proc_at(old).is_some_and(|old| old.origin == Origin::Running) && !is_shell();
     // What is handed over as a descriptor may be another script each time: a job's last one looks like its first.
     let handed_over = words(world.strings.get(b.argv)).any(is_descriptor);
     file(a) == file(b) && !handed_over && (overwritten || same_words(world, a, b))
@@ -508,10 +508,16 @@ fn more_than_a_name(world: &World, old: Idx, new: Idx) -> bool {
     path(a) == path(b) || !path(a).starts_with(b"/") || has_arguments(b) && same_words(world, a, b)
 }
 
+/// So many bytes of arguments are known however they came to be.
+const ARGV_KEPT: usize = 2000;
+
 /// Words but the first, which is a name and may have a path or not.
 fn same_words(world: &World, a: &Image, b: &Image) -> bool {
-    let of =
-        |image: &Image| words(world.strings.get(image.argv)).skip(1).map(<[u8]>::to_vec).collect::<Vec<_>>();
+    let of = |image: &Image| -> Vec<u8> {
+        let argv = world.strings.get(image.argv);
+        let kept = &argv[..argv.len().min(ARGV_KEPT)];
+        words(kept).skip(1).flat_map(|word| word.iter().copied().chain([0])).collect()
+    };
     a.argv == b.argv || of(a) == of(b)
 }
 

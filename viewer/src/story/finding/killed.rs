@@ -13,6 +13,7 @@ use crate::story::{
     blame::Why,
     doubt::Confidence,
     fate::{Fate, Reception, Verdict, tells_to_stop},
+    restart::By,
     service::{Kind, ServiceId},
     shutdown::Init,
     world::{At, Idx, IdxSet, Means, NONE, Sig},
@@ -278,6 +279,9 @@ fn tell(story: &Story, fate: &Fate, with_it: &[&Fate]) -> Finding {
     finding.procs.extend(command);
     let procs = finding.procs.clone();
     let _ = procs.into_iter().any(|idx| steps::next_boot(story, &mut finding, idx));
+    let again = story.replaced(fate.proc).filter(|restart| {
+        restart.how == By::Init && fate.told.is_some() && restart.at < story.end_of(fate.proc)
+    });
     finding.advice = match by_another.filter(|_| fate.told.is_none()) {
         Some(sent) => Some(against_signal(story, fate, sent)),
         None if behind.is_some() => advice::against_start(story, fate.proc)
@@ -298,6 +302,8 @@ fn tell(story: &Story, fate: &Fate, with_it: &[&Fate]) -> Finding {
         None if rule == Rule::NeverAsked && !story.is_untold(fate.proc) => {
             advice::against_its_restart(story, fate.proc)
         }
+        // Init had started it again, as it would whoever tells it.
+        None if again.is_some() => again.and_then(|restart| advice::against_restart(story, restart)),
         None => in_login(story, fate.proc).or_else(|| advice::against_kill(story, fate)),
     };
     finding.steps.extend(behind);

@@ -204,7 +204,11 @@ impl Scripts {
             let runs_it = |old: Idx| {
                 let pairs = pairs(world, by_target, children, from, old, new);
                 let is_old = |idx: Idx| world.proc_at(idx).is_some_and(|proc| proc.born < from);
+                // What init has stopped itself it does not start again.
+                let by_init = told(world, by_target, old, from)
+                    .is_some_and(|told| world.sig(told.sent).is_some_and(|sent| world.is_init(sent.sender)));
                 !pairs.is_empty()
+                    && !by_init
                     // What init runs beside the job (pre-start, post-start, post-stop) did not run before.
                     && (is_old(old) || heirs.contains(&old) || pairs.iter().any(|(a, _)| is_old(*a)))
                     && pairs.iter().all(|(a, b)| one_line(world, *a, *b) && !is_done(world, by_target, *a))
@@ -244,7 +248,9 @@ fn pairs(
         let (Some(a), Some(b)) = (children.only(world, old), children.only(world, new)) else { break };
         // It was there when the shutdown began, or came later, and has an end: who still runs was not run again.
         let is_there = world.proc_at(a).is_some_and(|proc| proc.dead() && proc.exit >= from);
-        let runs = |up: Idx, idx: Idx| is_shell(world, up) || names(world, up, world.program_of(idx));
+        let runs = |up: Idx, idx: Idx| {
+            is_shell(world, up) || names(world, up, world.program_of(idx)) || hands_on(world, up, idx)
+        };
         if !is_there || !same_program(world, a, b) || !runs(old, a) || !runs(new, b) {
             break;
         }
@@ -256,7 +262,7 @@ fn pairs(
         };
         let ended = |idx: Idx| world.proc_at(idx).is_some_and(|proc| proc.dead());
         let killed = |idx: Idx| world.proc_at(idx).is_some_and(|proc| proc.killed_by() == 9);
-        let excused = told(b) && ended(b) && ended(new) && !killed(new);
+        let excused = told(b) && ended(new) && !killed(new);
         if goes_on(world, old, a) && !told(a) || outlives(world, new, b) && !excused {
             break;
         }
@@ -306,8 +312,11 @@ fn is_wrapper(world: &World, idx: Idx) -> bool {
 
 /// Whether a shell runs it, whatever that runs.
 fn is_shell(world: &World, idx: Idx) -> bool {
-    let argv = world.image(world.image_of(idx)).map_or(&b""[..], |image| world.strings.get(image.argv));
-    words(argv).next().is_some_and(|shell| SHELLS.contains(&base_name(shell)))
+    world.image(world.image_of(idx)).is_some_and(|image| {
+        // Where its words are not known, what was executed is.
+        let shell = words(world.strings.get(image.argv)).next().unwrap_or(world.strings.get(image.filename));
+        SHELLS.contains(&base_name(shell))
+    })
 }
 
 /// Whether its words name `program`, as a command's of their own or within one: `-c 'exec /usr/bin/mongod --config ...'`.
@@ -315,6 +324,14 @@ fn names(world: &World, idx: Idx, program: &[u8]) -> bool {
     let argv = world.image(world.image_of(idx)).map_or(&b""[..], |image| world.strings.get(image.argv));
     let mut parts = words(argv).skip(1).flat_map(|word| word.split(u8::is_ascii_whitespace));
     parts.any(|part| base_name(part) == program)
+}
+
+/// Whether the line that `idx`, a shell, runs is one of the words of `up`: `su mongodb -c 'mongod ...'`.
+fn hands_on(world: &World, up: Idx, idx: Idx) -> bool {
+    let argv =
+        |idx: Idx| world.image(world.image_of(idx)).map_or(&b""[..], |image| world.strings.get(image.argv));
+    let line = words(argv(idx)).skip_while(|word| *word != b"-c").nth(1);
+    is_shell(world, idx) && line.is_some_and(|line| words(argv(up)).skip(1).any(|word| word == line))
 }
 
 /// What each ran that is no more than a fork of itself.
