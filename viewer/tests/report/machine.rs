@@ -93,8 +93,9 @@ pub fn session(hostname: &str) -> Session {
 fn events(planted: &Planted) -> Vec<What> {
     let Planted { secret, user, host, guest, mailer, mac } = planted;
     let f = |text: &str| {
-        let text = text.replace("$S", secret).replace("$U", user).replace("$H", host);
-        text.replace("$G", guest).replace("$V", mailer).replace("$M", mac)
+        let text = text.replace("$U", user).replace("$H", host).replace("$G", guest);
+        // What a secret is made of is nobody's place.
+        text.replace("$V", mailer).replace("$M", mac).replace("$S", secret)
     };
     let mut pid = 500;
     let mut all = Vec::new();
