@@ -18,7 +18,8 @@ use aya_ebpf::programs::FExitContext;
 use lastrites_traces::abi::{Call, Head, PIDFD_SIGNAL_PROCESS_GROUP, Poll, PollKey, call, kind};
 
 use crate::config::config;
-use crate::ring::{POLLS, fill_header, head, lose, reserve};
+use crate::preempt::unpreempted;
+use crate::ring::{POLLS, count, fill_header, head, lose, reserve};
 use crate::task::{current_address, current_id, peek};
 
 /// Flag of an insertion: only what is not there yet.
@@ -146,20 +147,16 @@ fn poll(call: u8, target: i64, ret: i64) {
 /// Counts an entry of POLLS: those that make way for others are told by what is missing.
 #[inline(always)]
 fn begun() {
-    let Some(head) = head() else { return };
-    // SAFETY: this CPU's own entry; its result is not used, so that every kernel has the instruction.
-    unsafe {
-        core::intrinsics::atomic_xadd::<u64, u64, { core::intrinsics::AtomicOrdering::Relaxed }>(
-            &raw mut (*head).polls,
-            1,
-        );
+    if let Some(head) = head() {
+        // SAFETY: this CPU's own entry.
+        unsafe { count(&raw mut (*head).polls) };
     }
 }
 
 /// `ctx` of an fexit program of one argument: the argument, then the return value.
 #[inline(always)]
 fn at_exit(call: u8, ctx: &FExitContext) -> i32 {
-    returned(call, ctx.arg::<u64>(0), ctx.arg::<i64>(1));
+    unpreempted(|| returned(call, ctx.arg::<u64>(0), ctx.arg::<i64>(1)));
     0
 }
 

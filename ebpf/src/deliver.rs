@@ -11,6 +11,7 @@ use lastrites_traces::abi::{
 };
 
 use crate::config::{ABSENT, config};
+use crate::preempt;
 use crate::ring::{fill_header, reserve};
 use crate::task::{SIGNAL_GROUP_EXIT, current_address, current_id, peek};
 
@@ -42,6 +43,17 @@ fn goes_of(leads: bool) -> i32 {
 
 #[btf_tracepoint(function = "signal_deliver")]
 pub fn signal_deliver(ctx: BtfTracePointContext) -> i32 {
+    preempt::first(kind::DELIVER, || delivered(&ctx))
+}
+
+#[cfg(not(feature = "v2"))]
+#[btf_tracepoint(function = "signal_deliver")]
+pub fn second_signal_deliver(ctx: BtfTracePointContext) -> i32 {
+    preempt::second(kind::DELIVER, || delivered(&ctx))
+}
+
+#[inline(always)]
+fn delivered(ctx: &BtfTracePointContext) -> i32 {
     let mut sig: i32 = ctx.arg(0);
     let action: u64 = ctx.arg(2);
     // SAFETY: a helper without preconditions.

@@ -7,6 +7,7 @@ use aya_ebpf::programs::{FEntryContext, TracePointContext};
 use lastrites_traces::abi::{Reboot, kind};
 
 use crate::config::config;
+use crate::preempt::unpreempted;
 use crate::ring::{fill_header, reserve};
 use crate::task::{argument, current_id, peek};
 
@@ -27,7 +28,7 @@ fn reboot(cmd: u32) {
 
 #[fentry(function = "__x64_sys_reboot")]
 pub fn fentry_reboot(ctx: FEntryContext) -> i32 {
-    reboot(peek::<u64>(ctx.arg(0), config!(regs_dx)) as u32);
+    unpreempted(|| reboot(peek::<u64>(ctx.arg(0), config!(regs_dx)) as u32));
     0
 }
 

@@ -16,14 +16,16 @@ use lastrites_traces::abi::{
 };
 
 use crate::config::{ABSENT, config};
+use crate::preempt;
 use crate::ring::{fill_header, lose, reserve};
 use crate::task::{Pointer, cgroup, follow, id, load, peek};
 
 /// A record, behind it room for one more string than is kept, and [`Work`].
 const SCRATCH: usize = 2 * SLACK + size_of::<Work>();
 
+/// One for each program that makes such records; the loader leaves out what is not used.
 #[map]
-static EXEC_SCRATCH: PerCpuArray<[u8; SCRATCH]> = PerCpuArray::with_max_entries(1, 0);
+static EXEC_SCRATCH: PerCpuArray<[u8; SCRATCH]> = PerCpuArray::with_max_entries(2, 0);
 
 /// Longest variable that can be got past, its NUL counted; a longer one ends the search.
 const VARIABLE_MAX: usize = SLACK;
@@ -124,9 +126,20 @@ macro_rules! set {
 
 #[btf_tracepoint(function = "sched_process_exec")]
 pub fn sched_process_exec(ctx: BtfTracePointContext) -> i32 {
+    preempt::first(kind::EXEC, || executed(&ctx, 0))
+}
+
+#[cfg(not(feature = "v2"))]
+#[btf_tracepoint(function = "sched_process_exec")]
+pub fn second_sched_process_exec(ctx: BtfTracePointContext) -> i32 {
+    preempt::second(kind::EXEC, || executed(&ctx, 1))
+}
+
+#[inline(always)]
+fn executed(ctx: &BtfTracePointContext, program: u32) -> i32 {
     let task: Pointer = ctx.arg(0);
     let bprm: u64 = ctx.arg(2);
-    let Some(scratch) = EXEC_SCRATCH.get_ptr_mut(0) else {
+    let Some(scratch) = EXEC_SCRATCH.get_ptr_mut(program) else {
         lose(kind::EXEC);
         return 0;
     };
@@ -159,7 +172,7 @@ pub fn sched_process_exec(ctx: BtfTracePointContext) -> i32 {
 
 #[inline(always)]
 unsafe fn filename(scratch: *mut u8, work: *mut Work, bprm: u64) {
-    // SAFETY: see `sched_process_exec`.
+    // SAFETY: see `executed`.
     unsafe {
         let from: u64 = peek(bprm, config!(binprm_filename));
         let to = scratch.add(size_of::<Exec>());
@@ -176,7 +189,7 @@ unsafe fn filename(scratch: *mut u8, work: *mut Work, bprm: u64) {
 
 #[inline(always)]
 unsafe fn argv(scratch: *mut u8, work: *mut Work, start: u64, end: u64) {
-    // SAFETY: see `sched_process_exec`.
+    // SAFETY: see `executed`.
     unsafe {
         let mut len = end.saturating_sub(start);
         if len > ARGV_MAX as u64 - 1 {
@@ -196,7 +209,7 @@ unsafe fn argv(scratch: *mut u8, work: *mut Work, start: u64, end: u64) {
 
 #[inline(always)]
 unsafe fn environment(scratch: *mut u8, work: *mut Work, start: u64, end: u64) {
-    // SAFETY: see `sched_process_exec`.
+    // SAFETY: see `executed`.
     unsafe {
         let mut variable = start;
         set!(work.env_len = 0);
@@ -227,7 +240,7 @@ unsafe fn environment(scratch: *mut u8, work: *mut Work, start: u64, end: u64) {
 
 #[inline(always)]
 unsafe fn fixed(record: *mut Exec, work: *mut Work, task: Pointer, len: usize) {
-    // SAFETY: see `sched_process_exec`.
+    // SAFETY: see `executed`.
     unsafe {
         let parent = id(follow(task, config!(task_real_parent)));
         let signal = follow(task, config!(task_signal));

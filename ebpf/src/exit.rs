@@ -13,6 +13,7 @@ use aya_ebpf::programs::BtfTracePointContext;
 use lastrites_traces::abi::{Exit, kind};
 
 use crate::config::{config, read};
+use crate::preempt;
 use crate::ring::{fill_header, reserve};
 use crate::task::{Id, Pointer, SIGNAL_GROUP_EXIT, follow, id, is_kernel_thread, load};
 
@@ -36,6 +37,17 @@ fn claim(process: Id) -> bool {
 
 #[btf_tracepoint(function = "sched_process_exit")]
 pub fn sched_process_exit(ctx: BtfTracePointContext) -> i32 {
+    preempt::first(kind::EXIT, || exited(&ctx))
+}
+
+#[cfg(not(feature = "v2"))]
+#[btf_tracepoint(function = "sched_process_exit")]
+pub fn second_sched_process_exit(ctx: BtfTracePointContext) -> i32 {
+    preempt::second(kind::EXIT, || exited(&ctx))
+}
+
+#[inline(always)]
+fn exited(ctx: &BtfTracePointContext) -> i32 {
     let task: Pointer = ctx.arg(0);
     // SAFETY: the verifier knows the type of the argument and of what is followed.
     unsafe {

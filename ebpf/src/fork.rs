@@ -7,11 +7,23 @@ use aya_ebpf::programs::BtfTracePointContext;
 use lastrites_traces::abi::{Fork, kind};
 
 use crate::config::config;
+use crate::preempt;
 use crate::ring::{fill_header, reserve};
 use crate::task::{Pointer, follow, id, is_kernel_thread, load, namespace_pid};
 
 #[btf_tracepoint(function = "sched_process_fork")]
 pub fn sched_process_fork(ctx: BtfTracePointContext) -> i32 {
+    preempt::first(kind::FORK, || forked(&ctx))
+}
+
+#[cfg(not(feature = "v2"))]
+#[btf_tracepoint(function = "sched_process_fork")]
+pub fn second_sched_process_fork(ctx: BtfTracePointContext) -> i32 {
+    preempt::second(kind::FORK, || forked(&ctx))
+}
+
+#[inline(always)]
+fn forked(ctx: &BtfTracePointContext) -> i32 {
     let parent: Pointer = ctx.arg(0);
     let child: Pointer = ctx.arg(1);
     // SAFETY: the verifier knows the types of both arguments.

@@ -12,6 +12,7 @@
     reason = "the only way to an atomic addition that returns its result on this target"
 )]
 #![feature(core_intrinsics)]
+#![cfg_attr(not(feature = "v2"), feature(asm_experimental_arch))]
 
 mod call;
 mod cgroup;
@@ -24,6 +25,7 @@ mod fork;
 mod mounts;
 mod oom;
 mod place;
+mod preempt;
 mod rename;
 mod ring;
 mod signal;

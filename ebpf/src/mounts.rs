@@ -15,6 +15,7 @@ use lastrites_traces::abi::{
 
 use crate::config::config;
 use crate::place::{self, Place};
+use crate::preempt::unpreempted;
 use crate::ring::{fill_header, reserve};
 use crate::task::{argument, current_id, peek};
 
@@ -124,30 +125,34 @@ fn configure(fd: i32, command: u32) {
 #[fentry(function = "__x64_sys_umount")]
 pub fn fentry_umount(ctx: FEntryContext) -> i32 {
     let regs: u64 = ctx.arg(0);
-    by_path(kind::UMOUNT, peek(regs, config!(regs_di)), peek(regs, config!(regs_si)));
+    unpreempted(|| by_path(kind::UMOUNT, peek(regs, config!(regs_di)), peek(regs, config!(regs_si))));
     0
 }
 
 #[fentry(function = "__x64_sys_mount")]
 pub fn fentry_mount(ctx: FEntryContext) -> i32 {
     let regs: u64 = ctx.arg(0);
-    remount(peek(regs, config!(regs_si)), peek(regs, config!(regs_r10)));
+    unpreempted(|| remount(peek(regs, config!(regs_si)), peek(regs, config!(regs_r10))));
     0
 }
 
 #[fentry(function = "__x64_sys_mount_setattr")]
 pub fn fentry_mount_setattr(ctx: FEntryContext) -> i32 {
     let regs: u64 = ctx.arg(0);
-    let (dirfd, path) = (peek(regs, config!(regs_di)), peek(regs, config!(regs_si)));
-    set_attributes(dirfd, path, peek(regs, config!(regs_dx)), peek(regs, config!(regs_r10)));
+    unpreempted(|| {
+        let (dirfd, path) = (peek(regs, config!(regs_di)), peek(regs, config!(regs_si)));
+        set_attributes(dirfd, path, peek(regs, config!(regs_dx)), peek(regs, config!(regs_r10)));
+    });
     0
 }
 
 #[fentry(function = "__x64_sys_fsconfig")]
 pub fn fentry_fsconfig(ctx: FEntryContext) -> i32 {
     let regs: u64 = ctx.arg(0);
-    let (fd, command): (u64, u64) = (peek(regs, config!(regs_di)), peek(regs, config!(regs_si)));
-    configure(fd as i32, command as u32);
+    unpreempted(|| {
+        let (fd, command): (u64, u64) = (peek(regs, config!(regs_di)), peek(regs, config!(regs_si)));
+        configure(fd as i32, command as u32);
+    });
     0
 }
 

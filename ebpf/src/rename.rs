@@ -9,11 +9,23 @@ use aya_ebpf::programs::BtfTracePointContext;
 use lastrites_traces::abi::{Rename, kind};
 
 use crate::config::{ABSENT, config};
+use crate::preempt;
 use crate::ring::{fill_header, reserve};
 use crate::task::{Pointer, id, is_kernel_thread, load};
 
 #[btf_tracepoint(function = "task_rename")]
 pub fn task_rename(ctx: BtfTracePointContext) -> i32 {
+    preempt::first(kind::RENAME, || renamed(&ctx))
+}
+
+#[cfg(not(feature = "v2"))]
+#[btf_tracepoint(function = "task_rename")]
+pub fn second_task_rename(ctx: BtfTracePointContext) -> i32 {
+    preempt::second(kind::RENAME, || renamed(&ctx))
+}
+
+#[inline(always)]
+fn renamed(ctx: &BtfTracePointContext) -> i32 {
     let task: Pointer = ctx.arg(0);
     let comm: u64 = ctx.arg(1);
     // SAFETY: the verifier knows the type of `task`; `comm` is only handed to a helper.

@@ -54,12 +54,24 @@ pub fn head() -> Option<*mut Head> {
     HEADS.get_ptr_mut(unsafe { bpf_get_smp_processor_id() })
 }
 
+/// Adds one, whoever interrupts or preempts this. Its result is not used, so that every kernel has the instruction.
+///
+/// # Safety
+/// `counter` is an entry of a map.
+#[inline(always)]
+pub unsafe fn count(counter: *mut u64) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        core::intrinsics::atomic_xadd::<u64, u64, { core::intrinsics::AtomicOrdering::Relaxed }>(counter, 1);
+    }
+}
+
 /// Counts an event of `kind` that could not be stored.
 #[inline(always)]
 pub fn lose(kind: u8) {
-    if let Some(count) = LOST.get_ptr_mut(u32::from(kind)) {
-        // SAFETY: this CPU's own counter; an interrupt in between may cost one count, never a wrong place.
-        unsafe { *count += 1 };
+    if let Some(lost) = LOST.get_ptr_mut(u32::from(kind)) {
+        // SAFETY: an entry of the map.
+        unsafe { count(lost) };
     }
 }
 

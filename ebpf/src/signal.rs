@@ -9,6 +9,7 @@ use lastrites_traces::abi::{
 };
 
 use crate::config::config;
+use crate::preempt;
 use crate::ring::{fill_header, reserve};
 use crate::task::{Id, Pointer, current_id, id, is_kernel_thread, load, peek};
 
@@ -19,6 +20,17 @@ const SI_KERNEL: i32 = 0x80;
 
 #[btf_tracepoint(function = "signal_generate")]
 pub fn signal_generate(ctx: BtfTracePointContext) -> i32 {
+    preempt::first(kind::SIGNAL, || generated(&ctx))
+}
+
+#[cfg(not(feature = "v2"))]
+#[btf_tracepoint(function = "signal_generate")]
+pub fn second_signal_generate(ctx: BtfTracePointContext) -> i32 {
+    preempt::second(kind::SIGNAL, || generated(&ctx))
+}
+
+#[inline(always)]
+fn generated(ctx: &BtfTracePointContext) -> i32 {
     let sig: i32 = ctx.arg(0);
     let info: u64 = ctx.arg(1);
     let task: Pointer = ctx.arg(2);

@@ -242,9 +242,14 @@ impl Btf {
 
     /// Whether the kernel has a function `name`.
     pub fn has_function(&self, name: &str) -> bool {
-        (1..self.types.len() as u32)
-            .filter_map(|id| self.entry(id))
-            .any(|t| t.kind() == KIND_FUNC && self.string(t.name) == name.as_bytes())
+        self.function(name).is_some()
+    }
+
+    /// The type id of the function `name`, by which programs call it.
+    pub fn function(&self, name: &str) -> Option<u32> {
+        (1..self.types.len() as u32).find(|id| {
+            self.entry(*id).is_some_and(|t| t.kind() == KIND_FUNC && self.string(t.name) == name.as_bytes())
+        })
     }
 
     /// The C types of the arguments of the tracepoint `name` (without the leading `void *` of its
@@ -293,7 +298,7 @@ mod tests {
         assert!(runtime > btf.member("task_struct", "se"), "nested members lie behind their structure");
         assert!(btf.member("task_struct", "no_such_member").is_none());
         assert_eq!(btf.enumerator("PIDTYPE_PID"), Some(0));
-        assert!(btf.has_function("do_exit"));
+        assert!(btf.has_function("do_exit") && !btf.has_function("task_struct"));
     }
 
     #[test]

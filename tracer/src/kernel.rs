@@ -4,6 +4,7 @@
 //! for the very pins under which they were taken.
 
 use std::{
+    fmt::Write as _,
     io,
     os::{
         fd::BorrowedFd,
@@ -21,7 +22,7 @@ use lastrites_traces::{
 
 use crate::{
     error::Error,
-    kernel_ring::{KernelRing, STUCK_MAX, STUCK_MAX_LAST, sys},
+    kernel_ring::{Caught, KernelRing, STUCK_MAX, STUCK_MAX_LAST, sys},
     mounts, probe,
     recorder::{Patience, Rings, Taken},
 };
@@ -192,13 +193,21 @@ pub fn describe(session: &mut Session, dir: &Path) {
     }
 }
 
-/// The same of a probe that is at work.
-fn describe_working(hook: &probe::Hook) -> String {
-    let missed = hook.program.and_then(|id| sys::prog_misses(id).ok()).flatten().unwrap_or(0);
-    match missed {
-        0 => describe_hook(hook),
-        n => format!("{} (missed {n} times, being at work on that CPU already)", describe_hook(hook)),
+/// The same of a probe that is at work; `caught` says of a kind of events how many second programs have recorded.
+fn describe_working(hook: &probe::Hook, caught: &dyn Fn(u8) -> u64) -> String {
+    let mut said = describe_hook(hook);
+    let Some(missed) = hook.program.and_then(|id| sys::prog_misses(id).ok()).flatten() else { return said };
+    let caught = hook.kinds.first().map_or(0, |kind| caught(*kind));
+    if caught > 0 {
+        let _ = write!(said, " ({caught} recorded by its second program, this being at work on that CPU)");
     }
+    match missed.saturating_sub(caught) {
+        0 => {}
+        n => {
+            let _ = write!(said, " (missed {n} times, being at work on that CPU already)");
+        }
+    }
+    said
 }
 
 fn describe_hook(hook: &probe::Hook) -> String {
@@ -215,7 +224,8 @@ pub fn rings(dir: &Path) -> Option<String> {
 
 /// What is attached, one text per hook.
 pub fn hooks(dir: &Path) -> Vec<String> {
-    probe::load_report(dir)
-        .map(|report| report.hooks.iter().map(describe_working).collect())
-        .unwrap_or_default()
+    let Ok(report) = probe::load_report(dir) else { return Vec::new() };
+    let caught = Caught::open(dir, report.cpus).ok().flatten();
+    let caught = |kind| caught.as_ref().map_or(0, |caught| caught.of(kind));
+    report.hooks.iter().map(|hook| describe_working(hook, &caught)).collect()
 }

@@ -23,6 +23,8 @@ use crate::probe::{ProbeError, meta::Meta};
 mod counters;
 pub mod sys;
 
+pub(crate) use counters::Caught;
+
 use sys::Mapping;
 
 /// Bytes that are copied out of a ring at a time: they are still at hand when they are handed out.
@@ -75,6 +77,7 @@ pub struct KernelRing {
     rings: OwnedFd,
     heads: Mapping,
     lost: OwnedFd,
+    caught: Option<Caught>,
     polls: OwnedFd,
     taken: OwnedFd,
     /// Kind of events and number of the program of every hook.
@@ -170,6 +173,7 @@ impl KernelRing {
             rings,
             heads,
             lost: map("LOST", size_of::<u64>(), abi::kind::COUNT as u64)?,
+            caught: Caught::open(dir, meta.cpus).map_err(fail("CAUGHT"))?,
             polls: map("POLLS", size_of::<Poll>(), 1)?,
             taken: map("TAKEN", size_of::<u64>(), 1)?,
             programs: meta

@@ -31,12 +31,14 @@ pub mod check;
 pub mod config;
 pub mod hooks;
 pub mod meta;
+mod preempt;
 
 pub use check::{Check, check};
-pub use hooks::{Hook, How};
+pub use hooks::{Hook, How, Preempts};
 pub use meta::META_BYTES;
 
 use meta::Meta;
+use preempt::Patched;
 
 static OBJECT_V3: &[u8] =
     aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/../ebpf/objects/lastrites-v3.o"));
@@ -48,7 +50,7 @@ const BPFFS: &str = "/sys/fs/bpf";
 /// Where the kernel shows its tracepoints.
 const TRACEFS: &str = "/sys/kernel/tracing";
 /// Maps that are pinned beside the links. `META` comes last: it says that all is there.
-const PINNED_MAPS: [&str; 7] = ["RINGS", "HEADS", "LOST", "BELL", "POLLS", "TAKEN", "META"];
+const PINNED_MAPS: [&str; 8] = ["RINGS", "HEADS", "LOST", "CAUGHT", "BELL", "POLLS", "TAKEN", "META"];
 
 /// Most memory of all rings together, in bytes.
 const RINGS_MAX_BYTES: u64 = 128 << 20;
@@ -106,6 +108,12 @@ pub struct LoadOptions {
     pub no_trampolines: bool,
     /// Do not let the kernel tell which thread is the last of its process, as on one that cannot.
     pub no_group_dead: bool,
+    /// Which programs at tracepoints the kernel preempts, whatever its version says.
+    pub preempts: Option<Preempts>,
+    /// Functions to call in place of [`preempt::FUNCTIONS`].
+    pub preempt_functions: Option<[&'static str; 2]>,
+    /// Do without them, since with them the kernel refused this hook, for this reason.
+    pub refused: Option<(&'static str, String)>,
     /// Hooks to leave out, by [`Hook::name`].
     pub without: Vec<String>,
 }
@@ -189,6 +197,17 @@ pub fn load_and_pin(dir: &Path, options: &LoadOptions) -> Result<LoadReport, Pro
         mounts::ensure_bpffs(Path::new(BPFFS))
             .map_err(|e| ProbeError::Pin { path: BPFFS.into(), why: e.to_string() })?;
     }
+    match load_into(dir, options) {
+        // Without calls of its functions a kernel may take what it refused with them.
+        Err(ProbeError::Hook { hook, why }) if options.refused.is_none() && !dir.exists() => {
+            load_into(dir, &LoadOptions { refused: Some((hook, why)), ..options.clone() })
+        }
+        done => done,
+    }
+}
+
+/// One attempt, into a directory that is made for it.
+fn load_into(dir: &Path, options: &LoadOptions) -> Result<LoadReport, ProbeError> {
     make_private(dir).map_err(|why| ProbeError::Pin { path: dir.to_owned(), why })?;
     let done = load(options).and_then(|mut loaded| loaded.attach_and_pin(dir, options));
     if done.is_err() {
@@ -314,6 +333,9 @@ pub(crate) struct Loaded {
     pub(crate) missing: Vec<String>,
     /// The kernel has system calls for 32-bit programs, which are not those that are hooked.
     pub(crate) takes_32_bit_calls: bool,
+    pub(crate) preempts: Preempts,
+    /// No program is preempted before its work is done.
+    pub(crate) unpreempted: bool,
     key: u64,
     cpus: u32,
     chunks: u32,
@@ -347,11 +369,20 @@ fn chunks_of(memory: u64, cpus: u32) -> u32 {
     1 << chunks.ilog2()
 }
 
+/// The version that a kernel's release begins with.
+fn version(release: &str) -> (u32, u32) {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|n| n.parse::<u32>().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+}
+
 /// Whether the running kernel has fetching atomics.
 fn object_for(release: &str) -> Object {
-    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|n| n.parse::<u32>().unwrap_or(0));
-    let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-    if version >= (5, 12) { Object::V3 } else { Object::V2 }
+    if version(release) >= (5, 12) { Object::V3 } else { Object::V2 }
+}
+
+/// Whether the running kernel is one for real time.
+fn is_realtime() -> bool {
+    fs::read_to_string("/sys/kernel/realtime").is_ok_and(|says| says.trim() == "1")
 }
 
 /// Creates the maps of the probe that suits this kernel.
@@ -372,6 +403,13 @@ pub(crate) fn load(options: &LoadOptions) -> Result<Loaded, ProbeError> {
         .and_then(|mut random| random.read_exact(&mut key))
         .map_err(|e| fail(format!("/dev/urandom: {e}")))?;
     let key = u64::from_le_bytes(key);
+    let preempts = match object {
+        Object::V2 => Preempts::None,
+        Object::V3 => options.preempts.unwrap_or_else(|| Preempts::of(version(&release), is_realtime())),
+    };
+    let functions = preempt::functions(&btf, options.preempt_functions.unwrap_or(preempt::FUNCTIONS));
+    let functions = functions.filter(|_| preempts != Preempts::None && options.refused.is_none());
+    let patched = functions.and_then(|functions| Patched::new(object.bytes(), functions));
     let exit_says_last = offsets.exit_says_last && !options.no_group_dead;
     let rodata =
         Rodata(Config { key, chunks, bell_bytes: u64::from(chunks) * CHUNK as u64 / 8, ..offsets.config });
@@ -379,16 +417,22 @@ pub(crate) fn load(options: &LoadOptions) -> Result<Loaded, ProbeError> {
     if let Some(polls) = options.polls {
         loader.map_max_entries("POLLS", polls);
     }
+    if preempts == Preempts::None {
+        // Of second programs only.
+        loader.map_max_entries("DONE", 1).map_max_entries("EXEC_SCRATCH", 1);
+    }
     let ebpf = loader
         .btf(Some(&types))
         .override_global("CONFIG", &rodata, true)
         .override_global("EXIT_SAYS_LAST", &u32::from(exit_says_last), true)
+        .override_global("TWICE", &preempts.twice(), object == Object::V3)
         .map_max_entries("RINGS", ring_cpus * chunks)
         .map_max_entries("HEADS", cpus)
-        .load(object.bytes())
+        .load(patched.as_ref().map_or(object.bytes(), Patched::bytes))
         .map_err(|e| fail(check::chain(&e)))?;
     let missing = offsets.missing;
-    Ok(Loaded { ebpf, object, types, missing, takes_32_bit_calls, key, cpus, chunks })
+    let unpreempted = patched.is_some();
+    Ok(Loaded { ebpf, object, types, missing, takes_32_bit_calls, preempts, unpreempted, key, cpus, chunks })
 }
 
 impl Loaded {
@@ -399,12 +443,13 @@ impl Loaded {
             self.pin_map(dir, name)?;
         }
         let mut report = Vec::new();
-        for wanted in hooks::HOOKS {
+        for wanted in self.preempts.hooks() {
             if options.without.iter().any(|name| name == wanted.name) {
                 report.push(wanted.absent("left out on request".into()));
                 continue;
             }
-            report.push(wanted.attach(&mut self.ebpf, &self.types, dir, options)?);
+            let hook = wanted.attach(&mut self.ebpf, &self.types, dir, options)?;
+            report.push(hook.after(options));
         }
         let meta = Meta {
             key: self.key,
@@ -437,7 +482,8 @@ impl Loaded {
 
     /// Loads every program without attaching it, and says how each hook would be done.
     pub(crate) fn rehearse(&mut self, options: &LoadOptions) -> Vec<Hook> {
-        hooks::HOOKS.iter().map(|hook| hook.rehearse(&mut self.ebpf, &self.types, options)).collect()
+        let hooks = self.preempts.hooks();
+        hooks.map(|hook| hook.rehearse(&mut self.ebpf, &self.types, options).after(options)).collect()
     }
 }
 
@@ -487,6 +533,27 @@ mod tests {
         assert_eq!(object_for("5.4"), Object::V2);
         assert_eq!(object_for("7.0.1"), Object::V3);
         assert_eq!(object_for("nonsense"), Object::V2);
+    }
+
+    #[test]
+    fn tracepoints_are_preempted_from_7_0_on_and_signals_by_kernels_for_real_time() {
+        let preempts = |release, realtime| Preempts::of(version(release), realtime);
+        for release in ["6.18.44-fc-v657", "6.99", "5.10.0-33-rt-amd64"] {
+            assert_eq!([false, true].map(|rt| preempts(release, rt)), [Preempts::None; 2], "{release}");
+        }
+        for release in ["7.0.1", "7.3.4+deb13-cloud-amd64", "10.0"] {
+            let wanted = [Preempts::Lockless, Preempts::All];
+            assert_eq!([false, true].map(|rt| preempts(release, rt)), wanted, "{release}");
+        }
+        let twice = |preempts: Preempts| {
+            (preempts.twice().count_ones(), preempts.hooks().count() - hooks::HOOKS.len())
+        };
+        assert_eq!([Preempts::None, Preempts::Lockless, Preempts::All].map(twice), [(0, 0), (4, 4), (6, 6)]);
+        // The kernel runs them in the order in which they came.
+        let names: Vec<_> = Preempts::All.hooks().map(|hook| hook.name).collect();
+        for (at, name) in names.iter().enumerate().filter(|(_, name)| name.starts_with("second_")) {
+            assert_eq!(format!("second_{}", names[at - 1]), **name);
+        }
     }
 
     #[test]

@@ -33,6 +33,11 @@ pub const POS_BITS: u32 = 40;
 /// Mask of the position within [`Head::head`].
 pub const POS_MASK: u64 = (1 << POS_BITS) - 1;
 
+/// What the probe sets r0 to where a call of `bpf_preempt_disable` belongs: the loader finds that instruction by it.
+pub const PREEMPT_DISABLE: i32 = 0x4c52_7e01;
+/// The same for `bpf_preempt_enable`.
+pub const PREEMPT_ENABLE: i32 = 0x4c52_7e02;
+
 /// One CPU's place in its ring: an entry of the map `HEADS`, on a cache line of its own.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

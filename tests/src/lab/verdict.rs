@@ -259,9 +259,17 @@ impl<'a> Bench<'a> {
             match self.of(wanted.boot) {
                 None => self.complain(wanted.boot, "there is no recording of it"),
                 Some(recording) if !pattern::matches(&wanted.is, &recording.about, &mut Bound::new()) => {
+                    // What was lost says which hook to look at.
+                    let lost = recording.events.iter().filter(|event| event["type"] == "lost");
+                    let lost: Vec<String> = lost.map(ToString::to_string).collect();
                     self.complain(
                         wanted.boot,
-                        format!("wanted {}, recorded is {}", wanted.is, recording.about),
+                        format!(
+                            "wanted {}, recorded is {}; lost: [{}]",
+                            wanted.is,
+                            recording.about,
+                            lost.join(", ")
+                        ),
                     );
                 }
                 Some(_) => {}

@@ -3,7 +3,7 @@
 //! Invariant: what is counted as lost is at least what is lost, and nothing that a recorder has taken, but for a count of signal 0
 //! that makes way between being read and being taken out, and for what a walk that begins anew too often does not see.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, io, mem::offset_of, os::fd::OwnedFd, path::Path};
 
 use lastrites_traces::abi::{self, Head, Poll, PollKey};
 
@@ -40,15 +40,21 @@ impl KernelRing {
     ///
     /// Not each call of a hook would have given an event, so what is counted is the most that is lost.
     pub fn look(&mut self) -> Vec<(PollKey, Poll)> {
-        let mut missed = BTreeMap::new();
+        // In this order: what is missed and caught behind the first look is lost until the next one, and not the other way round.
+        let caught: Vec<u64> =
+            (0..abi::kind::COUNT as u8).map(|kind| self.caught.as_ref().map_or(0, |c| c.of(kind))).collect();
+        let mut missed: BTreeMap<_, u64> = BTreeMap::new();
         for (kind, program) in &self.programs {
             if let Ok(Some(count)) = sys::prog_misses(*program) {
                 *missed.entry((abi::NO_CPU, *kind)).or_default() += count;
             }
         }
+        for ((_, kind), count) in &mut missed {
+            *count = count.saturating_sub(caught.get(usize::from(*kind)).copied().unwrap_or(0));
+        }
         // In this order, and only by who takes them: what is begun after the count cannot make it seem that any is gone.
         let begun: u64 = (0..self.cpus as usize)
-            .map(|cpu| self.heads.load(cpu * size_of::<Head>() + std::mem::offset_of!(Head, polls)))
+            .map(|cpu| self.heads.load(cpu * size_of::<Head>() + offset_of!(Head, polls)))
             .sum();
         let polls = self.polls();
         let gone = begun.saturating_sub(self.taken() + polls.len() as u64);
@@ -94,6 +100,37 @@ impl KernelRing {
             let mut taken = (self.taken() + deleted as u64).to_ne_bytes();
             // Else they seem lost, which is better than the other way round.
             let _ = sys::update(&self.taken, &0u32.to_ne_bytes(), &mut taken);
+        }
+    }
+}
+
+/// How many events second programs have recorded in the place of first ones.
+#[derive(Debug)]
+pub(crate) struct Caught {
+    map: OwnedFd,
+    cpus: u32,
+}
+
+impl Caught {
+    /// That of the probe which is pinned in `dir`, on `cpus` possible CPUs. None if an earlier version loaded it.
+    ///
+    /// # Errors
+    /// When it cannot be opened, or is of another shape.
+    pub(crate) fn open(dir: &Path, cpus: u32) -> io::Result<Option<Self>> {
+        let map = match sys::open_pin(&dir.join("CAUGHT")) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            map => map?,
+        };
+        sys::expect_map(&map, size_of::<u64>() as u32)?;
+        Ok(Some(Self { map, cpus }))
+    }
+
+    /// Those of `kind`, on all CPUs.
+    pub(crate) fn of(&self, kind: u8) -> u64 {
+        let mut values = vec![0; self.cpus as usize * size_of::<u64>()];
+        match sys::lookup(&self.map, &u32::from(kind).to_ne_bytes(), &mut values) {
+            Ok(()) => values.chunks_exact(size_of::<u64>()).map(|value| word(value, 0)).sum(),
+            Err(_) => 0,
         }
     }
 }

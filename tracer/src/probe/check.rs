@@ -32,11 +32,26 @@ pub fn check() -> Vec<Check> {
     let options = LoadOptions { chunks: Some(1), ..LoadOptions::default() };
     let mut loaded = match load(&options) {
         Ok(loaded) => loaded,
-        Err(error) => return vec![refused(&error)],
+        Err(error) => return vec![refused_probe(&error)],
     };
+    let mut hooks = loaded.rehearse(&options);
+    let refused = hooks.iter().find(|hook| hook.how == hooks::How::Absent && hooks::needed(&hook.name));
+    if let Some(refused) = refused.filter(|_| loaded.unpreempted)
+        && let Some(name) = hooks::names().find(|name| **name == refused.name)
+    {
+        // As arming does.
+        let refused = Some((name, refused.why.clone().unwrap_or_default()));
+        let plain = LoadOptions { refused, ..options };
+        match load(&plain) {
+            Ok(again) => loaded = again,
+            Err(error) => return vec![refused_probe(&error)],
+        }
+        hooks = loaded.rehearse(&plain);
+    }
     let mut checks =
         vec![Check::good("probe", format!("the kernel takes its maps (build {})", loaded.object.name()))];
     checks.push(Check::good("rings", super::rings_here()));
+    checks.push(preemption(loaded.preempts, loaded.unpreempted));
     for missing in &loaded.missing {
         let (field, means) = missing.split_once(": ").unwrap_or((missing, ""));
         if field == config::LOSS_COUNTER {
@@ -59,7 +74,7 @@ pub fn check() -> Vec<Check> {
         ));
     }
     let mut fine = Vec::new();
-    for hook in loaded.rehearse(&options) {
+    for hook in hooks {
         let needed = hooks::needed(&hook.name);
         match (hook.how, hook.why) {
             (hooks::How::Absent, why) => checks.push(Check::bad(
@@ -78,7 +93,21 @@ pub fn check() -> Vec<Check> {
     checks
 }
 
-fn refused(error: &ProbeError) -> Check {
+fn preemption(preempts: hooks::Preempts, unpreempted: bool) -> Check {
+    let why = match (preempts, unpreempted) {
+        (hooks::Preempts::None, _) => "this kernel preempts no program at a tracepoint",
+        (_, true) => {
+            "this kernel preempts programs at tracepoints, but not before a record is written; what is missed meanwhile second programs \
+             record"
+        }
+        (_, false) => {
+            "this kernel preempts programs at tracepoints, also in the middle of a record; what is missed meanwhile second programs record"
+        }
+    };
+    Check::good("preemption", why)
+}
+
+fn refused_probe(error: &ProbeError) -> Check {
     // The message says what to do behind its last semicolon.
     let text = error.to_string();
     let (why, next) = text.rsplit_once("; ").unwrap_or((&text, ""));

@@ -58,6 +58,16 @@ pub struct Hook {
     pub program: Option<u32>,
 }
 
+impl Hook {
+    /// With what was tried first, and refused.
+    pub(super) fn after(mut self, options: &LoadOptions) -> Self {
+        if let Some((_, why)) = options.refused.as_ref().filter(|(hook, _)| *hook == self.name) {
+            self.why = Some(format!("without {}: {why}", super::preempt::FUNCTIONS[0]));
+        }
+        self
+    }
+}
+
 /// One way to attach a hook: the program, and what it is attached to.
 struct Way {
     how: How,
@@ -76,6 +86,10 @@ pub(super) struct Wanted {
 
 const fn tp(name: &'static str) -> Way {
     Way { how: How::TpBtf, program: name, target: name }
+}
+
+const fn second(program: &'static str, target: &'static str) -> Way {
+    Way { how: How::TpBtf, program, target }
 }
 
 const fn raw(name: &'static str) -> Way {
@@ -128,12 +142,92 @@ pub(super) static HOOKS: &[Wanted] = &[
     call!("pidfd_send_signal", CALL, Fexit "fexit_", "sys_exit_"),
 ];
 
+/// Where the kernel preempts programs at tracepoints: what records the events for which it did not run the first program of a
+/// hook. Each is attached right behind that.
+pub(super) static SECONDS: &[Wanted] = &[
+    hook!(
+        "second_sched_process_fork",
+        false,
+        [FORK],
+        second("second_sched_process_fork", "sched_process_fork")
+    ),
+    hook!(
+        "second_sched_process_exec",
+        false,
+        [EXEC],
+        second("second_sched_process_exec", "sched_process_exec")
+    ),
+    hook!(
+        "second_sched_process_exit",
+        false,
+        [EXIT],
+        second("second_sched_process_exit", "sched_process_exit")
+    ),
+    hook!("second_task_rename", false, [RENAME], second("second_task_rename", "task_rename")),
+    hook!("second_signal_generate", false, [SIGNAL], second("second_signal_generate", "signal_generate")),
+    hook!("second_signal_deliver", false, [DELIVER], second("second_signal_deliver", "signal_deliver")),
+];
+
+/// Which programs at tracepoints the kernel preempts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Preempts {
+    None,
+    /// Those that run under no lock, from 7.0 on.
+    Lockless,
+    /// All, as locks do not keep a kernel for real time from it.
+    All,
+}
+
+impl Preempts {
+    /// Of a kernel of this version, built for real time or not.
+    pub(super) fn of(version: (u32, u32), realtime: bool) -> Self {
+        match (version >= (7, 0), realtime) {
+            (false, _) => Self::None,
+            (true, false) => Self::Lockless,
+            (true, true) => Self::All,
+        }
+    }
+
+    /// The second programs that this wants.
+    fn seconds(self) -> impl Iterator<Item = &'static Wanted> {
+        let wants = move |second: &&Wanted| match self {
+            Self::None => false,
+            Self::Lockless => !second.is_of([kind::SIGNAL, kind::DELIVER]),
+            Self::All => true,
+        };
+        SECONDS.iter().filter(wants)
+    }
+
+    /// The kinds of events whose hooks have a second program, each the bit of its number.
+    pub(super) fn twice(self) -> u32 {
+        self.seconds().flat_map(|second| second.kinds).fold(0, |bits, kind| bits | 1 << kind)
+    }
+
+    /// All hooks in the order in which they are attached, which is that in which the kernel runs those at one tracepoint.
+    pub(super) fn hooks(self) -> impl Iterator<Item = &'static Wanted> {
+        let seconds: Vec<_> = self.seconds().collect();
+        HOOKS.iter().flat_map(move |hook| {
+            let its = seconds.iter().copied().find(|second| second.stands_in_for() == Some(hook.name));
+            std::iter::once(hook).chain(its)
+        })
+    }
+}
+
 /// Names of all hooks.
 pub fn names() -> impl Iterator<Item = &'static str> {
     HOOKS.iter().map(|hook| hook.name)
 }
 
 impl Wanted {
+    fn is_of(&self, kinds: [u8; 2]) -> bool {
+        self.kinds.iter().any(|kind| kinds.contains(kind))
+    }
+
+    /// The hook whose second program this is.
+    fn stands_in_for(&self) -> Option<&'static str> {
+        self.name.strip_prefix("second_")
+    }
+
     pub(super) fn absent(&self, why: String) -> Hook {
         Hook {
             name: self.name.into(),
@@ -162,7 +256,10 @@ impl Wanted {
         };
         let name = format!("link_{}", way.program);
         let path = dir.join(&name);
-        let program = ebpf.program(way.program).and_then(|program| program.info().ok()).map(|info| info.id());
+        // What a second program is missed for the first one was: nobody need count that.
+        let counts = self.stands_in_for().is_none();
+        let program = ebpf.program(way.program).filter(|_| counts).and_then(|program| program.info().ok());
+        let program = program.map(|info| info.id());
         match link.pin(&path) {
             Ok(_) => Ok(Hook {
                 how: way.how,

@@ -10,6 +10,7 @@ use lastrites_tracer::{
     kernel_ring::sys::open_pin,
     probe::{How, LoadOptions, Object},
 };
+use lastrites_traces::event::What;
 
 use crate::{
     child::{Child, sleeper},
@@ -168,7 +169,7 @@ fn both_ways_to_the_system_calls_record_the_same_and_the_report_tells_which_it_i
 }
 
 /// A little of everything, of which every build of the probe tells.
-fn lives() -> Vec<Child> {
+pub fn lives() -> Vec<Child> {
     let mut exec = Child::fork(|| {
         sys::rename("before-exec");
         sys::exec(b"/bin/true", &[b"true", b"\xff"], &[b"RUNLEVEL=6", b"SECRET=x"])
@@ -190,7 +191,6 @@ fn lives() -> Vec<Child> {
 
 #[test]
 fn the_build_for_kernels_without_fetching_atomics_tells_the_same() {
-    use lastrites_traces::event::What;
     let sandbox = Sandbox::new();
     let old = LoadOptions { object: Some(Object::V2), no_group_dead: true, ..ample() };
     let mut probes = [Probe::load(&sandbox, "new", &ample()), Probe::load(&sandbox, "old", &old)];
@@ -198,27 +198,25 @@ fn the_build_for_kernels_without_fetching_atomics_tells_the_same() {
     probes.iter().for_each(must_be_true);
     probes.iter_mut().for_each(Probe::begin);
     let children = lives();
-    let told = probes.map(Probe::story).map(|story| {
-        let tell = |child| {
-            let about = story.about(story.id(child)).map(|(_, what)| what);
-            // Calls need per-call tracepoints here, which that build does without.
-            about.filter(|what| !matches!(what, What::Call { .. })).cloned().collect::<Vec<_>>()
-        };
-        children.iter().map(tell).collect::<Vec<_>>()
-    });
-    assert!(told[0].iter().all(|events| events.len() >= 4), "{:#?}", told[0]);
-    // CPU time grows while one probe after the other looks at it.
-    let timeless = |events: &Vec<What>| {
-        let one = |what: &What| match what {
-            What::Exit { process, status, peak_rss_kib, .. } => {
-                format!("{process:?} {status} {peak_rss_kib}")
-            }
-            what => format!("{what:?}"),
-        };
-        events.iter().map(one).collect::<Vec<_>>()
-    };
-    let [new, old] = told.map(|told| told.iter().map(timeless).collect::<Vec<_>>());
+    // Calls need per-call tracepoints here, which that build does without.
+    let [new, old] =
+        probes.map(|probe| told_of(&probe.story(), &children, |what| !matches!(what, What::Call { .. })));
+    assert!(new.iter().all(|events| events.len() >= 4), "{new:#?}");
     assert_eq!(new, old);
+}
+
+/// What a story tells of each of `children`, of what is `wanted`, in words without what differs between two probes: CPU time
+/// grows while one after the other looks at it.
+pub fn told_of(story: &Story, children: &[Child], wanted: fn(&What) -> bool) -> Vec<Vec<String>> {
+    let one = |what: &What| match what {
+        What::Exit { process, status, peak_rss_kib, .. } => format!("{process:?} {status} {peak_rss_kib}"),
+        what => format!("{what:?}"),
+    };
+    let tell = |child| {
+        let about = story.about(story.id(child)).map(|(_, what)| what);
+        about.filter(|what| wanted(what)).map(one).collect()
+    };
+    children.iter().map(tell).collect()
 }
 
 /// What `doctor` prints and how it ends belong together.

@@ -7,13 +7,13 @@ use std::{
 
 use lastrites_tracer::{
     kernel,
-    kernel_ring::sys::{open_pin, prog_misses, update},
-    probe::meta::Meta,
+    kernel_ring::sys::{lookup, open_pin, prog_misses, update},
+    probe::{How, LoadOptions, Preempts, meta::Meta},
 };
 use lastrites_traces::abi::{NO_CPU, kind};
 
 use crate::{
-    hooks::info,
+    hooks::{info, lives, told_of},
     recording::{Probe, ample},
     sandbox::Sandbox,
     sys,
@@ -118,4 +118,86 @@ fn what_a_hook_misses_is_counted_as_lost_and_status_tells_of_it() {
     let line = hooks.iter().find(|line| line.starts_with("signal_generate")).expect("a line");
     assert!(line.contains(&format!("missed {} times", told(&program))), "{line}");
     assert_eq!(hooks.iter().filter(|line| line.contains("missed")).count(), 1, "{hooks:#?}");
+
+    // What a second program has recorded is not lost.
+    set_caught(&probe, kind::SIGNAL, told(&program));
+    ring.look();
+    assert_eq!(of_signals(ring.lost()), None);
+    let hooks = kernel::hooks(&probe.dir);
+    assert!(!hooks.iter().any(|line| line.contains("missed")), "{hooks:#?}");
+}
+
+/// Says that second programs have recorded so many events of `kind`, all on one CPU.
+fn set_caught(probe: &Probe, kind: u8, count: u64) {
+    let map = open_pin(&probe.dir.join("CAUGHT")).expect("pinned");
+    let mut values = vec![0; 8 * probe.report.cpus as usize];
+    values[..8].copy_from_slice(&count.to_ne_bytes());
+    update(&map, &u32::from(kind).to_ne_bytes(), &mut values).expect("written");
+}
+
+/// How many it says.
+fn caught(probe: &Probe, kind: u8) -> u64 {
+    let map = open_pin(&probe.dir.join("CAUGHT")).expect("pinned");
+    let mut values = vec![0; 8 * probe.report.cpus as usize];
+    lookup(&map, &u32::from(kind).to_ne_bytes(), &mut values).expect("there");
+    values.chunks(8).map(|count| u64::from_ne_bytes(count.try_into().expect("eight bytes"))).sum()
+}
+
+/// Since 7.0 the kernel preempts programs at tracepoints, and runs none for who comes there meanwhile on that CPU: forks, execs
+/// and exits were lost. Here it is the first programs themselves that are taken away.
+#[test]
+fn what_the_first_program_of_a_hook_is_not_run_for_the_second_one_records() {
+    let sandbox = Sandbox::new();
+    let twice = LoadOptions { preempts: Some(Preempts::All), ..ample() };
+    let mut probes = [Probe::load(&sandbox, "whole", &ample()), Probe::load(&sandbox, "second", &twice)];
+    let kinds = [kind::FORK, kind::EXEC, kind::EXIT, kind::RENAME, kind::SIGNAL, kind::DELIVER];
+    assert_eq!(kinds.map(|kind| caught(&probes[1], kind)), [0; 6], "the first ones were run");
+    let seconds: Vec<_> =
+        probes[1].report.hooks.iter().filter(|hook| hook.name.starts_with("second_")).cloned().collect();
+    assert_eq!(seconds.len(), kinds.len(), "{seconds:#?}");
+    for hook in &seconds {
+        assert_eq!((hook.how, hook.pinned, hook.program), (How::TpBtf, true, None), "{hook:?}");
+        let first = probes[1].dir.join(hook.link.replace("second_", ""));
+        fs::remove_file(&first).unwrap_or_else(|e| panic!("{}: {e}", first.display()));
+    }
+    probes.iter_mut().for_each(Probe::begin);
+    let children = lives();
+    for kind in kinds {
+        assert!(caught(&probes[1], kind) > 0, "kind {kind}");
+    }
+    let [whole, second] = probes.map(|probe| told_of(&probe.story(), &children, |_| true));
+    assert!(whole.iter().all(|events| events.len() >= 4), "{whole:#?}");
+    assert_eq!(whole, second);
+}
+
+/// What the kernel may not be asked for, as it is not for programs or not there, costs nothing but what it would have given.
+#[test]
+fn without_functions_against_preemption_the_probe_is_loaded_all_the_same_and_says_why() {
+    let sandbox = Sandbox::new();
+    let refused = LoadOptions {
+        preempts: Some(Preempts::Lockless),
+        preempt_functions: Some(["do_exit", "do_exit"]),
+        ..ample()
+    };
+    let unknown = LoadOptions { preempt_functions: Some(["no_such_function"; 2]), ..refused.clone() };
+    let known = LoadOptions { preempt_functions: None, ..refused.clone() };
+    let all = [("refused", refused), ("unknown", unknown), ("known", known)];
+    let mut probes = all.each_ref().map(|(name, options)| Probe::load(&sandbox, name, options));
+    let whys = probes.each_ref().map(|probe| {
+        let whys = probe.report.hooks.iter().filter(|hook| hook.how == How::TpBtf);
+        whys.filter_map(|hook| Some((hook.name.clone(), hook.why.clone()?))).collect::<Vec<_>>()
+    });
+    let [refused, unknown, known] = &whys;
+    assert!(
+        matches!(&refused[..], [(hook, why)] if hook == "sched_process_fork"
+        && why.starts_with("without bpf_preempt_disable: ")),
+        "{refused:?}"
+    );
+    assert_eq!((&unknown[..], &known[..]), (&[][..], &[][..]));
+    probes.iter_mut().for_each(Probe::begin);
+    let children = lives();
+    let [refused, unknown, known] = probes.map(|probe| told_of(&probe.story(), &children, |_| true));
+    assert!(known.iter().all(|events| events.len() >= 4), "{known:#?}");
+    assert_eq!(refused, known);
+    assert_eq!(unknown, known);
 }

@@ -2,11 +2,12 @@
 
 use std::{collections::HashSet, io::Read as _};
 
+use lastrites_tracer::probe::{LoadOptions, Preempts};
 use lastrites_traces::event::{ProcId, What};
 
 use crate::{
     child::{Channel, Child},
-    recording::Recording,
+    recording::{Probe, Recording, ample},
     sandbox::Sandbox,
     story::Story,
     sys,
@@ -160,12 +161,10 @@ fn judge(story: &Story, worker: u64, me: ProcId, rounds: &[Round]) {
     assert_eq!(story.calls(me), [], "a plain kill is told by its signal");
 }
 
-#[test]
-fn of_a_storm_of_fork_exec_kill_and_wait_on_two_cpus_every_event_is_recorded_exactly_once_and_named() {
-    let sandbox = Sandbox::new();
+/// Both storms, to their end: who made them, and what he says of them.
+fn storms() -> Vec<(Child, Vec<Round>)> {
     let cpus = sys::cpus();
-    let recording = Recording::start(&sandbox);
-    let mut workers: Vec<_> = (0..2)
+    let workers: Vec<_> = (0..2)
         .map(|worker| {
             let (reader, writer) = Channel::new().into_ends();
             let child = Child::fork(|| {
@@ -175,20 +174,40 @@ fn of_a_storm_of_fork_exec_kill_and_wait_on_two_cpus_every_event_is_recorded_exa
             (child, reader)
         })
         .collect();
-    let reports: Vec<Vec<Round>> = workers
-        .iter_mut()
-        .map(|(child, reader)| {
+    workers
+        .into_iter()
+        .map(|(mut child, mut reader)| {
             let mut bytes = vec![0; ROUNDS as usize * Round::BYTES];
             reader.read_exact(&mut bytes).expect("every round is reported");
             child.succeed();
             let word = |bytes: &[u8]| u64::from_ne_bytes(bytes.try_into().expect("eight bytes"));
             let words = |round: &[u8]| std::array::from_fn(|i| word(&round[8 * i..8 * i + 8]));
-            bytes.chunks(Round::BYTES).map(|round| Round::of(words(round))).collect()
+            (child, bytes.chunks(Round::BYTES).map(|round| Round::of(words(round))).collect())
         })
-        .collect();
+        .collect()
+}
+
+#[test]
+fn of_a_storm_of_fork_exec_kill_and_wait_on_two_cpus_every_event_is_recorded_exactly_once_and_named() {
+    let sandbox = Sandbox::new();
+    let recording = Recording::start(&sandbox);
+    let workers = storms();
     let story = recording.stop();
     story.must_be_whole();
-    for (worker, ((child, _), rounds)) in workers.iter().zip(&reports).enumerate() {
+    for (worker, (child, rounds)) in workers.iter().enumerate() {
+        judge(&story, worker as u64, story.id(child), rounds);
+    }
+}
+
+/// Hooks have a second program on kernels that preempt the first; where that was run, it must do nothing.
+#[test]
+fn with_a_second_program_at_each_hook_every_event_of_a_storm_is_still_recorded_exactly_once() {
+    let sandbox = Sandbox::new();
+    let mut probe = Probe::load(&sandbox, "probe", &LoadOptions { preempts: Some(Preempts::All), ..ample() });
+    probe.begin();
+    let workers = storms();
+    let story = probe.story();
+    for (worker, (child, rounds)) in workers.iter().enumerate() {
         judge(&story, worker as u64, story.id(child), rounds);
     }
 }
