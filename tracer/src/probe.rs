@@ -380,9 +380,9 @@ fn object_for(release: &str) -> Object {
     if version(release) >= (5, 12) { Object::V3 } else { Object::V2 }
 }
 
-/// Whether the running kernel is one for real time.
-fn is_realtime() -> bool {
-    fs::read_to_string("/sys/kernel/realtime").is_ok_and(|says| says.trim() == "1")
+/// Whether a kernel is one for real time, by its `version` (`uname -v`): "#1 SMP PREEMPT_RT Debian ...".
+fn is_realtime(version: &str) -> bool {
+    version.split_ascii_whitespace().any(|word| word == "PREEMPT_RT")
 }
 
 /// Creates the maps of the probe that suits this kernel.
@@ -405,7 +405,10 @@ pub(crate) fn load(options: &LoadOptions) -> Result<Loaded, ProbeError> {
     let key = u64::from_le_bytes(key);
     let preempts = match object {
         Object::V2 => Preempts::None,
-        Object::V3 => options.preempts.unwrap_or_else(|| Preempts::of(version(&release), is_realtime())),
+        Object::V3 => options.preempts.unwrap_or_else(|| {
+            let built = fs::read_to_string("/proc/sys/kernel/version").unwrap_or_default();
+            Preempts::of(version(&release), is_realtime(&built))
+        }),
     };
     let functions = preempt::functions(&btf, options.preempt_functions.unwrap_or(preempt::FUNCTIONS));
     let functions = functions.filter(|_| preempts != Preempts::None && options.refused.is_none());
@@ -541,6 +544,8 @@ mod tests {
         for release in ["6.18.44-fc-v657", "6.99", "5.10.0-33-rt-amd64"] {
             assert_eq!([false, true].map(|rt| preempts(release, rt)), [Preempts::None; 2], "{release}");
         }
+        assert!(is_realtime("#1 SMP PREEMPT_RT Debian 7.3.4-1~bpo13+1 (2026-11-15)"));
+        assert!(!is_realtime("#1 SMP PREEMPT_DYNAMIC Debian 7.3.4-1~bpo13+1 (2026-11-15)"));
         for release in ["7.0.1", "7.3.4+deb13-cloud-amd64", "10.0"] {
             let wanted = [Preempts::Lockless, Preempts::All];
             assert_eq!([false, true].map(|rt| preempts(release, rt)), wanted, "{release}");
