@@ -14,6 +14,7 @@ use std::collections::HashMap;
 
 use crate::processes::base_name;
 
+pub use self::ordered::orders;
 use self::{command::Commands, ordered::Orders};
 
 use super::{
@@ -488,8 +489,14 @@ fn same_program(world: &World, old: Idx, new: Idx) -> bool {
     let of = |idx: Idx| -> Option<&Image> { world.image(world.image_of(idx)) };
     let (Some(a), Some(b)) = (of(old), of(new)) else { return false };
     let file = |image: &Image| base_name(world.strings.get(image.filename));
-    // No shell does, and what one is run for is in its words, where these are known.
-    let is_shell = || SHELLS.contains(&file(a)) && words(world.strings.get(a.argv)).nth(1).is_some();
+    // No shell does, and what one is run for is in its words, where these are known: one of a login, or on a terminal, that
+    // has no more than its name is typed into.
+    let says = || {
+        let mut words = words(world.strings.get(a.argv));
+        let typed_into = words.next().is_some_and(|name| name.starts_with(b"-")) || !a.tty.is_empty();
+        typed_into || words.next().is_some()
+    };
+    let is_shell = || SHELLS.contains(&file(a)) && says();
     let overwritten = world.proc_at(old).is_some_and(|old| old.origin == Origin::Running) && !is_shell();
     // What is handed over as a descriptor may be another script each time: a job's last one looks like its first.
     let handed_over = words(world.strings.get(b.argv)).any(is_descriptor);

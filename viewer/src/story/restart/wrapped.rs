@@ -13,7 +13,7 @@ use crate::{
         NOBODIES,
         fate::{ByTarget, told},
         service::Services,
-        who::{SHELLS, is_descriptor, words},
+        who::{is_descriptor, words},
         world::{At, Idx, IdxMap, IdxSet, Image, NONE, Origin, Proc, World},
     },
 };
@@ -48,7 +48,7 @@ pub(super) fn add(
     let mut outer: Vec<(Restart, bool)> = known.map(|restart| (restart.clone(), false)).collect();
     outer.extend(
         scripts
-            .restarts(world, services, by_target, &children, from)
+            .restarts(world, services, by_target, &children, from, found)
             .into_iter()
             .map(|restart| (restart, true)),
     );
@@ -192,6 +192,7 @@ impl Scripts {
         by_target: &ByTarget,
         children: &Children,
         from: At,
+        found: &Found<'_>,
     ) -> Vec<Restart> {
         let (mut taken, mut heirs) = (IdxSet::default(), IdxSet::default());
         let mut restarts = Vec::new();
@@ -204,21 +205,15 @@ impl Scripts {
             let runs_it = |old: Idx| {
                 let pairs = pairs(world, by_target, children, from, old, new);
                 let is_old = |idx: Idx| world.proc_at(idx).is_some_and(|proc| proc.born < from);
-                // What init has stopped itself it does not start again.
-                let by_init = told(world, by_target, old, from)
-                    .is_some_and(|told| world.sig(told.sent).is_some_and(|sent| world.is_init(sent.sender)));
                 !pairs.is_empty()
-                    && !by_init
                     // What init runs beside the job (pre-start, post-start, post-stop) did not run before.
                     && (is_old(old) || heirs.contains(&old) || pairs.iter().any(|(a, _)| is_old(*a)))
                     && pairs.iter().all(|(a, b)| one_line(world, *a, *b) && !is_done(world, by_target, *a))
             };
             let of_it = |old: &Idx| runs_it(*old) && services.of(world, *old) == Some(service);
             let Some(old) = near.find(of_it) else { continue };
-            taken.insert(old);
-            heirs.insert(new);
             let Some(proc) = world.proc_at(new) else { continue };
-            restarts.push(Restart {
+            let restart = Restart {
                 old,
                 new,
                 by: proc.parent,
@@ -227,7 +222,20 @@ impl Scripts {
                 at: born,
                 up: proc.image,
                 service: Some(service),
-            });
+            };
+            // What init has stopped itself it does not start again, unless somebody asks for that.
+            let by_init = |idx: Idx| {
+                told(world, by_target, idx, from)
+                    .is_some_and(|told| world.sig(told.sent).is_some_and(|sent| world.is_init(sent.sender)))
+            };
+            let ran = pairs(world, by_target, children, from, old, new);
+            let stopped_by_init = by_init(old) || ran.iter().any(|(old, _)| by_init(*old));
+            if stopped_by_init && found.orders.of(world, services, by_target, &restart).is_none() {
+                continue;
+            }
+            taken.insert(old);
+            heirs.insert(new);
+            restarts.push(restart);
         }
         restarts
     }
@@ -312,11 +320,7 @@ fn is_wrapper(world: &World, idx: Idx) -> bool {
 
 /// Whether a shell runs it, whatever that runs.
 fn is_shell(world: &World, idx: Idx) -> bool {
-    world.image(world.image_of(idx)).is_some_and(|image| {
-        // Where its words are not known, what was executed is.
-        let shell = words(world.strings.get(image.argv)).next().unwrap_or(world.strings.get(image.filename));
-        SHELLS.contains(&base_name(shell))
-    })
+    world.image(world.image_of(idx)).is_some_and(|image| world.is_shell(image))
 }
 
 /// Whether its words name `program`, as a command's of their own or within one: `-c 'exec /usr/bin/mongod --config ...'`.
