@@ -486,7 +486,7 @@ impl Story {
         let looked_after =
             self.service(idx).map(|id| self.services.get(id)).is_some_and(|service| match service.kind {
                 Kind::Unit => service.name.ends_with(".service"),
-                kind => kind == Kind::Upstart,
+                kind => matches!(kind, Kind::Upstart | Kind::Inittab),
             });
         of_init && looked_after && !self.on_tty(idx)
     }
@@ -601,6 +601,20 @@ const NOBODIES: [&[u8]; 28] = [
 /// Those of them that may be what a service is made of.
 const TOOLS: [&[u8]; 10] =
     [b"sh", b"dash", b"bash", b"zsh", b"fish", b"ksh", b"sleep", b"tail", b"cat", b"ssh"];
+
+/// Programs that write down what others say, at the other end of a pipe.
+const WRITERS: [&[u8]; 10] = [
+    b"logger",
+    b"systemd-cat",
+    b"tee",
+    b"cat",
+    b"multilog",
+    b"svlogd",
+    b"s6-log",
+    b"cronolog",
+    b"rotatelogs",
+    b"readproctitle",
+];
 
 /// What had run for so long when a shutdown began is no command that somebody had just given.
 const LONG_NS: u64 = 60_000_000_000;

@@ -144,6 +144,7 @@ pub fn restarts(
             && exit.ns.saturating_add(WITHIN_NS) >= from.ns
             && let Some(image) = own_image(world, idx, proc)
             && let Some(place) = programs.place(world, image, false)
+            && !is_fork(world, idx, proc)
         {
             counts.resize(counts.len().max(place as usize + 1), 0);
             counts[place as usize] += 1;
@@ -358,6 +359,15 @@ fn own_image<'a>(world: &'a World, idx: Idx, proc: &Proc) -> Option<&'a Image> {
     (image.proc == idx && !image.filename.is_empty()).then_some(image)
 }
 
+/// Whether it is no more than a fork of who had it: it executed nothing, or the census found a shell with the words of another.
+fn is_fork(world: &World, idx: Idx, proc: &Proc) -> bool {
+    let Some(own) = own_image(world, idx, proc) else { return true };
+    let above = world.image(world.image_of(proc.parent));
+    proc.origin == Origin::Running
+        && world.is_shell(own)
+        && above.is_some_and(|above| (above.filename, above.argv) == (own.filename, own.argv))
+}
+
 /// Programs by the names of their files, numbered: each path is looked at once.
 #[derive(Debug, Default)]
 struct Programs<'a> {
@@ -413,7 +423,12 @@ fn starter(world: &World, idx: Idx, exit: At) -> (Idx, By) {
 
 /// Whether what ended at `exit` went on when its parent had left: what the parent was there for.
 fn outlives(world: &World, exit: At, parent: Idx) -> bool {
-    world.proc_at(parent).map_or(At::NEVER, |parent| parent.exit) < exit
+    world.proc_at(parent).map_or(At::NEVER, |parent| parent.exit) < exit && !went_with(world, exit, parent)
+}
+
+/// Whether what was not seen to end may have been killed with its parent, which was.
+fn went_with(world: &World, exit: At, parent: Idx) -> bool {
+    exit == At::NEVER && world.proc_at(parent).is_some_and(|parent| parent.killed_by() == 9)
 }
 
 /// A child of init that only starts something and goes: `expect fork`, a shell of an `exec` line.
@@ -535,9 +550,10 @@ fn is_daemon(world: &World, idx: Idx, exit: At) -> bool {
         return true;
     }
     // Its parent was gone before it.
-    world.proc_at(proc.parent).is_some_and(|parent| {
+    let is_left = world.proc_at(proc.parent).is_some_and(|parent| {
         parent.dead() && parent.exit < exit && exit.ns.saturating_sub(parent.exit.ns) > 100_000_000
-    })
+    });
+    is_left && !went_with(world, exit, proc.parent)
 }
 
 impl Restart {
