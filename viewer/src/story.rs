@@ -417,8 +417,10 @@ impl Story {
     pub fn matters(&self, idx: Idx) -> bool {
         let Some(proc) = self.world.proc_at(idx) else { return false };
         let program = self.world.program_of(idx);
-        // What systemd forks for itself is called `(sd-sync)`, or `(mongod)` up to its exec.
-        let of_init = program.starts_with(b"(");
+        // What systemd forks for itself is called `(sd-sync)`, or `(mongod)` up to its exec. What another init has forked for
+        // something, and has not executed that, is not known to be anything.
+        let of_init = program.starts_with(b"(")
+            || self.world.is_init(proc.parent) && self.world.own_images(idx).next().is_none();
         if proc.id.tgid <= 2 || of_init || self.is_step(idx) {
             return false;
         }
@@ -441,7 +443,8 @@ impl Story {
         if self.on_tty(idx) {
             return false;
         }
-        let kept = |restart: Option<&Restart>| restart.is_some_and(|restart| restart.how == By::Supervisor);
+        // Also what init starts again with what runs it.
+        let kept = |restart: Option<&Restart>| restart.is_some_and(|restart| restart.how != By::Script);
         self.is_left_to_init(idx)
             || world.is_supervisor(proc.parent)
             || world.program_of(proc.parent) == world.program_of(idx)

@@ -110,7 +110,9 @@ fn job_of(story: &Story, idx: Idx) -> Option<&str> {
 
 /// How init is told not to start a service of its own in a shutdown.
 fn service_of_init(story: &Story, idx: Idx) -> Option<String> {
-    let of_init = story.world.proc_at(idx).is_some_and(|proc| story.world.is_init(proc.parent));
+    // Also what init starts again with what runs it: with su, or a script.
+    let again = story.replaces(idx).or(story.replaced(idx)).is_some_and(|restart| restart.how == By::Init);
+    let of_init = again || story.world.proc_at(idx).is_some_and(|proc| story.world.is_init(proc.parent));
     // Of an entry that the recording does not have.
     let by_table = || {
         let (level, name) = (level(story), story.world.name(idx));
