@@ -23,7 +23,7 @@ use super::{
     service::{Kind, ServiceId, Services},
     shutdown::{Init, Shutdown},
     who::{SHELLS, is_descriptor, words},
-    world::{At, Idx, IdxMap, Image, NONE, Origin, Proc, World},
+    world::{At, Hole, Idx, IdxMap, Image, NONE, Origin, Proc, World},
 };
 
 /// Who did it.
@@ -366,6 +366,14 @@ fn is_fork(world: &World, idx: Idx, proc: &Proc) -> bool {
     proc.origin == Origin::Running
         && world.is_shell(own)
         && above.is_some_and(|above| (above.filename, above.argv) == (own.filename, own.argv))
+}
+
+/// Whether it did not end by itself, and nothing is missing of what it may have done.
+fn is_cut_short(world: &World, idx: Idx) -> bool {
+    world.proc_at(idx).is_some_and(|proc| {
+        let missing = |hole: &Hole| hole.from_ns <= proc.exit.ns && hole.to_ns >= proc.born.ns;
+        proc.code().is_none() && !world.holes.iter().any(missing)
+    })
 }
 
 /// Programs by the names of their files, numbered: each path is looked at once.

@@ -193,7 +193,9 @@ fn tell(case: &Case<'_>, chain: &[&Restart], company: &IdxMap<Vec<Idx>>) -> Find
     let of_heirs = of_heirs.filter(|heir| story.dirty(*heir) && !world.is_supervisor(*heir));
     // Workers have its own name, and forks of what ran it that of that.
     let is_known = |program: &[u8]| above().chain([last.new]).any(|known| world.program_of(known) == program);
-    let beside = with(last.new).filter(|idx| !is_known(world.program_of(*idx)));
+    // What it ran while it was starting is not what it is there for.
+    let beside = with(last.new).filter(|_| !last.is_unfinished(world));
+    let beside = beside.filter(|idx| !is_known(world.program_of(*idx)));
     let lost: Vec<String> = of_heirs.chain(beside).map(|idx| world.name(idx)).collect();
     if !lost.is_empty() && story.dirty(last.new) {
         headline.push_str(&format!(", and {} with it", steps::list(&dedup(lost))));

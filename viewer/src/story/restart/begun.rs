@@ -1,17 +1,18 @@
 //! Restarts that did not come to their end: init had begun to start a service again, and what starts it was still at
 //! work.
 //!
-//! Invariant: what runs for the service then is what ran when the old one was started, word for word. A job's script that
+//! Invariant: what runs for the service then is what ran when the old one was started, word for word; or it is the shell of an
+//! inittab entry, which is one program. A job's script that
 //! is handed over as a descriptor has no words of its own: its last script looks like its first. Nor has what systemd runs
 //! all of them by.
 
 use std::collections::HashMap;
 
-use super::{By, Found, LOOK_BACK, Restart, WITHIN_NS, own_image};
+use super::{By, Found, LOOK_BACK, Restart, WITHIN_NS, is_cut_short, own_image};
 use crate::story::{
     behalf::is_launcher,
     intern::Str,
-    service::Services,
+    service::{Kind, ServiceId, Services},
     who::{is_descriptor, words},
     world::{At, Idx, IdxMap, NONE, Origin, World},
 };
@@ -65,7 +66,9 @@ pub(super) fn add(
             .take(LOOK_BACK)
             .take_while(|(gone, _)| *gone >= from && gone.ns.saturating_add(WITHIN_NS) >= born.ns);
         let mut near = near.map(|(_, old)| *old).filter(|old| !found.replaced[*old as usize]);
-        let Some(old) = near.find(|old| services.of(world, *old) == Some(service)) else { continue };
+        let of_line = near.find(|old| services.of(world, *old) == Some(service));
+        let of_entry = || of_entry(world, services, from, new, service, found);
+        let Some(old) = of_line.or_else(of_entry) else { continue };
         let restart = Restart {
             old,
             new,
@@ -78,4 +81,32 @@ pub(super) fn add(
         };
         found.add(services, restart);
     }
+}
+
+/// Who ran for an entry of inittab before `new`, a shell that came to its end, or to that of the machine, before it executed
+/// anything.
+fn of_entry(
+    world: &World,
+    services: &mut Services,
+    from: At,
+    new: Idx,
+    service: ServiceId,
+    found: &Found<'_>,
+) -> Option<Idx> {
+    let proc = world.proc_at(new)?;
+    let shell = world.image(proc.image).is_some_and(|image| world.is_shell(image));
+    let is_unfinished = shell && is_cut_short(world, new) && services.get(service).kind == Kind::Inittab;
+    if !is_unfinished || world.all().any(|(_, child)| child.parent == new) {
+        return None;
+    }
+    let mut there: Vec<(At, Idx)> = world
+        .all()
+        .filter(|(idx, old)| {
+            let near = old.exit >= from && old.exit.ns.saturating_add(WITHIN_NS) >= proc.born.ns;
+            world.is_init(old.parent) && near && old.exit <= proc.born && !found.replaced[*idx as usize]
+        })
+        .map(|(idx, old)| (old.exit, idx))
+        .collect();
+    there.sort_unstable();
+    there.into_iter().rev().map(|(_, old)| old).find(|old| services.of(world, *old) == Some(service))
 }

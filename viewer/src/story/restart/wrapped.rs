@@ -6,7 +6,9 @@
 //! as a descriptor has no words of its own: what it ran says that it is the same, unless that was
 //! a command which had done its work. What was found before stands; it may only get forerunners in between.
 
-use super::{By, Found, LOOK_BACK, Restart, WITHIN_NS, is_fork, own_image, same_program, same_words};
+use super::{
+    By, Found, LOOK_BACK, Restart, WITHIN_NS, is_cut_short, is_fork, own_image, same_program, same_words,
+};
 use crate::{
     processes::base_name,
     story::{
@@ -55,6 +57,7 @@ pub(super) fn add(
             .map(|restart| (restart, true)),
     );
     outer.sort_by_key(|(restart, _)| (restart.at, restart.new));
+    half_started(world, by_target, &children, from, found);
     if outer.is_empty() {
         return;
     }
@@ -85,6 +88,31 @@ pub(super) fn add(
                 found.add(services, of_it);
             }
             lines.before.insert(new, old);
+        }
+    }
+}
+
+/// Restarts whose new wrapper came to its end, or to that of the machine, before it ran anything: it was on its way to what
+/// the old one had run.
+fn half_started(world: &World, by_target: &ByTarget, children: &Children, from: At, found: &mut Found<'_>) {
+    for at in 0..found.list.len() {
+        let Restart { old, new, how, .. } = found.list[at];
+        let is_wrapped = how != By::Script
+            && NOBODIES.contains(&world.program_of(new))
+            && is_wrapper(world, old)
+            && one_line(world, old, new);
+        if !is_wrapped || !is_cut_short(world, new) || children.of.contains_key(&new) {
+            continue;
+        }
+        let Some(main) = children.main(world, by_target, old) else { continue };
+        let ended = world.proc_at(main).is_some_and(|proc| proc.dead() && proc.exit >= from);
+        if ended
+            && runs(world, old, main)
+            && !is_done(world, by_target, main)
+            && !found.replaced[main as usize]
+        {
+            found.list[at].old = main;
+            found.replaced[main as usize] = true;
         }
     }
 }
@@ -258,10 +286,7 @@ fn pairs(
         let (Some(a), Some(b)) = (main(old), main(new)) else { break };
         // It was there when the shutdown began, or came later, and has an end: who still runs was not run again.
         let is_there = world.proc_at(a).is_some_and(|proc| proc.dead() && proc.exit >= from);
-        let runs = |up: Idx, idx: Idx| {
-            is_shell(world, up) || names(world, up, world.program_of(idx)) || hands_on(world, up, idx)
-        };
-        if !is_there || !same_program(world, a, b) || !runs(old, a) || !runs(new, b) {
+        if !is_there || !same_program(world, a, b) || !runs(world, old, a) || !runs(world, new, b) {
             break;
         }
         // Who is told to stop ends as it can, and as it has to the script that runs it; that may go on for a while then, unless
@@ -330,6 +355,11 @@ fn names(world: &World, idx: Idx, program: &[u8]) -> bool {
     let argv = world.image(world.image_of(idx)).map_or(&b""[..], |image| world.strings.get(image.argv));
     let mut parts = words(argv).skip(1).flat_map(|word| word.split(u8::is_ascii_whitespace));
     parts.any(|part| base_name(part) == program)
+}
+
+/// Whether `up` is there for what it runs, as `idx` is.
+fn runs(world: &World, up: Idx, idx: Idx) -> bool {
+    is_shell(world, up) || names(world, up, world.program_of(idx)) || hands_on(world, up, idx)
 }
 
 /// Whether the line that `idx`, a shell, runs is one of the words of `up`: `su mongodb -c 'mongod ...'`.
