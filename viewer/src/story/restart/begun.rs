@@ -14,7 +14,7 @@ use crate::story::{
     intern::Str,
     service::{Kind, ServiceId, Services},
     who::{is_descriptor, words},
-    world::{At, Idx, IdxMap, NONE, Origin, World},
+    world::{At, Idx, IdxMap, IdxSet, NONE, Origin, World},
 };
 
 pub(super) fn add(
@@ -55,6 +55,7 @@ pub(super) fn add(
     began.values_mut().for_each(|those| those.sort_unstable());
     let mut news: Vec<Idx> = wanted.keys().copied().collect();
     news.sort_unstable_by_key(|idx| (world.procs[*idx as usize].born, *idx));
+    let mut entries: Option<Entries> = None;
     for new in news {
         let (line, born) = (wanted[&new], world.procs[new as usize].born);
         let Some(service) = services.of(world, new) else { continue };
@@ -67,7 +68,15 @@ pub(super) fn add(
             .take_while(|(gone, _)| *gone >= from && gone.ns.saturating_add(WITHIN_NS) >= born.ns);
         let mut near = near.map(|(_, old)| *old).filter(|old| !found.replaced[*old as usize]);
         let of_line = near.find(|old| services.of(world, *old) == Some(service));
-        let of_entry = || of_entry(world, services, from, new, service, found);
+        let of_entry = || {
+            let shell = world.image(world.image_of(new)).is_some_and(|image| world.is_shell(image));
+            if !shell || services.get(service).kind != Kind::Inittab {
+                return None;
+            }
+            let entries =
+                entries.get_or_insert_with(|| Entries::new(world, from, |up| wanted.contains_key(&up)));
+            entries.old(world, services, new, service, found)
+        };
         let Some(old) = of_line.or_else(of_entry) else { continue };
         let restart = Restart {
             old,
@@ -83,30 +92,41 @@ pub(super) fn add(
     }
 }
 
-/// Who ran for an entry of inittab before `new`, a shell that came to its end, or to that of the machine, before it executed
-/// anything.
-fn of_entry(
-    world: &World,
-    services: &mut Services,
-    from: At,
-    new: Idx,
-    service: ServiceId,
-    found: &Found<'_>,
-) -> Option<Idx> {
-    let proc = world.proc_at(new)?;
-    let shell = world.image(proc.image).is_some_and(|image| world.is_shell(image));
-    let is_unfinished = shell && is_cut_short(world, new) && services.get(service).kind == Kind::Inittab;
-    if !is_unfinished || world.all().any(|(_, child)| child.parent == new) {
-        return None;
+/// Who ran for entries of inittab, asked for by few.
+struct Entries {
+    /// Children of init that ended in the shutdown, in order of that.
+    gone: Vec<(At, Idx)>,
+    /// Who ran anything.
+    parents: IdxSet,
+}
+
+impl Entries {
+    fn new(world: &World, from: At, wanted: impl Fn(Idx) -> bool) -> Self {
+        let of_init = world.all().filter(|(_, proc)| world.is_init(proc.parent));
+        let ended = of_init.filter(|(_, proc)| proc.dead() && proc.exit >= from);
+        let mut gone: Vec<(At, Idx)> = ended.map(|(idx, proc)| (proc.exit, idx)).collect();
+        gone.sort_unstable();
+        let parents = world.all().map(|(_, proc)| proc.parent).filter(|up| wanted(*up)).collect();
+        Self { gone, parents }
     }
-    let mut there: Vec<(At, Idx)> = world
-        .all()
-        .filter(|(idx, old)| {
-            let near = old.exit >= from && old.exit.ns.saturating_add(WITHIN_NS) >= proc.born.ns;
-            world.is_init(old.parent) && near && old.exit <= proc.born && !found.replaced[*idx as usize]
-        })
-        .map(|(idx, old)| (old.exit, idx))
-        .collect();
-    there.sort_unstable();
-    there.into_iter().rev().map(|(_, old)| old).find(|old| services.of(world, *old) == Some(service))
+
+    /// Who ran for its entry before `new`, a shell that came to its end, or to that of the machine, before it ran anything.
+    fn old(
+        &self,
+        world: &World,
+        services: &mut Services,
+        new: Idx,
+        service: ServiceId,
+        found: &Found<'_>,
+    ) -> Option<Idx> {
+        let proc = world.proc_at(new)?;
+        if !is_cut_short(world, new) || self.parents.contains(&new) {
+            return None;
+        }
+        let before = self.gone.partition_point(|(gone, _)| *gone <= proc.born);
+        let near = self.gone[..before].iter().rev().take(LOOK_BACK);
+        let near = near.take_while(|(gone, _)| gone.ns.saturating_add(WITHIN_NS) >= proc.born.ns);
+        let mut near = near.map(|(_, old)| *old).filter(|old| !found.replaced[*old as usize]);
+        near.find(|old| services.of(world, *old) == Some(service))
+    }
 }
