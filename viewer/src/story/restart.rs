@@ -18,6 +18,7 @@ pub use self::ordered::orders;
 use self::{command::Commands, ordered::Orders};
 
 use super::{
+    NOBODIES,
     fate::ByTarget,
     intern::PerString,
     service::{Kind, ServiceId, Services},
@@ -359,21 +360,20 @@ fn own_image<'a>(world: &'a World, idx: Idx, proc: &Proc) -> Option<&'a Image> {
     (image.proc == idx && !image.filename.is_empty()).then_some(image)
 }
 
-/// Whether it is no more than a fork of who had it: it executed nothing, or the census found a shell with the words of another.
+/// Whether it is no more than a fork of who had it: it executed nothing, or the census found a shell, or the monitor of sudo, with
+/// the words of its parent.
 fn is_fork(world: &World, idx: Idx, proc: &Proc) -> bool {
     let Some(own) = own_image(world, idx, proc) else { return true };
     let above = world.image(world.image_of(proc.parent));
     proc.origin == Origin::Running
-        && world.is_shell(own)
+        && (world.is_shell(own) || NOBODIES.contains(&world.program(own)))
         && above.is_some_and(|above| (above.filename, above.argv) == (own.filename, own.argv))
 }
 
 /// Whether it did not end by itself, and nothing is missing of what it may have done.
 fn is_cut_short(world: &World, idx: Idx) -> bool {
-    world.proc_at(idx).is_some_and(|proc| {
-        let missing = |hole: &Hole| hole.from_ns <= proc.exit.ns && hole.to_ns >= proc.born.ns;
-        proc.code().is_none() && !world.holes.iter().any(missing)
-    })
+    let whole = |proc: &Proc| !is_missing(world, proc.born.ns, proc.exit.ns);
+    world.proc_at(idx).is_some_and(|proc| proc.code().is_none() && whole(proc))
 }
 
 /// Programs by the names of their files, numbered: each path is looked at once.
@@ -434,9 +434,26 @@ fn outlives(world: &World, exit: At, parent: Idx) -> bool {
     world.proc_at(parent).map_or(At::NEVER, |parent| parent.exit) < exit && !went_with(world, exit, parent)
 }
 
-/// Whether what was not seen to end may have been killed with its parent, which was.
+/// Who ends with somebody does so this soon.
+const WITH_NS: u64 = 1_000_000_000;
+
+/// Whether what was not seen to end may have ended with its parent: that was killed, or something is missing from about then.
 fn went_with(world: &World, exit: At, parent: Idx) -> bool {
-    exit == At::NEVER && world.proc_at(parent).is_some_and(|parent| parent.killed_by() == 9)
+    exit == At::NEVER
+        && world.proc_at(parent).is_some_and(|parent| {
+            let (from_ns, to_ns) =
+                (parent.exit.ns.saturating_sub(WITH_NS), parent.exit.ns.saturating_add(WITH_NS));
+            parent.dead() && (parent.killed_by() == 9 || is_missing(world, from_ns, to_ns))
+        })
+}
+
+/// Where events were lost more often than that, they may have been lost at any time.
+const HOLES_MAX: usize = 64;
+
+/// Whether something may be missing of that time.
+fn is_missing(world: &World, from_ns: u64, to_ns: u64) -> bool {
+    let within = |hole: &Hole| hole.from_ns <= to_ns && hole.to_ns >= from_ns;
+    world.holes.len() > HOLES_MAX || world.holes.iter().any(within)
 }
 
 /// A child of init that only starts something and goes: `expect fork`, a shell of an `exec` line.

@@ -298,7 +298,9 @@ fn pairs(
         let ended = |idx: Idx| world.proc_at(idx).is_some_and(|proc| proc.dead());
         let killed = |idx: Idx| world.proc_at(idx).is_some_and(|proc| proc.killed_by() == 9);
         let excused = told(b) && ended(new) && !killed(new);
-        if goes_on(world, old, a) && !told(a) || outlives(world, new, b) && !excused {
+        // Of a pipe the status is that of its last.
+        let succeeds = goes_on(world, old, a) && !children.writes(world, old);
+        if succeeds && !told(a) || outlives(world, new, b) && !excused {
             break;
         }
         if !NOBODIES.contains(&world.program_of(b)) {
@@ -410,6 +412,11 @@ impl Children {
             parents = Some(next);
         }
         children
+    }
+
+    /// Whether it ran somebody who writes down what others say.
+    fn writes(&self, world: &World, up: Idx) -> bool {
+        self.of.get(&up).is_some_and(|those| those.iter().any(|idx| is_writer(world, *idx)))
     }
 
     /// What `up` is there for: the last that it ran and that was no command, if all before had ended by then, but for who writes
