@@ -570,7 +570,7 @@ pub fn sealed_ns(summary: &Summary) -> Option<u64> {
 }
 
 /// Programs whose end nobody asks about.
-const NOBODIES: [&[u8]; 28] = [
+const NOBODIES: [&[u8]; 34] = [
     b"rc",
     b"startpar",
     b"sh",
@@ -599,6 +599,13 @@ const NOBODIES: [&[u8]; 28] = [
     b"killall5",
     b"plymouthd",
     b"lastrites-tracer",
+    // What scripts do on their way to what they start.
+    b"mkdir",
+    b"chown",
+    b"chmod",
+    b"install",
+    b"touch",
+    b"ln",
 ];
 
 /// Those of them that may be what a service is made of.
