@@ -417,8 +417,10 @@ impl Story {
     pub fn matters(&self, idx: Idx) -> bool {
         let Some(proc) = self.world.proc_at(idx) else { return false };
         let program = self.world.program_of(idx);
-        // What systemd forks for itself is called `(sd-sync)`, or `(mongod)` up to its exec.
-        let of_init = program.starts_with(b"(");
+        // What systemd forks for itself is called `(sd-sync)`, or `(mongod)` up to its exec. What another init has forked for
+        // something, and has not executed that, is not known to be anything.
+        let of_init = program.starts_with(b"(")
+            || self.world.is_init(proc.parent) && self.world.own_images(idx).next().is_none();
         if proc.id.tgid <= 2 || of_init || self.is_step(idx) {
             return false;
         }
@@ -441,7 +443,8 @@ impl Story {
         if self.on_tty(idx) {
             return false;
         }
-        let kept = |restart: Option<&Restart>| restart.is_some_and(|restart| restart.how == By::Supervisor);
+        // Also what init starts again with what runs it.
+        let kept = |restart: Option<&Restart>| restart.is_some_and(|restart| restart.how != By::Script);
         self.is_left_to_init(idx)
             || world.is_supervisor(proc.parent)
             || world.program_of(proc.parent) == world.program_of(idx)
@@ -486,7 +489,7 @@ impl Story {
         let looked_after =
             self.service(idx).map(|id| self.services.get(id)).is_some_and(|service| match service.kind {
                 Kind::Unit => service.name.ends_with(".service"),
-                kind => kind == Kind::Upstart,
+                kind => matches!(kind, Kind::Upstart | Kind::Inittab),
             });
         of_init && looked_after && !self.on_tty(idx)
     }
@@ -567,7 +570,7 @@ pub fn sealed_ns(summary: &Summary) -> Option<u64> {
 }
 
 /// Programs whose end nobody asks about.
-const NOBODIES: [&[u8]; 28] = [
+const NOBODIES: [&[u8]; 34] = [
     b"rc",
     b"startpar",
     b"sh",
@@ -596,11 +599,32 @@ const NOBODIES: [&[u8]; 28] = [
     b"killall5",
     b"plymouthd",
     b"lastrites-tracer",
+    // What scripts do on their way to what they start.
+    b"mkdir",
+    b"chown",
+    b"chmod",
+    b"install",
+    b"touch",
+    b"ln",
 ];
 
 /// Those of them that may be what a service is made of.
 const TOOLS: [&[u8]; 10] =
     [b"sh", b"dash", b"bash", b"zsh", b"fish", b"ksh", b"sleep", b"tail", b"cat", b"ssh"];
+
+/// Programs that write down what others say, at the other end of a pipe.
+const WRITERS: [&[u8]; 10] = [
+    b"logger",
+    b"systemd-cat",
+    b"tee",
+    b"cat",
+    b"multilog",
+    b"svlogd",
+    b"s6-log",
+    b"cronolog",
+    b"rotatelogs",
+    b"readproctitle",
+];
 
 /// What had run for so long when a shutdown began is no command that somebody had just given.
 const LONG_NS: u64 = 60_000_000_000;

@@ -8,15 +8,22 @@ mod begun;
 mod command;
 mod kept;
 mod ordered;
+mod starter;
 mod wrapped;
 
 use std::collections::HashMap;
 
 use crate::processes::base_name;
 
-use self::{command::Commands, ordered::Orders};
+pub use self::ordered::orders;
+use self::{
+    command::Commands,
+    ordered::Orders,
+    starter::{is_cut_short, is_daemon, is_started, starter},
+};
 
 use super::{
+    NOBODIES,
     fate::ByTarget,
     intern::PerString,
     service::{Kind, ServiceId, Services},
@@ -143,6 +150,7 @@ pub fn restarts(
             && exit.ns.saturating_add(WITHIN_NS) >= from.ns
             && let Some(image) = own_image(world, idx, proc)
             && let Some(place) = programs.place(world, image, false)
+            && !is_fork(world, idx, proc)
         {
             counts.resize(counts.len().max(place as usize + 1), 0);
             counts[place as usize] += 1;
@@ -357,6 +365,16 @@ fn own_image<'a>(world: &'a World, idx: Idx, proc: &Proc) -> Option<&'a Image> {
     (image.proc == idx && !image.filename.is_empty()).then_some(image)
 }
 
+/// Whether it is no more than a fork of who had it: it executed nothing, or the census found a shell, or the monitor of sudo, with
+/// the words of its parent.
+fn is_fork(world: &World, idx: Idx, proc: &Proc) -> bool {
+    let Some(own) = own_image(world, idx, proc) else { return true };
+    let above = world.image(world.image_of(proc.parent));
+    proc.origin == Origin::Running
+        && (world.is_shell(own) || NOBODIES.contains(&world.program(own)))
+        && above.is_some_and(|above| (above.filename, above.argv) == (own.filename, own.argv))
+}
+
 /// Programs by the names of their files, numbered: each path is looked at once.
 #[derive(Debug, Default)]
 struct Programs<'a> {
@@ -378,49 +396,6 @@ impl<'a> Programs<'a> {
             }
         })
     }
-}
-
-/// Whether it is more than a command of a script. `exit` is when it ended, or whoever went on for it.
-fn is_started(world: &World, idx: Idx, exit: At) -> bool {
-    starter(world, idx, exit).1 != By::Script || is_daemon(world, idx, exit)
-}
-
-/// Who had it started: the supervisor or init above it, or the script that is a forefather of it.
-fn starter(world: &World, idx: Idx, exit: At) -> (Idx, By) {
-    let parent = world.proc_at(idx).map_or(NONE, |proc| proc.parent);
-    if world.is_init(parent) {
-        return (parent, By::Init);
-    }
-    // What a script does before it becomes a supervisor is no supervision.
-    let born_ns = world.proc_at(idx).map_or(0, |proc| proc.born.ns);
-    if world.is_supervisor(parent) && world.program_at(parent, born_ns) == world.program_of(parent) {
-        return (parent, By::Supervisor);
-    }
-    // A supervisor may start things through scripts and helpers of its own.
-    for up in world.ancestors(parent).take(4) {
-        // What such a script runs on the way ends before it does.
-        let through = world.is_supervisor(up) && outlives(world, exit, parent);
-        if through && !matches!(world.program_of(up), b"runsvdir" | b"s6-svscan" | b"svscan") {
-            return (up, By::Supervisor);
-        }
-        if world.is_init(up) && outlives(world, exit, parent) && is_init_child_shell(world, parent) {
-            return (up, By::Init);
-        }
-    }
-    (parent, By::Script)
-}
-
-/// Whether what ended at `exit` went on when its parent had left: what the parent was there for.
-fn outlives(world: &World, exit: At, parent: Idx) -> bool {
-    world.proc_at(parent).map_or(At::NEVER, |parent| parent.exit) < exit
-}
-
-/// A child of init that only starts something and goes: `expect fork`, a shell of an `exec` line.
-fn is_init_child_shell(world: &World, idx: Idx) -> bool {
-    world.proc_at(idx).is_some_and(|proc| {
-        world.is_init(proc.parent)
-            && !matches!(world.program_of(idx), b"rc" | b"rcS" | b"openrc" | b"rc.shutdown")
-    })
 }
 
 fn takes_place(world: &World, services: &Services, old: &Run, new: &Run) -> bool {
@@ -488,8 +463,14 @@ fn same_program(world: &World, old: Idx, new: Idx) -> bool {
     let of = |idx: Idx| -> Option<&Image> { world.image(world.image_of(idx)) };
     let (Some(a), Some(b)) = (of(old), of(new)) else { return false };
     let file = |image: &Image| base_name(world.strings.get(image.filename));
-    // No shell does, and what one is run for is in its words, where these are known.
-    let is_shell = || SHELLS.contains(&file(a)) && words(world.strings.get(a.argv)).nth(1).is_some();
+    // No shell does, and what one is run for is in its words, where these are known: one of a login, or on a terminal, that
+    // has no more than its name is typed into.
+    let says = || {
+        let mut words = words(world.strings.get(a.argv));
+        let typed_into = words.next().is_some_and(|name| name.starts_with(b"-")) || !a.tty.is_empty();
+        typed_into || words.next().is_some()
+    };
+    let is_shell = || SHELLS.contains(&file(a)) && says();
     let overwritten = world.proc_at(old).is_some_and(|old| old.origin == Origin::Running) && !is_shell();
     // What is handed over as a descriptor may be another script each time: a job's last one looks like its first.
     let handed_over = words(world.strings.get(b.argv)).any(is_descriptor);
@@ -519,18 +500,6 @@ fn same_words(world: &World, a: &Image, b: &Image) -> bool {
         words(kept).skip(1).flat_map(|word| word.iter().copied().chain([0])).collect()
     };
     a.argv == b.argv || of(a) == of(b)
-}
-
-/// Somebody who stayed when whoever started it left. `exit` is when it ended, or whoever went on for it.
-fn is_daemon(world: &World, idx: Idx, exit: At) -> bool {
-    let Some(proc) = world.proc_at(idx) else { return false };
-    if world.is_init(proc.parent) || proc.origin == Origin::Running && proc.parent == NONE {
-        return true;
-    }
-    // Its parent was gone before it.
-    world.proc_at(proc.parent).is_some_and(|parent| {
-        parent.dead() && parent.exit < exit && exit.ns.saturating_sub(parent.exit.ns) > 100_000_000
-    })
 }
 
 impl Restart {

@@ -89,9 +89,60 @@ impl Entry {
         })
     }
 
+    /// Whether a `command` without its quotes is what init makes of this entry: its own words, or a shell that executes these,
+    /// which takes redirections out.
+    fn is_run_by(&self, command: &str, file: &str) -> bool {
+        let wanted = plain(self.command.trim_start_matches('+'));
+        let script = wanted.split(' ').next() == Some(file);
+        !wanted.is_empty()
+            && (command == wanted
+                || command.ends_with(&format!("exec {wanted}"))
+                || script && command.ends_with(&format!(" {wanted}"))
+                || without_redirections(&wanted).is_some_and(|bare| command == bare))
+    }
+
+    /// Whether it may be that: all words are in it, in order, but for those that have variables in them.
+    fn may_be_run_by(&self, command: &str) -> bool {
+        let wanted = plain(self.command.trim_start_matches('+'));
+        let is_variable = |word: &&str| word.contains(['$', '`', '*', '?']);
+        let mut words = command.split(' ').peekable();
+        let begins = wanted.split(' ').next() == words.peek().copied();
+        let mut known = wanted.split(' ').filter(|word| !is_variable(word));
+        begins
+            && wanted.split(' ').any(|word| is_variable(&word))
+            && known.all(|known| words.any(|word| word == known))
+    }
+
     pub fn respawns(&self) -> bool {
         matches!(self.action.as_str(), "respawn" | "ondemand")
     }
+}
+
+/// A command line without quotes, and with one space wherever there is any.
+fn plain(command: &str) -> String {
+    let bare: String = command.chars().filter(|c| !matches!(c, '\'' | '"' | '\\')).collect();
+    bare.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// What a simple command executes that a shell redirects; None where it does not, or stays for more than one.
+fn without_redirections(command: &str) -> Option<String> {
+    if !command.contains(['<', '>']) || command.contains(['|', ';']) || command.contains(" & ") {
+        return None;
+    }
+    let mut left: Vec<&str> = Vec::new();
+    let mut words = command.split(' ').peekable();
+    while let Some(word) = words.next() {
+        let operator = word.trim_start_matches(|c: char| c.is_ascii_digit() || c == '&');
+        match operator.starts_with(['<', '>']) {
+            // The file may stand behind it.
+            true if operator.ends_with(['<', '>']) => {
+                words.next();
+            }
+            true => {}
+            false => left.push(word),
+        }
+    }
+    Some(left.join(" "))
 }
 
 /// Variables that name a service, and of which kind.
@@ -268,20 +319,22 @@ impl Services {
 
     /// The entry whose command this child of init runs or ran.
     fn of_inittab(&self, world: &World, idx: Idx) -> Option<String> {
-        let entry = self.entries.iter().find(|entry| {
-            world.own_images(idx).any(|image| {
-                let command = world.command(image, 512).replace('\'', "");
-                let wanted = entry.command.trim_start_matches('+').replace(['\'', '"'], "");
-                // A script is executed under its own name, with its interpreter in front of its arguments.
-                let file = safe::text(world.strings.get(image.filename));
-                let script = wanted.split(' ').next() == Some(file.as_str());
-                !wanted.is_empty()
-                    && (command == wanted
-                        || command.ends_with(&format!("exec {wanted}"))
-                        || script && command.ends_with(&format!(" {wanted}")))
-            })
-        })?;
-        Some(entry.id.clone())
+        if self.entries.is_empty() {
+            return None;
+        }
+        // A script is executed under its own name, with its interpreter in front of its arguments.
+        let image = |image: &Image| {
+            (plain(&world.command(image, 512)), safe::text(world.strings.get(image.filename)))
+        };
+        let images: Vec<(String, String)> = world.own_images(idx).map(image).collect();
+        let is_run = |entry: &&Entry| images.iter().any(|(command, file)| entry.is_run_by(command, file));
+        if let Some(entry) = self.entries.iter().find(is_run) {
+            return Some(entry.id.clone());
+        }
+        // What a shell puts in place of variables nobody knows: then it has to be the only one.
+        let may_be = |entry: &&Entry| images.iter().any(|(command, _)| entry.may_be_run_by(command));
+        let mut those = self.entries.iter().filter(may_be);
+        those.next().filter(|_| those.next().is_none()).map(|entry| entry.id.clone())
     }
 }
 

@@ -42,9 +42,11 @@ const COMM_MAX: usize = 15;
 /// What whoever runs itself again executes.
 pub(super) const SELF: &[u8] = b"/proc/self/exe";
 
-/// The words of NUL-terminated strings.
+/// The words of NUL-terminated strings; none where nothing is known of them.
 pub fn words(argv: &[u8]) -> impl Iterator<Item = &[u8]> {
-    argv.strip_suffix(b"\0").unwrap_or(argv).split(|byte| *byte == 0)
+    let argv = argv.strip_suffix(b"\0").unwrap_or(argv);
+    let known = (!argv.is_empty()).then(|| argv.split(|byte| *byte == 0));
+    known.into_iter().flatten()
 }
 
 /// `K20exim4` of /etc/rc6.d is exim4.
@@ -274,10 +276,21 @@ impl World {
 
     /// Whether it is a script that a shell runs, as mysqld_safe is.
     pub fn is_script(&self, idx: Idx) -> bool {
-        self.image(self.image_of(idx)).is_some_and(|image| {
-            let shell = words(self.strings.get(image.argv)).next().map_or(&b""[..], base_name);
-            SHELLS.contains(&shell) && self.program(image) != shell
-        })
+        self.image(self.image_of(idx))
+            .is_some_and(|image| self.is_shell(image) && !SHELLS.contains(&self.program(image)))
+    }
+
+    /// Whether a shell runs it, whatever that runs. That of a login is called `-bash`, or `-su` by su; and where its words are
+    /// not known, what was executed is. Of busybox its first word alone says what it is.
+    pub(super) fn is_shell(&self, image: &Image) -> bool {
+        let file = base_name(self.strings.get(image.filename));
+        match words(self.strings.get(image.argv)).next() {
+            Some(zeroth) => {
+                SHELLS.contains(&base_name(zeroth.strip_prefix(b"-").unwrap_or(zeroth)))
+                    || SHELLS.contains(&file) && file != b"busybox"
+            }
+            None => SHELLS.contains(&file),
+        }
     }
 
     /// Whether it is the systemd of a user, which is not to be taken for pid 1.

@@ -291,6 +291,9 @@ fn implied(story: &Story) -> BTreeSet<String> {
         }
     }
     for first in &story.restarts {
+        // What had only begun to be run again is in the place of what ran the old one as well.
+        let ran = story.world.ancestors(first.old).filter(|_| first.is_unfinished(&story.world));
+        all.extend(ran.map(|old| format!("{} -> {} by {}", pid(old), pid(first.new), pid(first.by))));
         let heirs = std::iter::successors(Some(first), |restart| story.replaced(restart.new)).take(64);
         for heir in heirs {
             // A daemon's first process, of which only the child goes on, is in its place as well.

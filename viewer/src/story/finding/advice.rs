@@ -8,11 +8,13 @@ mod kill;
 mod supervisor;
 
 use crate::{
+    processes::base_name,
+    safe,
     story::{
-        Story,
+        NOBODIES, Story,
         blame::Why,
         fate::{Told, Verdict},
-        restart::{By, Restart},
+        restart::{By, Restart, orders},
         service::{Entry, Kind, Service, ServiceId, is_mount},
         shutdown::Init,
         world::{Idx, NONE, Sig},
@@ -29,11 +31,7 @@ pub use self::{
 /// Against a restart in the shutdown.
 pub fn against_restart(story: &Story, restart: &Restart) -> Option<String> {
     if restart.ordered != NONE {
-        let chain = story.world.chain(restart.ordered, restart.at.ns);
-        let (who, command) = match chain.split_once(" -> ") {
-            Some((who, _)) => (who, story.world.deed(restart.ordered, restart.at.ns)),
-            None => ("whoever runs it", chain.clone()),
-        };
+        let (who, command) = caller(story, restart.ordered, restart.at.ns);
         return Some(format!(
             "have {who} not call `{command}` while the machine goes down: check the runlevel or the target first"
         ));
@@ -63,6 +61,32 @@ pub fn against_restart(story: &Story, restart: &Restart) -> Option<String> {
     service_of_init(story, restart.new).or_else(|| service_of_init(story, restart.old))
 }
 
+/// Whose script or configuration calls a command that asks for a restart, and what it calls: the nearest forefather that has a
+/// name of its own. `service mongod restart` is a script that calls `start mongod` itself.
+fn caller(story: &Story, ordered: Idx, ns: u64) -> (String, String) {
+    let world = &story.world;
+    let command = |idx: Idx| {
+        let (deed, program) = (world.deed(idx, ns), world.program_at(idx, ns));
+        // Of a script its name may stand for all: what it was asked for is what is to be changed.
+        let words = world.arguments(idx).into_iter().skip_while(|word| base_name(word) == program);
+        match deed.contains(' ') {
+            true => deed,
+            false => words.take(2).fold(deed, |deed, word| format!("{deed} {}", safe::text(word))),
+        }
+    };
+    let mut called = ordered;
+    for up in world.ancestors(ordered).take_while(|up| !world.is_init(*up)) {
+        let program = world.program_at(up, ns);
+        if orders(program) {
+            called = up;
+        } else if !NOBODIES.contains(&program) && !program.is_empty() {
+            return (world.name_at(up, ns), command(called));
+        }
+    }
+    let outermost = world.chain(ordered, ns).split_once(" -> ").map(|(who, _)| who.to_owned());
+    (outermost.unwrap_or_else(|| "whoever runs it".into()), command(called))
+}
+
 /// Against the restart by which `idx` came, or what ran it, if that was one of the shutdown.
 pub(super) fn against_its_restart(story: &Story, idx: Idx) -> Option<String> {
     let mut line = std::iter::once(idx).chain(story.world.ancestors(idx));
@@ -86,7 +110,9 @@ fn job_of(story: &Story, idx: Idx) -> Option<&str> {
 
 /// How init is told not to start a service of its own in a shutdown.
 fn service_of_init(story: &Story, idx: Idx) -> Option<String> {
-    let of_init = story.world.proc_at(idx).is_some_and(|proc| story.world.is_init(proc.parent));
+    // Also what init starts again with what runs it: with su, or a script.
+    let again = story.replaces(idx).or(story.replaced(idx)).is_some_and(|restart| restart.how == By::Init);
+    let of_init = again || story.world.proc_at(idx).is_some_and(|proc| story.world.is_init(proc.parent));
     // Of an entry that the recording does not have.
     let by_table = || {
         let (level, name) = (level(story), story.world.name(idx));

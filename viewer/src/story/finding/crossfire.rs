@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 use super::{Case, Finding, Rule, Step, advice, steps};
 use crate::{
     names,
+    processes::base_name,
     story::{
         Story,
         fate::Fate,
-        service::{Kind, script},
+        service::{Kind, Service, script},
         stopper::says_stop,
         who::{SHELLS, words},
         world::{At, Idx, Means, NONE, Sig, World},
@@ -58,7 +59,8 @@ pub(super) fn shots(story: &Story) -> Vec<Shot> {
     let mut shots = Vec::new();
     for (sender, victims) in hit {
         let Some((owner, stops)) = owner(story, sender) else { continue };
-        let own = victims.iter().any(|(fate, _)| whose(story, &owner, fate.proc) == Whose::Own);
+        let whose = |fate: &Fate| whose(story, &owner, sender, fate.proc);
+        let own = victims.iter().any(|(fate, _)| whose(fate) == Whose::Own);
         let at_ns =
             victims[0].0.told.map_or(story.end_of(victims[0].0.proc).ns, |told| told.at(&story.world).ns);
         let by_mount = fuser_of_mount(story, sender, at_ns);
@@ -67,7 +69,7 @@ pub(super) fn shots(story: &Story) -> Vec<Shot> {
             .filter(|(fate, _)| story.matters(fate.proc))
             // Whoever started them may stop them: supervisord's stopasgroup=true.
             .filter(|(fate, _)| !story.world.ancestors(fate.proc).any(|up| up == sender))
-            .filter(|(fate, _)| match whose(story, &owner, fate.proc) {
+            .filter(|(fate, _)| match whose(fate) {
                 Whose::Own => false,
                 Whose::Another => true,
                 // A script's name need not be its program's: where it hit nothing else, this is what it is for.
@@ -157,11 +159,20 @@ enum Whose {
     Unknown,
 }
 
-fn whose(story: &Story, owner: &str, victim: Idx) -> Whose {
+fn whose(story: &Story, owner: &str, sender: Idx, victim: Idx) -> Whose {
     let world = &story.world;
-    match story.service(victim).map(|id| &story.services.get(id).name) {
+    // The id of an inittab entry is no name.
+    let named = |service: &&Service| service.kind != Kind::Inittab;
+    match story.service(victim).map(|id| story.services.get(id)).filter(named) {
         // A service's own script stops its own.
-        Some(theirs) if same(owner, theirs) => Whose::Own,
+        Some(theirs) if same(owner, &theirs.name) => Whose::Own,
+        // It may have come to be a job's, and that may be called otherwise than the script and the program.
+        Some(theirs)
+            if !matches!(theirs.kind, Kind::Unit | Kind::Container)
+                && (same(owner, &world.name(victim)) || asks_for(world, sender, &theirs.name)) =>
+        {
+            Whose::Unknown
+        }
         Some(_) => Whose::Another,
         // Only its program is known: named like the script's service, or with it in its arguments, it is its own.
         None if same(owner, &world.name(victim)) => Whose::Own,
@@ -185,6 +196,13 @@ fn whose(story: &Story, owner: &str, victim: Idx) -> Whose {
             if named { Whose::Own } else { Whose::Unknown }
         }
     }
+}
+
+/// Whether it is told to kill by the name of this service: `pkill -x mongod`.
+fn asks_for(world: &World, sender: Idx, service: &str) -> bool {
+    // `db7 (instance)` is job db7.
+    let name = service.split(' ').next().unwrap_or(service);
+    world.arguments(sender).into_iter().any(|word| base_name(word) == name.as_bytes())
 }
 
 /// `fuser -km /srv`: everybody who has anything open there.

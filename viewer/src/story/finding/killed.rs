@@ -148,9 +148,11 @@ fn begun_behind(story: &Story, fate: &Fate) -> Option<Step> {
     let mut before = before.filter(|(_, other)| other.born < proc.born);
     let last = before.try_fold(None, |last: Option<(At, Idx)>, (idx, other)| {
         let gone = other.exit <= proc.born;
-        gone.then(|| last.max(Some((other.exit, idx))))
+        // What init has run since then (pre-start, post-stop) is of the same kind.
+        let was_there = (other.born < begin).then_some((other.exit, idx));
+        gone.then(|| last.max(was_there))
     })?;
-    let (gone, old) = last.filter(|(_, old)| world.proc_at(*old).is_some_and(|old| old.born < begin))?;
+    let (gone, old) = last?;
     let text = format!(
         "{} ran {} for {} {}, {} after {} had ended: to start it again, or as what comes behind its end",
         world.name_at(proc.parent, proc.born.ns),

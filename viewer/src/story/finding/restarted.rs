@@ -184,11 +184,18 @@ fn tell(case: &Case<'_>, chain: &[&Restart], company: &IdxMap<Vec<Idx>>) -> Find
         outcome(story, last)
     );
     let heir = |chain: &[&Restart]| split(story, chain).0.last().map_or(NONE, |restart| restart.new);
-    let with = |heir: Idx| company.get(&heir).map_or(&[][..], Vec::as_slice).iter().copied();
+    let of = |heir: Idx| company.get(&heir).map_or(&[][..], Vec::as_slice).iter().copied();
+    // What ran it ran others beside it.
+    let above: Vec<Idx> = around(story, last).into_iter().map(|above| above.new).collect();
+    let above = || above.iter().copied().filter(|up| world.ancestors(last.new).any(|above| above == *up));
+    let with = |heir: Idx| of(heir).chain(above().filter(move |_| heir == last.new).flat_map(of));
     let of_heirs = under.iter().map(|chain| heir(chain));
     let of_heirs = of_heirs.filter(|heir| story.dirty(*heir) && !world.is_supervisor(*heir));
-    // Workers have its own name.
-    let beside = with(last.new).filter(|idx| world.program_of(*idx) != world.program_of(last.new));
+    // Workers have its own name, and forks of what ran it that of that.
+    let is_known = |program: &[u8]| above().chain([last.new]).any(|known| world.program_of(known) == program);
+    // What it ran while it was starting is not what it is there for.
+    let beside = with(last.new).filter(|_| !last.is_unfinished(world));
+    let beside = beside.filter(|idx| !is_known(world.program_of(*idx)));
     let lost: Vec<String> = of_heirs.chain(beside).map(|idx| world.name(idx)).collect();
     if !lost.is_empty() && story.dirty(last.new) {
         headline.push_str(&format!(", and {} with it", steps::list(&dedup(lost))));

@@ -36,6 +36,11 @@ const COMMANDS: [&[u8]; 16] = [
     b"docker",
 ];
 
+/// Whether a program is a command that speaks to an init or a supervisor.
+pub fn orders(program: &[u8]) -> bool {
+    COMMANDS.contains(&program)
+}
+
 /// What they are told to do.
 const VERBS: [&[u8]; 8] = [
     b"restart",

@@ -2,18 +2,20 @@
 //! exec at its end.
 //!
 //! Invariant: whoever was started again is such a program on both sides: a script, or one whose own words name what it runs;
-//! and what it runs at last, with nothing beside it, is one program with the same words. A job's script that is handed over
+//! and what it is there for (see [`Children::main`]) is one program with the same words. A job's script that is handed over
 //! as a descriptor has no words of its own: what it ran says that it is the same, unless that was
 //! a command which had done its work. What was found before stands; it may only get forerunners in between.
 
-use super::{By, Found, LOOK_BACK, Restart, WITHIN_NS, own_image, same_program, same_words};
+use super::{
+    By, Found, LOOK_BACK, Restart, WITHIN_NS, is_cut_short, is_fork, own_image, same_program, same_words,
+};
 use crate::{
     processes::base_name,
     story::{
-        NOBODIES,
+        NOBODIES, WRITERS,
         fate::{ByTarget, told},
         service::Services,
-        who::{SHELLS, is_descriptor, words},
+        who::{is_descriptor, words},
         world::{At, Idx, IdxMap, IdxSet, Image, NONE, Origin, Proc, World},
     },
 };
@@ -24,6 +26,8 @@ const COMMAND_NS: u64 = 30_000_000_000;
 const ENDS_NS: u64 = 1_000_000_000;
 /// A wrapper may run a wrapper.
 const DEPTH: usize = 4;
+/// And fork as often on the way.
+const FORKS: usize = 2;
 /// Whoever runs more than these is there for more than one.
 const CHILDREN_MAX: usize = 64;
 
@@ -42,21 +46,22 @@ pub(super) fn add(
     let children = Children::new(world, |idx| {
         found.replaced[idx as usize] || found.is_heir(idx) || scripts.all.contains(&idx)
     });
-    let wraps = |idx: Idx| children.0.contains_key(&idx) && is_wrapper(world, idx);
+    let wraps = |idx: Idx| children.of.contains_key(&idx) && is_wrapper(world, idx);
     let known = found.list.iter().filter(|restart| restart.how != By::Script);
     let known = known.filter(|restart| wraps(restart.old) && wraps(restart.new));
     let mut outer: Vec<(Restart, bool)> = known.map(|restart| (restart.clone(), false)).collect();
     outer.extend(
         scripts
-            .restarts(world, services, by_target, &children, from)
+            .restarts(world, services, by_target, &children, from, found)
             .into_iter()
             .map(|restart| (restart, true)),
     );
     outer.sort_by_key(|(restart, _)| (restart.at, restart.new));
+    half_started(world, by_target, &children, from, found);
     if outer.is_empty() {
         return;
     }
-    let mut lines = Lines::new(world, &children, found, &outer);
+    let mut lines = Lines::new(&children, found, &outer);
     // Where one thing does not fit, nor does what comes behind it.
     let mut done = IdxSet::default();
     for (restart, by_child) in outer {
@@ -87,6 +92,31 @@ pub(super) fn add(
     }
 }
 
+/// Restarts whose new wrapper came to its end, or to that of the machine, before it ran anything: it was on its way to what
+/// the old one had run.
+fn half_started(world: &World, by_target: &ByTarget, children: &Children, from: At, found: &mut Found<'_>) {
+    for at in 0..found.list.len() {
+        let Restart { old, new, how, .. } = found.list[at];
+        let is_wrapped = how != By::Script
+            && NOBODIES.contains(&world.program_of(new))
+            && is_wrapper(world, old)
+            && one_line(world, old, new);
+        if !is_wrapped || !is_cut_short(world, new) || children.of.contains_key(&new) {
+            continue;
+        }
+        let Some(main) = children.main(world, by_target, old) else { continue };
+        let ended = world.proc_at(main).is_some_and(|proc| proc.dead() && proc.exit >= from);
+        if ended
+            && runs(world, old, main)
+            && !is_done(world, by_target, main)
+            && !found.replaced[main as usize]
+        {
+            found.list[at].old = main;
+            found.replaced[main as usize] = true;
+        }
+    }
+}
+
 /// How what was run through wrappers goes together with restarts that were known before: one that took the place of what
 /// had begun to stop long before it may have had forerunners that failed meanwhile.
 struct Lines {
@@ -103,11 +133,10 @@ struct Lines {
 const LINE: usize = 64;
 
 impl Lines {
-    fn new(world: &World, children: &Children, found: &Found<'_>, outer: &[(Restart, bool)]) -> Self {
+    fn new(children: &Children, found: &Found<'_>, outer: &[(Restart, bool)]) -> Self {
         let of = |which: fn(&Restart) -> Idx| {
             let all = found.list.iter().enumerate().map(|(at, restart)| (which(restart), at));
-            let ran = |idx: Idx| world.proc_at(idx).is_some_and(|proc| children.0.contains_key(&proc.parent));
-            all.filter(|(idx, _)| ran(*idx)).collect()
+            all.filter(|(idx, _)| children.ran.contains(idx)).collect()
         };
         let next = outer.iter().map(|(restart, _)| (restart.old, restart.new)).collect();
         Self { next, by_old: of(|r| r.old), by_new: of(|r| r.new), before: IdxMap::default() }
@@ -192,6 +221,7 @@ impl Scripts {
         by_target: &ByTarget,
         children: &Children,
         from: At,
+        found: &Found<'_>,
     ) -> Vec<Restart> {
         let (mut taken, mut heirs) = (IdxSet::default(), IdxSet::default());
         let mut restarts = Vec::new();
@@ -204,21 +234,15 @@ impl Scripts {
             let runs_it = |old: Idx| {
                 let pairs = pairs(world, by_target, children, from, old, new);
                 let is_old = |idx: Idx| world.proc_at(idx).is_some_and(|proc| proc.born < from);
-                // What init has stopped itself it does not start again.
-                let by_init = told(world, by_target, old, from)
-                    .is_some_and(|told| world.sig(told.sent).is_some_and(|sent| world.is_init(sent.sender)));
                 !pairs.is_empty()
-                    && !by_init
                     // What init runs beside the job (pre-start, post-start, post-stop) did not run before.
                     && (is_old(old) || heirs.contains(&old) || pairs.iter().any(|(a, _)| is_old(*a)))
                     && pairs.iter().all(|(a, b)| one_line(world, *a, *b) && !is_done(world, by_target, *a))
             };
             let of_it = |old: &Idx| runs_it(*old) && services.of(world, *old) == Some(service);
             let Some(old) = near.find(of_it) else { continue };
-            taken.insert(old);
-            heirs.insert(new);
             let Some(proc) = world.proc_at(new) else { continue };
-            restarts.push(Restart {
+            let restart = Restart {
                 old,
                 new,
                 by: proc.parent,
@@ -227,7 +251,20 @@ impl Scripts {
                 at: born,
                 up: proc.image,
                 service: Some(service),
-            });
+            };
+            // What init has stopped itself it does not start again, unless somebody asks for that.
+            let by_init = |idx: Idx| {
+                told(world, by_target, idx, from)
+                    .is_some_and(|told| world.sig(told.sent).is_some_and(|sent| world.is_init(sent.sender)))
+            };
+            let ran = pairs(world, by_target, children, from, old, new);
+            let stopped_by_init = by_init(old) || ran.iter().any(|(old, _)| by_init(*old));
+            if stopped_by_init && found.orders.of(world, services, by_target, &restart).is_none() {
+                continue;
+            }
+            taken.insert(old);
+            heirs.insert(new);
+            restarts.push(restart);
         }
         restarts
     }
@@ -245,13 +282,11 @@ fn pairs(
     let (mut old, mut new) = (old, new);
     let mut pairs = Vec::new();
     for _ in 0..DEPTH {
-        let (Some(a), Some(b)) = (children.only(world, old), children.only(world, new)) else { break };
+        let main = |up: Idx| children.main(world, by_target, up);
+        let (Some(a), Some(b)) = (main(old), main(new)) else { break };
         // It was there when the shutdown began, or came later, and has an end: who still runs was not run again.
         let is_there = world.proc_at(a).is_some_and(|proc| proc.dead() && proc.exit >= from);
-        let runs = |up: Idx, idx: Idx| {
-            is_shell(world, up) || names(world, up, world.program_of(idx)) || hands_on(world, up, idx)
-        };
-        if !is_there || !same_program(world, a, b) || !runs(old, a) || !runs(new, b) {
+        if !is_there || !same_program(world, a, b) || !runs(world, old, a) || !runs(world, new, b) {
             break;
         }
         // Who is told to stop ends as it can, and as it has to the script that runs it; that may go on for a while then, unless
@@ -263,7 +298,9 @@ fn pairs(
         let ended = |idx: Idx| world.proc_at(idx).is_some_and(|proc| proc.dead());
         let killed = |idx: Idx| world.proc_at(idx).is_some_and(|proc| proc.killed_by() == 9);
         let excused = told(b) && ended(new) && !killed(new);
-        if goes_on(world, old, a) && !told(a) || outlives(world, new, b) && !excused {
+        // Of a pipe the status is that of its last.
+        let succeeds = goes_on(world, old, a) && !children.writes(world, old);
+        if succeeds && !told(a) || outlives(world, new, b) && !excused {
             break;
         }
         if !NOBODIES.contains(&world.program_of(b)) {
@@ -312,11 +349,7 @@ fn is_wrapper(world: &World, idx: Idx) -> bool {
 
 /// Whether a shell runs it, whatever that runs.
 fn is_shell(world: &World, idx: Idx) -> bool {
-    world.image(world.image_of(idx)).is_some_and(|image| {
-        // Where its words are not known, what was executed is.
-        let shell = words(world.strings.get(image.argv)).next().unwrap_or(world.strings.get(image.filename));
-        SHELLS.contains(&base_name(shell))
-    })
+    world.image(world.image_of(idx)).is_some_and(|image| world.is_shell(image))
 }
 
 /// Whether its words name `program`, as a command's of their own or within one: `-c 'exec /usr/bin/mongod --config ...'`.
@@ -324,6 +357,11 @@ fn names(world: &World, idx: Idx, program: &[u8]) -> bool {
     let argv = world.image(world.image_of(idx)).map_or(&b""[..], |image| world.strings.get(image.argv));
     let mut parts = words(argv).skip(1).flat_map(|word| word.split(u8::is_ascii_whitespace));
     parts.any(|part| base_name(part) == program)
+}
+
+/// Whether `up` is there for what it runs, as `idx` is.
+fn runs(world: &World, up: Idx, idx: Idx) -> bool {
+    is_shell(world, up) || names(world, up, world.program_of(idx)) || hands_on(world, up, idx)
 }
 
 /// Whether the line that `idx`, a shell, runs is one of the words of `up`: `su mongodb -c 'mongod ...'`.
@@ -334,43 +372,78 @@ fn hands_on(world: &World, up: Idx, idx: Idx) -> bool {
     is_shell(world, idx) && line.is_some_and(|line| words(argv(up)).skip(1).any(|word| word == line))
 }
 
-/// What each ran that is no more than a fork of itself.
-struct Children(IdxMap<Vec<Idx>>);
+/// What each ran itself or by a fork of itself, as a subshell is one, or the monitor of sudo.
+#[derive(Default)]
+struct Children {
+    of: IdxMap<Vec<Idx>>,
+    /// All of them.
+    ran: IdxSet,
+}
 
 impl Children {
     /// Those of whoever is `wanted`, and theirs.
     fn new(world: &World, wanted: impl Fn(Idx) -> bool) -> Self {
-        let mut children: IdxMap<Vec<Idx>> = IdxMap::default();
-        let mut parents: Option<IdxSet> = None;
-        for _ in 0..DEPTH {
-            let mut next = IdxSet::default();
+        let mut children = Self::default();
+        // By parent: for whom that one runs things.
+        let mut parents: Option<IdxMap<Idx>> = None;
+        for _ in 0..DEPTH + FORKS {
+            let mut next: IdxMap<Idx> = IdxMap::default();
             for (idx, proc) in world.all().filter(|(_, proc)| proc.parent != NONE) {
-                let is_of =
-                    parents.as_ref().map_or_else(|| wanted(proc.parent), |of| of.contains(&proc.parent));
-                if !is_of || own_image(world, idx, proc).is_none() {
+                let of = match &parents {
+                    None => wanted(proc.parent).then_some(proc.parent),
+                    Some(of) => of.get(&proc.parent).copied(),
+                };
+                let Some(of) = of else { continue };
+                if is_fork(world, idx, proc) {
+                    next.insert(idx, of);
                     continue;
                 }
-                let those = children.entry(proc.parent).or_default();
+                let those = children.of.entry(of).or_default();
                 if those.len() <= CHILDREN_MAX {
                     those.push(idx);
-                    next.insert(idx);
+                    next.insert(idx, idx);
                 }
             }
-            next.retain(|idx| !children.contains_key(idx));
+            next.retain(|idx, of| idx != of || !children.of.contains_key(idx));
+            children.ran.extend(next.iter().filter(|(idx, of)| idx == of).map(|(idx, _)| *idx));
             if next.is_empty() {
                 break;
             }
             parents = Some(next);
         }
-        Self(children)
+        children
     }
 
-    /// The last that `up` ran, if all before had ended by then.
-    fn only(&self, world: &World, up: Idx) -> Option<Idx> {
-        let those = self.0.get(&up).filter(|those| those.len() <= CHILDREN_MAX)?;
-        let born = |idx: Idx| world.proc_at(idx).map_or(At::NEVER, |proc| proc.born);
-        let last = those.iter().copied().max_by_key(|idx| (born(*idx), *idx))?;
-        let alone = |idx: &Idx| *idx == last || world.proc_at(*idx).is_none_or(|proc| proc.exit < born(last));
-        those.iter().all(alone).then_some(last)
+    /// Whether it ran somebody who writes down what others say.
+    fn writes(&self, world: &World, up: Idx) -> bool {
+        self.of.get(&up).is_some_and(|those| those.iter().any(|idx| is_writer(world, *idx)))
     }
+
+    /// What `up` is there for: the last that it ran and that was no command, if all before had ended by then, but for who writes
+    /// down what that says, at the other end of a pipe. Where it ran nothing but commands, the last of these.
+    fn main(&self, world: &World, by_target: &ByTarget, up: Idx) -> Option<Idx> {
+        let mut those = self.of.get(&up).filter(|those| those.len() <= CHILDREN_MAX)?.clone();
+        let born = |idx: &Idx| world.proc_at(*idx).map_or(At::NEVER, |proc| proc.born);
+        let exit = |idx: &Idx| world.proc_at(*idx).map_or(At::default(), |proc| proc.exit);
+        those.sort_unstable_by_key(|idx| (born(idx), *idx));
+        if those.iter().any(|idx| !is_writer(world, *idx)) {
+            those.retain(|idx| !is_writer(world, *idx));
+        }
+        let is_told = |idx: &Idx| told(world, by_target, *idx, born(idx)).is_some();
+        // Behind what was told to stop a script cleans up, and that may fail.
+        let stopped = those.iter().filter(|idx| is_told(idx)).map(exit).max();
+        let cleans = |idx: &Idx| {
+            let is_short = exit(idx).ns.saturating_sub(born(idx).ns) < COMMAND_NS;
+            is_short && stopped.is_some_and(|stopped| stopped < born(idx)) && !is_told(idx)
+        };
+        let is_command = |idx: &Idx| is_done(world, by_target, *idx) || cleans(idx);
+        let last = those.iter().rposition(|idx| !is_command(idx)).unwrap_or(those.len() - 1);
+        let alone = |idx: &Idx| exit(idx) < born(&those[last]);
+        those[..last].iter().all(alone).then_some(those[last])
+    }
+}
+
+/// Whether it only writes down what others say.
+fn is_writer(world: &World, idx: Idx) -> bool {
+    WRITERS.contains(&world.program_of(idx))
 }
