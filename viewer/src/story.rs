@@ -51,6 +51,9 @@ use self::{
 /// Signals are looked at from this long before a shutdown on.
 const BEFORE_NS: u64 = 30_000_000_000;
 
+/// So long a unit may take to stop, unless somebody has set it otherwise (`DefaultTimeoutStopSec=`).
+const STOPPED_NS: u64 = 90_000_000_000;
+
 /// Everything that is known of one recording's shutdown.
 #[derive(Debug)]
 pub struct Story {
@@ -109,7 +112,8 @@ impl Story {
         let doubt = Doubt::new(&world, summary);
         let begin = shutdown.as_ref().map_or(At::NEVER, |shutdown| shutdown.begin);
         // What killed somebody in the shutdown may have been sent a moment before it.
-        let by_target = ByTarget::new(&world, At { ns: begin.ns.saturating_sub(BEFORE_NS), number: 0 });
+        let by_target =
+            ByTarget::new(&world, At { ns: begin.ns.saturating_sub(BEFORE_NS), number: 0 }, begin);
         let (mut fates, mut restarts, mut waits) = (Vec::new(), Vec::new(), Vec::new());
         let mut at_work = Vec::new();
         let mut rivals = Rivals::default();
@@ -380,9 +384,11 @@ impl Story {
         self.world.proc_at(idx).is_some_and(|proc| proc.born < stops && !self.stopped.contains(&idx))
     }
 
-    /// From when on a request to stop would have been recorded: the beginning of the shutdown, if that can have been seen.
+    /// From when on a request to stop would have been recorded: a little before the beginning of the shutdown, if that can have
+    /// been seen; for who was being stopped by then is told no more.
     fn stops_from_ns(&self) -> u64 {
-        self.shutdown.as_ref().filter(|_| self.saw_beginning()).map_or(0, |shutdown| shutdown.begin.ns)
+        let begin = self.shutdown.as_ref().filter(|_| self.saw_beginning()).map(|shutdown| shutdown.begin.ns);
+        begin.map_or(0, |begin_ns| self.doubt.seen_from(begin_ns.saturating_sub(STOPPED_NS)).min(begin_ns))
     }
 
     /// Whether the shutdown began before our eyes, as far as is known. Who asks once more while it is under way begins nothing.

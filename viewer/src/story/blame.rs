@@ -12,7 +12,7 @@ use std::{
 
 use self::relays::Relays;
 use super::{
-    fate::{ByTarget, Fate, tells_to_stop, told},
+    fate::{ByTarget, Fate, tells_to_stop, told_for},
     service::of_rc,
     shutdown::{PhaseKind, Shutdown},
     world::{Idx, IdxMap, IdxSet, NONE, Proc, Sig, World},
@@ -156,7 +156,8 @@ pub fn blame(
     // Who tells many is asked for many times.
     let known: RefCell<IdxMap<u64>> = RefCell::default();
     let told_ns = |idx: Idx| {
-        let when = || told(world, by_target, idx, shutdown.begin).map_or(u64::MAX, |told| told.at(world).ns);
+        let when =
+            || told_for(world, by_target, idx, shutdown.begin).map_or(u64::MAX, |told| told.at(world).ns);
         *known.borrow_mut().entry(idx).or_insert_with(when)
     };
     // When init ran the first command in a cgroup.
@@ -252,7 +253,9 @@ fn is_told_for_it(
     }
     let asked = shutdown.asked.as_ref().map_or(NONE, |asked| asked.by);
     let line = || std::iter::once(by).chain(world.ancestors(by)).take_while(|up| !world.is_init(*up));
-    let told = |up: Idx| told_ns(up) <= candidate.from_ns;
+    // Who was stopping by then goes on for whoever is told in the shutdown.
+    let until_ns = if candidate.from_ns < shutdown.begin.ns { candidate.to_ns } else { candidate.from_ns };
+    let told = |up: Idx| told_ns(up) <= until_ns;
     let of_it = |up: Idx| {
         let proc = world.proc_at(up);
         let begun = proc.is_some_and(|proc| world.is_init(proc.parent) && proc.born >= shutdown.begin);
