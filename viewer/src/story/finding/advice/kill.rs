@@ -15,6 +15,9 @@ use crate::story::{
 /// What is left of a unit is killed this soon behind the end of its main process.
 const AT_ONCE_NS: u64 = 1_000_000_000;
 
+/// No unit is given up as soon as that.
+const GIVEN_UP_NS: u64 = 5_000_000_000;
+
 /// Against a kill: time, a handler, or being asked at all.
 pub fn against_kill(story: &Story, fate: &Fate) -> Option<String> {
     let world = &story.world;
@@ -79,6 +82,11 @@ pub fn against_kill(story: &Story, fate: &Fate) -> Option<String> {
              told to",
             unit.name
         )),
+        (Some(_), Some(unit)) if late_kill && is_cut_short(story, fate) => Some(format!(
+            "see why systemd did not wait for {name}: it does not for unit {} without Before=shutdown.target (DefaultDependencies=no \
+             takes that away), nor where something ends all by force (a FailureAction= of reboot-force, say)",
+            unit.name
+        )),
         (Some(_), Some(unit)) if late_kill => Some(format!(
             "see why unit {} was given up and not killed (SendSIGKILL=, KillMode=), and make {name} stop when told to",
             unit.name
@@ -119,6 +127,15 @@ pub fn against_reload(story: &Story, idx: Idx) -> String {
         ),
         None => format!("stop {name} its own way: it took the signal for a reload"),
     }
+}
+
+/// Whether systemd turned to what comes behind all units so soon after it had told this one that it cannot have given that up.
+fn is_cut_short(story: &Story, fate: &Fate) -> bool {
+    let world = &story.world;
+    let told_ns = fate.told.map_or(0, |told| told.at(world).ns);
+    let mut images = world.init().into_iter().flat_map(|init| world.own_images(init));
+    let turn = images.find(|image| world.program(image) == b"systemd-shutdown");
+    turn.is_some_and(|turn| turn.at.ns.saturating_sub(told_ns) < GIVEN_UP_NS)
 }
 
 /// Whether what killed it was that the main process of its unit had ended, and not that its time was over.
