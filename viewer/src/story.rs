@@ -150,12 +150,19 @@ impl Story {
                 let unit = cgroup.and_then(|path| service::of_cgroup(world.strings.get(*path)));
                 unit.map(|(_, name)| safe::text(name))
             };
+            let says = |idx: Idx| world.own_images(idx).any(|image| says_stop(world.strings.get(image.argv)));
+            let of_mount = |unit: &String| init == Init::Systemd && service::is_mount(unit);
             // Asked of those only who still ran at an end that nobody saw.
             let stops = |idx: Idx| {
                 !shutdown.ended
                     && unit_of(idx).is_some_and(|unit| {
                         let earlier = earlier.get_or_init(|| behalf::Earlier::of(&world, shutdown.begin));
-                        earlier.is_new_in(&world, idx, &unit) == Some(true)
+                        match earlier.is_new_in(&world, idx, &unit) {
+                            _ if of_mount(&unit) => true,
+                            Some(is_new) => is_new,
+                            // Of a unit that only does something at its start and at its end.
+                            None => says(idx),
+                        }
                     })
             };
             // And this of those whom somebody has killed.
@@ -166,8 +173,8 @@ impl Story {
                 fate.filter(|_| proc.born >= shutdown.begin && world.is_init(proc.parent))
             };
             let command = |idx: Idx| {
-                let of_mount = |unit: &String| service::is_mount(unit);
-                let Some(unit) = unit_of(idx).filter(|unit| unit.ends_with(".service") || of_mount(unit))
+                let Some(unit) =
+                    unit_of(idx).filter(|unit| unit.ends_with(".service") || service::is_mount(unit))
                 else {
                     return Command::Other;
                 };
@@ -185,10 +192,9 @@ impl Story {
                             && world.program_at(sent.sender, sent.at.ns) != b"systemd-shutdown"
                     })
                 };
-                let says = || world.own_images(idx).any(|image| says_stop(world.strings.get(image.argv)));
                 match is_new {
-                    _ if init == Init::Systemd && of_mount(&unit) => Command::Stops(until_ns),
-                    Some(true) if earlier.ran_at(&unit, born_ns) || says() => Command::Stops(until_ns),
+                    _ if of_mount(&unit) => Command::Stops(until_ns),
+                    Some(true) if earlier.ran_at(&unit, born_ns) || says(idx) => Command::Stops(until_ns),
                     Some(false) => Command::Other,
                     // What has just been started is stopped as soon as its turn comes.
                     _ if init == Init::Systemd

@@ -377,7 +377,7 @@ fn running(
         Some(Command::Other) => return None,
     };
     let of_unit = of_unit(idx);
-    let step = proc.dead() || of_unit && stops(idx) || under_rc();
+    let step = proc.dead() || of_unit && stops(top) || under_rc();
     step.then(|| Candidate {
         proc: idx,
         from_ns: proc.born.ns,

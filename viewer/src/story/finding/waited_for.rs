@@ -1,6 +1,6 @@
 //! Who everybody waited for: a process that alone kept the shutdown from going on for long.
 
-use crate::{names, time};
+use crate::{names, safe, time};
 
 use super::{Case, Finding, Rule, Step, advice, killed, left_alive, steps};
 use crate::story::{
@@ -9,7 +9,7 @@ use crate::story::{
     doubt::Confidence,
     fate::{Fate, Reception, Verdict, tells_to_stop},
     who::SHELLS,
-    world::{Idx, NONE, Sig},
+    world::{Idx, Mount, NONE, Sig},
 };
 
 /// Waiting of this length is worth a sentence.
@@ -63,6 +63,8 @@ pub(super) fn check(case: &mut Case<'_>) {
             }
         };
         let mut finding = Finding::new(Rule::WaitedFor, headline);
+        // What systemd-shutdown forks for that executes nothing: nobody sees more of it.
+        let mount = last_unmounted(story, proc);
         match fate.filter(|_| why == Why::Stopping) {
             Some(fate) => {
                 finding.steps.extend(fate.told.as_ref().map(|told| steps::told(story, fate, told)));
@@ -94,6 +96,11 @@ pub(super) fn check(case: &mut Case<'_>) {
                 }
             }
         }
+        if let Some(mount) = mount {
+            let path = safe::text(world.strings.get(mount.path));
+            let text = format!("{} had begun to unmount {path}", world.label(proc));
+            finding.steps.insert(0, Step::at(mount.at, text));
+        }
         finding.procs = vec![proc];
         // Whom init had started again it waited for because of that.
         let again = story.replaces(proc).filter(|restart| story.of_shutdown(restart));
@@ -106,9 +113,21 @@ pub(super) fn check(case: &mut Case<'_>) {
         }
         .or_else(|| deaf_in_login(story, proc))
         .or_else(|| killed::in_login(story, proc))
-        .or_else(|| advice::against_waiting(story, proc, why));
+        .or_else(|| advice::against_waiting(story, proc, why))
+        .or_else(|| {
+            mount.map(|mount| advice::against_unmounting(&safe::text(world.strings.get(mount.path))))
+        });
         case.add(finding);
     }
+}
+
+/// What a child of systemd-shutdown was to unmount last.
+fn last_unmounted(story: &Story, idx: Idx) -> Option<&Mount> {
+    let world = &story.world;
+    let proc = world.proc_at(idx)?;
+    let of_shutdown =
+        world.is_init(proc.parent) && world.program_at(proc.parent, proc.born.ns) == b"systemd-shutdown";
+    world.mounts.iter().rfind(|mount| of_shutdown && mount.proc == idx)
 }
 
 /// Whether it was told by another signal later: the first had not been enough.
