@@ -386,7 +386,7 @@ fn executed_anew(story: &Story, fate: &Fate) -> Option<(At, u64)> {
 }
 
 /// For who was killed by systemd since somebody had asked it to.
-fn by_hand(story: &Story, fate: &Fate, command: Idx) -> String {
+pub(super) fn by_hand(story: &Story, fate: &Fate, command: Idx) -> String {
     let (name, chain) = (story.world.name(fate.proc), story.chain(command, story.end_of(fate.proc).ns));
     match fate.told {
         Some(_) => format!(

@@ -28,7 +28,7 @@ use super::{
 const HANDLED_NS: u64 = 10_000_000_000;
 
 /// A command is told with so many characters.
-const HOW_MAX: usize = 80;
+pub(super) const HOW_MAX: usize = 80;
 
 /// Who asked.
 #[derive(Debug, Clone)]
