@@ -210,13 +210,11 @@ fn for_init_of_container(story: &Story, fate: &Fate) -> Option<String> {
         ));
     }
     let outside = world.ancestors(fate.proc).find_map(|up| unit_of(story, up));
-    match outside.filter(|_| story.init == Init::Systemd && world.is_init(sent.sender)) {
-        Some(unit) => Some(format!(
-            "raise TimeoutStopSec= of unit {}, so that {what} has the time to stop, or make that stop sooner",
-            unit.name
-        )),
-        None => None,
-    }
+    let outside = outside.filter(|_| story.init == Init::Systemd && world.is_init(sent.sender))?;
+    Some(format!(
+        "raise TimeoutStopSec= of unit {}, so that {what} has the time to stop, or make that stop sooner",
+        outside.name
+    ))
 }
 
 /// For a supervisor that was stopped and left its children to themselves.
