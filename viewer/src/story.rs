@@ -206,7 +206,21 @@ impl Story {
                     _ => Command::Other,
                 }
             };
-            waits = blame::blame(&world, shutdown, &fates, heir, &mut of_unit, stops, command, &by_target);
+            let underway = match init {
+                Init::Systemd => behalf::underway(&world, shutdown.begin),
+                _ => IdxSet::default(),
+            };
+            waits = blame::blame(
+                &world,
+                shutdown,
+                &fates,
+                heir,
+                &mut of_unit,
+                stops,
+                command,
+                &underway,
+                &by_target,
+            );
             if !shutdown.ended && !shutdown.returned {
                 let told: IdxSet =
                     fates.iter().filter(|fate| fate.told.is_some()).map(|fate| fate.proc).collect();

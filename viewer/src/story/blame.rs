@@ -139,7 +139,8 @@ pub enum Command {
 }
 
 /// The whole shutdown, stretch by stretch. `heir`: who took somebody's place; `of_unit`: who belongs to a unit;
-/// `stops`: of them, who may be there to stop it; `command`: what a child of init was, of whom one was killed.
+/// `stops`: of them, who may be there to stop it; `command`: what a child of init was, of whom one was killed;
+/// `underway`: what stopped a unit when the shutdown began.
 #[expect(clippy::too_many_arguments, reason = "what the story knows of processes, each asked of few")]
 pub fn blame(
     world: &World,
@@ -149,6 +150,7 @@ pub fn blame(
     mut of_unit: impl FnMut(Idx) -> bool,
     stops: impl Fn(Idx) -> bool,
     command: impl Fn(Idx) -> Command,
+    underway: &IdxSet,
     by_target: &ByTarget,
 ) -> Vec<Wait> {
     let (begin, end) = (shutdown.begin.ns, shutdown.end.ns);
@@ -201,6 +203,18 @@ pub fn blame(
         {
             longest.add(candidate);
         }
+    }
+    let there = underway.iter().filter_map(|idx| Some((*idx, world.proc_at(*idx)?)));
+    for (idx, proc) in there.filter(|(_, proc)| proc.dead() || !shutdown.ended) {
+        longest.add(Candidate {
+            proc: idx,
+            from_ns: proc.born.ns,
+            to_ns: proc.exit.ns.min(end),
+            why: Why::Running,
+            of_unit: true,
+            doubtful: false,
+            told_by: NONE,
+        });
     }
     let mut all = longest.take();
     let mut edges: Vec<u64> = all.iter().flat_map(|c| [c.from_ns, c.to_ns]).chain([begin, end]).collect();
