@@ -216,7 +216,7 @@ fn is_stopped_by(world: &World, sent: &Sig) -> bool {
 fn ordered_kill(world: &World, sent: &Sig) -> bool {
     let before = world.images.partition_point(|image| image.at < sent.at);
     let near = world.images[..before].iter().rev();
-    near.take_while(|image| sent.at.ns - image.at.ns < ANSWERED_NS).any(|image| {
+    near.take_while(|image| sent.at.ns.saturating_sub(image.at.ns) < ANSWERED_NS).any(|image| {
         world.program(image) == b"systemctl"
             && words(world.strings.get(image.argv)).skip(1).any(|word| word == b"kill")
     })

@@ -219,7 +219,8 @@ fn last_of_user_space(world: &World, sig: u8) -> Option<At> {
     let asked = asked.next()?;
     calls.filter(|call| call.at > asked).find_map(|call| {
         let first = world.sigs.partition_point(|sent| sent.at < call.at);
-        let mut near = world.sigs[first..].iter().take_while(|sent| sent.at.ns - call.at.ns < CALL_NS);
+        let mut near =
+            world.sigs[first..].iter().take_while(|sent| sent.at.ns.saturating_sub(call.at.ns) < CALL_NS);
         near.find(|sent| sent.sig == sig && world.is_init(sent.sender)).map(|sent| sent.at)
     })
 }
