@@ -111,9 +111,12 @@ pub fn asks(filename: &[u8], argv: &[u8]) -> Asks {
             b"systemctl" | b"loginctl" if words().any(elsewhere) => return Asks::Nothing,
             b"systemctl" | b"loginctl" => {
                 // What is done is the first word that is no option; what follows are its objects.
-                let verb = words().find(|word| !word.starts_with(b"-")).unwrap_or_default();
-                if has(&[b"--when=cancel"]) {
-                    return Asks::Cancel;
+                let verb = verb(words()).unwrap_or_default();
+                match when(words()) {
+                    Some(b"cancel") => return Asks::Cancel,
+                    Some(b"show") => return Asks::Nothing,
+                    _ if has(&[b"--dry-run", b"--help", b"--version"]) => return Asks::Nothing,
+                    _ => {}
                 }
                 let verbs: [&[u8]; 5] = [b"reboot", b"poweroff", b"halt", b"kexec", b"soft-reboot"];
                 let targets: [&[u8]; 5] = [
@@ -131,6 +134,65 @@ pub fn asks(filename: &[u8], argv: &[u8]) -> Asks {
         }
     }
     Asks::Nothing
+}
+
+/// Options of systemctl and loginctl whose value may be a word of its own. Those of another machine are no matter here.
+const VALUED: [&[u8]; 30] = [
+    b"-t",
+    b"--type",
+    b"-p",
+    b"--property",
+    b"-P",
+    b"-s",
+    b"--signal",
+    b"-n",
+    b"--lines",
+    b"-o",
+    b"--output",
+    b"--state",
+    b"--job-mode",
+    b"--check-inhibitors",
+    b"--what",
+    b"--kill-who",
+    b"--kill-whom",
+    b"--kill-value",
+    b"--root",
+    b"--image",
+    b"--image-policy",
+    b"--preset-mode",
+    b"--message",
+    b"--when",
+    b"--reboot-argument",
+    b"--boot-loader-menu",
+    b"--boot-loader-entry",
+    b"--timestamp",
+    b"--drop-in",
+    b"--legend",
+];
+
+/// The first word that is neither an option nor the value of one.
+fn verb<'a>(mut words: impl Iterator<Item = &'a [u8]>) -> Option<&'a [u8]> {
+    while let Some(word) = words.next() {
+        match word {
+            _ if VALUED.contains(&word) => drop(words.next()),
+            _ if !word.starts_with(b"-") => return Some(word),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// What `--when` is given.
+fn when<'a>(mut words: impl Iterator<Item = &'a [u8]>) -> Option<&'a [u8]> {
+    while let Some(word) = words.next() {
+        match word.strip_prefix(b"--when") {
+            Some(b"") => return words.next(),
+            Some([b'=', value @ ..]) => return Some(value),
+            _ if VALUED.contains(&word) => drop(words.next()),
+            _ => {}
+        }
+    }
+    None
 }
 
 /// Whether an option of systemctl names another machine than this: `-M c1`, `--host=db8`.
@@ -166,6 +228,8 @@ mod tests {
             "systemctl reboot",
             "systemctl --force poweroff",
             "systemctl isolate reboot.target",
+            "systemctl --message update reboot",
+            "systemctl reboot --when +5min",
         ] {
             assert_eq!(seen(&["ls", command]), Some(format!("{command} (root, pts/0)")), "{command}");
         }
@@ -183,6 +247,10 @@ mod tests {
             "systemctl --machine=c1 reboot",
             "systemctl -M c1 reboot",
             "systemctl reboot --host=db8",
+            "systemctl reboot --when=show",
+            "systemctl poweroff --when show",
+            "systemctl reboot --dry-run",
+            "systemctl --signal reboot kill",
             "rebooted",
         ] {
             assert_eq!(seen(&[command]), None, "{command}");

@@ -51,6 +51,9 @@ use self::{
 /// Signals are looked at from this long before a shutdown on.
 const BEFORE_NS: u64 = 30_000_000_000;
 
+/// So long a unit may take to stop, unless somebody has set it otherwise (`DefaultTimeoutStopSec=`).
+const STOPPED_NS: u64 = 90_000_000_000;
+
 /// Everything that is known of one recording's shutdown.
 #[derive(Debug)]
 pub struct Story {
@@ -109,7 +112,8 @@ impl Story {
         let doubt = Doubt::new(&world, summary);
         let begin = shutdown.as_ref().map_or(At::NEVER, |shutdown| shutdown.begin);
         // What killed somebody in the shutdown may have been sent a moment before it.
-        let by_target = ByTarget::new(&world, At { ns: begin.ns.saturating_sub(BEFORE_NS), number: 0 });
+        let by_target =
+            ByTarget::new(&world, At { ns: begin.ns.saturating_sub(BEFORE_NS), number: 0 }, begin);
         let (mut fates, mut restarts, mut waits) = (Vec::new(), Vec::new(), Vec::new());
         let mut at_work = Vec::new();
         let mut rivals = Rivals::default();
@@ -146,12 +150,19 @@ impl Story {
                 let unit = cgroup.and_then(|path| service::of_cgroup(world.strings.get(*path)));
                 unit.map(|(_, name)| safe::text(name))
             };
+            let says = |idx: Idx| world.own_images(idx).any(|image| says_stop(world.strings.get(image.argv)));
+            let of_mount = |unit: &String| init == Init::Systemd && service::is_mount(unit);
             // Asked of those only who still ran at an end that nobody saw.
             let stops = |idx: Idx| {
                 !shutdown.ended
                     && unit_of(idx).is_some_and(|unit| {
                         let earlier = earlier.get_or_init(|| behalf::Earlier::of(&world, shutdown.begin));
-                        earlier.is_new_in(&world, idx, &unit) == Some(true)
+                        match earlier.is_new_in(&world, idx, &unit) {
+                            _ if of_mount(&unit) => true,
+                            Some(is_new) => is_new,
+                            // Of a unit that only does something at its start and at its end.
+                            None => says(idx),
+                        }
                     })
             };
             // And this of those whom somebody has killed.
@@ -162,8 +173,8 @@ impl Story {
                 fate.filter(|_| proc.born >= shutdown.begin && world.is_init(proc.parent))
             };
             let command = |idx: Idx| {
-                let of_mount = |unit: &String| service::is_mount(unit);
-                let Some(unit) = unit_of(idx).filter(|unit| unit.ends_with(".service") || of_mount(unit))
+                let Some(unit) =
+                    unit_of(idx).filter(|unit| unit.ends_with(".service") || service::is_mount(unit))
                 else {
                     return Command::Other;
                 };
@@ -181,10 +192,9 @@ impl Story {
                             && world.program_at(sent.sender, sent.at.ns) != b"systemd-shutdown"
                     })
                 };
-                let says = || world.own_images(idx).any(|image| says_stop(world.strings.get(image.argv)));
                 match is_new {
-                    _ if init == Init::Systemd && of_mount(&unit) => Command::Stops(until_ns),
-                    Some(true) if earlier.ran_at(&unit, born_ns) || says() => Command::Stops(until_ns),
+                    _ if of_mount(&unit) => Command::Stops(until_ns),
+                    Some(true) if earlier.ran_at(&unit, born_ns) || says(idx) => Command::Stops(until_ns),
                     Some(false) => Command::Other,
                     // What has just been started is stopped as soon as its turn comes.
                     _ if init == Init::Systemd
@@ -196,7 +206,21 @@ impl Story {
                     _ => Command::Other,
                 }
             };
-            waits = blame::blame(&world, shutdown, &fates, heir, &mut of_unit, stops, command, &by_target);
+            let underway = match init {
+                Init::Systemd => behalf::underway(&world, shutdown.begin),
+                _ => IdxSet::default(),
+            };
+            waits = blame::blame(
+                &world,
+                shutdown,
+                &fates,
+                heir,
+                &mut of_unit,
+                stops,
+                command,
+                &underway,
+                &by_target,
+            );
             if !shutdown.ended && !shutdown.returned {
                 let told: IdxSet =
                     fates.iter().filter(|fate| fate.told.is_some()).map(|fate| fate.proc).collect();
@@ -380,9 +404,11 @@ impl Story {
         self.world.proc_at(idx).is_some_and(|proc| proc.born < stops && !self.stopped.contains(&idx))
     }
 
-    /// From when on a request to stop would have been recorded: the beginning of the shutdown, if that can have been seen.
+    /// From when on a request to stop would have been recorded: a little before the beginning of the shutdown, if that can have
+    /// been seen; for who was being stopped by then is told no more.
     fn stops_from_ns(&self) -> u64 {
-        self.shutdown.as_ref().filter(|_| self.saw_beginning()).map_or(0, |shutdown| shutdown.begin.ns)
+        let begin = self.shutdown.as_ref().filter(|_| self.saw_beginning()).map(|shutdown| shutdown.begin.ns);
+        begin.map_or(0, |begin_ns| self.doubt.seen_from(begin_ns.saturating_sub(STOPPED_NS)).min(begin_ns))
     }
 
     /// Whether the shutdown began before our eyes, as far as is known. Who asks once more while it is under way begins nothing.

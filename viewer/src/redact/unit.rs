@@ -250,6 +250,13 @@ impl Redactor {
                 return [start, self.host(name).as_slice()].concat();
             }
         }
+        // What a unit runs is a machine there: systemd-nspawn@web.service. It is a unit all the same.
+        if let (b"machine.slice", Some(stem)) = (before, part.strip_suffix(b".service"))
+            && let Some(at) = stem.iter().position(|byte| *byte == b'@')
+        {
+            let machine = escape_part(&self.host(&unescape_part(&stem[at + 1..])));
+            return [self.service_name(&stem[..at]).as_slice(), b"@", &machine, b".service"].concat();
+        }
         if matches!(before, b"lxc" | b"machine" | b"machine.slice") && !part.ends_with(b".scope") {
             let end = [&b".libvirt-qemu"[..], b".libvirt-lxc", b".partition"];
             let end = end.into_iter().find(|end| part.ends_with(end)).unwrap_or_default();

@@ -17,7 +17,11 @@ use crate::{names, processes::base_name, safe};
 
 /// Units that had a process before the shutdown began.
 #[derive(Debug, Default)]
-pub(super) struct Earlier(HashMap<String, Ran>);
+pub(super) struct Earlier {
+    units: HashMap<String, Ran>,
+    /// What had begun to stop one by then, and was not done with it.
+    underway: IdxSet,
+}
 
 /// What ran in a unit.
 #[derive(Debug, Default)]
@@ -34,7 +38,7 @@ const BEHIND_NS: u64 = 80_000_000;
 const SOON_NS: u64 = 5_000_000_000;
 
 /// What ended a unit before the shutdown, when it was restarted: children of init that began beside an older one, which
-/// ended while they ran or soon after them.
+/// ended while they ran or soon after them. Of what still ran when the shutdown began its words have to say it.
 pub(super) fn stop_commands(world: &World, begin: At) -> IdxSet {
     let mut by_cgroup: HashMap<u64, Vec<(At, At, Idx)>> = HashMap::new();
     // Whose parent is not known, and who was there, may be a child of init that was not recorded itself.
@@ -61,7 +65,8 @@ pub(super) fn stop_commands(world: &World, begin: At) -> IdxSet {
         // Of those that began before, the one that lived longest: who stops it sees its end.
         let mut main = lives[0].1;
         for (born, exit, idx) in &lives[1..] {
-            if *born < main && main.ns <= exit.ns.saturating_add(SOON_NS) && *exit < begin {
+            let done = *exit < begin || says_its_stop(world, *idx);
+            if *born < main && main.ns <= exit.ns.saturating_add(SOON_NS) && done {
                 stops.insert(*idx);
             } else {
                 main = main.max(*exit);
@@ -69,6 +74,22 @@ pub(super) fn stop_commands(world: &World, begin: At) -> IdxSet {
         }
     }
     stops
+}
+
+/// Whether what it was executed as is a stop command by its words.
+fn says_its_stop(world: &World, idx: Idx) -> bool {
+    world.own_images(idx).any(|image| says_stop(world.strings.get(image.argv)))
+}
+
+/// What ran a stop command when the shutdown began, if anything did: it is asked of every recording.
+pub(super) fn underway(world: &World, begin: At) -> IdxSet {
+    let runs = |(idx, proc): (Idx, &Proc)| {
+        proc.born < begin && proc.exit >= begin && world.is_init(proc.parent) && says_its_stop(world, idx)
+    };
+    match world.all().any(runs) {
+        true => Earlier::of(world, begin).underway,
+        false => IdxSet::default(),
+    }
 }
 
 /// Whether it is only the way to what is executed then: systemd 255 and later run each command of each unit by the same program,
@@ -109,19 +130,20 @@ impl Earlier {
                 unit.until_ns = unit.until_ns.max(ran.until_ns);
             }
         }
-        Self(units)
+        let underway = stops.into_iter().filter(|idx| world.procs[*idx as usize].exit >= begin).collect();
+        Self { units, underway }
     }
 
     /// Whether something of that still ran in `unit` at `ns`, or had ended right before: what init ran for it then was not
     /// there to start it.
     pub fn ran_at(&self, unit: &str, ns: u64) -> bool {
-        self.0.get(unit).is_some_and(|ran| ran.until_ns.saturating_add(BEHIND_NS) >= ns)
+        self.units.get(unit).is_some_and(|ran| ran.until_ns.saturating_add(BEHIND_NS) >= ns)
     }
 
     /// Whether what `idx` executes in `unit` was not what the unit ran before: then it is not what the unit is there for.
     /// None: the unit did not run before.
     pub fn is_new_in(&self, world: &World, idx: Idx, unit: &str) -> Option<bool> {
-        let lines = &self.0.get(unit)?.lines;
+        let lines = &self.units.get(unit)?.lines;
         Some(!world.own_images(idx).any(|image| lines.contains(&image.argv)))
     }
 }
@@ -239,11 +261,12 @@ impl Story {
         self.earlier.get_or_init(|| Earlier::of(&self.world, begin))
     }
 
-    /// Whether pid 1 ran it for its unit in the shutdown, and not as what the unit is there for.
+    /// Whether pid 1 ran it for its unit in the shutdown, or to stop it before that, and not as what the unit is there for.
     pub(super) fn is_command(&self, idx: Idx) -> bool {
         let born = self.world.proc_at(idx).map(|proc| proc.born);
         let begin = self.shutdown.as_ref().map(|shutdown| shutdown.begin);
-        born.zip(begin).is_some_and(|(born, begin)| born >= begin) && self.replaces(idx).is_none()
+        let in_it = born.zip(begin).is_some_and(|(born, begin)| born >= begin);
+        (in_it || self.earlier().underway.contains(&idx)) && self.replaces(idx).is_none()
     }
 
     /// Whether a command that pid 1 ran for a unit that ran before is there to stop it: it is none that was executed for it

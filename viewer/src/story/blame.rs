@@ -12,7 +12,7 @@ use std::{
 
 use self::relays::Relays;
 use super::{
-    fate::{ByTarget, Fate, tells_to_stop, told},
+    fate::{ByTarget, Fate, tells_to_stop, told_for},
     service::of_rc,
     shutdown::{PhaseKind, Shutdown},
     world::{Idx, IdxMap, IdxSet, NONE, Proc, Sig, World},
@@ -139,7 +139,8 @@ pub enum Command {
 }
 
 /// The whole shutdown, stretch by stretch. `heir`: who took somebody's place; `of_unit`: who belongs to a unit;
-/// `stops`: of them, who may be there to stop it; `command`: what a child of init was, of whom one was killed.
+/// `stops`: of them, who may be there to stop it; `command`: what a child of init was, of whom one was killed;
+/// `underway`: what stopped a unit when the shutdown began.
 #[expect(clippy::too_many_arguments, reason = "what the story knows of processes, each asked of few")]
 pub fn blame(
     world: &World,
@@ -149,6 +150,7 @@ pub fn blame(
     mut of_unit: impl FnMut(Idx) -> bool,
     stops: impl Fn(Idx) -> bool,
     command: impl Fn(Idx) -> Command,
+    underway: &IdxSet,
     by_target: &ByTarget,
 ) -> Vec<Wait> {
     let (begin, end) = (shutdown.begin.ns, shutdown.end.ns);
@@ -156,7 +158,8 @@ pub fn blame(
     // Who tells many is asked for many times.
     let known: RefCell<IdxMap<u64>> = RefCell::default();
     let told_ns = |idx: Idx| {
-        let when = || told(world, by_target, idx, shutdown.begin).map_or(u64::MAX, |told| told.at(world).ns);
+        let when =
+            || told_for(world, by_target, idx, shutdown.begin).map_or(u64::MAX, |told| told.at(world).ns);
         *known.borrow_mut().entry(idx).or_insert_with(when)
     };
     // When init ran the first command in a cgroup.
@@ -200,6 +203,18 @@ pub fn blame(
         {
             longest.add(candidate);
         }
+    }
+    let there = underway.iter().filter_map(|idx| Some((*idx, world.proc_at(*idx)?)));
+    for (idx, proc) in there.filter(|(_, proc)| proc.dead() || !shutdown.ended) {
+        longest.add(Candidate {
+            proc: idx,
+            from_ns: proc.born.ns,
+            to_ns: proc.exit.ns.min(end),
+            why: Why::Running,
+            of_unit: true,
+            doubtful: false,
+            told_by: NONE,
+        });
     }
     let mut all = longest.take();
     let mut edges: Vec<u64> = all.iter().flat_map(|c| [c.from_ns, c.to_ns]).chain([begin, end]).collect();
@@ -252,7 +267,9 @@ fn is_told_for_it(
     }
     let asked = shutdown.asked.as_ref().map_or(NONE, |asked| asked.by);
     let line = || std::iter::once(by).chain(world.ancestors(by)).take_while(|up| !world.is_init(*up));
-    let told = |up: Idx| told_ns(up) <= candidate.from_ns;
+    // Who was stopping by then goes on for whoever is told in the shutdown.
+    let until_ns = if candidate.from_ns < shutdown.begin.ns { candidate.to_ns } else { candidate.from_ns };
+    let told = |up: Idx| told_ns(up) <= until_ns;
     let of_it = |up: Idx| {
         let proc = world.proc_at(up);
         let begun = proc.is_some_and(|proc| world.is_init(proc.parent) && proc.born >= shutdown.begin);
@@ -374,7 +391,7 @@ fn running(
         Some(Command::Other) => return None,
     };
     let of_unit = of_unit(idx);
-    let step = proc.dead() || of_unit && stops(idx) || under_rc();
+    let step = proc.dead() || of_unit && stops(top) || under_rc();
     step.then(|| Candidate {
         proc: idx,
         from_ns: proc.born.ns,

@@ -60,6 +60,11 @@ impl Doubt {
         ns.saturating_sub(self.from_ns) < YOUNG_NS
     }
 
+    /// `ns`, or from when there is a recording.
+    pub fn seen_from(&self, ns: u64) -> u64 {
+        ns.max(self.from_ns)
+    }
+
     /// Of what was seen between these moments.
     pub fn of(&self, from_ns: u64, to_ns: u64) -> Confidence {
         self.of_kinds(from_ns, to_ns, &[])

@@ -6,6 +6,7 @@
 
 use super::{
     shutdown::Shutdown,
+    who::words,
     world::{At, Idx, IdxMap, Means, NONE, Origin, Proc, Sig, World},
 };
 
@@ -114,10 +115,13 @@ pub struct ByTarget {
     order: Vec<u32>,
     /// By process: where its signals begin in `order`; they end where those of the next begin.
     starts: Vec<u32>,
+    /// Who had been told to stop when the shutdown began, and by which signal.
+    stopping: IdxMap<u32>,
 }
 
 impl ByTarget {
-    pub fn new(world: &World, from: At) -> Self {
+    /// Those from `from` on, for a shutdown that began at `begin`.
+    pub fn new(world: &World, from: At, begin: At) -> Self {
         let first = world.sigs.partition_point(|sent| sent.at < from);
         // Behind each one's place is first how many it has, then where they begin, and at last, when they have been put
         // there, where they end: that is where those of the next begin.
@@ -135,7 +139,7 @@ impl ByTarget {
             *place += 1;
         }
         starts.pop();
-        Self { order, starts }
+        Self { order, starts, stopping: stopping(world, begin) }
     }
 
     /// Signals to `target`, in order of time.
@@ -151,6 +155,71 @@ impl ByTarget {
         };
         of.iter().map(|at| (*at, &world.sigs[*at as usize]))
     }
+}
+
+/// So long a stop may take that began before the shutdown: what needs long is given as much (`TimeoutStopSec=900` of
+/// MariaDB).
+const STOPPING_NS: u64 = 900_000_000_000;
+/// systemd answers a `systemctl kill` sooner than that.
+const ANSWERED_NS: u64 = 10_000_000_000;
+
+/// Who was being stopped when the shutdown began at `begin`, and goes on doing so: by the first signal for that of init, or else of
+/// who else looks after him. What anybody else had told him he had outlived.
+fn stopping(world: &World, begin: At) -> IdxMap<u32> {
+    let mut stopping: IdxMap<u32> = IdxMap::default();
+    if begin == At::NEVER {
+        return stopping;
+    }
+    let first = world.sigs.partition_point(|sent| begin.ns.saturating_sub(sent.at.ns) > STOPPING_NS);
+    let before = world.sigs.iter().enumerate().skip(first).take_while(|(_, sent)| sent.at < begin);
+    for (number, sent) in before {
+        let lives = world.proc_at(sent.target).is_some_and(|proc| proc.exit >= begin);
+        if !lives || !matches!(sent.sig, TERM | INT | QUIT) || sent.overflowed() || world.is_init(sent.target)
+        {
+            continue;
+        }
+        let of_init = world.is_init(sent.sender);
+        let stops = if of_init { !ordered_kill(world, sent) } else { is_stopped_by(world, sent) };
+        if !stops || before_exec(world, sent.target, sent) {
+            continue;
+        }
+        let by_init = |number: &u32| world.is_init(world.sigs[*number as usize].sender);
+        let known = stopping.entry(sent.target).or_insert(number as u32);
+        if of_init && !by_init(known) {
+            *known = number as u32;
+        }
+    }
+    stopping
+}
+
+/// Whether its sender looks after its target: the supervisor that runs it, what one of a container runs for that, or a command that
+/// init ran in its cgroup when it was there.
+fn is_stopped_by(world: &World, sent: &Sig) -> bool {
+    let Some(target) = world.proc_at(sent.target).filter(|_| sent.sender != NONE && !sent.ignored()) else {
+        return false;
+    };
+    let is_above = |idx: Idx| world.ancestors(sent.target).any(|up| up == idx);
+    if world.is_supervisor(sent.sender) {
+        return is_above(sent.sender);
+    }
+    let line = || std::iter::once(sent.sender).chain(world.ancestors(sent.sender));
+    if is_runtime(world.program_of(sent.sender)) {
+        return line().any(|up| world.is_shim(up));
+    }
+    let top = line().take_while(|up| !world.is_init(*up)).last();
+    top.filter(|top| !is_above(*top)).and_then(|top| world.proc_at(top)).is_some_and(|top| {
+        world.is_init(top.parent) && top.born > target.born && top.cgroup == target.cgroup && top.cgroup != 0
+    })
+}
+
+/// Whether a `systemctl kill` may have had systemd send it: who lives on has not taken it for a stop.
+fn ordered_kill(world: &World, sent: &Sig) -> bool {
+    let before = world.images.partition_point(|image| image.at < sent.at);
+    let near = world.images[..before].iter().rev();
+    near.take_while(|image| sent.at.ns.saturating_sub(image.at.ns) < ANSWERED_NS).any(|image| {
+        world.program(image) == b"systemctl"
+            && words(world.strings.get(image.argv)).skip(1).any(|word| word == b"kill")
+    })
 }
 
 /// Whether a signal tells its target to stop.
@@ -200,10 +269,15 @@ fn is_same_hand(world: &World, one: Idx, other: Idx) -> bool {
     let parent = |idx: Idx| world.proc_at(idx).map_or(NONE, |proc| proc.parent);
     let program = world.program_of(one);
     one == other
-        || matches!(program, b"runc" | b"crun" | b"docker-runc" | b"youki" | b"runsc")
+        || is_runtime(program)
             && program == world.program_of(other)
             && parent(one) != NONE
             && parent(one) == parent(other)
+}
+
+/// Whether it is what sends signals for who looks after containers.
+fn is_runtime(program: &[u8]) -> bool {
+    matches!(program, b"runc" | b"crun" | b"docker-runc" | b"youki" | b"runsc")
 }
 
 /// Everybody who lived when the shutdown began, or was born in it, and how it ended for them. In order of their ends.
@@ -250,7 +324,7 @@ fn fate(
     if !proc.dead() && proc.origin == Origin::Mentioned {
         return None;
     }
-    let told = told(world, by_target, idx, shutdown.begin);
+    let told = told_for(world, by_target, idx, shutdown.begin);
     let sig = proc.killed_by();
     let (killer, others) = killer(world, by_target, idx, sig);
     if !others.is_empty() {
@@ -322,10 +396,9 @@ pub fn told(world: &World, by_target: &ByTarget, idx: Idx, begin: At) -> Option<
     };
     // A unit has one KillSignal=: where init sent a plain one later, its SIGUSR1 meant something else. In the end
     // systemd-shutdown, which is pid 1 then, sends SIGTERM to all that is left, whatever it was sent before.
-    let in_the_end =
-        |sent: &Sig| world.image(sent.image).is_some_and(|image| world.program(image) == b"systemd-shutdown");
-    let plain =
-        |sent: &Sig| matches!(sent.sig, TERM | INT | QUIT) && world.is_init(sent.sender) && !in_the_end(sent);
+    let plain = |sent: &Sig| {
+        matches!(sent.sig, TERM | INT | QUIT) && world.is_init(sent.sender) && !in_the_end(world, sent)
+    };
     let last_plain = came().filter(|(_, sent)| plain(sent)).map(|(_, sent)| sent.at).next_back();
     let meant = |sent: &Sig| {
         matches!(sent.sig, TERM | INT | QUIT | HUP) || last_plain.is_none_or(|plain| sent.at > plain)
@@ -338,7 +411,31 @@ pub fn told(world: &World, by_target: &ByTarget, idx: Idx, begin: At) -> Option<
     };
     // Of several signals of one stop the first counts that reached it.
     let reached = |sent: &Sig| !sent.ignored() && !before_exec(world, idx, sent);
-    let (number, sent) = stops().find(|(_, sent)| reached(sent)).or_else(|| stops().next()).or_else(asks)?;
+    let (number, _) = stops().find(|(_, sent)| reached(sent)).or_else(|| stops().next()).or_else(asks)?;
+    received(world, by_target, idx, number)
+}
+
+/// By what the shutdown that began at `begin` met `idx` stopping, or told it to: who was stopping before is told no more, unless
+/// by systemd-shutdown, which tells all that is left.
+pub fn told_for(world: &World, by_target: &ByTarget, idx: Idx, begin: At) -> Option<Told> {
+    let told = told(world, by_target, idx, begin);
+    let Some(earlier) = by_target.stopping.get(&idx).copied() else { return told };
+    let by_init = world.sig(earlier).is_some_and(|sent| world.is_init(sent.sender));
+    let late = |told: &Told| world.sig(told.sent).is_some_and(|sent| by_init && in_the_end(world, sent));
+    match told {
+        Some(told) if !late(&told) => Some(told),
+        _ => received(world, by_target, idx, earlier),
+    }
+}
+
+/// Whether systemd-shutdown sent it.
+fn in_the_end(world: &World, sent: &Sig) -> bool {
+    world.image(sent.image).is_some_and(|image| world.program(image) == b"systemd-shutdown")
+}
+
+/// What `idx` did with a signal that told it to stop.
+fn received(world: &World, by_target: &ByTarget, idx: Idx, number: u32) -> Option<Told> {
+    let (proc, sent) = (world.proc_at(idx)?, world.sig(number)?);
     let died_of_it = proc.killed_by() == sent.sig;
     let reception = match sent.took() {
         _ if sent.ignored() => Reception::Ignored,

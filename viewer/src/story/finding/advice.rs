@@ -282,6 +282,11 @@ pub fn against_waiting(story: &Story, idx: Idx, why: Why) -> Option<String> {
     }
 }
 
+/// Against a file system that did not go.
+pub fn against_unmounting(paths: &str) -> String {
+    format!("see what {paths} was mounted from: a server or a disk that was gone by then")
+}
+
 /// Whether it was sent by systemd-shutdown, which tells and kills what systemd has left behind.
 fn by_shutdown(story: &Story, sent: &Sig) -> bool {
     story.init == Init::Systemd

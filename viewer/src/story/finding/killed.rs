@@ -35,21 +35,23 @@ pub(super) fn check(case: &mut Case<'_>) {
     // that one.
     let mut elders: Vec<&Fate> = dead.clone();
     elders.sort_by_key(|fate| (story.world.procs[fate.proc as usize].born, fate.proc));
-    let mut head: HashMap<Idx, Idx> = HashMap::new();
-    let mut of_service: HashMap<(ServiceId, &[u8]), Idx> = HashMap::new();
-    for fate in &elders {
-        let above = story.world.ancestors(fate.proc).find_map(|up| head.get(&up).copied());
+    let mut head: HashMap<Idx, &Fate> = HashMap::new();
+    let mut of_service: HashMap<(ServiceId, &[u8]), Vec<&Fate>> = HashMap::new();
+    for fate in elders.iter().copied() {
+        let same = |first: &&Fate| is_same_way(story, first, fate) || is_killed_by(story, fate, first);
+        let above = story.world.ancestors(fate.proc).filter_map(|up| head.get(&up).copied()).find(same);
         let like = story.service(fate.proc).map(|id| (id, story.world.program_of(fate.proc)));
-        let beside = like.and_then(|like| of_service.get(&like).copied());
-        let first = above.or(beside).unwrap_or(fate.proc);
+        let beside = || of_service.get(&like?)?.iter().rev().take(WAYS_MAX).copied().find(same);
+        let first = above.or_else(beside).unwrap_or(fate);
         head.insert(fate.proc, first);
-        if let Some(like) = like {
-            of_service.entry(like).or_insert(first);
+        let known = like.map(|like| of_service.entry(like).or_default());
+        if let Some(known) = known.filter(|known| known.iter().all(|other| other.proc != first.proc)) {
+            known.push(first);
         }
     }
     let mut with: HashMap<Idx, Vec<&Fate>> = HashMap::new();
     for fate in &dead {
-        let first = head.get(&fate.proc).copied().unwrap_or(fate.proc);
+        let first = head.get(&fate.proc).map_or(fate.proc, |first| first.proc);
         let family = with.entry(first).or_default();
         if first != fate.proc {
             family.push(fate);
@@ -62,6 +64,40 @@ pub(super) fn check(case: &mut Case<'_>) {
             case.add(finding);
         }
     }
+}
+
+/// Who is killed with others is killed as soon behind them.
+const TOGETHER_NS: u64 = 1_000_000_000;
+/// Of so many whom it had killed itself is told.
+const OTHERS_MAX: usize = 3;
+/// Of the ways that processes of one program and service went so many are compared.
+const WAYS_MAX: usize = 16;
+
+/// Whether two were killed by the same hand with the same signal in the same breath, or each by itself; of whose killer was not
+/// recorded the moment says it.
+fn is_same_way(story: &Story, one: &Fate, other: &Fate) -> bool {
+    let world = &story.world;
+    let sig = |fate: &Fate| world.proc_at(fate.proc).map_or(0, |proc| proc.killed_by());
+    let sent = |fate: &Fate| fate.killer.and_then(|killer| world.sig(killer));
+    let when = |fate: &Fate| sent(fate).map_or(story.end_of(fate.proc).ns, |sent| sent.at.ns);
+    let itself = |fate: &Fate, sent: &Sig| sent.sender == fate.proc;
+    // A script may run a command for each.
+    let parent = |idx: Idx| world.proc_at(idx).map(|proc| proc.parent).filter(|parent| *parent != NONE);
+    let of_one = |a: Idx, b: Idx| {
+        world.program_of(a) == world.program_of(b) && parent(a).is_some() && parent(a) == parent(b)
+    };
+    let same_hand = match (sent(one), sent(other)) {
+        (Some(a), Some(b)) if itself(one, a) || itself(other, b) => itself(one, a) && itself(other, b),
+        (Some(a), Some(b)) => a.means == b.means && (a.sender == b.sender || of_one(a.sender, b.sender)),
+        _ => true,
+    };
+    sig(one) == sig(other) && same_hand && when(one).abs_diff(when(other)) < TOGETHER_NS
+}
+
+/// Whether `by` killed it: then that is a part of what became of both.
+fn is_killed_by(story: &Story, fate: &Fate, by: &Fate) -> bool {
+    fate.proc != by.proc
+        && fate.killer.and_then(|killer| story.world.sig(killer)).is_some_and(|sent| sent.sender == by.proc)
 }
 
 /// Of `dead`, who is nobody's loss: a shim whose container is told of, which is what people know, and who supervises one
@@ -255,9 +291,12 @@ fn tell(story: &Story, fate: &Fate, with_it: &[&Fate]) -> Finding {
     finding.steps.extend(steps::told_again(story, fate));
     finding.steps.extend(steps::end(story, fate));
     let ordered = fate.killer.and_then(|killer| story.ordered_kill(world.sig(killer)?));
+    let (same, others): (Vec<&Fate>, Vec<&Fate>) =
+        with_it.iter().copied().partition(|other| is_same_way(story, fate, other));
     if let Some(last) = finding.steps.last_mut() {
-        last.text.push_str(&same_way(story, fate, with_it));
+        last.text.push_str(&same_way(story, fate, &same));
     }
+    finding.steps.extend(others.into_iter().take(OTHERS_MAX).filter_map(|other| steps::end(story, other)));
     let anew = executed_anew(story, fate);
     if let Some((at, told_ns)) = anew {
         let since = time::duration(at.ns.saturating_sub(told_ns));
@@ -349,7 +388,7 @@ fn executed_anew(story: &Story, fate: &Fate) -> Option<(At, u64)> {
 }
 
 /// For who was killed by systemd since somebody had asked it to.
-fn by_hand(story: &Story, fate: &Fate, command: Idx) -> String {
+pub(super) fn by_hand(story: &Story, fate: &Fate, command: Idx) -> String {
     let (name, chain) = (story.world.name(fate.proc), story.chain(command, story.end_of(fate.proc).ns));
     match fate.told {
         Some(_) => format!(

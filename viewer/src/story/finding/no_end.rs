@@ -5,7 +5,7 @@
 
 use crate::{names, safe, time};
 
-use super::{Case, Finding, Rule, Step, steps, waited_for::LONG_NS};
+use super::{Case, Finding, Rule, Step, advice, steps, waited_for::LONG_NS};
 use crate::story::{
     Story,
     blame::{self, Wait, Why},
@@ -14,7 +14,7 @@ use crate::story::{
     service::{Kind, of_rc},
     shutdown::Asked,
     who::words,
-    world::{Idx, Means, NONE, Sig},
+    world::{Idx, IdxMap, IdxSet, Means, Mount, NONE, Sig},
 };
 
 /// A shorter wait than that says nothing about why it went no further.
@@ -40,15 +40,20 @@ pub(super) fn check(case: &mut Case<'_>) {
         })
     };
     let working: Vec<Idx> = story.at_work.iter().copied().filter(|idx| !waits(*idx)).collect();
-    let mut finding = Finding::new(Rule::NoEnd, headline(story, &stopping, &working));
+    let unmounting = unmounting(story);
+    let mut finding = Finding::new(Rule::NoEnd, headline(story, &stopping, &working, &unmounting));
     if let Some(asked) = &story.asked_last {
         finding.steps.push(Step::at(asked.at, format!("{} asked for a shutdown", wish(asked))));
         finding.confidence = Confidence::Likely;
     }
     let sysrq = sysrq(story);
     finding.steps.extend(sysrq.iter().cloned());
-    finding.steps.extend(stopping.iter().take(STOPPING).map(|(fate, told)| steps::told(story, fate, told)));
+    for (fate, told) in stopping.iter().take(STOPPING) {
+        finding.steps.push(steps::told(story, fate, told));
+        finding.steps.extend(killed(story, fate).map(|sent| outlived(story, sent)));
+    }
     finding.steps.extend(story.at_work.iter().take(RUNNING).filter_map(|idx| still_ran(story, *idx)));
+    finding.steps.extend(unmounting.iter().take(RUNNING).map(|mount| unmounted(story, mount)));
     finding.steps.push(Step::at(
         last,
         match story.unseen {
@@ -81,11 +86,14 @@ pub(super) fn check(case: &mut Case<'_>) {
         }
     }
     finding.procs.extend(&story.at_work);
+    finding.procs.extend(unmounting.iter().map(|mount| mount.proc));
+    let mut told_of = IdxSet::default();
+    finding.procs.retain(|idx| told_of.insert(*idx));
     if story.unseen {
         finding.confidence = Confidence::Likely;
     }
     finding.advice = Some(match sysrq.is_empty() {
-        true => advice(story, &working, waited),
+        true => against(story, &working, waited, &unmounting),
         false => "look for SysRq in the kernel's log or on the console: e tells everybody to stop, i kills them; then for a reset \
                   button, a power failure or a panic"
             .into(),
@@ -127,7 +135,57 @@ fn wish(asked: &Asked) -> String {
     if person.is_empty() { format!("`{}`", asked.how) } else { format!("`{}` ({person})", asked.how) }
 }
 
-fn headline(story: &Story, stopping: &[(&Fate, Told)], working: &[Idx]) -> String {
+/// The first SIGKILL to who still ran, if there was time to die of it.
+fn killed<'a>(story: &'a Story, fate: &Fate) -> Option<&'a Sig> {
+    let begin = story.shutdown.as_ref()?.begin;
+    let mut sent = story.by_target.to(&story.world, fate.proc).map(|(_, sent)| sent);
+    let first = sent.find(|sent| sent.sig == 9 && sent.at > begin)?;
+    (story.world.last.ns.saturating_sub(first.at.ns) >= WAITED_NS).then_some(first)
+}
+
+/// `systemd sent SIGKILL to app 700, which did not die of it in 1 min 50 s`.
+fn outlived(story: &Story, sent: &Sig) -> Step {
+    let since = time::duration(story.world.last.ns.saturating_sub(sent.at.ns));
+    Step::at(sent.at, format!("{}, which did not die of it in {since}", steps::sentence(story, sent)))
+}
+
+/// The last file system that each child of init that was born in the shutdown, and still ran, was to unmount.
+fn unmounting(story: &Story) -> Vec<&Mount> {
+    let Some(shutdown) = &story.shutdown else { return Vec::new() };
+    let world = &story.world;
+    let of_it = |idx: Idx| {
+        world.proc_at(idx).is_some_and(|proc| {
+            !proc.dead() && proc.born >= shutdown.begin && world.is_init(proc.parent) && proc.ns_level == 0
+        })
+    };
+    let mut last: IdxMap<&Mount> = IdxMap::default();
+    for mount in world.mounts.iter().filter(|mount| of_it(mount.proc)) {
+        last.insert(mount.proc, mount);
+    }
+    let mut all: Vec<&Mount> = last.into_values().collect();
+    all.sort_unstable_by_key(|mount| (mount.at, mount.proc));
+    all
+}
+
+/// `umount 900 had begun to unmount /mnt/nfs, 59 s before the recording broke off`.
+fn unmounted(story: &Story, mount: &Mount) -> Step {
+    let world = &story.world;
+    let since_ns = world.last.ns.saturating_sub(mount.at.ns);
+    let later = match since_ns >= WAITED_NS {
+        true => format!(" {} later,", time::duration(since_ns)),
+        false => String::new(),
+    };
+    let text = format!(
+        "{} {} had begun to unmount {}, and still ran{later} {}",
+        world.name(mount.proc),
+        world.pid(mount.proc),
+        safe::text(world.strings.get(mount.path)),
+        story.at_the_last()
+    );
+    Step::at(mount.at, text)
+}
+
+fn headline(story: &Story, stopping: &[(&Fate, Told)], working: &[Idx], unmounting: &[&Mount]) -> String {
     let Some(shutdown) = &story.shutdown else {
         return match story.unseen {
             true => "how the machine ended was not recorded: the recorder was told to stop before".into(),
@@ -145,10 +203,17 @@ fn headline(story: &Story, stopping: &[(&Fate, Told)], working: &[Idx]) -> Strin
         let verb = if names.len() == 1 { "was" } else { "were" };
         (!names.is_empty()).then(|| format!("{} {verb} still {what}", steps::list(&names)))
     };
+    // Those that are told of by their command already need no second word.
+    let others = unmounting.iter().filter(|mount| !story.at_work.contains(&mount.proc));
+    let others = others.filter(|mount| stopping.iter().all(|(fate, _)| fate.proc != mount.proc));
+    let others: Vec<String> = others.map(|mount| story.world.name(mount.proc)).collect();
     let stopping = stopping.iter().map(|(fate, _)| story.called(fate.proc)).collect();
     let working = working.iter().map(|idx| command(story, *idx)).collect();
     let both: Vec<String> =
-        [state(stopping, "stopping"), state(working, "running")].into_iter().flatten().collect();
+        [state(stopping, "stopping"), state(working, "running"), state(others, "unmounting")]
+            .into_iter()
+            .flatten()
+            .collect();
     let meanwhile = if both.is_empty() { String::new() } else { format!(", while {}", both.join(" and ")) };
     let took = time::duration(story.world.last.ns.saturating_sub(shutdown.begin.ns));
     match story.unseen {
@@ -195,7 +260,7 @@ fn command(story: &Story, idx: Idx) -> String {
     }
 }
 
-fn advice(story: &Story, working: &[Idx], waited: Option<&Wait>) -> String {
+fn against(story: &Story, working: &[Idx], waited: Option<&Wait>, unmounting: &[&Mount]) -> String {
     let world = &story.world;
     if story.unseen {
         return "see whether the machine went down all the same: then its last hook did not do its work, and \
@@ -207,7 +272,19 @@ fn advice(story: &Story, working: &[Idx], waited: Option<&Wait>) -> String {
     }
     let age = |idx: Idx| world.proc_at(idx).map_or(0, |proc| world.last.ns.saturating_sub(proc.born.ns));
     let stuck = working.first().filter(|idx| age(**idx) >= LONG_NS).map(|idx| command(story, *idx));
+    let killed_long_ago = |wait: &&Wait| {
+        let sent = story.fate(wait.proc).and_then(|fate| killed(story, fate));
+        sent.is_some_and(|sent| world.last.ns.saturating_sub(sent.at.ns) >= LONG_NS)
+    };
     let first = match (stuck, waited) {
+        _ if !unmounting.is_empty() => {
+            let paths = unmounting.iter().map(|mount| safe::text(world.strings.get(mount.path)));
+            let paths: Vec<String> = paths.collect();
+            format!("if it hung, {}; else ", advice::against_unmounting(&steps::list(&paths)))
+        }
+        (None, Some(wait)) if killed_long_ago(&wait) => {
+            format!("if it hung, {}; else ", advice::against_hanging(story, wait.proc, true))
+        }
         (Some(command), _) => format!("if it hung, see why {command} did not end; else "),
         (None, Some(wait)) if wait.why == Why::Stopping && wait.ns() >= LONG_NS => {
             format!("if it hung, see why {} did not stop; else ", world.name(wait.proc))

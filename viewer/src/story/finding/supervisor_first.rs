@@ -7,7 +7,7 @@
 
 use crate::time;
 
-use super::{Case, Finding, Rule, advice, steps};
+use super::{Case, Finding, Rule, Step, advice, killed, steps};
 use crate::story::{
     Story,
     fate::{Fate, Verdict, tells_to_stop},
@@ -258,8 +258,8 @@ fn tell(story: &Story, fate: &Fate, children: &[Idx]) -> Finding {
     let world = &story.world;
     let names: Vec<String> = children.iter().map(|child| story.called(*child)).collect();
     let verb = if children.len() == 1 { "its child" } else { "its children" };
-    // There may be one of each user.
-    let name = match world.is_user_manager(fate.proc) {
+    // There may be one of each user and each container beside pid 1.
+    let name = match world.program_of(fate.proc) == b"systemd" {
         true => story.called(fate.proc),
         false => world.name(fate.proc),
     };
@@ -267,6 +267,11 @@ fn tell(story: &Story, fate: &Fate, children: &[Idx]) -> Finding {
     let mut finding = Finding::new(Rule::SupervisorFirst, headline);
     finding.steps.extend(fate.told.as_ref().map(|told| steps::told(story, fate, told)));
     finding.steps.extend(steps::end(story, fate));
+    let ordered = fate.killer.and_then(|killer| story.ordered_kill(world.sig(killer)?));
+    if let Some((at, idx)) = ordered {
+        let text = format!("{} had systemd send that", story.chain(idx, at.ns));
+        finding.steps.push(Step::at(at, text));
+    }
     for child in children.iter().take(4).filter_map(|child| story.fate(*child)) {
         finding.steps.extend(child.told.as_ref().map(|told| steps::told(story, child, told)));
         finding.steps.extend(steps::end(story, child));
@@ -283,6 +288,9 @@ fn tell(story: &Story, fate: &Fate, children: &[Idx]) -> Finding {
             break;
         }
     }
-    finding.advice = advice::for_supervisor(story, fate.proc);
+    finding.advice = match ordered {
+        Some((_, idx)) => Some(killed::by_hand(story, fate, idx)),
+        None => advice::for_supervisor(story, fate),
+    };
     finding
 }

@@ -1,6 +1,6 @@
 //! Who everybody waited for: a process that alone kept the shutdown from going on for long.
 
-use crate::{names, time};
+use crate::{names, safe, time};
 
 use super::{Case, Finding, Rule, Step, advice, killed, left_alive, steps};
 use crate::story::{
@@ -8,8 +8,9 @@ use crate::story::{
     blame::{self, Why},
     doubt::Confidence,
     fate::{Fate, Reception, Verdict, tells_to_stop},
+    shutdown::{Init, PhaseKind},
     who::SHELLS,
-    world::{Idx, NONE, Sig},
+    world::{Idx, Mount, NONE, Sig},
 };
 
 /// Waiting of this length is worth a sentence.
@@ -23,6 +24,9 @@ const LONG_STEP_NS: u64 = 8_000_000_000;
 pub(super) fn check(case: &mut Case<'_>) {
     let story = case.story;
     let world = &story.world;
+    if let Some(finding) = held(story) {
+        case.add(finding);
+    }
     for (proc, ns, why) in blame::totals(&story.waits) {
         let long = if why == Why::Stopping { LONG_NS } else { LONG_STEP_NS };
         if ns < long || proc == NONE {
@@ -63,6 +67,8 @@ pub(super) fn check(case: &mut Case<'_>) {
             }
         };
         let mut finding = Finding::new(Rule::WaitedFor, headline);
+        // What systemd-shutdown forks for that executes nothing: nobody sees more of it.
+        let mount = last_unmounted(story, proc);
         match fate.filter(|_| why == Why::Stopping) {
             Some(fate) => {
                 finding.steps.extend(fate.told.as_ref().map(|told| steps::told(story, fate, told)));
@@ -94,6 +100,11 @@ pub(super) fn check(case: &mut Case<'_>) {
                 }
             }
         }
+        if let Some(mount) = mount {
+            let path = safe::text(world.strings.get(mount.path));
+            let text = format!("{} had begun to unmount {path}", world.label(proc));
+            finding.steps.insert(0, Step::at(mount.at, text));
+        }
         finding.procs = vec![proc];
         // Whom init had started again it waited for because of that.
         let again = story.replaces(proc).filter(|restart| story.of_shutdown(restart));
@@ -106,9 +117,72 @@ pub(super) fn check(case: &mut Case<'_>) {
         }
         .or_else(|| deaf_in_login(story, proc))
         .or_else(|| killed::in_login(story, proc))
-        .or_else(|| advice::against_waiting(story, proc, why));
+        .or_else(|| advice::against_waiting(story, proc, why))
+        .or_else(|| {
+            mount.map(|mount| advice::against_unmounting(&safe::text(world.strings.get(mount.path))))
+        });
         case.add(finding);
     }
+}
+
+/// Who ended so shortly before anything was stopped may have been what held it.
+const HELD_NS: u64 = 1_000_000_000;
+const HELD_MAX: usize = 64;
+
+/// That systemd began to stop things only long after it was asked to: logind waits for who holds a delay lock. Nobody sees who does,
+/// but he may have ended with it.
+fn held(story: &Story) -> Option<Finding> {
+    let (world, shutdown) = (&story.world, story.shutdown.as_ref().filter(|_| story.init == Init::Systemd)?);
+    let asked = shutdown.asked.as_ref().filter(|asked| asked.now && asked.at == shutdown.begin)?;
+    let stopping = shutdown.stopping();
+    let first = story.waits.first().filter(|wait| wait.proc == NONE && wait.from_ns == asked.at.ns)?;
+    let seen = story.doubt.absence(asked.at.ns, stopping.ns);
+    // Where no unit was stopped, it may have been none that was there.
+    let spree = shutdown.phase(PhaseKind::TermSpree);
+    let of_units = spree.is_none_or(|spree| spree.from > stopping);
+    if !seen || !of_units || first.ns() < LONG_STEP_NS || first.to_ns.abs_diff(stopping.ns) >= HELD_NS {
+        return None;
+    }
+    let took = time::duration(first.ns());
+    let headline = format!("the shutdown waited {took} before anything was stopped");
+    let mut finding = Finding::new(Rule::WaitedFor, headline);
+    finding.steps.push(Step::at(asked.at, format!("{} asked for it", asked.chain)));
+    let before = world.ended.partition_point(|idx| world.procs[*idx as usize].exit < stopping);
+    let ended = world.ended[..before].iter().rev().take(HELD_MAX);
+    let held = ended.copied().find(|idx| {
+        let proc = &world.procs[*idx as usize];
+        proc.exit < stopping
+            && stopping.ns - proc.exit.ns < HELD_NS
+            && proc.born < shutdown.begin
+            && world.is_init(proc.parent)
+    });
+    if let Some((idx, proc)) = held.and_then(|idx| Some((idx, world.proc_at(idx)?))) {
+        let text = format!(
+            "{} ended {} after that, and {} before anything was stopped",
+            world.label(idx),
+            time::duration(proc.exit.ns.saturating_sub(asked.at.ns)),
+            time::duration(stopping.ns.saturating_sub(proc.exit.ns))
+        );
+        finding.steps.push(Step::at(proc.exit, text));
+        finding.procs.push(idx);
+    }
+    finding.steps.push(Step::at(stopping, "systemd began to stop things"));
+    finding.confidence = Confidence::Likely;
+    finding.advice = Some(
+        "see who holds a delay lock (`systemd-inhibit --list`): logind waits for that, as long as InhibitDelayMaxSec= of \
+         logind.conf says"
+            .into(),
+    );
+    Some(finding)
+}
+
+/// What a child of systemd-shutdown was to unmount last.
+fn last_unmounted(story: &Story, idx: Idx) -> Option<&Mount> {
+    let world = &story.world;
+    let proc = world.proc_at(idx)?;
+    let of_shutdown =
+        world.is_init(proc.parent) && world.program_at(proc.parent, proc.born.ns) == b"systemd-shutdown";
+    world.mounts.iter().rfind(|mount| of_shutdown && mount.proc == idx)
 }
 
 /// Whether it was told by another signal later: the first had not been enough.

@@ -28,7 +28,7 @@ use super::{
 const HANDLED_NS: u64 = 10_000_000_000;
 
 /// A command is told with so many characters.
-const HOW_MAX: usize = 80;
+pub(super) const HOW_MAX: usize = 80;
 
 /// Who asked.
 #[derive(Debug, Clone)]
@@ -87,6 +87,10 @@ pub(super) fn asked(world: &World, init: Init, began: Option<At>, known: Aim) ->
             false => old && differs(),
         }
     };
+    let stands = |image: &Image| {
+        let can_be = || aim_of_words(&world.command(image, HOW_MAX)).may_be(known);
+        !failed(world, image.proc) && !is_for_later(world, image) && can_be()
+    };
     let mut found: Option<&Image> = None;
     for image in &world.images {
         // systemctl goes on by itself; what begins first is then the request's own doing.
@@ -112,7 +116,11 @@ pub(super) fn asked(world: &World, init: Init, began: Option<At>, known: Aim) ->
                 let goes_on = found.is_some_and(|first| {
                     first.proc == image.proc || world.ancestors(image.proc).any(|up| up == first.proc)
                 });
-                if !goes_on {
+                // Nor does who is refused take the place of who was not; and what init itself runs behind a request is its doing.
+                let idle = found.is_some_and(|first| {
+                    stands(first) && (failed(world, image.proc) || is_run_behind(world, image, first))
+                });
+                if !goes_on && !idle {
                     found = Some(image);
                 }
             }
@@ -134,8 +142,14 @@ pub(super) fn asked(world: &World, init: Init, began: Option<At>, known: Aim) ->
                 .is_some_and(|sent| sent.at < image.at && image.at.ns.saturating_sub(sent.at.ns) < HANDLED_NS)
     };
     let found = found.filter(|image| !of_signal(image));
+    // Who sends a signal behind his own command, or behind one that stands, begins nothing; but behind one that was refused, or
+    // was for later.
+    let outweighs = |image: &Image, sent: &Sig| {
+        let of_it = || sent.sender == image.proc || world.ancestors(sent.sender).any(|up| up == image.proc);
+        sent.at < image.at || of_it() || recent(image.at, until) && stands(image)
+    };
     match (found, by_signal) {
-        (Some(image), signal) if signal.is_none_or(|sent| recent(image.at, until) || sent.at < image.at) => {
+        (Some(image), signal) if signal.is_none_or(|sent| outweighs(image, sent)) => {
             Some(by_command(world, image, until))
         }
         (_, Some(sent)) => {
@@ -152,6 +166,14 @@ pub(super) fn asked(world: &World, init: Init, began: Option<At>, known: Aim) ->
         }
         _ => None,
     }
+}
+
+/// Whether init itself ran it for something right behind the request `first`: as a stop command that is called shutdown.
+fn is_run_behind(world: &World, image: &Image, first: &Image) -> bool {
+    let line = std::iter::once(image.proc).chain(world.ancestors(image.proc));
+    let top = line.take_while(|up| !world.is_init(*up)).last().and_then(|top| world.proc_at(top));
+    let of_init = |top: &Proc| world.is_init(top.parent) && top.born > first.at;
+    recent(first.at, image.at) && top.is_some_and(of_init)
 }
 
 fn recent(at: At, until: At) -> bool {

@@ -4,12 +4,13 @@
 
 use crate::story::{
     who::words,
-    world::{At, CALL_NS, Idx, Image, Means, NONE, Origin, Proc, Reboot, Sig, World},
+    world::{At, CALL_NS, Call, Idx, Image, Means, NONE, Origin, Proc, Reboot, Sig, World},
 };
 
 use super::{
     Aim, Init, LATER_NS, PhaseKind,
-    asked::{asked, first_request},
+    aim::aim_of_words,
+    asked::{HOW_MAX, asked, first_request},
 };
 
 /// Stop signals of systemd that are further apart belong to different occasions.
@@ -183,6 +184,14 @@ pub(super) fn marks(world: &World, init: Init) -> (Vec<Mark>, bool) {
     if let Some(at) = of_pid_1(9).filter(|_| shutdown_image != At::NEVER) {
         mark(at, PhaseKind::KillSpree, "systemd-shutdown sends SIGKILL", Aim::Unknown);
     }
+    for (sig, kind) in [(15, PhaseKind::TermSpree), (9, PhaseKind::KillSpree)] {
+        if shutdown_image == At::NEVER
+            && init == Init::Systemd
+            && let Some(at) = last_of_user_space(world, sig)
+        {
+            mark(at, kind, "pid 1 has everybody stop running, and ends them", Aim::SoftReboot);
+        }
+    }
     // What containers and file systems in user space unmount when they are told to stop is their own.
     let of_it =
         |idx: Idx| world.is_init(idx) || world.proc_at(idx).is_some_and(|proc| world.is_init(proc.parent));
@@ -190,6 +199,30 @@ pub(super) fn marks(world: &World, init: Init) -> (Vec<Mark>, bool) {
         mark(mount.at, PhaseKind::Unmounting, "systemd-shutdown unmounts", Aim::Unknown);
     }
     (marks, underway)
+}
+
+/// When pid 1, as systemd still, sent `sig` to all that was left for the first time, on the way to a soft-reboot: it has everybody stop
+/// running before that (`broadcast_signal()`). It does the same when it leaves the initrd, for which nobody asks.
+fn last_of_user_space(world: &World, sig: u8) -> Option<At> {
+    let asks = |image: &&Image| aim_of_words(&world.command(image, HOW_MAX)) == Aim::SoftReboot;
+    let mut asked = world.images.iter().filter(asks).map(|image| image.at).chain(
+        world
+            .sigs
+            .iter()
+            .filter(|sent| matches!(sent.sig, 41 | 51) && world.is_init(sent.target))
+            .map(|sent| sent.at),
+    );
+    let stops =
+        |call: &&Call| call.sig == 19 && call.target == -1 && call.ret >= 0 && world.is_init(call.proc);
+    let mut calls = world.calls.iter().filter(stops).peekable();
+    calls.peek()?;
+    let asked = asked.next()?;
+    calls.filter(|call| call.at > asked).find_map(|call| {
+        let first = world.sigs.partition_point(|sent| sent.at < call.at);
+        let mut near =
+            world.sigs[first..].iter().take_while(|sent| sent.at.ns.saturating_sub(call.at.ns) < CALL_NS);
+        near.find(|sent| sent.sig == sig && world.is_init(sent.sender)).map(|sent| sent.at)
+    })
 }
 
 /// The sprees of who then called reboot(2) himself, as watchdog(8) does: it has everybody stop running, and tells or kills

@@ -8,12 +8,15 @@ use crate::story::{
     fate::{Fate, Reception, Told},
     finding::omitted::KILL_ALL,
     service,
-    shutdown::Init,
+    shutdown::{Aim, Init, PhaseKind},
     world::{Idx, NONE, Sig},
 };
 
 /// What is left of a unit is killed this soon behind the end of its main process.
 const AT_ONCE_NS: u64 = 1_000_000_000;
+
+/// No unit is given up as soon as that.
+const GIVEN_UP_NS: u64 = 5_000_000_000;
 
 /// Against a kill: time, a handler, or being asked at all.
 pub fn against_kill(story: &Story, fate: &Fate) -> Option<String> {
@@ -40,9 +43,27 @@ pub fn against_kill(story: &Story, fate: &Fate) -> Option<String> {
     if let Some(unit) = unit.filter(|_| sender_is_init && !late_kill && story.stops_its_unit(fate.proc)) {
         return Some(format!("see what {name} waits for; {} of {} bounds it", bound(&unit.name), unit.name));
     }
+    if killer_of(story, fate).is_some_and(|sent| sent.sender == fate.proc) {
+        return Some(format!("see why {name} kills itself"));
+    }
+    if let Some(unit) = unit.filter(|_| ends_with_user_space(story, fate)) {
+        return Some(format!(
+            "see why {name} was left when unit {} had stopped (KillMode=), and have that wait for it: what is left when a \
+             soft-reboot ends systemd tells and kills at once, and TimeoutStopSec= does not bound that",
+            unit.name
+        ));
+    }
+    let told_by_init = fate.told.is_some_and(|told| of_init(told.sent));
     let of_container = container::more_time(story, fate);
+    // Whoever else it was that gave too little time.
+    let elsewhere = || {
+        of_container.clone().or_else(|| {
+            let other = by_another(story, fate) || story.init.is_rc() && fate.killer.is_some();
+            managed(story, fate).or_else(|| other.then(|| more_time(story, fate)))
+        })
+    };
     match (fate.told.map(|told| told.reception), unit) {
-        (Some(Reception::Ignored), Some(unit)) => Some(format!(
+        (Some(Reception::Ignored), Some(unit)) if told_by_init => Some(format!(
             "set KillSignal= of unit {} to one that {name} obeys, or ExecStop= to its own way of stopping",
             unit.name
         )),
@@ -58,9 +79,20 @@ pub fn against_kill(story: &Story, fate: &Fate) -> Option<String> {
                 "give {name} an init script that stops it its own way: it ignores what sendsigs sends"
             ))
         }
+        (Some(Reception::Ignored), Some(_)) => Some(format!(
+            "stop {name} its own way: it ignores what {} sends",
+            fate.told
+                .and_then(|told| world.sig(told.sent))
+                .map_or_else(|| "somebody".into(), |sent| story.sender(sent))
+        )),
         (Some(Reception::Ignored), None) => {
             Some(format!("stop {name} its own way: it ignores the signal it is sent"))
         }
+        (Some(Reception::Pending), _) if !sender_is_init && elsewhere().is_some() => Some(format!(
+            "see whether {name} needs more time (then {}), blocks its signal, or is stuck in the kernel: no event shows that a \
+             program waits for its signals",
+            elsewhere().unwrap_or_default()
+        )),
         (Some(Reception::Pending), Some(unit)) => Some(format!(
             "see whether {name} needs more time (TimeoutStopSec= of unit {}), blocks its signal, or is stuck in the kernel: no \
              event shows that a program waits for its signals",
@@ -74,9 +106,15 @@ pub fn against_kill(story: &Story, fate: &Fate) -> Option<String> {
             "have who stops {name} ask again before it kills: the first signal came before {name} was executed"
         )),
         (Some(_), _) if of_container.is_some() => of_container,
+        (Some(_), _) if managed(story, fate).is_some() => managed(story, fate),
         (Some(_), Some(unit)) if late_kill && fate.told.is_some_and(late_told) => Some(format!(
             "see why systemd did not stop {name} with unit {} (KillMode=, or DefaultDependencies=no), and make it stop when \
              told to",
+            unit.name
+        )),
+        (Some(_), Some(unit)) if late_kill && is_cut_short(story, fate) => Some(format!(
+            "see why systemd did not wait for {name}: it does not for unit {} without Before=shutdown.target (DefaultDependencies=no \
+             takes that away), nor where something ends all by force (a FailureAction= of reboot-force, say)",
             unit.name
         )),
         (Some(_), Some(unit)) if late_kill => Some(format!(
@@ -121,6 +159,15 @@ pub fn against_reload(story: &Story, idx: Idx) -> String {
     }
 }
 
+/// Whether systemd turned to what comes behind all units so soon after it had told this one that it cannot have given that up.
+fn is_cut_short(story: &Story, fate: &Fate) -> bool {
+    let world = &story.world;
+    let told_ns = fate.told.map_or(0, |told| told.at(world).ns);
+    let mut images = world.init().into_iter().flat_map(|init| world.own_images(init));
+    let turn = images.find(|image| world.program(image) == b"systemd-shutdown");
+    turn.is_some_and(|turn| turn.at.ns.saturating_sub(told_ns) < GIVEN_UP_NS)
+}
+
 /// Whether what killed it was that the main process of its unit had ended, and not that its time was over.
 fn main_is_gone(story: &Story, fate: &Fate) -> bool {
     let world = &story.world;
@@ -138,6 +185,49 @@ fn main_is_gone(story: &Story, fate: &Fate) -> bool {
             && gone < sent.at
             && sent.at.ns.saturating_sub(gone.ns) < AT_ONCE_NS
     })
+}
+
+fn killer_of<'a>(story: &'a Story, fate: &Fate) -> Option<&'a Sig> {
+    story.world.sig(fate.killer?)
+}
+
+/// Whether pid 1 killed it as it does at the end of a soft-reboot, with what its units have left (`finish_remaining_processes()`
+/// of systemd).
+fn ends_with_user_space(story: &Story, fate: &Fate) -> bool {
+    let Some(shutdown) = story.shutdown.as_ref().filter(|shutdown| shutdown.aim == Aim::SoftReboot) else {
+        return false;
+    };
+    let spree = shutdown.phase(PhaseKind::KillSpree).filter(|_| story.init == Init::Systemd);
+    let sent = killer_of(story, fate).filter(|sent| sent.sig == 9 && story.world.is_init(sent.sender));
+    spree.zip(sent).is_some_and(|(spree, sent)| sent.at >= spree.from)
+}
+
+/// For whom a systemd killed that is not pid 1, a user's or a container's: by the unit that this knows it by.
+fn managed(story: &Story, fate: &Fate) -> Option<String> {
+    let world = &story.world;
+    let sent = killer_of(story, fate)?;
+    let inside = world.proc_at(sent.sender).is_some_and(|proc| proc.ns_level > 0);
+    let program = world.program_at(sent.sender, sent.at.ns);
+    // A container's may be any init of that name: then the units of what it runs say that it is a systemd.
+    let manager = !world.is_init(sent.sender) && (program == b"systemd" || inside && program == b"init");
+    let proc = world.proc_at(fate.proc).filter(|_| manager)?;
+    let path = world.cgroups.get(&proc.cgroup).map_or(&b""[..], |path| world.strings.get(*path));
+    let mut parts = path.split(|byte| *byte == b'/').rev();
+    let unit = parts.find(|part| part.ends_with(b".service"));
+    let unit = match unit {
+        Some(unit) => format!("unit {}", crate::safe::text(unit)),
+        None if program == b"systemd" => "its unit".into(),
+        None => return None,
+    };
+    let whose = match (world.is_user_manager(sent.sender), story.service(sent.sender)) {
+        (true, _) => " of its user".into(),
+        (false, Some(id)) => {
+            format!(" in {} {}", story.services.get(id).kind.word(), story.services.get(id).name)
+        }
+        (false, None) => String::new(),
+    };
+    let name = world.name(fate.proc);
+    Some(format!("give {unit}{whose} a longer TimeoutStopSec=, or make {name} stop sooner"))
 }
 
 /// Whether somebody killed it who is neither init nor itself.

@@ -8,7 +8,7 @@ use crate::{
     safe,
     story::{
         Story,
-        fate::Verdict,
+        fate::{Fate, Verdict},
         finding::omitted::KILL_ALL,
         restart::Restart,
         service::{Kind, Service},
@@ -153,7 +153,8 @@ pub fn against_sparing(story: &Story, supervisor: Idx) -> String {
 }
 
 /// For a supervisor that was killed with its children.
-pub fn for_supervisor(story: &Story, supervisor: Idx) -> Option<String> {
+pub fn for_supervisor(story: &Story, fate: &Fate) -> Option<String> {
+    let supervisor = fate.proc;
     let name = story.world.name(supervisor);
     if let Some(advice) = against_its_restart(story, supervisor) {
         return Some(advice);
@@ -163,6 +164,9 @@ pub fn for_supervisor(story: &Story, supervisor: Idx) -> Option<String> {
         return Some(format!(
             "give the user's units a TimeoutStopSec= below that of {unit}, so that {name} ends them itself before it is killed"
         ));
+    }
+    if let Some(advice) = for_init_of_container(story, fate) {
+        return Some(advice);
     }
     let runit = matches!(name.as_str(), "runsvdir" | "runsv");
     Some(match story.init {
@@ -190,6 +194,27 @@ pub fn for_supervisor(story: &Story, supervisor: Idx) -> Option<String> {
         _ if runit => "stop the services before everybody is killed: `sv -w 60 stop /etc/service/*`".into(),
         _ => format!("have {name} stopped before everybody is killed, and wait until its children are gone"),
     })
+}
+
+/// For the systemd of a container: time is given by who looks after that from outside.
+fn for_init_of_container(story: &Story, fate: &Fate) -> Option<String> {
+    let world = &story.world;
+    let inside = world.proc_at(fate.proc).is_some_and(|proc| proc.ns_level > 0);
+    let container = story.service(fate.proc).map(|id| story.services.get(id));
+    let container = container.filter(|of| inside && of.kind == Kind::Container)?;
+    let what = format!("container {}", container.name);
+    let sent = world.sig(fate.killer?)?;
+    if world.program_at(sent.sender, sent.at.ns) == b"lxc-start" {
+        return Some(format!(
+            "have lxc-stop wait longer before it has {what} killed (-t SECONDS), or make that stop sooner"
+        ));
+    }
+    let outside = world.ancestors(fate.proc).find_map(|up| unit_of(story, up));
+    let outside = outside.filter(|_| story.init == Init::Systemd && world.is_init(sent.sender))?;
+    Some(format!(
+        "raise TimeoutStopSec= of unit {}, so that {what} has the time to stop, or make that stop sooner",
+        outside.name
+    ))
 }
 
 /// For a supervisor that was stopped and left its children to themselves.

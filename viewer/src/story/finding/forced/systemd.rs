@@ -9,6 +9,7 @@ use lastrites_traces::abi::kind;
 use super::{is_force, without_force};
 use crate::{
     names,
+    requests::{Asks, asks},
     story::{
         Story,
         doubt::Confidence,
@@ -17,7 +18,8 @@ use crate::{
         service::{self, Kind},
         shutdown::{Aim, Asked, Init, Shutdown},
         stopper::says_stop,
-        world::{At, Idx, IdxSet, NONE, Sig},
+        who::words,
+        world::{At, Idx, IdxSet, Image, NONE, Sig, World},
     },
     time,
 };
@@ -48,13 +50,21 @@ struct Turn {
     at_once: bool,
 }
 
+/// A request that skips what stops units.
+#[derive(Debug)]
+struct Force {
+    at: At,
+    chain: String,
+    /// SIGRTMIN+13 to +17; None: by an option, `systemctl reboot -f`.
+    sig: Option<u8>,
+    /// It came in the middle of a shutdown that somebody had asked for without.
+    late: bool,
+}
+
 /// What had it do so.
 #[derive(Debug)]
 enum Why<'a> {
-    /// `systemctl reboot -f`.
-    Option(&'a Asked),
-    /// SIGRTMIN+13 to +17.
-    Signal(&'a Asked, u8),
+    Force(Force),
     Burst {
         first: At,
         last: At,
@@ -97,14 +107,15 @@ pub(super) fn forced(story: &Story, shutdown: &Shutdown) -> Option<Finding> {
         finding.headline.push_str(&format!("; the shutdown waited {} for {whom}", time::duration(waited)));
     }
     match &why {
-        Why::Option(asked) => finding
-            .steps
-            .push(Step::at(asked.at, format!("{} asked systemd to skip its stop jobs", asked.chain))),
-        Why::Signal(asked, sig) => {
-            let who = if asked.chain.is_empty() { "the kernel" } else { &asked.chain };
-            let text =
-                format!("{who} sent {} to systemd, which skips its stop jobs then", names::signal(*sig));
-            finding.steps.push(Step::at(asked.at, text));
+        Why::Force(force) => {
+            let who = if force.chain.is_empty() { "the kernel" } else { &force.chain };
+            let text = match force.sig {
+                Some(sig) => {
+                    format!("{who} sent {} to systemd, which skips its stop jobs then", names::signal(sig))
+                }
+                None => format!("{who} asked systemd to skip its stop jobs"),
+            };
+            finding.steps.push(Step::at(force.at, text));
         }
         Why::Burst { first, last, count, by_key } => {
             let text = format!(
@@ -161,7 +172,7 @@ pub(super) fn forced(story: &Story, shutdown: &Shutdown) -> Option<Finding> {
     let may_be = match why {
         Why::Burst { count, .. } => count <= BURST,
         Why::Overdue(_) | Why::Unasked | Why::Unknown => true,
-        Why::Option(_) | Why::Signal(..) => false,
+        Why::Force(_) => false,
     };
     if may_be {
         finding.confidence = Confidence::Likely;
@@ -214,18 +225,10 @@ fn why<'a>(story: &Story, shutdown: &'a Shutdown, turn: Turn, waiting: &[&Fate])
         !between.any(tells) && story.doubt.absence(from.ns, turn.at.ns)
     };
     let asked = shutdown.asked.as_ref();
-    let by_option = |asked: &&Asked| asked.by != NONE && asked.how.split(' ').skip(1).any(is_force);
-    if let Some(asked) = asked.filter(by_option).filter(|asked| untold(asked.at)) {
-        return Some(Why::Option(asked));
-    }
-    let by_signal = asked.and_then(|asked| {
-        let at = world.sigs.partition_point(|sent| sent.at < asked.at);
-        let sent = world.sigs.get(at).filter(|sent| sent.at == asked.at && world.is_init(sent.target))?;
-        // Those of reboot.target and its like are SIGRTMIN+3 to +7.
-        matches!(sent.sig, 47..=51).then_some((asked, sent.sig))
-    });
-    if let Some((asked, sig)) = by_signal.filter(|(asked, _)| untold(asked.at)) {
-        return Some(Why::Signal(asked, sig));
+    if let Some(force) = first_force(story, asked).or_else(|| late_force(story, shutdown, turn))
+        && untold(force.at)
+    {
+        return Some(Why::Force(force));
     }
     // Where nobody was waited for, and units were told, systemd was done with them.
     let cut_short = |why: &Why<'_>| match why {
@@ -261,6 +264,57 @@ fn why<'a>(story: &Story, shutdown: &'a Shutdown, turn: Turn, waiting: &[&Fate])
         None if untold(from) && !at_work() => Some(Why::Unasked),
         _ => turn.at_once.then_some(Why::Unknown),
     }
+}
+
+/// The request itself, if it was one of those.
+fn first_force(story: &Story, asked: Option<&Asked>) -> Option<Force> {
+    let asked = asked?;
+    let force = |sig| Force { at: asked.at, chain: asked.chain.clone(), sig, late: false };
+    if asked.by != NONE && asked.how.split(' ').skip(1).any(is_force) {
+        return Some(force(None));
+    }
+    let world = &story.world;
+    let at = world.sigs.partition_point(|sent| sent.at < asked.at);
+    let sent = world.sigs.get(at).filter(|sent| sent.at == asked.at && world.is_init(sent.target))?;
+    is_forcing(sent.sig).then(|| force(Some(sent.sig)))
+}
+
+/// The last such request right before systemd turned, of somebody who had lost patience with the shutdown.
+fn late_force(story: &Story, shutdown: &Shutdown, turn: Turn) -> Option<Force> {
+    let world = &story.world;
+    let near = |at: At| at > shutdown.begin && at < turn.at && turn.at.ns.saturating_sub(at.ns) < TURNS_NS;
+    let before = world.sigs.partition_point(|sent| sent.at < turn.at);
+    let mut sent = world.sigs[..before].iter().rev().take_while(|sent| near(sent.at));
+    let sent = sent.find(|sent| world.is_init(sent.target) && is_forcing(sent.sig));
+    let before = world.images.partition_point(|image| image.at < turn.at);
+    let mut images = world.images[..before].iter().rev().take_while(|image| near(image.at));
+    let image = images.find(|image| is_forcing_command(world, image));
+    let by_signal = sent.map(|sent| {
+        let nobody = sent.sender == NONE;
+        let chain = if nobody { String::new() } else { story.chain(sent.sender, sent.at.ns) };
+        Force { at: sent.at, chain, sig: Some(sent.sig), late: true }
+    });
+    let by_command = image.map(|image| {
+        let chain = story.chain(image.proc, image.at.ns);
+        Force { at: image.at, chain, sig: None, late: true }
+    });
+    by_signal.into_iter().chain(by_command).max_by_key(|force| force.at)
+}
+
+/// Those of reboot.target and its like are SIGRTMIN+3 to +7.
+fn is_forcing(sig: u8) -> bool {
+    matches!(sig, 47..=51)
+}
+
+/// Whether it is a `systemctl reboot -f` that was not refused, or the same by another name. Of two such options it does all by itself.
+fn is_forcing_command(world: &World, image: &Image) -> bool {
+    let (file, argv) = (world.strings.get(image.filename), world.strings.get(image.argv));
+    let given = || words(argv).skip(1).filter_map(|word| std::str::from_utf8(word).ok());
+    let proc = world.proc_at(image.proc);
+    asks(file, argv) == Asks::End
+        && given().any(is_force)
+        && image.uid == 0
+        && proc.is_some_and(|proc| proc.ns_level == 0 && proc.code().is_none_or(|code| code == 0))
 }
 
 /// The signals by which pid 1 hears of Ctrl-Alt-Del, if they came that often right before.
@@ -304,15 +358,27 @@ fn headline(shutdown: &Shutdown, turn: Turn, why: &Why<'_>, names: &[String]) ->
         Why::Overdue(asked) => {
             format!("its time was over after {}; ", time::duration(turn.at.ns.saturating_sub(asked.at.ns)))
         }
+        Why::Force(Force { late: true, .. }) => "in the middle of it ".into(),
         _ => String::new(),
     };
     let did = match (turn.at_once, why) {
         (true, _) => "called reboot(2) at once, and cut off",
-        (false, Why::Burst { .. } | Why::Overdue(_)) => "waited for no unit any more, and killed or cut off",
+        (false, Why::Burst { .. } | Why::Overdue(_) | Why::Force(Force { late: true, .. })) => {
+            "waited for no unit any more, and killed or cut off"
+        }
         (false, _) => "stopped no unit, and killed or cut off",
     };
     let aim = shutdown.aim.word();
     format!("the {aim} was forced: {because}systemd {did} what ran: {}", steps::list(names))
+}
+
+/// ` (TimeoutStopSec= of app.service bounds that)`, of the first of those who were waited for.
+fn bounded(story: &Story, waiting: &[&Fate]) -> String {
+    let unit = waiting.first().and_then(|fate| story.service(fate.proc)).map(|id| story.services.get(id));
+    match unit.filter(|unit| unit.kind == Kind::Unit) {
+        Some(unit) => format!(" (TimeoutStopSec= of {} bounds that)", unit.name),
+        None => String::new(),
+    }
 }
 
 fn advice(
@@ -334,10 +400,20 @@ fn advice(
     };
     let action = format!("{verb}-{}", if turn.at_once { "immediate" } else { "force" });
     match why {
-        Why::Option(_) => {
+        Why::Force(Force { late: true, sig, .. }) if !late.is_empty() => {
+            let how = match sig {
+                Some(sig) => names::signal(*sig),
+                None => "-f".into(),
+            };
+            format!(
+                "see why {late} took so long to stop{}: after {how} systemd waits for nobody",
+                bounded(story, waiting)
+            )
+        }
+        Why::Force(Force { sig: None, .. }) => {
             format!("{}, so that services are stopped first, each its own way", without_force(shutdown.aim))
         }
-        Why::Signal(..) => {
+        Why::Force(_) => {
             format!(
                 "{verb} by `systemctl {verb}`, or by {plain}, so that services are stopped first, each its own way"
             )
