@@ -174,13 +174,14 @@ fn stopping(world: &World, begin: At) -> IdxMap<u32> {
     let before = world.sigs.iter().enumerate().skip(first).take_while(|(_, sent)| sent.at < begin);
     for (number, sent) in before {
         let lives = world.proc_at(sent.target).is_some_and(|proc| proc.exit >= begin);
-        if !lives || !matches!(sent.sig, TERM | INT | QUIT) || sent.overflowed() || world.is_init(sent.target)
-        {
+        let may_stop = matches!(sent.sig, TERM | INT | QUIT) && tells_to_stop(world, sent);
+        if !lives || !may_stop || sent.overflowed() || world.is_init(sent.target) {
             continue;
         }
         let of_init = world.is_init(sent.sender);
-        let stops = if of_init { !ordered_kill(world, sent) } else { is_stopped_by(world, sent) };
-        if !stops || before_exec(world, sent.target, sent) {
+        let of_systemd = of_init || world.program_at(sent.sender, sent.at.ns) == b"systemd";
+        let stops = of_init || is_stopped_by(world, sent);
+        if !stops || of_systemd && ordered_kill(world, sent) || before_exec(world, sent.target, sent) {
             continue;
         }
         let by_init = |number: &u32| world.is_init(world.sigs[*number as usize].sender);
@@ -212,13 +213,13 @@ fn is_stopped_by(world: &World, sent: &Sig) -> bool {
     })
 }
 
-/// Whether a `systemctl kill` may have had systemd send it: who lives on has not taken it for a stop.
+/// Whether a `systemctl kill`, or the same by another name, may have had systemd send it: who lives on has not taken it for a stop.
 fn ordered_kill(world: &World, sent: &Sig) -> bool {
     let before = world.images.partition_point(|image| image.at < sent.at);
     let near = world.images[..before].iter().rev();
     near.take_while(|image| sent.at.ns.saturating_sub(image.at.ns) < ANSWERED_NS).any(|image| {
-        world.program(image) == b"systemctl"
-            && words(world.strings.get(image.argv)).skip(1).any(|word| word == b"kill")
+        matches!(world.program(image), b"systemctl" | b"loginctl" | b"machinectl")
+            && words(world.strings.get(image.argv)).skip(1).any(|word| word.starts_with(b"kill"))
     })
 }
 

@@ -38,7 +38,14 @@ pub(super) fn check(case: &mut Case<'_>) {
     let mut head: HashMap<Idx, &Fate> = HashMap::new();
     let mut of_service: HashMap<(ServiceId, &[u8]), Vec<&Fate>> = HashMap::new();
     for fate in elders.iter().copied() {
-        let same = |first: &&Fate| is_same_way(story, first, fate) || is_killed_by(story, fate, first);
+        // Whoever dies with its parent, by PR_SET_PDEATHSIG, is of the family of that one.
+        let sent = fate.killer.and_then(|killer| story.world.sig(killer)).filter(|sent| sent.sender != NONE);
+        let of_family = sent.and_then(|sent| head.get(&sent.sender).copied());
+        let same = |first: &&Fate| {
+            is_same_way(story, first, fate)
+                || is_killed_by(story, fate, first)
+                || of_family.is_some_and(|family| family.proc == first.proc)
+        };
         let above = story.world.ancestors(fate.proc).filter_map(|up| head.get(&up).copied()).find(same);
         let like = story.service(fate.proc).map(|id| (id, story.world.program_of(fate.proc)));
         let beside = || of_service.get(&like?)?.iter().rev().take(WAYS_MAX).copied().find(same);

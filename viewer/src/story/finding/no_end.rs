@@ -149,7 +149,8 @@ fn outlived(story: &Story, sent: &Sig) -> Step {
     Step::at(sent.at, format!("{}, which did not die of it in {since}", steps::sentence(story, sent)))
 }
 
-/// The last file system that each child of init that was born in the shutdown, and still ran, was to unmount.
+/// The last file system that each child of init that was born in the shutdown, and still ran, was to unmount. Who executed
+/// something behind that was done with it: systemd makes a sandbox so before it runs a unit's command.
 fn unmounting(story: &Story) -> Vec<&Mount> {
     let Some(shutdown) = &story.shutdown else { return Vec::new() };
     let world = &story.world;
@@ -162,6 +163,7 @@ fn unmounting(story: &Story) -> Vec<&Mount> {
     for mount in world.mounts.iter().filter(|mount| of_it(mount.proc)) {
         last.insert(mount.proc, mount);
     }
+    last.retain(|idx, mount| world.own_images(*idx).all(|image| image.at < mount.at));
     let mut all: Vec<&Mount> = last.into_values().collect();
     all.sort_unstable_by_key(|mount| (mount.at, mount.proc));
     all
@@ -277,7 +279,7 @@ fn against(story: &Story, working: &[Idx], waited: Option<&Wait>, unmounting: &[
         sent.is_some_and(|sent| world.last.ns.saturating_sub(sent.at.ns) >= LONG_NS)
     };
     let first = match (stuck, waited) {
-        _ if !unmounting.is_empty() => {
+        _ if unmounting.iter().any(|mount| waited.is_none_or(|wait| wait.proc == mount.proc)) => {
             let paths = unmounting.iter().map(|mount| safe::text(world.strings.get(mount.path)));
             let paths: Vec<String> = paths.collect();
             format!("if it hung, {}; else ", advice::against_unmounting(&steps::list(&paths)))

@@ -140,10 +140,16 @@ fn held(story: &Story) -> Option<Finding> {
     // Where no unit was stopped, it may have been none that was there.
     let spree = shutdown.phase(PhaseKind::TermSpree);
     let of_units = spree.is_none_or(|spree| spree.from > stopping);
-    if !seen || !of_units || first.ns() < LONG_STEP_NS || first.to_ns.abs_diff(stopping.ns) >= HELD_NS {
+    // Before that he may have been asked for a password, or by molly-guard.
+    let made_ns = world.proc_at(asked.by).map_or(asked.at.ns, |proc| match proc.exit < stopping {
+        true => proc.exit.ns,
+        false => world.own_images(asked.by).map(|image| image.at.ns).max().unwrap_or(asked.at.ns),
+    });
+    let took_ns = first.to_ns.saturating_sub(made_ns.max(asked.at.ns));
+    if !seen || !of_units || took_ns < LONG_STEP_NS || first.to_ns.abs_diff(stopping.ns) >= HELD_NS {
         return None;
     }
-    let took = time::duration(first.ns());
+    let took = time::duration(took_ns);
     let headline = format!("the shutdown waited {took} before anything was stopped");
     let mut finding = Finding::new(Rule::WaitedFor, headline);
     finding.steps.push(Step::at(asked.at, format!("{} asked for it", asked.chain)));

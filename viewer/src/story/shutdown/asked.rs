@@ -118,7 +118,9 @@ pub(super) fn asked(world: &World, init: Init, began: Option<At>, known: Aim) ->
                 });
                 // Nor does who is refused take the place of who was not; and what init itself runs behind a request is its doing.
                 let idle = found.is_some_and(|first| {
-                    stands(first) && (failed(world, image.proc) || is_run_behind(world, image, first))
+                    let is_doing =
+                        || is_made(world, first.proc, image.at) && is_run_behind(world, image, first);
+                    stands(first) && (failed(world, image.proc) || is_doing())
                 });
                 if !goes_on && !idle {
                     found = Some(image);
@@ -174,6 +176,11 @@ fn is_run_behind(world: &World, image: &Image, first: &Image) -> bool {
     let top = line.take_while(|up| !world.is_init(*up)).last().and_then(|top| world.proc_at(top));
     let of_init = |top: &Proc| world.is_init(top.parent) && top.born > first.at;
     recent(first.at, image.at) && top.is_some_and(of_init)
+}
+
+/// Whether who asked was done with that by then: he may still be asked for a password, or at the prompt of molly-guard.
+fn is_made(world: &World, idx: Idx, by: At) -> bool {
+    world.proc_at(idx).is_some_and(|proc| proc.exit < by)
 }
 
 fn recent(at: At, until: At) -> bool {

@@ -162,10 +162,11 @@ pub fn against_reload(story: &Story, idx: Idx) -> String {
 /// Whether systemd turned to what comes behind all units so soon after it had told this one that it cannot have given that up.
 fn is_cut_short(story: &Story, fate: &Fate) -> bool {
     let world = &story.world;
-    let told_ns = fate.told.map_or(0, |told| told.at(world).ns);
     let mut images = world.init().into_iter().flat_map(|init| world.own_images(init));
     let turn = images.find(|image| world.program(image) == b"systemd-shutdown");
-    turn.is_some_and(|turn| turn.at.ns.saturating_sub(told_ns) < GIVEN_UP_NS)
+    // What a main process tells its workers, or a stop command, systemd does not wait for.
+    let told = fate.told.and_then(|told| world.sig(told.sent)).filter(|sent| world.is_init(sent.sender));
+    turn.zip(told).is_some_and(|(turn, sent)| sent.at < turn.at && turn.at.ns - sent.at.ns < GIVEN_UP_NS)
 }
 
 /// Whether what killed it was that the main process of its unit had ended, and not that its time was over.

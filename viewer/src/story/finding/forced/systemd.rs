@@ -9,6 +9,7 @@ use lastrites_traces::abi::kind;
 use super::{is_force, without_force};
 use crate::{
     names,
+    processes::base_name,
     requests::{Asks, asks},
     story::{
         Story,
@@ -270,7 +271,8 @@ fn why<'a>(story: &Story, shutdown: &'a Shutdown, turn: Turn, waiting: &[&Fate])
 fn first_force(story: &Story, asked: Option<&Asked>) -> Option<Force> {
     let asked = asked?;
     let force = |sig| Force { at: asked.at, chain: asked.chain.clone(), sig, late: false };
-    if asked.by != NONE && asked.how.split(' ').skip(1).any(is_force) {
+    let called = asked.how.split(' ').next().unwrap_or_default().as_bytes();
+    if asked.by != NONE && !is_shutdown(called) && asked.how.split(' ').skip(1).any(is_force) {
         return Some(force(None));
     }
     let world = &story.world;
@@ -306,12 +308,18 @@ fn is_forcing(sig: u8) -> bool {
     matches!(sig, 47..=51)
 }
 
+/// Whether a command is shutdown(8), whose -f systemd takes and does nothing for it.
+fn is_shutdown(command: &[u8]) -> bool {
+    base_name(command) == b"shutdown"
+}
+
 /// Whether it is a `systemctl reboot -f` that was not refused, or the same by another name. Of two such options it does all by itself.
 fn is_forcing_command(world: &World, image: &Image) -> bool {
     let (file, argv) = (world.strings.get(image.filename), world.strings.get(image.argv));
     let given = || words(argv).skip(1).filter_map(|word| std::str::from_utf8(word).ok());
     let proc = world.proc_at(image.proc);
     asks(file, argv) == Asks::End
+        && !is_shutdown(words(argv).next().unwrap_or(file))
         && given().any(is_force)
         && image.uid == 0
         && proc.is_some_and(|proc| proc.ns_level == 0 && proc.code().is_none_or(|code| code == 0))
