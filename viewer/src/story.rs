@@ -444,9 +444,11 @@ impl Story {
         let Some(proc) = self.world.proc_at(idx) else { return false };
         let program = self.world.program_of(idx);
         // What systemd forks for itself is called `(sd-sync)`, or `(mongod)` up to its exec. What another init has forked for
-        // something, and has not executed that, is not known to be anything.
+        // something, and has not executed that as far as anybody can tell, is not known to be anything.
         let of_init = program.starts_with(b"(")
-            || self.world.is_init(proc.parent) && self.world.own_images(idx).next().is_none();
+            || self.world.is_init(proc.parent)
+                && self.world.own_images(idx).next().is_none()
+                && restart::is_whole(&self.world, idx);
         if proc.id.tgid <= 2 || of_init || self.is_step(idx) {
             return false;
         }
@@ -509,15 +511,18 @@ impl Story {
         self.world.is_script(idx) && !self.on_tty(idx) && self.world.proc_at(idx).is_some_and(alone)
     }
 
-    /// Whether init runs it for a service, which has no other process then.
+    /// Whether init runs it for a service, which has no other process then. An entry of inittab that it does not start again
+    /// is a command, and a shell that somebody may type into is no service.
     fn is_main(&self, idx: Idx) -> bool {
         let of_init = self.world.proc_at(idx).is_some_and(|proc| self.world.is_init(proc.parent));
-        let looked_after =
-            self.service(idx).map(|id| self.services.get(id)).is_some_and(|service| match service.kind {
-                Kind::Unit => service.name.ends_with(".service"),
-                kind => matches!(kind, Kind::Upstart | Kind::Inittab),
-            });
-        of_init && looked_after && !self.on_tty(idx)
+        let looked_after = self.service(idx).is_some_and(|id| match self.services.get(id) {
+            service if service.kind == Kind::Unit => service.name.ends_with(".service"),
+            service if service.kind == Kind::Inittab => self.services.entry(id).is_some_and(Entry::respawns),
+            service => service.kind == Kind::Upstart,
+        });
+        let image = self.world.image(self.world.image_of(idx));
+        let typed_into = image.is_some_and(|image| self.world.is_typed_into(image));
+        of_init && looked_after && !typed_into && !self.on_tty(idx)
     }
 
     /// Whether it is a part of the shutdown: a script or command that was begun in it, or the one who asked.

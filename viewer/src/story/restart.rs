@@ -15,12 +15,12 @@ use std::collections::HashMap;
 
 use crate::processes::base_name;
 
-pub use self::ordered::orders;
 use self::{
     command::Commands,
     ordered::Orders,
     starter::{is_cut_short, is_daemon, is_started, starter},
 };
+pub use self::{ordered::orders, starter::is_whole};
 
 use super::{
     NOBODIES,
@@ -463,12 +463,12 @@ fn same_program(world: &World, old: Idx, new: Idx) -> bool {
     let of = |idx: Idx| -> Option<&Image> { world.image(world.image_of(idx)) };
     let (Some(a), Some(b)) = (of(old), of(new)) else { return false };
     let file = |image: &Image| base_name(world.strings.get(image.filename));
-    // No shell does, and what one is run for is in its words, where these are known: one of a login, or on a terminal, that
-    // has no more than its name is typed into.
+    // No shell does, and what one is run for is in its words, where these are known. One that has no more than its name is
+    // known to be typed into as that of a login, or on a terminal.
     let says = || {
         let mut words = words(world.strings.get(a.argv));
-        let typed_into = words.next().is_some_and(|name| name.starts_with(b"-")) || !a.tty.is_empty();
-        typed_into || words.next().is_some()
+        let is_login = words.next().is_some_and(|name| name.starts_with(b"-"));
+        words.next().is_some() || world.is_typed_into(a) && (is_login || !a.tty.is_empty())
     };
     let is_shell = || SHELLS.contains(&file(a)) && says();
     let overwritten = world.proc_at(old).is_some_and(|old| old.origin == Origin::Running) && !is_shell();

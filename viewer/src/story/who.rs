@@ -141,6 +141,11 @@ impl World {
             if comm.starts_with(b"(") && comm.ends_with(b")") {
                 return comm;
             }
+            // Where a child of another init has another name than that, it executed something, and that is what is missing.
+            let above = self.proc_at(proc.parent).filter(|_| self.is_init(proc.parent));
+            if !comm.is_empty() && above.is_some_and(|above| above.comm != proc.comm) {
+                return comm;
+            }
         }
         match self.image(self.image_of(idx)) {
             Some(image) => {
@@ -291,6 +296,31 @@ impl World {
             }
             None => SHELLS.contains(&file),
         }
+    }
+
+    /// Whether it is a shell that is there for what somebody types into it: its words name no script, and no `-c` says what to
+    /// run. Where nothing is known of its words, nobody knows.
+    pub(super) fn is_typed_into(&self, image: &Image) -> bool {
+        let mut words = words(self.strings.get(image.argv));
+        let Some(zeroth) = words.next().filter(|_| self.is_shell(image)) else { return false };
+        // Of busybox the next word may be the shell.
+        if base_name(zeroth) == b"busybox" {
+            words.next();
+        }
+        // Options of bash have a value behind them.
+        let takes_value =
+            |word: &[u8]| matches!(word, b"-o" | b"+o" | b"-O" | b"+O" | b"--rcfile" | b"--init-file");
+        while let Some(word) = words.next() {
+            let is_option = word.starts_with(b"-") || word.starts_with(b"+");
+            let says = word.starts_with(b"-") && !word.starts_with(b"--") && word.contains(&b'c');
+            if says || !is_option {
+                return false;
+            }
+            if takes_value(word) {
+                words.next();
+            }
+        }
+        true
     }
 
     /// Whether it is the systemd of a user, which is not to be taken for pid 1.

@@ -23,6 +23,10 @@ const COMMAND_NS: u64 = 30_000_000_000;
 /// Init and supervisors restart what they look after this soon, unless they were told to wait for long.
 const RESTART_NS: u64 = 6_000_000_000;
 
+/// Actions of inittab that are taken when something happens.
+const EVENTS: [&str; 6] =
+    ["powerfail", "powerwait", "powerokwait", "powerfailnow", "ctrlaltdel", "kbrequest"];
+
 /// What a shim has its runtime start is so near below it.
 const SHIM_ABOVE: usize = 3;
 
@@ -49,6 +53,11 @@ impl<'a> Commands<'a> {
     pub fn is_next(&self, services: &Services, restart: &Restart, of_heir: bool) -> bool {
         let world = self.world;
         if restart.of_kind(services, Kind::Unit) && self.stops.contains(&restart.old) {
+            return true;
+        }
+        // What an entry of inittab is run for may happen twice: the power fails.
+        let entry = restart.service.and_then(|id| services.entry(id));
+        if restart.how == By::Init && entry.is_some_and(|entry| EVENTS.contains(&entry.action.as_str())) {
             return true;
         }
         let Some(old) = world.proc_at(restart.old) else { return false };

@@ -3,7 +3,7 @@
 //! Invariant: where something is missing that would speak against it, nobody is taken for a daemon, and nobody for its starter.
 
 use super::By;
-use crate::story::world::{At, Hole, Idx, NONE, Origin, Proc, World};
+use crate::story::world::{At, Hole, Idx, NONE, Origin, World};
 
 /// Whether it is more than a command of a script. `exit` is when it ended, or whoever went on for it.
 pub(super) fn is_started(world: &World, idx: Idx, exit: At) -> bool {
@@ -43,13 +43,13 @@ fn outlives(world: &World, exit: At, parent: Idx) -> bool {
 /// Who ends with somebody does so this soon.
 const WITH_NS: u64 = 1_000_000_000;
 
-/// Whether what was not seen to end may have ended with its parent: that was killed, or something is missing from about then.
+/// Whether what was not seen to end may have ended with its parent: something is missing from about then.
 fn went_with(world: &World, exit: At, parent: Idx) -> bool {
     exit == At::NEVER
         && world.proc_at(parent).is_some_and(|parent| {
             let (from_ns, to_ns) =
                 (parent.exit.ns.saturating_sub(WITH_NS), parent.exit.ns.saturating_add(WITH_NS));
-            parent.dead() && (parent.killed_by() == 9 || is_missing(world, from_ns, to_ns))
+            parent.dead() && is_missing(world, from_ns, to_ns)
         })
 }
 
@@ -85,6 +85,10 @@ pub(super) fn is_daemon(world: &World, idx: Idx, exit: At) -> bool {
 
 /// Whether it did not end by itself, and nothing is missing of what it may have done.
 pub(super) fn is_cut_short(world: &World, idx: Idx) -> bool {
-    let whole = |proc: &Proc| !is_missing(world, proc.born.ns, proc.exit.ns);
-    world.proc_at(idx).is_some_and(|proc| proc.code().is_none() && whole(proc))
+    world.proc_at(idx).is_some_and(|proc| proc.code().is_none()) && is_whole(world, idx)
+}
+
+/// Whether nothing is missing of what it may have done.
+pub fn is_whole(world: &World, idx: Idx) -> bool {
+    world.proc_at(idx).is_some_and(|proc| !is_missing(world, proc.born.ns, proc.exit.ns))
 }

@@ -92,29 +92,55 @@ pub(super) fn add(
     }
 }
 
-/// Restarts whose new wrapper came to its end, or to that of the machine, before it ran anything: it was on its way to what
-/// the old one had run.
+/// Restarts whose new wrapper came to its end, or to that of the machine, before it ran more than wrappers: it was on its way
+/// to what the old one had run.
 fn half_started(world: &World, by_target: &ByTarget, children: &Children, from: At, found: &mut Found<'_>) {
     for at in 0..found.list.len() {
         let Restart { old, new, how, .. } = found.list[at];
-        let is_wrapped = how != By::Script
-            && NOBODIES.contains(&world.program_of(new))
-            && is_wrapper(world, old)
-            && one_line(world, old, new);
-        if !is_wrapped || !is_cut_short(world, new) || children.of.contains_key(&new) {
+        if how == By::Script {
             continue;
         }
-        let Some(main) = children.main(world, by_target, old) else { continue };
+        let Some(main) = on_its_way_to(world, by_target, children, old, new) else { continue };
         let ended = world.proc_at(main).is_some_and(|proc| proc.dead() && proc.exit >= from);
-        if ended
-            && runs(world, old, main)
-            && !is_done(world, by_target, main)
-            && !found.replaced[main as usize]
-        {
+        if ended && !is_done(world, by_target, main) && !found.replaced[main as usize] {
             found.list[at].old = main;
             found.replaced[main as usize] = true;
         }
     }
+}
+
+/// What `old` had run at last, if `new` had begun to run it as well when it was cut short. What somebody types into a shell, the
+/// next one is not there for; nor is a loop for what it sleeps by.
+fn on_its_way_to(
+    world: &World,
+    by_target: &ByTarget,
+    children: &Children,
+    old: Idx,
+    new: Idx,
+) -> Option<Idx> {
+    let is_nobody = |idx: Idx| NOBODIES.contains(&world.program_of(idx));
+    // How far the new one had come.
+    let (mut up, mut came) = (old, Some(new));
+    for _ in 0..DEPTH {
+        if !is_wrapper(world, up) || is_typed_into(world, up) {
+            return None;
+        }
+        if let Some(idx) = came {
+            if !is_nobody(idx) || !one_line(world, up, idx) || !is_cut_short(world, idx) {
+                return None;
+            }
+            came = match children.of.contains_key(&idx) {
+                true => Some(children.main(world, by_target, idx)?),
+                false => None,
+            };
+        }
+        let main = children.main(world, by_target, up).filter(|main| runs(world, up, *main))?;
+        if !is_nobody(main) {
+            return came.is_none().then_some(main);
+        }
+        up = main;
+    }
+    None
 }
 
 /// How what was run through wrappers goes together with restarts that were known before: one that took the place of what
@@ -350,6 +376,11 @@ fn is_wrapper(world: &World, idx: Idx) -> bool {
 /// Whether a shell runs it, whatever that runs.
 fn is_shell(world: &World, idx: Idx) -> bool {
     world.image(world.image_of(idx)).is_some_and(|image| world.is_shell(image))
+}
+
+/// Whether somebody types into it: see [`World::is_typed_into`].
+fn is_typed_into(world: &World, idx: Idx) -> bool {
+    world.image(world.image_of(idx)).is_some_and(|image| world.is_typed_into(image))
 }
 
 /// Whether its words name `program`, as a command's of their own or within one: `-c 'exec /usr/bin/mongod --config ...'`.
