@@ -15,7 +15,7 @@ use std::collections::HashMap;
 
 use crate::processes::base_name;
 
-pub use self::ordered::orders;
+pub use self::ordered::is_order;
 use self::{
     command::Commands,
     ordered::Orders,
