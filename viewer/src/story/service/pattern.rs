@@ -181,3 +181,46 @@ impl Patterns {
         (!self.fitting[place].iter().any(beside)).then_some(place)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{fits, pattern};
+
+    fn is_of(entry: &str, command: &str) -> bool {
+        let words: Vec<&str> = command.split(' ').collect();
+        pattern(entry).is_some_and(|pattern| fits(&pattern, &words))
+    }
+
+    #[test]
+    fn what_is_literal_in_a_word_stays() {
+        let entry = "/usr/bin/php /srv/queue/$QUEUE.php";
+        assert!(is_of(entry, "/usr/bin/php /srv/queue/mail.php"));
+        assert!(!is_of(entry, "/usr/bin/php /srv/mailer/daemon.php"));
+        assert!(!is_of(entry, "/usr/bin/php /srv/queue/mail.sh"));
+        assert!(!is_of(entry, "/usr/bin/php /srv/queue/mail.php -v"));
+        assert!(is_of("/bin/q ${A:-b c}-x$B.y", "/bin/q 1-x2.y"));
+        assert!(!is_of("/bin/q a$A.a", "/bin/q a"));
+    }
+
+    #[test]
+    fn a_variable_alone_is_any_words() {
+        for command in ["/bin/q -f", "/bin/q a -f", "/bin/q a b -f"] {
+            assert!(is_of("/bin/q $OPTS -f", command), "{command}");
+            assert!(is_of("/bin/q $(cat /run/opts) -f 2>&1", command), "{command}");
+        }
+        assert!(!is_of("/bin/q $OPTS -f", "/bin/q a"));
+        assert!(!is_of("/bin/q $OPTS -f", "/bin/q -f a"));
+    }
+
+    #[test]
+    fn names_of_files_are_one_or_more() {
+        assert!(is_of("/bin/q /etc/q/*.conf", "/bin/q /etc/q/a.conf /etc/q/b.conf"));
+        assert!(!is_of("/bin/q /etc/q/*.conf", "/bin/q"));
+    }
+
+    #[test]
+    fn what_is_executed_has_to_be_known() {
+        assert!(!is_of("$DAEMON -f", "/bin/q -f"));
+        assert!(!is_of("/bin/q -f", "/bin/q -f"));
+    }
+}
