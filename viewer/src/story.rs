@@ -452,7 +452,11 @@ impl Story {
         if proc.id.tgid <= 2 || of_init || self.is_step(idx) {
             return false;
         }
-        if NOBODIES.contains(&program) && !(TOOLS.contains(&program) && self.is_main(idx)) {
+        let is_somebody = || match ERRANDS.contains(&program) {
+            true => !self.is_of_a_script(idx),
+            false => TOOLS.contains(&program) && self.is_main(idx),
+        };
+        if NOBODIES.contains(&program) && !is_somebody() {
             return false;
         }
         match self.service(idx).map(|id| self.services.get(id)) {
@@ -463,6 +467,13 @@ impl Story {
             // A daemon: its parent is init, a supervisor, or another daemon of the same program.
             None => self.is_daemon(idx),
         }
+    }
+
+    /// Whether a script runs it, or who does that is not known to look after a service.
+    fn is_of_a_script(&self, idx: Idx) -> bool {
+        let parent = self.world.proc_at(idx).map_or(NONE, |proc| proc.parent);
+        let keeps = self.world.is_init(parent) || self.world.is_supervisor(parent);
+        !keeps || self.on_tty(idx) || self.service(idx).is_none()
     }
 
     fn is_daemon(&self, idx: Idx) -> bool {
@@ -630,7 +641,7 @@ const NOBODIES: [&[u8]; 34] = [
     b"killall5",
     b"plymouthd",
     b"lastrites-tracer",
-    // What scripts do on their way to what they start.
+    // See [`ERRANDS`].
     b"mkdir",
     b"chown",
     b"chmod",
@@ -638,6 +649,10 @@ const NOBODIES: [&[u8]; 34] = [
     b"touch",
     b"ln",
 ];
+
+/// Those of them that are nobody as what scripts run on their way to what they start: what init or a supervisor runs of a service
+/// itself is what the service is at that moment.
+const ERRANDS: [&[u8]; 6] = [b"mkdir", b"chown", b"chmod", b"install", b"touch", b"ln"];
 
 /// Those of them that may be what a service is made of.
 const TOOLS: [&[u8]; 10] =

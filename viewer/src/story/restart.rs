@@ -20,7 +20,7 @@ use self::{
     ordered::Orders,
     starter::{is_cut_short, is_daemon, is_started, starter},
 };
-pub use self::{ordered::orders, starter::is_whole};
+pub use self::{ordered::is_order, starter::is_whole};
 
 use super::{
     NOBODIES,

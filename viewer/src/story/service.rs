@@ -3,12 +3,15 @@
 //! Invariant: by what is there to be seen: its cgroup, a variable that its init sets, who supervises it, the init
 //! script it comes from, its entry in inittab. A process without any of these belongs to none.
 
-use std::collections::HashMap;
+mod pattern;
+
+use std::{collections::HashMap, sync::OnceLock};
 
 use lastrites_traces::session::Session;
 
 use crate::{processes::base_name, safe};
 
+use self::pattern::Patterns;
 use super::{
     intern::PerString,
     who::words,
@@ -101,18 +104,6 @@ impl Entry {
                 || without_redirections(&wanted).is_some_and(|bare| command == bare))
     }
 
-    /// Whether it may be that: all words are in it, in order, but for those that have variables in them.
-    fn may_be_run_by(&self, command: &str) -> bool {
-        let wanted = plain(self.command.trim_start_matches('+'));
-        let is_variable = |word: &&str| word.contains(['$', '`', '*', '?']);
-        let mut words = command.split(' ').peekable();
-        let begins = wanted.split(' ').next() == words.peek().copied();
-        let mut known = wanted.split(' ').filter(|word| !is_variable(word));
-        begins
-            && wanted.split(' ').any(|word| is_variable(&word))
-            && known.all(|known| words.any(|word| word == known))
-    }
-
     pub fn respawns(&self) -> bool {
         matches!(self.action.as_str(), "respawn" | "ondemand")
     }
@@ -197,6 +188,8 @@ pub struct Services {
     envs: PerString<bool>,
     files: PerString<bool>,
     argvs: PerString<bool>,
+    /// Made once, and only for who is no entry's by its words.
+    patterns: OnceLock<Patterns>,
 }
 
 impl Services {
@@ -331,10 +324,8 @@ impl Services {
         if let Some(entry) = self.entries.iter().find(is_run) {
             return Some(entry.id.clone());
         }
-        // What a shell puts in place of variables nobody knows: then it has to be the only one.
-        let may_be = |entry: &&Entry| images.iter().any(|(command, _)| entry.may_be_run_by(command));
-        let mut those = self.entries.iter().filter(may_be);
-        those.next().filter(|_| those.next().is_none()).map(|entry| entry.id.clone())
+        let patterns = self.patterns.get_or_init(|| Patterns::new(world, &self.entries));
+        patterns.of(world, idx).and_then(|at| self.entries.get(at)).map(|entry| entry.id.clone())
     }
 }
 

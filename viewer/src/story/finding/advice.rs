@@ -14,9 +14,10 @@ use crate::{
         NOBODIES, Story,
         blame::Why,
         fate::{Told, Verdict},
-        restart::{By, Restart, orders},
+        restart::{By, Restart, is_order},
         service::{Entry, Kind, Service, ServiceId, is_mount},
         shutdown::Init,
+        who::words,
         world::{Idx, NONE, Sig},
     },
     time,
@@ -62,30 +63,52 @@ pub fn against_restart(story: &Story, restart: &Restart) -> Option<String> {
 }
 
 /// Whose script or configuration calls a command that asks for a restart, and what it calls: the nearest forefather that has a
-/// name of its own. `service mongod restart` is a script that calls `start mongod` itself.
+/// name of its own. `service mongod restart` is a script that calls `start mongod` itself, and what only runs others in a way of
+/// its own is not what calls them.
 fn caller(story: &Story, ordered: Idx, ns: u64) -> (String, String) {
     let world = &story.world;
-    let command = |idx: Idx| {
-        let (deed, program) = (world.deed(idx, ns), world.program_at(idx, ns));
-        // Of a script its name may stand for all: what it was asked for is what is to be changed.
-        let words = world.arguments(idx).into_iter().skip_while(|word| base_name(word) == program);
-        match deed.contains(' ') {
-            true => deed,
-            false => words.take(2).fold(deed, |deed, word| format!("{deed} {}", safe::text(word))),
-        }
-    };
     let mut called = ordered;
     for up in world.ancestors(ordered).take_while(|up| !world.is_init(*up)) {
         let program = world.program_at(up, ns);
-        if orders(program) {
+        if world.image_at(up, ns).is_some_and(|image| is_order(world, image)) {
             called = up;
-        } else if !NOBODIES.contains(&program) && !program.is_empty() {
-            return (world.name_at(up, ns), command(called));
+        } else if !NOBODIES.contains(&program) && !WRAPPERS.contains(&program) && !program.is_empty() {
+            return (world.name_at(up, ns), order(story, called, ns));
         }
     }
     let outermost = world.chain(ordered, ns).split_once(" -> ").map(|(who, _)| who.to_owned());
-    (outermost.unwrap_or_else(|| "whoever runs it".into()), command(called))
+    (outermost.unwrap_or_else(|| "whoever runs it".into()), order(story, called, ns))
 }
+
+/// What an order says: its verb and its service, whatever options stand in front of these.
+fn order(story: &Story, idx: Idx, ns: u64) -> String {
+    let world = &story.world;
+    let Some(image) = world.image_at(idx, ns) else { return world.deed(idx, ns) };
+    let program = world.program(image);
+    let words: Vec<&[u8]> = words(world.strings.get(image.argv)).skip(1).collect();
+    let is_option = |word: &&[u8]| word.starts_with(b"-");
+    // In front of a script its interpreter stands, with options of its own.
+    let first = words.iter().position(|word| !is_option(word)).unwrap_or(0);
+    let behind = words.get(first).filter(|word| base_name(word) == program).map_or(0, |_| first + 1);
+    let (mut shown, mut left) = (safe::text(program), 2);
+    for word in words.iter().skip(behind).take(WORDS_MAX) {
+        shown = format!("{shown} {}", safe::text(word));
+        left -= usize::from(!is_option(word));
+        if left == 0 {
+            break;
+        }
+    }
+    shown
+}
+
+/// So many words of an order are shown at most.
+const WORDS_MAX: usize = 6;
+
+/// Programs that run what their arguments say, in a way of their own.
+const WRAPPERS: [&[u8]; 17] = [
+    b"timeout", b"flock", b"nice", b"ionice", b"env", b"xargs", b"setsid", b"nohup", b"sudo", b"su",
+    b"runuser", b"doas", b"chrt", b"taskset", b"setpriv", b"stdbuf", b"time",
+];
 
 /// Against the restart by which `idx` came, or what ran it, if that was one of the shutdown.
 pub(super) fn against_its_restart(story: &Story, idx: Idx) -> Option<String> {

@@ -161,14 +161,16 @@ enum Whose {
 
 fn whose(story: &Story, owner: &str, sender: Idx, victim: Idx) -> Whose {
     let world = &story.world;
+    let service = story.service(victim).map(|id| story.services.get(id));
     // The id of an inittab entry is no name.
     let named = |service: &&Service| service.kind != Kind::Inittab;
-    match story.service(victim).map(|id| story.services.get(id)).filter(named) {
+    match service.filter(named) {
         // A service's own script stops its own.
         Some(theirs) if same(owner, &theirs.name) => Whose::Own,
-        // It may have come to be a job's, and that may be called otherwise than the script and the program.
+        // It may have come to be a job's of Upstart, and that may be called otherwise than the script and the program. What others
+        // look after is no init script's.
         Some(theirs)
-            if !matches!(theirs.kind, Kind::Unit | Kind::Container)
+            if theirs.kind == Kind::Upstart
                 && (same(owner, &world.name(victim)) || asks_for(world, sender, &theirs.name)) =>
         {
             Whose::Unknown
@@ -193,7 +195,12 @@ fn whose(story: &Story, owner: &str, sender: Idx, victim: Idx) -> Whose {
                     true => parts.any(|part| same(owner, part)),
                     false => argv.windows(bare.len()).any(|part| part == bare.as_bytes()),
                 };
-            if named { Whose::Own } else { Whose::Unknown }
+            match service {
+                _ if named => Whose::Own,
+                // What init runs itself no script has started.
+                Some(_) => Whose::Another,
+                None => Whose::Unknown,
+            }
         }
     }
 }

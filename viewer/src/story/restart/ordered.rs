@@ -10,7 +10,7 @@ use crate::{
         fate::{ByTarget, told},
         intern::PerString,
         restart::Restart,
-        service::{Kind, Services},
+        service::{Kind, Services, of_rc},
         who::words,
         world::{At, Idx, Image, World},
     },
@@ -36,9 +36,17 @@ const COMMANDS: [&[u8]; 16] = [
     b"docker",
 ];
 
-/// Whether a program is a command that speaks to an init or a supervisor.
-pub fn orders(program: &[u8]) -> bool {
+/// Whether an image is a command that asks an init or a supervisor to start or restart something: `monit restart mongod`, but not
+/// monit itself, nor the init script of docker.
+pub fn is_order(world: &World, image: &Image) -> bool {
+    let program = world.program(image);
+    let argv = world.strings.get(image.argv);
+    let of_script = || of_rc(world.strings.get(image.filename)) || words(argv).skip(1).take(2).any(of_rc);
     COMMANDS.contains(&program)
+        && (matches!(program, b"start" | b"restart")
+            || says(world, image, &VERBS)
+            || says(world, image, &STARTS))
+        && !of_script()
 }
 
 /// What they are told to do.
@@ -75,12 +83,7 @@ impl Orders {
                 COMMANDS.contains(&base) || base == b"python" || base.starts_with(b"python3")
             });
             // supervisorctl is a script of Python; a script's own name is in its arguments.
-            if is_command
-                && COMMANDS.contains(&world.program(image))
-                && (matches!(world.program(image), b"start" | b"restart")
-                    || says(world, image, &VERBS)
-                    || says(world, image, &STARTS))
-            {
+            if is_command && is_order(world, image) {
                 orders.push((image.at, image.proc));
             }
         }
