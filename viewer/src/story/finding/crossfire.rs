@@ -60,7 +60,16 @@ pub(super) fn shots(story: &Story) -> Vec<Shot> {
     for (sender, victims) in hit {
         let Some((owner, stops)) = owner(story, sender) else { continue };
         let whose = |fate: &Fate| whose(story, &owner, sender, fate.proc);
-        let own = victims.iter().any(|(fate, _)| whose(fate) == Whose::Own);
+        let owned: Vec<Idx> =
+            victims.iter().filter(|(fate, _)| whose(fate) == Whose::Own).map(|(fate, _)| fate.proc).collect();
+        let own = !owned.is_empty();
+        // Whom an own one runs is its own; and so is whom the command names by its program beside theirs: `killall smbd nmbd`.
+        let is_meant = |victim: Idx| {
+            let world = &story.world;
+            let names = |idx: Idx| asks_for_program(world, sender, idx);
+            let beside = |own: &Idx| names(*own) && world.program_of(*own) != world.program_of(victim);
+            world.ancestors(victim).any(|up| owned.contains(&up)) || names(victim) && owned.iter().all(beside)
+        };
         let at_ns =
             victims[0].0.told.map_or(story.end_of(victims[0].0.proc).ns, |told| told.at(&story.world).ns);
         let by_mount = fuser_of_mount(story, sender, at_ns);
@@ -73,7 +82,7 @@ pub(super) fn shots(story: &Story) -> Vec<Shot> {
                 Whose::Own => false,
                 Whose::Another => true,
                 // A script's name need not be its program's: where it hit nothing else, this is what it is for.
-                Whose::Unknown => own || by_mount,
+                Whose::Unknown => own && !is_meant(fate.proc) || by_mount,
             })
             .map(|(fate, number)| (fate.proc, *number))
             .collect();
@@ -171,9 +180,17 @@ fn whose(story: &Story, owner: &str, sender: Idx, victim: Idx) -> Whose {
         // look after is no init script's.
         Some(theirs)
             if theirs.kind == Kind::Upstart
-                && (same(owner, &world.name(victim)) || asks_for(world, sender, &theirs.name)) =>
+                && (same(owner, &world.name(victim))
+                    || asks_for(world, sender, &theirs.name)
+                    || asks_for_program(world, sender, victim)) =>
         {
             Whose::Unknown
+        }
+        // The script of who looks after it may stop that as well.
+        Some(_)
+            if world.ancestors(victim).any(|up| world.is_supervisor(up) && same(owner, &world.name(up))) =>
+        {
+            Whose::Own
         }
         Some(_) => Whose::Another,
         // Only its program is known: named like the script's service, or with it in its arguments, it is its own.
@@ -197,7 +214,8 @@ fn whose(story: &Story, owner: &str, sender: Idx, victim: Idx) -> Whose {
                 };
             match service {
                 _ if named => Whose::Own,
-                // What init runs itself no script has started.
+                // What init runs itself no script has started, but one may be there to stop it.
+                Some(_) if asks_for_program(world, sender, victim) => Whose::Unknown,
                 Some(_) => Whose::Another,
                 None => Whose::Unknown,
             }
@@ -211,6 +229,23 @@ fn asks_for(world: &World, sender: Idx, service: &str) -> bool {
     let name = service.split(' ').next().unwrap_or(service);
     world.arguments(sender).into_iter().any(|word| base_name(word) == name.as_bytes())
 }
+
+/// Whether it is told to kill by the name of the program that the victim is, which is not one that runs whatever it is given.
+fn asks_for_program(world: &World, sender: Idx, victim: Idx) -> bool {
+    let program = world.program_of(victim);
+    !program.is_empty()
+        && !INTERPRETERS.iter().any(|name| {
+            // python3.11, ruby2.7, php8.2
+            program
+                .strip_prefix(*name)
+                .is_some_and(|rest| rest.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.'))
+        })
+        && world.arguments(sender).into_iter().any(|word| base_name(word) == program)
+}
+
+/// Programs that are whatever they are given.
+const INTERPRETERS: [&[u8]; 10] =
+    [b"java", b"node", b"nodejs", b"perl", b"php", b"php-cgi", b"python", b"ruby", b"beam.smp", b"mono"];
 
 /// `fuser -km /srv`: everybody who has anything open there.
 fn fuser_of_mount(story: &Story, sender: Idx, ns: u64) -> bool {

@@ -87,10 +87,10 @@ pub(super) fn asked(world: &World, init: Init, began: Option<At>, known: Aim) ->
             false => old && differs(),
         }
     };
-    let stands = |image: &Image| {
-        let can_be = || aim_of_words(&world.command(image, HOW_MAX)).may_be(known);
-        !failed(world, image.proc) && !is_for_later(world, image) && can_be()
+    let made = |image: &Image| {
+        !failed(world, image.proc) && aim_of_words(&world.command(image, HOW_MAX)).may_be(known)
     };
+    let stands = |image: &Image| made(image) && !is_for_later(world, image);
     let mut found: Option<&Image> = None;
     for image in &world.images {
         // systemctl goes on by itself; what begins first is then the request's own doing.
@@ -120,7 +120,7 @@ pub(super) fn asked(world: &World, init: Init, began: Option<At>, known: Aim) ->
                 let idle = found.is_some_and(|first| {
                     let is_doing =
                         || is_made(world, first.proc, image.at) && is_run_behind(world, image, first);
-                    stands(first) && (failed(world, image.proc) || is_doing())
+                    made(first) && failed(world, image.proc) || stands(first) && is_doing()
                 });
                 if !goes_on && !idle {
                     found = Some(image);
