@@ -136,8 +136,8 @@ pub fn asks(filename: &[u8], argv: &[u8]) -> Asks {
     Asks::Nothing
 }
 
-/// Options of systemctl and loginctl whose value may be a word of its own. Those of another machine are no matter here.
-const VALUED: [&[u8]; 30] = [
+/// Options of systemctl and loginctl whose value may be a word of its own, but for those that name another machine or user.
+pub const VALUED: [&[u8]; 30] = [
     b"-t",
     b"--type",
     b"-p",

@@ -3,6 +3,8 @@
 //! Invariant: a word is one only in the place where that program takes one, for what is one is known by its name in all
 //! of the recording. So `service openvpn stop customer7` tells of openvpn, and nothing of the customer.
 
+use crate::requests;
+
 /// The name comes first: `service NAME stop`, `runsv NAME`, Upstart's `start NAME`.
 const NAME_FIRST: [&[u8]; 11] = [
     b"service",
@@ -91,41 +93,7 @@ const VERB_AND_ONE: [(&[u8], &[&[u8]]); 4] = [
 /// Options whose value is the next word, which is no service.
 const VALUED: [(&[u8], &[&[u8]]); 4] = [
     (b"chkconfig", &[b"--level", b"--levels"]),
-    (
-        b"systemctl",
-        &[
-            b"-t",
-            b"--type",
-            b"-p",
-            b"-P",
-            b"--property",
-            b"--state",
-            b"-s",
-            b"--signal",
-            b"-n",
-            b"--lines",
-            b"-o",
-            b"--output",
-            b"--what",
-            b"--message",
-            b"--job-mode",
-            b"--kill-whom",
-            b"--kill-who",
-            b"--kill-value",
-            b"--root",
-            b"--image",
-            b"--image-policy",
-            b"--preset-mode",
-            b"--timestamp",
-            b"--reboot-argument",
-            b"--boot-loader-menu",
-            b"--boot-loader-entry",
-            b"--drop-in",
-            b"--when",
-            b"--check-inhibitors",
-            b"--legend",
-        ],
-    ),
+    (b"systemctl", &requests::VALUED),
     (b"sv", &[b"-w"]),
     (b"monit", &[b"-g", b"-c", b"-d", b"-l", b"-s", b"-i"]),
 ];
