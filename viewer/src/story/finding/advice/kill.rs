@@ -9,7 +9,7 @@ use crate::story::{
     finding::omitted::KILL_ALL,
     service,
     shutdown::{Aim, Init, PhaseKind},
-    world::{Idx, NONE, Sig},
+    world::{At, Idx, NONE, Sig},
 };
 
 /// What is left of a unit is killed this soon behind the end of its main process.
@@ -166,7 +166,14 @@ fn is_cut_short(story: &Story, fate: &Fate) -> bool {
     let turn = images.find(|image| world.program(image) == b"systemd-shutdown");
     // What a main process tells its workers, or a stop command, systemd does not wait for.
     let told = fate.told.and_then(|told| world.sig(told.sent)).filter(|sent| world.is_init(sent.sender));
-    turn.zip(told).is_some_and(|(turn, sent)| sent.at < turn.at && turn.at.ns - sent.at.ns < GIVEN_UP_NS)
+    // Whom systemd tells once more its time was over for, however short that is (TimeoutStopSec=2s).
+    let again = |first: &Sig, turn: At| {
+        let mut sent = story.by_target.to(world, fate.proc).map(|(_, sent)| sent);
+        sent.any(|sent| sent.at > first.at && sent.at < turn && world.is_init(sent.sender))
+    };
+    turn.zip(told).is_some_and(|(turn, sent)| {
+        sent.at < turn.at && turn.at.ns - sent.at.ns < GIVEN_UP_NS && !again(sent, turn.at)
+    })
 }
 
 /// Whether what killed it was that the main process of its unit had ended, and not that its time was over.
